@@ -1,30 +1,49 @@
 //! The in-memory view of every tenant: what the hot path reads.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use dashmap::DashMap;
 
 use crate::{
-    status::{Evidence, Record, TenantStatus, UnavailableReason, derive::Settle},
+    status::{
+        Evidence, Record, TenantStatus, UnavailableReason,
+        derive::{Settle, deciding, status},
+        fact::{Details, Fact, Notified},
+        tenant_status::Closure,
+    },
     tenant::TenantId,
 };
 
 /// The records of all tenants, and beside each what the hot path needs of it.
 ///
-/// One map: the writers of a tenant hold its entry while they merge and derive, so the summary that
-/// the guard reads never disagrees with the record for longer than that.
-#[derive(Debug)]
+/// One map: whoever changes a tenant holds its entry while it merges and derives, so the summary
+/// that the guard reads always belongs to the record.
 pub(crate) struct Directory {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
     settle: Settle,
+    /// The details seen last. In an upgrade night every tenant is told of the same versions: they
+    /// are kept once.
+    last_details: Mutex<Arc<Details>>,
 }
 
+/// A tenant. It stays small, because there may be a million.
 #[derive(Debug, Default)]
 struct Entry {
-    closed: Option<Closed>,
     record: Record,
+    since: u64,
+    /// Seconds since the epoch, rounded up; 0 for none.
+    due: u32,
+    closed: Option<(UnavailableReason, Evidence)>,
+    /// Held closed until something is known of it.
+    held: bool,
 }
 
 /// What the guard needs to refuse a call.
@@ -41,20 +60,47 @@ pub(crate) struct Closed {
 /// What a merge did to a tenant.
 #[derive(Debug)]
 pub(crate) struct Merged {
+    /// Whether the record grew.
     pub(crate) grew: bool,
     pub(crate) before: TenantStatus,
     pub(crate) after: TenantStatus,
 }
 
+impl Merged {
+    /// Whether the tenant opened, closed, or is now closed for another reason.
+    pub(crate) fn changed(&self) -> bool {
+        self.before.reason() != self.after.reason()
+    }
+}
+
+/// What taking a notification did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// The tenant's status changed.
+    Applied,
+    /// It is on record, and the status is what it was.
+    Recorded,
+    /// It has been taken before: same type, same token time.
+    Duplicate,
+    /// A newer one of its type has been taken.
+    Stale,
+}
+
 impl Directory {
     pub(crate) fn new(settle: Settle) -> Self {
-        Self { tenants: DashMap::default(), closed: AtomicUsize::new(0), settle }
+        Self {
+            tenants: DashMap::default(),
+            closed: AtomicUsize::new(0),
+            settle,
+            last_details: Mutex::default(),
+        }
     }
 
     /// Whether any tenant is closed at all: one atomic load.
     #[inline]
     pub(crate) fn any_closed(&self) -> bool {
-        // Acquire pairs with the release in `count`: whoever learns of a closed tenant from its
+        // Acquire pairs with the release in `update`: whoever learns of a closed tenant from its
         // answered notification finds the entry.
         self.closed.load(Ordering::Acquire) != 0
     }
@@ -62,6 +108,152 @@ impl Directory {
     /// What closes `tenant`, if it is closed.
     #[inline]
     pub(crate) fn closed(&self, tenant: &TenantId) -> Option<Closed> {
-        self.tenants.get(tenant)?.closed
+        self.tenants.get(tenant)?.summary()
+    }
+
+    pub(crate) fn closed_count(&self) -> usize {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.tenants.len()
+    }
+
+    pub(crate) fn settle(&self) -> Settle {
+        self.settle
+    }
+
+    /// The status of `tenant`, and the record it is derived from.
+    pub(crate) fn look_up(&self, tenant: &TenantId) -> (TenantStatus, Record) {
+        match self.tenants.get(tenant) {
+            Some(entry) => (entry.status(&self.settle), entry.record.clone()),
+            None => (status(&Record::default(), &self.settle), Record::default()),
+        }
+    }
+
+    pub(crate) fn record(&self, tenant: &TenantId) -> Option<Record> {
+        self.tenants.get(tenant).map(|entry| entry.record.clone())
+    }
+
+    /// Calls `each` with every tenant. A shard is locked meanwhile: `each` must not come back here.
+    pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {
+        for entry in &self.tenants {
+            each(entry.key(), entry.status(&self.settle), &entry.record);
+        }
+    }
+
+    /// Takes a verified notification.
+    pub(crate) fn take(&self, tenant: &TenantId, mut notified: Notified) -> (Outcome, Merged) {
+        notified.details = self.intern(notified.details);
+        let change = notified.change;
+        let (outcome, merged) = self.update(tenant, |record| {
+            let stands = record.notified(change).map(|known| (known.at, known.change));
+            match stands {
+                Some((at, known)) if at == notified.at && known == change => {
+                    (Outcome::Duplicate, false)
+                }
+                Some((at, _)) if at > notified.at => (Outcome::Stale, false),
+                _ if record.merge(&Record::of(Fact::Notified(notified))) => {
+                    (Outcome::Recorded, true)
+                }
+                _ => (Outcome::Stale, false),
+            }
+        });
+        let applied = outcome == Outcome::Recorded && merged.changed();
+        (if applied { Outcome::Applied } else { outcome }, merged)
+    }
+
+    /// Joins `record` into what is known of `tenant`.
+    pub(crate) fn merge(&self, tenant: &TenantId, record: &Record) -> Merged {
+        self.update(tenant, |own| ((), own.merge(record))).1
+    }
+
+    /// Like [`merge`](Self::merge), for records that come many at a time and keep their own details.
+    pub(crate) fn load(&self, tenant: &TenantId, mut record: Record) -> Merged {
+        record.share_details(|details| self.intern(details));
+        self.merge(tenant, &record)
+    }
+
+    /// Keeps `tenant` closed as not ready until something is known of it.
+    pub(crate) fn hold(&self, tenant: &TenantId, now: u64) -> Merged {
+        let mut entry = self.tenants.entry(tenant.clone()).or_default();
+        let before = entry.status(&self.settle);
+        if before.is_available() && is_silent(&entry.record) {
+            entry.held = true;
+            entry.since = now;
+        }
+        self.summarize(&mut entry, before, false)
+    }
+
+    /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never.
+    pub(crate) fn set_due(&self, tenant: &TenantId, due: u64) {
+        if let Some(mut entry) = self.tenants.get_mut(tenant) {
+            entry.due = u32::try_from(due.div_ceil(1000)).unwrap_or(u32::MAX);
+        }
+    }
+
+    fn update<T>(
+        &self,
+        tenant: &TenantId,
+        change: impl FnOnce(&mut Record) -> (T, bool),
+    ) -> (T, Merged) {
+        let mut entry = self.tenants.entry(tenant.clone()).or_default();
+        let before = entry.status(&self.settle);
+        let (answer, grew) = change(&mut entry.record);
+        (answer, self.summarize(&mut entry, before, grew))
+    }
+
+    /// Brings an entry's summary and the count of closed tenants up to its record.
+    fn summarize(&self, entry: &mut Entry, before: TenantStatus, grew: bool) -> Merged {
+        entry.held &= is_silent(&entry.record);
+        let after = entry.status(&self.settle);
+        let was_closed = entry.closed.is_some();
+        entry.closed = after.closure.map(|closure| (closure.reason, after.evidence));
+        entry.since = after.closure.map_or(0, |closure| closure.since);
+        match (was_closed, entry.closed.is_some()) {
+            (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
+            (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
+            _ => {}
+        }
+        Merged { grew, before, after }
+    }
+
+    fn intern(&self, details: Arc<Details>) -> Arc<Details> {
+        let mut last = self.last_details.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != details {
+            *last = details;
+        }
+        Arc::clone(&last)
+    }
+}
+
+/// Whether `record` says nothing of whether its tenant is open.
+fn is_silent(record: &Record) -> bool {
+    record.pulls().next().is_none() && deciding(record).is_none()
+}
+
+impl Entry {
+    fn summary(&self) -> Option<Closed> {
+        let (reason, evidence) = self.closed?;
+        Some(Closed { reason, evidence, since: self.since, due: u64::from(self.due) * 1000 })
+    }
+
+    fn status(&self, settle: &Settle) -> TenantStatus {
+        let mut status = status(&self.record, settle);
+        if self.held && status.evidence != Evidence::Operator {
+            status.closure =
+                Some(Closure { reason: UnavailableReason::NotReady, since: self.since });
+            status.evidence = Evidence::StateApi;
+        }
+        status
+    }
+}
+
+impl fmt::Debug for Directory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Directory")
+            .field("tenants", &self.len())
+            .field("closed", &self.closed_count())
+            .finish_non_exhaustive()
     }
 }

@@ -8,11 +8,13 @@ mod body;
 mod clock;
 mod directory;
 mod environment;
+mod json;
 mod status;
 mod tenant;
 
 pub use self::{
     body::EmptyBody,
+    directory::Outcome,
     environment::Environment,
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},

@@ -1,12 +1,12 @@
 //! A tenant's record: the newest of each fact, and the join of two records.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, sync::Arc};
 
 use serde_json::Value;
 
 use super::{
     ChangeType,
-    fact::{Fact, Notified, Order, Pulled, Slot, Word},
+    fact::{Details, Fact, Notified, Order, Pulled, Slot, Word},
     state::Verdict,
 };
 
@@ -140,6 +140,15 @@ impl Record {
         let word = self.word().filter(|_| ends <= now)?;
         let release = Word { order: Order::Release, ..word.clone() };
         Some(Self::of(Fact::Word(Box::new(release))))
+    }
+
+    /// Swaps the details of each notification for what `share` gives back for them.
+    pub(crate) fn share_details(&mut self, share: impl Fn(Arc<Details>) -> Arc<Details>) {
+        for fact in &mut self.facts {
+            if let Fact::Notified(notified) = fact {
+                notified.details = share(Arc::clone(&notified.details));
+            }
+        }
     }
 
     fn merge_foreign(&mut self, other: Option<&Foreign>) -> bool {

@@ -8,6 +8,7 @@ mod body;
 mod clock;
 mod directory;
 mod environment;
+mod guard;
 mod json;
 mod status;
 mod tenant;
@@ -16,6 +17,7 @@ pub use self::{
     body::EmptyBody,
     directory::Outcome,
     environment::Environment,
+    guard::{Guard, GuardError, GuardLayer, ResponseFuture, TenantKey, TenantUnavailable, UrlKey},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
 };

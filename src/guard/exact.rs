@@ -1,0 +1,114 @@
+//! The tenant in a path: the exact reading that every path can be given.
+//!
+//! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes and follow dot segments
+//! before they look for the tenant. Whoever stops short of that can be walked around.
+
+use crate::tenant::TenantId;
+
+/// The tenant that `path` (without a query) leads to, however it is written. Allocates nothing.
+pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
+    let mut place = Place::default();
+    let mut segment = Segment::default();
+    for byte in Decoded(path.as_bytes()) {
+        if matches!(byte, b'/' | b'\\') {
+            place.enter(&segment);
+            segment = Segment::default();
+        } else {
+            segment.push(byte);
+        }
+    }
+    place.enter(&segment);
+    place.tenant()
+}
+
+/// Where the segments read so far lead to. Only the two topmost matter: the tenant, or `api/state`.
+#[derive(Default)]
+struct Place {
+    depth: usize,
+    first: Segment,
+    second: Segment,
+}
+
+impl Place {
+    fn enter(&mut self, segment: &Segment) {
+        match segment.text() {
+            Some(b"" | b".") => {}
+            Some(b"..") => self.depth = self.depth.saturating_sub(1),
+            _ => {
+                match self.depth {
+                    0 => self.first = *segment,
+                    1 => self.second = *segment,
+                    _ => {}
+                }
+                self.depth += 1;
+            }
+        }
+    }
+
+    fn tenant(&self) -> Option<TenantId> {
+        let first = self.first.text().filter(|_| self.depth > 0)?;
+        let second = self.second.text().filter(|_| self.depth > 1).unwrap_or_default();
+        let of_environment = first.eq_ignore_ascii_case(b"login")
+            || (first.eq_ignore_ascii_case(b"api") && second.eq_ignore_ascii_case(b"state"));
+        if of_environment { None } else { TenantId::new(str::from_utf8(first).ok()?).ok() }
+    }
+}
+
+/// A decoded segment, as far as it can be a tenant id.
+#[derive(Clone, Copy)]
+struct Segment {
+    bytes: [u8; Self::ROOM],
+    len: usize,
+}
+
+impl Segment {
+    /// The longest tenant id.
+    const ROOM: usize = 64;
+
+    fn push(&mut self, byte: u8) {
+        if let Some(slot) = self.bytes.get_mut(self.len) {
+            *slot = byte;
+        }
+        self.len = self.len.saturating_add(1);
+    }
+
+    /// `None` when it is too long to be a tenant id, or anything else of meaning.
+    fn text(&self) -> Option<&[u8]> {
+        self.bytes.get(..self.len)
+    }
+}
+
+impl Default for Segment {
+    fn default() -> Self {
+        Self { bytes: [0; Self::ROOM], len: 0 }
+    }
+}
+
+/// The bytes of a path with each escape decoded, once. What is no escape stays as it is.
+struct Decoded<'p>(&'p [u8]);
+
+impl Iterator for Decoded<'_> {
+    type Item = u8;
+
+    fn next(&mut self) -> Option<u8> {
+        if let [b'%', high, low, rest @ ..] = self.0
+            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+        {
+            self.0 = rest;
+            return Some(high << 4 | low);
+        }
+        let (first, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*first)
+    }
+}
+
+/// The value of a hexadecimal digit.
+fn hex(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        b'A'..=b'F' => Some(digit - b'A' + 10),
+        _ => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! Which tenant a request is for.
+
+use std::sync::Arc;
+
+use http::header::HOST;
+
+use super::path;
+use crate::{environment::Environment, tenant::TenantId};
+
+/// Finds the tenant that a request is for.
+///
+/// Implemented by [`UrlKey`], and by every closure or function `Fn(&R) -> Option<TenantId>`. It runs
+/// for every call while any tenant is closed: it should be quick, and must not block.
+pub trait TenantKey<R> {
+    /// The tenant that `request` is for; `None` for a request that no tenant's state concerns, which
+    /// is then let pass.
+    fn tenant(&self, request: &R) -> Option<TenantId>;
+}
+
+impl<F, R> TenantKey<R> for F
+where
+    F: Fn(&R) -> Option<TenantId>,
+{
+    #[inline]
+    fn tenant(&self, request: &R) -> Option<TenantId> {
+        self(request)
+    }
+}
+
+/// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the path.
+///
+/// Takes `http::Request` and, with the feature `reqwest`, `reqwest::Request`. In this order:
+///
+/// 1. A [`TenantId`] in the extensions of an `http::Request` is the tenant, whatever the URL.
+/// 2. The host must be one of the environment's tenant hosts
+///    ([`Environment::is_tenant_host`]): its case, a trailing dot, a port and a user name make no
+///    difference. The host of a URL that has none is the `Host` header's.
+/// 3. The path is read as SuperOffice's servers read it: escapes are decoded once, `\` is a slash,
+///    empty segments are dropped, `.` and `..` are followed. So `/Cust1/x`, `//%43ust1/x` and
+///    `/login/..%2FCust1/x` are calls to the same tenant.
+/// 4. `/login` and `/api/state`, in any case, belong to the environment and are no tenant.
+#[derive(Debug, Clone)]
+pub struct UrlKey {
+    environment: Arc<Environment>,
+}
+
+impl UrlKey {
+    /// A key for the tenant hosts of `environment`.
+    #[must_use]
+    pub fn new(environment: Environment) -> Self {
+        Self { environment: Arc::new(environment) }
+    }
+
+    /// The tenant of the URL with `authority` (user name and port may be part of it) and `path` (a
+    /// query may follow).
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tenant_of(&self, authority: &str, path: &str) -> Option<TenantId> {
+        self.decide(authority, without_query(path))
+    }
+
+    /// The tenant of `path` on a host that is known to serve tenants.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn tenant_of_path(path: &str) -> Option<TenantId> {
+        path::tenant_in(without_query(path))
+    }
+
+    #[inline]
+    fn decide(&self, authority: &str, path: &str) -> Option<TenantId> {
+        if self.is_tenant_authority(authority) { path::tenant_in(path) } else { None }
+    }
+
+    #[inline]
+    fn is_tenant_authority(&self, authority: &str) -> bool {
+        match *self.environment {
+            // Nothing that may follow a host (a port, a dot) ends like this, so what does is a host
+            // below superoffice.com, whatever stands before. Nearly every call ends here.
+            Environment::Sod | Environment::Stage | Environment::Production
+                if authority.ends_with(".superoffice.com") =>
+            {
+                true
+            }
+            _ => self.environment.is_tenant_host(host_of(authority)),
+        }
+    }
+}
+
+/// The host in `authority`: without user name and port, an IPv6 address in its brackets.
+///
+/// The same cut as a client makes that dials the host, also in an authority that is not well-formed.
+fn host_of(authority: &str) -> &str {
+    let authority = authority.trim_ascii();
+    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
+    let end = if host_port.starts_with('[') {
+        host_port.find(']').map(|end| end + 1)
+    } else {
+        host_port.find(':')
+    };
+    end.and_then(|end| host_port.get(..end)).unwrap_or(host_port)
+}
+
+fn without_query(path: &str) -> &str {
+    path.split(['?', '#']).next().unwrap_or_default()
+}
+
+impl<B> TenantKey<http::Request<B>> for UrlKey {
+    #[inline]
+    fn tenant(&self, request: &http::Request<B>) -> Option<TenantId> {
+        if let Some(tenant) = request.extensions().get::<TenantId>() {
+            return Some(tenant.clone());
+        }
+        let uri = request.uri();
+        let authority = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => str::from_utf8(request.headers().get(HOST)?.as_bytes()).ok()?,
+        };
+        self.decide(authority, uri.path())
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl TenantKey<reqwest::Request> for UrlKey {
+    #[inline]
+    fn tenant(&self, request: &reqwest::Request) -> Option<TenantId> {
+        let url = request.url();
+        // Both come back normalised, and without user name and port.
+        self.decide(url.host_str()?, url.path())
+    }
+}

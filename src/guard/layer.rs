@@ -1,0 +1,68 @@
+//! The layer: how a guard is configured.
+
+use std::{fmt, sync::Arc};
+
+use tower_layer::Layer;
+
+use super::{Gatekeeper, Guard, UrlKey};
+
+/// Puts a [`Guard`] around clients, so that calls to closed tenants are refused.
+///
+/// `TenantGate::guard_layer` makes one. Every guard of a gate shares the gate's view of its tenants:
+/// neither wrapping a client nor cloning the wrapped one makes new state.
+///
+/// # Where it goes
+///
+/// Right around the client, *inside* limits, buffers and retries: `retry(limit(guard(client)))`. A
+/// refused call leaves the readiness that the wrapped service reserved in `poll_ready` unspent, so
+/// a limit further in would lend out a permit that no call uses; and a retry further in would not
+/// ask the gate again. Where you can't choose the order, see [`Guard::release_on_refusal`].
+#[derive(Clone)]
+pub struct GuardLayer<K = UrlKey> {
+    gatekeeper: Arc<Gatekeeper>,
+    key: K,
+    observe_only: bool,
+}
+
+impl GuardLayer {
+    pub(crate) fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
+        let key = gatekeeper.url_key();
+        Self { gatekeeper, key, observe_only: false }
+    }
+}
+
+impl<K> GuardLayer<K> {
+    /// Finds the tenant of a request with `key` instead: a [`TenantKey`](super::TenantKey), which
+    /// every closure `Fn(&Request) -> Option<TenantId>` is, if the type of its argument is written
+    /// out.
+    #[must_use]
+    pub fn key<L>(self, key: L) -> GuardLayer<L> {
+        GuardLayer { gatekeeper: self.gatekeeper, key, observe_only: self.observe_only }
+    }
+
+    /// Lets every call pass, and counts and logs (at info) those it would have refused.
+    ///
+    /// For the first days in production: see what the guard would do before it does it.
+    #[must_use]
+    pub fn observe_only(mut self) -> Self {
+        self.observe_only = true;
+        self
+    }
+}
+
+impl<S, K: Clone> Layer<S> for GuardLayer<K> {
+    type Service = Guard<S, K>;
+
+    fn layer(&self, inner: S) -> Guard<S, K> {
+        Guard::new(inner, self.key.clone(), Arc::clone(&self.gatekeeper), self.observe_only)
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for GuardLayer<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GuardLayer")
+            .field("key", &self.key)
+            .field("observe_only", &self.observe_only)
+            .finish_non_exhaustive()
+    }
+}

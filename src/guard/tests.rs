@@ -1,0 +1,307 @@
+//! The guard with a directory of its own. With a whole gate it is tested in `tests/guard_*.rs`.
+
+use std::{
+    convert::Infallible,
+    error::Error,
+    future::{Ready, ready},
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, SystemTime},
+};
+
+use http::{Request, StatusCode};
+use tower::{Layer, Service, ServiceExt, service_fn};
+
+use super::*;
+use crate::{
+    Evidence, Record, TenantId, UnavailableReason,
+    clock::Clock,
+    directory::Directory,
+    environment::Environment,
+    status::{
+        derive::Settle,
+        fact::{Fact, Order, PullDetails, Pulled, Word},
+        state::State,
+    },
+};
+
+const CLOSED_AT: u64 = 1_790_000_000_000;
+
+struct Fixture {
+    directory: Arc<Directory>,
+    now: Arc<AtomicU64>,
+    gatekeeper: Arc<Gatekeeper>,
+}
+
+fn tenant(id: &str) -> TenantId {
+    TenantId::new(id).unwrap()
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let directory = Arc::new(Directory::new(Settle::default()));
+        let now = Arc::new(AtomicU64::new(CLOSED_AT));
+        let told = Arc::clone(&now);
+        let clock = Clock::new(move || {
+            SystemTime::UNIX_EPOCH + Duration::from_millis(told.load(Ordering::SeqCst))
+        });
+        let gatekeeper =
+            Arc::new(Gatekeeper::new(Arc::clone(&directory), clock, Environment::Production));
+        Self { directory, now, gatekeeper }
+    }
+
+    fn layer(&self) -> GuardLayer {
+        GuardLayer::new(Arc::clone(&self.gatekeeper))
+    }
+
+    fn say(&self, id: &str, order: Order) {
+        let word = Word {
+            order,
+            set_at: CLOSED_AT,
+            until: None,
+            note: String::new(),
+            extra: serde_json::Map::default(),
+        };
+        self.directory.merge(&tenant(id), &Record::of(Fact::Word(Box::new(word))));
+    }
+
+    fn pull(&self, id: &str, state: State) {
+        let pulled = Pulled {
+            state,
+            asked: CLOSED_AT,
+            since: CLOSED_AT,
+            details: Arc::new(PullDetails::default()),
+        };
+        self.directory.merge(&tenant(id), &Record::of(Fact::Pulled(pulled)));
+    }
+}
+
+fn get(url: &str) -> Request<()> {
+    Request::get(url).body(()).unwrap()
+}
+
+const CUST1: &str = "https://online3.superoffice.com/Cust1/api/v1/Contact/1";
+
+/// A client that answers with the path it was called for.
+fn client<R: AsPath>() -> impl Service<R, Response = String, Error = Infallible> + Clone {
+    service_fn(|request: R| async move { Ok(request.as_path()) })
+}
+
+trait AsPath {
+    fn as_path(&self) -> String;
+}
+
+impl<B> AsPath for Request<B> {
+    fn as_path(&self) -> String {
+        self.uri().path().to_owned()
+    }
+}
+
+#[tokio::test]
+async fn refuses_the_closed_tenant_and_no_other() {
+    let fixture = Fixture::new();
+    let guard = fixture.layer().layer(client());
+    assert_eq!(guard.clone().oneshot(get(CUST1)).await.unwrap(), "/Cust1/api/v1/Contact/1");
+
+    fixture.say("cust1", Order::Close);
+    let error = guard.clone().oneshot(get(CUST1)).await.unwrap_err();
+    let unavailable = error.unavailable().unwrap();
+    assert_eq!(unavailable.tenant().as_str(), "Cust1");
+    assert_eq!(unavailable.reason(), UnavailableReason::Operator);
+    assert_eq!(unavailable.evidence(), Evidence::Operator);
+    assert_eq!(unavailable.since(), SystemTime::UNIX_EPOCH + Duration::from_millis(CLOSED_AT));
+
+    for open in [
+        "https://online3.superoffice.com/Cust2/api/v1/Contact/1",
+        "https://online.superoffice.com/login/Cust1",
+        "https://online.superoffice.com/api/state/Cust1",
+        "https://example.org/Cust1",
+    ] {
+        guard.clone().oneshot(get(open)).await.unwrap();
+    }
+
+    fixture.say("Cust1", Order::Release);
+    guard.clone().oneshot(get(CUST1)).await.unwrap();
+    assert_eq!(fixture.gatekeeper.refused(UnavailableReason::Operator), 1);
+}
+
+#[tokio::test]
+async fn sends_nothing_of_a_refused_request() {
+    let fixture = Fixture::new();
+    fixture.say("Cust1", Order::Close);
+    let called = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&called);
+    let mut guard = fixture.layer().layer(service_fn(move |_: Request<()>| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        ready(Ok::<_, Infallible>(()))
+    }));
+    guard.ready().await.unwrap();
+    // Not even when the future is never polled.
+    drop(guard.call(get(CUST1)));
+    assert_eq!(called.load(Ordering::SeqCst), 0);
+    guard.ready().await.unwrap().call(get("https://online.superoffice.com/b")).await.unwrap();
+    assert_eq!(called.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn observe_only_counts_and_lets_pass() {
+    let fixture = Fixture::new();
+    fixture.pull("Cust1", State::Suspended);
+    let guard = fixture.layer().observe_only().layer(client());
+    guard.clone().oneshot(get(CUST1)).await.unwrap();
+    assert_eq!(fixture.gatekeeper.observed(UnavailableReason::Suspended), 1);
+    assert_eq!(fixture.gatekeeper.refused(UnavailableReason::Suspended), 0);
+}
+
+#[tokio::test]
+async fn takes_a_closure_or_the_extensions_as_key() {
+    let fixture = Fixture::new();
+    fixture.say("Cust1", Order::Close);
+
+    let by_length = |request: &String| TenantId::new(request).ok();
+    let guard = fixture
+        .layer()
+        .key(by_length)
+        .layer(service_fn(|_: String| ready(Ok::<_, Infallible>(()))));
+    assert!(guard.clone().oneshot("cust1".to_owned()).await.is_err());
+    assert!(guard.clone().oneshot("Cust2".to_owned()).await.is_ok());
+
+    let guard = fixture.layer().layer(client());
+    let mut request = get("https://example.org/Cust2");
+    request.extensions_mut().insert(tenant("cust1"));
+    assert!(guard.clone().oneshot(request).await.is_err());
+}
+
+/// Counts how many live handles hold a reservation.
+struct Reserving {
+    reserved: Arc<AtomicU64>,
+    mine: bool,
+}
+
+impl Clone for Reserving {
+    fn clone(&self) -> Self {
+        Self { reserved: Arc::clone(&self.reserved), mine: false }
+    }
+}
+
+impl Drop for Reserving {
+    fn drop(&mut self) {
+        if self.mine {
+            self.reserved.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Service<Request<()>> for Reserving {
+    type Response = ();
+    type Error = Infallible;
+    type Future = Ready<Result<(), Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        if !self.mine {
+            self.mine = true;
+            self.reserved.fetch_add(1, Ordering::SeqCst);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: Request<()>) -> Self::Future {
+        assert!(std::mem::take(&mut self.mine), "called without poll_ready");
+        self.reserved.fetch_sub(1, Ordering::SeqCst);
+        ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_the_reservation_unless_told_to_release_it() {
+    let fixture = Fixture::new();
+    fixture.say("Cust1", Order::Close);
+    let reserved = Arc::new(AtomicU64::new(0));
+    let inner = Reserving { reserved: Arc::clone(&reserved), mine: false };
+
+    let mut keeping = fixture.layer().layer(inner.clone());
+    keeping.ready().await.unwrap().call(get(CUST1)).await.unwrap_err();
+    assert_eq!(reserved.load(Ordering::SeqCst), 1);
+    drop(keeping);
+
+    let mut releasing = fixture.layer().layer(inner).release_on_refusal();
+    releasing.ready().await.unwrap().call(get(CUST1)).await.unwrap_err();
+    assert_eq!(reserved.load(Ordering::SeqCst), 0);
+    // And it is still a working client.
+    releasing.ready().await.unwrap().call(get("https://superoffice.com/b")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_refused_future_may_be_polled_again() {
+    let fixture = Fixture::new();
+    fixture.say("Cust1", Order::Close);
+    let mut guard = fixture.layer().layer(Reserving { reserved: Arc::default(), mine: false });
+    let mut refused = guard.ready().await.unwrap().call(get(CUST1));
+    assert!((&mut refused).await.is_err());
+    assert!((&mut refused).await.is_err());
+}
+
+#[test]
+fn retry_after_is_the_time_to_the_next_look() {
+    let fixture = Fixture::new();
+    let look = |due: u64| {
+        fixture.directory.set_due(&tenant("Cust1"), due);
+        fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err()
+    };
+    fixture.pull("Cust1", State::Suspended);
+
+    assert_eq!(look(0).retry_after(), None);
+    assert_eq!(look(0).to_http_parts().0, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(look(0).to_http_parts().1.is_empty());
+
+    let later = look(CLOSED_AT + 90_000);
+    assert_eq!(later.retry_after(), Some(Duration::from_secs(90)));
+    // Computed when asked: the same error says less, later.
+    fixture.now.fetch_add(60_500, Ordering::SeqCst);
+    assert_eq!(later.retry_after(), Some(Duration::from_millis(29_500)));
+    assert_eq!(later.to_http_parts().1["retry-after"], "30");
+    fixture.now.fetch_add(600_000, Ordering::SeqCst);
+    assert_eq!(later.retry_after(), Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn a_deleted_tenant_is_gone_for_good() {
+    let fixture = Fixture::new();
+    fixture.pull("Cust1", State::Deleted);
+    fixture.directory.set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
+    let gone = fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err();
+    assert!(gone.is_permanent());
+    assert_eq!(gone.retry_after(), None);
+    assert_eq!(gone.to_http_parts().0, StatusCode::GONE);
+    assert!(gone.to_http_parts().1.is_empty());
+    let text = gone.to_string();
+    assert_eq!(text, "tenant Cust1 is deleted since 2026-09-21T14:13:20Z: stop calling it");
+}
+
+#[test]
+fn find_sees_through_wrappers_that_step_over_what_they_hold() {
+    let fixture = Fixture::new();
+    fixture.say("Cust1", Order::Close);
+    let unavailable = || fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err();
+    let shared: Arc<dyn Error + Send + Sync> = Arc::new(unavailable());
+    let chains: Vec<Box<dyn Error>> = vec![
+        Box::new(unavailable()),
+        Box::new(Box::new(unavailable())),
+        Box::new(Arc::new(unavailable())),
+        Box::new(shared),
+        Box::new(io::Error::other(unavailable())),
+        Box::new(GuardError::<u8>::Unavailable(unavailable())),
+        Box::new(GuardError::Inner(GuardError::<io::Error>::Unavailable(unavailable()))),
+        Box::new(GuardError::Inner(tower::BoxError::from(unavailable()))),
+        Box::new(io::Error::other(Arc::new(GuardError::<u8>::from(unavailable())))),
+    ];
+    for (number, chain) in chains.iter().enumerate() {
+        assert!(TenantUnavailable::find(&**chain).is_some(), "{number}: {chain:?}");
+    }
+    assert!(TenantUnavailable::find(&io::Error::other("else")).is_none());
+    assert!(TenantUnavailable::find(&io::Error::from(io::ErrorKind::NotFound)).is_none());
+}

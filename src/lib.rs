@@ -5,6 +5,7 @@
 )]
 
 mod body;
+mod client;
 mod clock;
 mod directory;
 mod environment;

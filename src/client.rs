@@ -1,0 +1,282 @@
+//! The client for the few requests that the gate itself sends: key sets and tenant states.
+
+use std::{
+    error::Error as StdError,
+    fmt,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::{body::EmptyBody, environment::is_loopback};
+
+#[cfg(feature = "client")]
+mod https;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+type Exchange = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send>>;
+
+/// How long one exchange may take in all: connecting, sending, and the answer's last byte.
+const DEADLINE: Duration = Duration::from_secs(5);
+
+/// The largest body that is read, in bytes.
+const BODY_LIMIT: usize = 64 * 1024;
+
+const USER_AGENT: &str = concat!("tower-superoffice/", env!("CARGO_PKG_VERSION"));
+
+/// Any HTTP client service, its types erased once so that nothing behind it is generic.
+#[derive(Clone)]
+pub(crate) struct Fetch(Arc<dyn Fn(Request<EmptyBody>) -> Exchange + Send + Sync>);
+
+/// An answer, whole.
+#[derive(Debug)]
+pub(crate) struct Fetched {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Fetch {
+    /// Takes `service` as the client. Each exchange runs on a clone of its own.
+    pub(crate) fn new<S, B>(service: S) -> Self
+    where
+        S: Service<Request<EmptyBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<BoxError>,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Error: Into<BoxError>,
+    {
+        Self(Arc::new(move |request| Box::pin(exchange(service.clone(), request))))
+    }
+
+    /// Fetches `uri`, which must be https, or http on a loopback address.
+    ///
+    /// Redirects are not followed: their status comes back like any other.
+    pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<Fetched, FetchError> {
+        if !is_fetchable(uri) {
+            return Err(FetchError::Address);
+        }
+        let request = Request::get(uri)
+            .header(header::ACCEPT, accept)
+            .header(header::USER_AGENT, USER_AGENT)
+            .body(EmptyBody::default())
+            .map_err(|error| FetchError::Exchange(error.into()))?;
+        tokio::time::timeout(DEADLINE, (self.0)(request)).await.unwrap_or(Err(FetchError::TimedOut))
+    }
+}
+
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fetch")
+    }
+}
+
+/// Whether a request may go to `uri` at all.
+fn is_fetchable(uri: &Uri) -> bool {
+    let Some(authority) = uri.authority() else { return false };
+    if authority.as_str().contains('@') || authority.host().is_empty() {
+        return false;
+    }
+    match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => is_loopback(authority.host()),
+        _ => false,
+    }
+}
+
+async fn exchange<S, B>(mut service: S, request: Request<EmptyBody>) -> Result<Fetched, FetchError>
+where
+    S: Service<Request<EmptyBody>, Response = Response<B>>,
+    S::Error: Into<BoxError>,
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let failed = |error: S::Error| FetchError::Exchange(error.into());
+    poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
+    let (parts, body) = service.call(request).await.map_err(failed)?.into_parts();
+    let body = collect(body).await?;
+    Ok(Fetched { status: parts.status, headers: parts.headers, body })
+}
+
+/// Reads `body` to its end, as long as it stays within the limit.
+async fn collect<B>(body: B) -> Result<Bytes, FetchError>
+where
+    B: Body,
+    B::Error: Into<BoxError>,
+{
+    let mut body = pin!(body);
+    if body.size_hint().lower() > BODY_LIMIT as u64 {
+        return Err(FetchError::TooLarge);
+    }
+    let mut whole = BytesMut::new();
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
+        let frame = frame.map_err(|error| FetchError::Exchange(error.into()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if data.remaining() > BODY_LIMIT - whole.len() {
+            return Err(FetchError::TooLarge);
+        }
+        whole.put(data);
+    }
+    Ok(whole.freeze())
+}
+
+/// Why an answer could not be had.
+///
+/// Its text names no address and repeats nothing that was received, so it may be shown anywhere.
+#[derive(Debug)]
+#[non_exhaustive]
+pub(crate) enum FetchError {
+    /// The address is neither https nor on a loopback host, or it carries a user name.
+    Address,
+    /// No whole answer within 5 s.
+    TimedOut,
+    /// The answer's body is larger than 64 KiB.
+    TooLarge,
+    /// The client could not be made.
+    #[cfg(feature = "client")]
+    Setup(BoxError),
+    /// The client failed: name resolution, connecting, TLS, a broken connection.
+    Exchange(BoxError),
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address => {
+                f.write_str("the address is refused: use https, or http on a loopback host")
+            }
+            Self::TimedOut => f.write_str("no whole answer came within 5 s"),
+            Self::TooLarge => f.write_str("the answer is larger than 64 KiB"),
+            #[cfg(feature = "client")]
+            Self::Setup(_) => f.write_str("the https client could not be set up"),
+            Self::Exchange(source) => match io_kind(source.as_ref()) {
+                Some(kind) => write!(f, "the request failed: {kind}"),
+                None => f.write_str("the request failed"),
+            },
+        }
+    }
+}
+
+impl StdError for FetchError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            #[cfg(feature = "client")]
+            Self::Setup(source) => Some(source.as_ref()),
+            Self::Exchange(source) => Some(source.as_ref()),
+            Self::Address | Self::TimedOut | Self::TooLarge => None,
+        }
+    }
+}
+
+/// The kind of the first I/O error in the chain: most of what an operator needs, from a fixed list.
+fn io_kind(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
+    std::iter::successors(Some(error), |&error| error.source())
+        .find_map(|error| error.downcast_ref::<std::io::Error>())
+        .map(std::io::Error::kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, io};
+
+    use http_body_util::{BodyExt, Full, StreamBody};
+    use tower::service_fn;
+
+    use super::*;
+
+    const JSON: &str = "application/json";
+
+    fn uri(text: &str) -> Uri {
+        text.parse().unwrap()
+    }
+
+    fn answering(body: impl Into<Bytes>) -> Fetch {
+        let body = body.into();
+        Fetch::new(service_fn(move |_| {
+            let body = body.clone();
+            async { Ok::<_, Infallible>(Response::new(Full::new(body))) }
+        }))
+    }
+
+    #[tokio::test]
+    async fn only_https_and_loopback_http_are_fetched() {
+        let fetch = answering("ok");
+        for (address, taken) in [
+            ("https://online.superoffice.com/login", true),
+            ("http://127.0.0.1:9000/", true),
+            ("http://localhost/", true),
+            ("http://[::1]:9/", true),
+            ("http://online.superoffice.com/", false),
+            ("http://127.0.0.1.example.org/", false),
+            ("https://me:secret@online.superoffice.com/", false),
+            ("http://user@127.0.0.1/", false),
+            ("ftp://localhost/", false),
+            ("/relative", false),
+        ] {
+            let answer = fetch.get(&uri(address), JSON).await;
+            assert_eq!(answer.is_ok(), taken, "{address}");
+            if let Err(error) = answer {
+                assert!(matches!(error, FetchError::Address), "{address}: {error}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_limit_is_64_kib_whether_announced_or_not() {
+        let url = uri("https://example.com/");
+        let largest = vec![b' '; BODY_LIMIT];
+        assert_eq!(
+            answering(largest.clone()).get(&url, JSON).await.unwrap().body.len(),
+            BODY_LIMIT
+        );
+        let announced = answering(vec![b' '; BODY_LIMIT + 1]).get(&url, JSON).await;
+        assert!(matches!(announced, Err(FetchError::TooLarge)));
+
+        let chunked = Fetch::new(service_fn(move |_| {
+            let frames = [vec![b' '; BODY_LIMIT], vec![b' ']]
+                .map(|part| Ok::<_, Infallible>(http_body::Frame::data(Bytes::from(part))));
+            async {
+                Ok::<_, Infallible>(Response::new(StreamBody::new(futures::stream::iter(frames))))
+            }
+        }));
+        assert!(matches!(chunked.get(&url, JSON).await, Err(FetchError::TooLarge)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn five_seconds_are_for_everything() {
+        let url = uri("https://example.com/");
+        let hanging =
+            Fetch::new(service_fn(|_| std::future::pending::<io::Result<Response<Full<Bytes>>>>()));
+        let drip = Fetch::new(service_fn(|_| async {
+            let frames = futures::stream::unfold((), |()| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                Some((Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(b"."))), ()))
+            });
+            Ok::<_, Infallible>(Response::new(StreamBody::new(frames).boxed()))
+        }));
+        for fetch in [hanging, drip] {
+            let start = tokio::time::Instant::now();
+            assert!(matches!(fetch.get(&url, JSON).await, Err(FetchError::TimedOut)));
+            assert_eq!(start.elapsed(), DEADLINE);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_names_the_kind_and_nothing_else() {
+        let broken = Fetch::new(service_fn(|_| async {
+            Err::<Response<Full<Bytes>>, _>(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "secret-host refused",
+            ))
+        }));
+        let error = broken.get(&uri("https://example.com/"), JSON).await.unwrap_err();
+        assert_eq!(error.to_string(), "the request failed: connection refused");
+        assert!(error.source().unwrap().to_string().contains("secret-host"));
+    }
+}

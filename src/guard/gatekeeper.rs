@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::{TenantUnavailable, UrlKey};
 use crate::{
-    clock::Clock, directory::Directory, environment::Environment, status::UnavailableReason,
-    tenant::TenantId,
+    clock::Clock, directory::Directory, environment::Environment, gate::Shared,
+    status::UnavailableReason, tenant::TenantId,
 };
 
 /// Decides calls, and counts what it refuses. Made once, when the gate is built.
@@ -19,6 +19,8 @@ pub(crate) struct Gatekeeper {
     url_key: UrlKey,
     refused: Counters,
     observed: Counters,
+    /// Keeps the gate's tasks running for as long as a guard is in use.
+    gate: Option<Arc<Shared>>,
 }
 
 impl Gatekeeper {
@@ -29,7 +31,15 @@ impl Gatekeeper {
             url_key: UrlKey::new(environment),
             refused: Counters::default(),
             observed: Counters::default(),
+            gate: None,
         }
+    }
+
+    /// The gatekeeper of `gate`.
+    pub(crate) fn of(gate: Arc<Shared>) -> Self {
+        let new =
+            Self::new(Arc::clone(&gate.directory), gate.clock.clone(), gate.environment.clone());
+        Self { gate: Some(gate), ..new }
     }
 
     /// The key of guards that were given none.

@@ -24,6 +24,9 @@ pub enum UnavailableReason {
 }
 
 impl UnavailableReason {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Upgrading, Self::Suspended, Self::Deleted, Self::NotReady, Self::Operator];
+
     /// The spelling used in logs and answers: `upgrading`, `suspended`, `deleted`, `not_ready`, `operator`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,0 +1,125 @@
+//! The servers: connections, their time-outs, and the end.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use axum::{
+    Router,
+    http::{StatusCode, header},
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::TraceLayer,
+};
+
+use crate::BoxError;
+
+/// How long a connection may take to send a request's head, and how long it may stay idle.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long calls under way may take to end after the gateway was told to.
+const DRAIN: Duration = Duration::from_secs(25);
+
+pub struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub async fn bind(address: SocketAddr) -> Result<Self, BoxError> {
+        let inner = TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("can't listen on {address}: {error}"))?;
+        Ok(Self { address: inner.local_addr()?, inner })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+/// What every route is wrapped in.
+pub fn finish(app: Router) -> Router {
+    let secrets =
+        [header::AUTHORIZATION, header::COOKIE, header::HeaderName::from_static("so-apptoken")];
+    app.layer(
+        ServiceBuilder::new()
+            .layer(SetSensitiveRequestHeadersLayer::new(secrets))
+            .layer(TraceLayer::new_for_http())
+            .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                let mut response = axum::response::Response::new(axum::body::Body::empty());
+                *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                response
+            })),
+    )
+}
+
+/// Serves until SIGTERM or an interrupt, then lets what is under way end.
+pub async fn until_told(servers: Vec<(Listener, Router)>) -> Result<(), BoxError> {
+    let (stop, stopped) = watch::channel(());
+    let servers: Vec<_> = (servers.into_iter())
+        .map(|(listener, app)| tokio::spawn(serve(listener, app, stopped.clone())))
+        .collect();
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        result = tokio::signal::ctrl_c() => result?,
+    }
+    tracing::info!("draining");
+    drop(stop);
+    for server in servers {
+        server.await?;
+    }
+    Ok(())
+}
+
+async fn serve(listener: Listener, app: Router, mut stopped: watch::Receiver<()>) {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    // The time-out does nothing without the timer.
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
+    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT);
+    let connections = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.inner.accept() => accepted,
+            _ = stopped.changed() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                // Out of file descriptors, most likely: those that close make room.
+                if !is_of_the_connection(&error) {
+                    tracing::warn!(%error, "can't accept connections");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+                continue;
+            }
+        };
+        let service = TowerToHyperService::new(app.clone());
+        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error, "a connection ended early");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+        tracing::warn!("calls were still under way when the time to drain was over");
+    }
+}
+
+fn is_of_the_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}

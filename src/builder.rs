@@ -1,0 +1,446 @@
+//! Every knob of a gate, once.
+
+use std::{
+    error::Error,
+    fmt,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use http::{Request, Response, Uri};
+use http_body::Body;
+use tokio::sync::broadcast;
+use tower_service::Service;
+
+use crate::{
+    available::Waiters,
+    body::EmptyBody,
+    client::Fetch,
+    clock::Clock,
+    directory::Directory,
+    environment::Environment,
+    gate::{Shared, Tasks, TenantGate},
+    health::Counters,
+    operator::Ends,
+    persist::Persister,
+    status::derive::Settle,
+    store::{Store, StoreError},
+    sync,
+    token::{Audiences, KeyError, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
+};
+
+/// Where SuperOffice's notifications arrive, unless [`notification_path`](TenantGateBuilder::notification_path) says otherwise.
+const PATH: &str = "/NotifyCustomerStateChange";
+
+/// Configures a [`TenantGate`].
+///
+/// ```
+/// use tower_superoffice::{Environment, SigningKeys, TenantGate};
+///
+/// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+/// let gate = TenantGate::builder(Environment::Production)
+///     .audience("my-application-id")
+///     .build()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "a builder does nothing until it is built"]
+pub struct TenantGateBuilder {
+    environment: Environment,
+    audiences: Vec<String>,
+    any_audience: bool,
+    issuers: Vec<String>,
+    leeway: Duration,
+    keys: SigningKeys,
+    key_url: Option<Uri>,
+    key_max_age: Duration,
+    fetch: Option<Fetch>,
+    path: String,
+    body_limit: usize,
+    body_deadline: Duration,
+    settle: Settle,
+    store: Option<Arc<dyn Store>>,
+    store_timeout: Duration,
+    start_without_store: bool,
+    resume_jitter: Duration,
+    event_capacity: usize,
+    clock: Clock,
+}
+
+impl TenantGateBuilder {
+    pub(crate) fn new(environment: Environment) -> Self {
+        Self {
+            environment,
+            audiences: Vec::new(),
+            any_audience: false,
+            issuers: Vec::new(),
+            leeway: Duration::from_secs(60),
+            keys: SigningKeys::default(),
+            key_url: None,
+            key_max_age: Duration::from_secs(24 * 60 * 60),
+            fetch: None,
+            path: PATH.to_owned(),
+            body_limit: 16 * 1024,
+            body_deadline: Duration::from_secs(5),
+            settle: Settle::default(),
+            store: None,
+            store_timeout: Duration::from_secs(2),
+            start_without_store: false,
+            resume_jitter: Duration::ZERO,
+            event_capacity: 1024,
+            clock: Clock::system(),
+        }
+    }
+
+    /// Takes notifications meant for this application id; may be given several times.
+    ///
+    /// Compared ignoring case, and the form `spn:` + id counts as the id. Each environment gives an
+    /// application an id of its own.
+    pub fn audience(mut self, application_id: impl Into<String>) -> Self {
+        self.audiences.push(application_id.into());
+        self
+    }
+
+    /// Takes notifications meant for any application.
+    ///
+    /// A token that SuperOffice made for *another* application is then as good as one for yours. Use
+    /// it to find your audience value in the log of the first refusals, or where the audience is
+    /// known not to be set.
+    pub fn any_audience(mut self) -> Self {
+        self.any_audience = true;
+        self
+    }
+
+    /// Takes notifications from this issuer too, besides [those of the environment](Environment::issuers).
+    pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
+        self.issuers.push(issuer.into());
+        self
+    }
+
+    /// How far SuperOffice's clock and ours may differ: 60 s, at most 300 s.
+    pub fn leeway(mut self, leeway: Duration) -> Self {
+        self.leeway = leeway;
+        self
+    }
+
+    /// Verifies notifications with these keys; may be given several times.
+    ///
+    /// The environment's key URL is then not asked, unless [`key_url`](Self::key_url) names it.
+    pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
+        self.keys = self.keys.and(keys);
+        self
+    }
+
+    /// Like [`signing_keys`](Self::signing_keys), with a certificate, public key or key set from a file.
+    ///
+    /// # Errors
+    ///
+    /// When the file can't be read, or holds no usable key.
+    pub fn key_file(self, path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        Ok(self.signing_keys(SigningKeys::read(path)?))
+    }
+
+    /// Fetches keys from here instead of the environment's [key URL](Environment::key_url), besides
+    /// any given ones.
+    pub fn key_url(mut self, url: Uri) -> Self {
+        self.key_url = Some(url);
+        self
+    }
+
+    /// For how long fetched keys count while their URL is out of reach: 24 h.
+    pub fn key_max_age(mut self, max_age: Duration) -> Self {
+        self.key_max_age = max_age;
+        self
+    }
+
+    /// Sends the gate's own requests (for keys and states) with this client instead of the built-in one.
+    ///
+    /// Redirects must not be followed by it. The gate bounds time and size itself.
+    pub fn client<S, B>(mut self, client: S) -> Self
+    where
+        S: Service<Request<EmptyBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Future: Send,
+        B: Body + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        self.fetch = Some(Fetch::new(client));
+        self
+    }
+
+    /// Where the [`NotificationLayer`](crate::NotificationLayer) serves: `/NotifyCustomerStateChange`.
+    pub fn notification_path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// The largest notification that is read, in bytes: 16 KiB.
+    pub fn body_limit(mut self, bytes: usize) -> Self {
+        self.body_limit = bytes;
+        self
+    }
+
+    /// How long a notification's body may take to arrive, as a whole: 5 s.
+    pub fn body_deadline(mut self, deadline: Duration) -> Self {
+        self.body_deadline = deadline;
+        self
+    }
+
+    /// How long after a Suspend, Resume or Delete the state API may lag behind it: 60 s.
+    pub fn settle(mut self, settle: Duration) -> Self {
+        self.settle.usual = settle;
+        self
+    }
+
+    /// How long after an Upgrade the tenant may still be up: 900 s.
+    pub fn upgrade_settle(mut self, settle: Duration) -> Self {
+        self.settle.upgrade = settle;
+        self
+    }
+
+    /// Keeps what is known of the tenants in `store`, so that it survives restarts and reaches
+    /// other replicas. By default it is kept in memory only.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Arc::new(store));
+        self
+    }
+
+    /// How long a notification waits to be stored before its sender is told to try again: 2 s.
+    pub fn store_timeout(mut self, timeout: Duration) -> Self {
+        self.store_timeout = timeout;
+        self
+    }
+
+    /// Starts even when the store can't be loaded: with no tenant closed until it can.
+    pub fn start_without_store(mut self, start: bool) -> Self {
+        self.start_without_store = start;
+        self
+    }
+
+    /// Spreads those who wait for a tenant over this long after it opens: 0, all at once.
+    pub fn resume_jitter(mut self, jitter: Duration) -> Self {
+        self.resume_jitter = jitter;
+        self
+    }
+
+    /// How many events are kept for a slow reader of [`TenantGate::events`]: 1024.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.event_capacity = events;
+        self
+    }
+
+    /// Tells the time with `now` instead of the system's clock: for tests.
+    pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Clock::new(now);
+        self
+    }
+
+    /// Checks the configuration, loads the store and starts the gate's tasks.
+    ///
+    /// It never waits for SuperOffice: keys that can't be had yet are fetched in the background.
+    ///
+    /// # Errors
+    ///
+    /// When the configuration makes no sense, or the store can't be loaded; see [`BuildError`].
+    pub async fn build(self) -> Result<TenantGate, BuildError> {
+        if tokio::runtime::Handle::try_current().is_err() {
+            return Err(BuildError::NoRuntime);
+        }
+        self.check()?;
+        let verifier = Verifier::new(self.verifier_config()?);
+        let directory = Arc::new(Directory::new(self.settle));
+        let persister = self
+            .store
+            .map(|store| Arc::new(Persister::new(store, self.clock.clone(), self.store_timeout)));
+        let shared = Arc::new(Shared {
+            environment: self.environment,
+            clock: self.clock,
+            directory,
+            verifier,
+            counters: Counters::default(),
+            body_limit: self.body_limit,
+            body_deadline: self.body_deadline,
+            path: self.path.into(),
+            resume_jitter: self.resume_jitter,
+            events: broadcast::Sender::new(self.event_capacity.max(1)),
+            waiters: Arc::new(Waiters::default()),
+            ends: Arc::new(Ends::default()),
+            persister,
+            tasks: Tasks::default(),
+        });
+        start(&shared, self.start_without_store).await?;
+        Ok(TenantGate::from_shared(shared))
+    }
+
+    fn check(&self) -> Result<(), BuildError> {
+        match (self.audiences.is_empty(), self.any_audience) {
+            (true, false) => return Err(BuildError::NoAudience),
+            (false, true) => return Err(BuildError::TwoAudiences),
+            _ => {}
+        }
+        if self.audiences.iter().any(|audience| audience.trim().is_empty()) {
+            return Err(BuildError::EmptyAudience);
+        }
+        if let Some(fault) = self.environment.fault() {
+            return Err(BuildError::Environment(fault));
+        }
+        if self.leeway > Duration::from_secs(300) {
+            return Err(BuildError::Leeway);
+        }
+        if !self.path.starts_with('/') || self.path.contains(['?', '#']) {
+            return Err(BuildError::NotificationPath);
+        }
+        Ok(())
+    }
+
+    fn verifier_config(&self) -> Result<VerifierConfig, BuildError> {
+        let url = match &self.key_url {
+            Some(url) => Some(url.clone()),
+            None if self.keys.is_empty() => Some(self.environment.key_url()),
+            None => None,
+        };
+        let remote = match url {
+            None => None,
+            Some(url) => {
+                let fetch = match &self.fetch {
+                    Some(fetch) => fetch.clone(),
+                    None => built_in()?,
+                };
+                Some(RemoteKeys { url, fetch, max_age: self.key_max_age })
+            }
+        };
+        let mut issuers = self.environment.issuers();
+        issuers.extend(self.issuers.iter().cloned());
+        Ok(VerifierConfig {
+            issuers,
+            audience: if self.any_audience {
+                Audiences::Any
+            } else {
+                Audiences::OneOf(self.audiences.clone())
+            },
+            leeway: self.leeway,
+            keys: self.keys.clone(),
+            remote,
+            clock: self.clock.clone(),
+        })
+    }
+}
+
+/// The client that the crate brings along.
+fn built_in() -> Result<Fetch, BuildError> {
+    #[cfg(feature = "client")]
+    return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));
+    #[cfg(not(feature = "client"))]
+    return Err(BuildError::NoClient);
+}
+
+/// Loads the store and starts the tasks.
+async fn start(shared: &Arc<Shared>, without_store: bool) -> Result<(), BuildError> {
+    let mut tasks = Vec::new();
+    if let Some(persister) = &shared.persister {
+        // Subscribed before it is loaded, so that nothing falls in between.
+        let changes = persister.store().changes();
+        let loaded = shared.load().await;
+        if let Err(error) = &loaded {
+            if !(without_store && error.is_unavailable()) {
+                return Err(BuildError::Store(error.clone()));
+            }
+            persister.failed(error);
+        }
+        let gate = Arc::downgrade(shared);
+        tasks
+            .push(tokio::spawn(sync::follow(gate.clone(), changes, loaded.is_ok())).abort_handle());
+        let directory = Arc::clone(&shared.directory);
+        let learn = move |tenant: &_, record: &_| {
+            if let Some(gate) = gate.upgrade() {
+                gate.learn(tenant, record);
+            }
+        };
+        tasks.push(tokio::spawn(Arc::clone(persister).run(directory, learn)).abort_handle());
+    }
+    let (gate, ends, clock) =
+        (Arc::downgrade(shared), Arc::clone(&shared.ends), shared.clock.clone());
+    let end_words = async move {
+        loop {
+            ends.due(&clock).await;
+            let Some(gate) = gate.upgrade() else { return };
+            gate.end_words();
+        }
+    };
+    tasks.push(tokio::spawn(end_words).abort_handle());
+    shared.tasks.keep(tasks);
+    Ok(())
+}
+
+impl fmt::Debug for TenantGateBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantGateBuilder")
+            .field("environment", &self.environment)
+            .field("audiences", &self.audiences)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a gate could not be built, and what to do about it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Neither [`audience`](TenantGateBuilder::audience) nor
+    /// [`any_audience`](TenantGateBuilder::any_audience) was called.
+    NoAudience,
+    /// Both were called.
+    TwoAudiences,
+    /// An audience is empty.
+    EmptyAudience,
+    /// A custom environment makes no sense.
+    Environment(&'static str),
+    /// The leeway is longer than 300 s.
+    Leeway,
+    /// The notification path is none.
+    NotificationPath,
+    /// Keys would have to be fetched, and there is no client to do it.
+    NoClient,
+    /// The built-in client could not be made.
+    Client(Box<dyn Error + Send + Sync>),
+    /// The future was not polled in a tokio runtime.
+    NoRuntime,
+    /// The store could not be loaded.
+    Store(StoreError),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAudience => f.write_str(
+                "no audience: call .audience(\"your application id\"), or .any_audience() until you know it",
+            ),
+            Self::TwoAudiences => {
+                f.write_str("both .audience(..) and .any_audience() were called: keep one of them")
+            }
+            Self::EmptyAudience => f.write_str("an audience is empty: give the application id"),
+            Self::Environment(fault) => write!(f, "the custom environment can't be used: {fault}"),
+            Self::Leeway => f.write_str("the leeway is longer than 300 s: set the clock right instead"),
+            Self::NotificationPath => f.write_str(
+                "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
+            ),
+            Self::NoClient => f.write_str(
+                "keys have to be fetched and there is no client: enable the feature `client`, call .client(..), or give keys with .signing_keys(..)",
+            ),
+            Self::Client(_) => f.write_str("the built-in client could not be made"),
+            Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
+            Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Client(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

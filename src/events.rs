@@ -1,0 +1,96 @@
+//! What happens to tenants, as a stream.
+
+use std::{
+    fmt,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use futures_core::Stream;
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+
+use crate::{
+    status::{ChangeType, TenantStatus},
+    tenant::TenantId,
+};
+
+/// Something that happened to a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TenantEvent {
+    /// It opened, closed, or is now closed for another reason.
+    Changed {
+        /// The tenant.
+        tenant: TenantId,
+        /// What it is now.
+        status: TenantStatus,
+    },
+    /// Its data went back in time: it was restored from a backup, or cloned into a sandbox.
+    Restored {
+        /// The tenant.
+        tenant: TenantId,
+        /// The new [`epoch`](TenantStatus::epoch).
+        epoch: i64,
+    },
+    /// SuperOffice announced that it moved. Where to is asked of the state API.
+    Moved {
+        /// The tenant.
+        tenant: TenantId,
+    },
+    /// SuperOffice announced a change that this version doesn't know.
+    Unknown {
+        /// The tenant.
+        tenant: TenantId,
+        /// The number of the change type.
+        number: u32,
+    },
+    /// The state API corrected what the notifications said: one was lost, late or untrue.
+    Corrected {
+        /// The tenant.
+        tenant: TenantId,
+        /// What it is now.
+        status: TenantStatus,
+        /// The newest notification that the correction overrules; `None` when there was none.
+        after: Option<ChangeType>,
+        /// How long the tenant had been in the status that was corrected, as far as is known.
+        late: Duration,
+    },
+    /// This reader was too slow for so many events. Read [`snapshot`](crate::TenantGate::snapshot)
+    /// to catch up.
+    Missed(u64),
+}
+
+/// The events of a gate from the moment this stream was made.
+///
+/// A slow reader delays nobody: it loses the oldest events and is told how many, with
+/// [`TenantEvent::Missed`]. The stream ends with the gate.
+pub struct Events {
+    inner: BroadcastStream<TenantEvent>,
+}
+
+impl Events {
+    pub(crate) fn new(receiver: broadcast::Receiver<TenantEvent>) -> Self {
+        Self { inner: BroadcastStream::new(receiver) }
+    }
+}
+
+impl Stream for Events {
+    type Item = TenantEvent;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TenantEvent>> {
+        Pin::new(&mut self.inner).poll_next(cx).map(|event| {
+            event.map(|event| match event {
+                Ok(event) => event,
+                Err(BroadcastStreamRecvError::Lagged(missed)) => TenantEvent::Missed(missed),
+            })
+        })
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").finish_non_exhaustive()
+    }
+}

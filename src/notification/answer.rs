@@ -1,0 +1,159 @@
+//! The answers to a notification, and the typed reasons behind them.
+
+use std::{fmt, time::Duration};
+
+use http::{HeaderValue, Response, StatusCode, Version, header};
+
+use crate::{
+    body::EmptyBody, directory::Outcome, status::ChangeType, tenant::TenantId, token::TokenError,
+};
+
+/// Why a request to the notification route was not answered with 204.
+///
+/// The answer carries it in its extensions, for layers further out that log or count:
+///
+/// ```
+/// # use tower_superoffice::Refusal;
+/// # let response = http::Response::new(());
+/// if let Some(refusal) = response.extensions().get::<Refusal>() {
+///     eprintln!("refused with {}: {refusal}", refusal.status());
+/// }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// Not a POST: 405.
+    Method,
+    /// Larger than the [`body_limit`](crate::TenantGateBuilder::body_limit): 413.
+    BodyTooLarge,
+    /// Not complete by the [`body_deadline`](crate::TenantGateBuilder::body_deadline): 408.
+    BodyTooSlow,
+    /// The body broke off: 400, though the sender is hardly there to read it.
+    BodyBroken,
+    /// Not a notification: 400.
+    Malformed,
+    /// The token proves nothing: 401.
+    Token(TokenError),
+    /// There is no key to check the token with: 503, to be sent again after this long.
+    NoKeys {
+        /// When keys may be there.
+        retry_after: Duration,
+    },
+    /// The token is another tenant's: 403.
+    OtherTenant,
+    /// Taken and in force, but not stored yet: 503, to be sent again after this long.
+    NotStored {
+        /// When the store may be back.
+        retry_after: Duration,
+    },
+}
+
+impl Refusal {
+    /// The status of the answer.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyBroken | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Token(_) => StatusCode::UNAUTHORIZED,
+            Self::NoKeys { .. } | Self::NotStored { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::OtherTenant => StatusCode::FORBIDDEN,
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Method => f.write_str("not a POST"),
+            Self::BodyTooLarge => f.write_str("the body is too large"),
+            Self::BodyTooSlow => f.write_str("the body did not arrive in time"),
+            Self::BodyBroken => f.write_str("the body broke off"),
+            Self::Malformed => f.write_str("the body is not a notification"),
+            Self::Token(error) => write!(f, "the token was refused: {error}"),
+            Self::NoKeys { .. } => f.write_str("no key is at hand to verify the token"),
+            Self::OtherTenant => f.write_str("the token belongs to another tenant"),
+            Self::NotStored { .. } => {
+                f.write_str("the store could not be written in time; the change is in force here")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// A notification that was taken; in the extensions of its 204.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Accepted {
+    pub(crate) tenant: TenantId,
+    pub(crate) change: ChangeType,
+    pub(crate) outcome: Outcome,
+}
+
+impl Accepted {
+    /// The tenant it was about.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// What it announced.
+    #[must_use]
+    pub fn change(&self) -> ChangeType {
+        self.change
+    }
+
+    /// What taking it did.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+}
+
+/// The answer, with an empty body.
+pub(super) fn answer(result: Result<Accepted, Refusal>, version: Version) -> Response<EmptyBody> {
+    let mut response = Response::new(EmptyBody::default());
+    match result {
+        Ok(accepted) => {
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response.extensions_mut().insert(accepted);
+        }
+        Err(refusal) => {
+            *response.status_mut() = refusal.status();
+            refusal_headers(refusal, version, response.headers_mut());
+            response.extensions_mut().insert(refusal);
+        }
+    }
+    response
+}
+
+fn refusal_headers(refusal: Refusal, version: Version, headers: &mut http::HeaderMap) {
+    match refusal {
+        Refusal::Method => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+        }
+        // The rest of the body is not read, so the connection can't carry another request. HTTP/2
+        // has no such header: there the stream alone is given up.
+        Refusal::BodyTooLarge | Refusal::BodyTooSlow if version <= Version::HTTP_11 => {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        Refusal::Token(error) => {
+            headers.insert(header::WWW_AUTHENTICATE, challenge(error));
+        }
+        Refusal::NoKeys { retry_after } | Refusal::NotStored { retry_after } => {
+            let seconds = retry_after.as_millis().div_ceil(1000).max(1);
+            let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        _ => {}
+    }
+}
+
+/// The challenge of RFC 6750. Its description is one of a fixed list, never a piece of the token.
+fn challenge(error: TokenError) -> HeaderValue {
+    let challenge =
+        format!("Bearer error=\"invalid_token\", error_description=\"{}\"", error.description());
+    HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
+}

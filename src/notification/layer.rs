@@ -1,0 +1,109 @@
+//! The notification route in front of another service.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::{
+    future::{NotificationFuture, ResponseFuture},
+    receiver::Receiver,
+};
+
+/// Serves the notification route in front of a service; made by
+/// [`TenantGate::notification_layer`](crate::TenantGate::notification_layer).
+///
+/// Put it around the *whole* app: a layer inside a router is passed over by some of the router's own
+/// ways to a handler.
+#[doc = include_str!("../../docs/mounting.md")]
+#[derive(Clone)]
+pub struct NotificationLayer {
+    receiver: Receiver,
+    path: Arc<str>,
+}
+
+impl NotificationLayer {
+    pub(crate) fn new(receiver: Receiver, path: Arc<str>) -> Self {
+        Self { receiver, path }
+    }
+}
+
+impl<S> Layer<S> for NotificationLayer {
+    type Service = Notifications<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Notifications { inner, receiver: self.receiver.clone(), path: Arc::clone(&self.path) }
+    }
+}
+
+impl fmt::Debug for NotificationLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NotificationLayer").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// A service with the notification route in front of it.
+///
+/// Requests to any other path pass through as they are, streaming; the path is compared exactly,
+/// without its query.
+#[derive(Clone)]
+pub struct Notifications<S> {
+    inner: S,
+    receiver: Receiver,
+    path: Arc<str>,
+}
+
+impl<S> Notifications<S> {
+    /// The service behind.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+
+    /// The service behind.
+    pub fn get_mut(&mut self) -> &mut S {
+        &mut self.inner
+    }
+
+    /// Gives the service behind back.
+    pub fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
+impl<S, ReqBody, ResBody> Service<Request<ReqBody>> for Notifications<S>
+where
+    S: Service<Request<ReqBody>, Response = Response<ResBody>>,
+    ReqBody: Body,
+    ResBody: Default,
+{
+    type Response = Response<ResBody>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future, ReqBody>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
+        if request.uri().path() == &*self.path {
+            ResponseFuture::own(NotificationFuture::new(self.receiver.clone(), request))
+        } else {
+            ResponseFuture::passed(self.inner.call(request))
+        }
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for Notifications<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notifications")
+            .field("inner", &self.inner)
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,137 @@
+//! From the bytes of a notification to its answer.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_core::future::BoxFuture;
+use http_body::Body;
+
+use super::{
+    answer::{Accepted, Refusal},
+    body::Collect,
+    payload::Payload,
+};
+use crate::{
+    gate::Shared,
+    status::fact::{Details, Notified},
+    tenant::TenantId,
+    token::{TokenError, Unverified, Verdict, Verified, VerifyError},
+};
+
+/// When a sender may try again after the store could not be written.
+const STORE_RETRY: Duration = Duration::from_secs(30);
+
+/// Takes notifications for a gate.
+#[derive(Debug, Clone)]
+pub(crate) struct Receiver {
+    gate: Arc<Shared>,
+}
+
+/// A result that is there, or will be when a key or the store has answered.
+pub(super) enum Taken {
+    Now(Result<Accepted, Refusal>),
+    Later(BoxFuture<'static, Result<Accepted, Refusal>>),
+}
+
+impl Receiver {
+    pub(crate) fn new(gate: Arc<Shared>) -> Self {
+        Self { gate }
+    }
+
+    pub(super) fn body_limit(&self) -> usize {
+        self.gate.body_limit
+    }
+
+    pub(super) fn collect<B: Body>(&self, body: B) -> Collect<B> {
+        Collect::new(body, self.gate.body_limit, self.gate.body_deadline)
+    }
+
+    /// Counts and logs a refusal.
+    pub(super) fn refused(&self, refusal: Refusal) -> Refusal {
+        self.gate.counters.rejected();
+        tracing::warn!(status = refusal.status().as_u16(), reason = %refusal, "notification refused");
+        refusal
+    }
+
+    /// Judges a whole body and, when it is genuine, puts it in force.
+    pub(super) fn take(&self, body: &[u8]) -> Taken {
+        let Some(mut payload) = Payload::parse(body) else {
+            return Taken::Now(Err(self.refused(Refusal::Malformed)));
+        };
+        let token = payload.token.take().filter(|token| !token.is_empty());
+        let Some(token) = token else {
+            return Taken::Now(Err(self.refused(Refusal::Token(TokenError::Missing))));
+        };
+        match self.gate.verifier.verify(&token) {
+            Verdict::Done(verified) => self.judged(payload, verified),
+            Verdict::NeedsKeys(pending) => {
+                let this = self.clone();
+                Taken::Later(Box::pin(async move {
+                    match this.judged(payload, pending.verified().await) {
+                        Taken::Now(result) => result,
+                        Taken::Later(stored) => stored.await,
+                    }
+                }))
+            }
+        }
+    }
+
+    fn judged(&self, payload: Payload, verified: Result<Verified, Unverified>) -> Taken {
+        let verified = match verified {
+            Ok(verified) => verified,
+            Err(unverified) => {
+                return Taken::Now(Err(self.unverified(&payload.tenant, unverified)));
+            }
+        };
+        if verified.tenant != payload.tenant {
+            return Taken::Now(Err(self.refused(Refusal::OtherTenant)));
+        }
+        let Payload { change, tenant, version_name, file_version, endpoint, .. } = payload;
+        let notified = Notified {
+            change,
+            at: verified.at,
+            seen: self.gate.clock.unix_ms(),
+            details: Arc::new(Details {
+                version_name,
+                file_version,
+                endpoint,
+                ..Details::default()
+            }),
+        };
+        let outcome = self.gate.notified(&tenant, notified);
+        let stored = self.gate.stored(&tenant);
+        let accepted = Accepted { tenant, change, outcome };
+        let Some(stored) = stored else { return Taken::Now(Ok(accepted)) };
+        let this = self.clone();
+        Taken::Later(Box::pin(async move {
+            if stored.in_time().await {
+                Ok(accepted)
+            } else {
+                Err(this.refused(Refusal::NotStored { retry_after: STORE_RETRY }))
+            }
+        }))
+    }
+
+    /// Logs what the token claimed: which issuer and audience notifications carry is not documented,
+    /// and whoever sets a gate up needs to see them.
+    fn unverified(&self, tenant: &TenantId, unverified: Unverified) -> Refusal {
+        let Unverified { reason, seen } = unverified;
+        self.gate.counters.rejected();
+        let refusal = match reason {
+            VerifyError::Token(error) => Refusal::Token(error),
+            VerifyError::KeysUnavailable { retry_after } => {
+                self.gate.keys_missing(tenant);
+                Refusal::NoKeys { retry_after }
+            }
+        };
+        tracing::warn!(
+            status = refusal.status().as_u16(),
+            reason = %refusal,
+            %tenant,
+            iss = seen.iss.as_deref(),
+            aud = seen.aud.as_deref(),
+            kid = seen.kid.as_deref(),
+            "notification refused"
+        );
+        refusal
+    }
+}

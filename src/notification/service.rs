@@ -1,0 +1,50 @@
+//! The notification route as a service of its own.
+
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
+
+use http::{Request, Response};
+use http_body::Body;
+use tower_service::Service;
+
+use super::{future::NotificationFuture, receiver::Receiver};
+use crate::body::EmptyBody;
+
+/// Receives notifications at whatever route it is mounted; made by
+/// [`TenantGate::notification_service`](crate::TenantGate::notification_service).
+///
+/// Every request is taken for a notification, whatever its path. It never fails: each case has an
+/// answer of its own.
+///
+/// ```
+/// # async fn run(gate: tower_superoffice::TenantGate) {
+/// let app: axum::Router = axum::Router::new()
+///     .route_service("/NotifyCustomerStateChange", gate.notification_service());
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct NotificationService {
+    receiver: Receiver,
+}
+
+impl NotificationService {
+    pub(crate) fn new(receiver: Receiver) -> Self {
+        Self { receiver }
+    }
+}
+
+impl<B: Body> Service<Request<B>> for NotificationService {
+    type Response = Response<EmptyBody>;
+    type Error = Infallible;
+    type Future = NotificationFuture<B>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        NotificationFuture::new(self.receiver.clone(), request)
+    }
+}

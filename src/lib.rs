@@ -8,6 +8,8 @@ mod body;
 mod clock;
 mod directory;
 mod environment;
+#[cfg(feature = "simulator")]
+pub mod simulator;
 mod status;
 mod tenant;
 

@@ -1,24 +1,113 @@
-//! x
+//! Keeps the calls of a service away from SuperOffice CRM Online tenants that are closed.
+//!
+//! SuperOffice tells every application when a tenant is upgraded, suspended, resumed, moved,
+//! restored or deleted. A [`TenantGate`] takes these notifications, remembers each tenant's state,
+//! and hands out tower layers: one that serves the notification route inside your app, and one that
+//! wraps your HTTP client so that a call to a closed tenant ends in a typed error, before anything
+//! is sent, until the tenant is open again.
+//!
+//! # The server side
+//!
+//! ```no_run
+//! use axum::{Router, routing::get};
+//! use tower_superoffice::{Environment, TenantGate};
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let gate = TenantGate::builder(Environment::Production)
+//!         .audience("my-application-id")
+//!         .build()
+//!         .await?;
+//!     let app: Router = Router::new()
+//!         .route("/", get(|| async { "hello" }))
+//!         .route_service("/NotifyCustomerStateChange", gate.notification_service());
+//!     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+//!     axum::serve(listener, app).await?;
+//!     Ok(())
+//! }
+//! ```
+//!
+//! # The client side
+//!
+//! ```
+//! # use http_body_util::Empty;
+//! # use bytes::Bytes;
+//! use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+//! use tower::{Layer, ServiceExt};
+//! use tower_superoffice::{GuardError, TenantGate};
+//!
+//! # async fn run(gate: TenantGate) -> Result<(), Box<dyn std::error::Error>> {
+//! let client = gate.guard_layer().layer(Client::builder(TokioExecutor::new()).build_http());
+//! let request = http::Request::get("https://online3.superoffice.com/Cust12345/api/v1/Contact/1")
+//!     .body(Empty::<Bytes>::new())?;
+//! match client.oneshot(request).await {
+//!     Ok(response) => println!("{}", response.status()),
+//!     Err(GuardError::Unavailable(closed)) => {
+//!         println!("{} is {}: try again in {:?}", closed.tenant(), closed.reason(), closed.retry_after());
+//!     }
+//!     Err(GuardError::Inner(error)) => return Err(error.into()),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | every knob | [`TenantGateBuilder`] |
+//! | where to mount the route | [`NotificationLayer`] |
+//! | limits, retries and redirects around the guard | [`GuardLayer`] |
+//! | state that survives restarts and spans replicas | [`store`] |
+//! | tests of your own app | `simulator`, a SuperOffice on loopback (feature `simulator`) |
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod available;
 mod body;
+mod builder;
 mod client;
 mod clock;
 mod directory;
 mod environment;
+mod events;
+mod gate;
 mod guard;
+mod health;
 mod json;
+mod notification;
+mod operator;
+mod persist;
 mod status;
+#[cfg(feature = "simulator")]
+pub mod simulator;
+pub mod store;
+mod sync;
 mod tenant;
+mod token;
 
 pub use self::{
+    available::Available,
     body::EmptyBody,
+    builder::{BuildError, TenantGateBuilder},
     directory::Outcome,
     environment::Environment,
-    guard::{Guard, GuardError, GuardLayer, ResponseFuture, TenantKey, TenantUnavailable, UrlKey},
+    events::{Events, TenantEvent},
+    gate::TenantGate,
+    guard::{Guard, GuardError, GuardLayer, TenantKey, TenantUnavailable, UrlKey},
+    health::{Health, NotificationCounts, StoreHealth},
+    notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
+    token::{KeyError, KeysReport, SigningKeys, TokenError},
 };
+
+/// The futures of the crate's services, for those who name types.
+pub mod future {
+    pub use crate::{
+        guard::ResponseFuture as GuardFuture,
+        notification::{NotificationFuture, ResponseFuture as NotificationsFuture},
+    };
+}

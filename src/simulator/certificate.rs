@@ -1,0 +1,75 @@
+//! A self-made X.509 certificate of version 1, the kind SuperOffice publishes.
+//!
+//! SuperOffice's own certificates are of version 1, carry no extension, and run to 2113. A version 1
+//! certificate can't be made with the usual certificate generators, so its few fields are put
+//! together here. One thing differs: SuperOffice's are signed with SHA-1, this one with SHA-256,
+//! because AWS-LC verifies SHA-1 signatures but makes none. Nothing may look at that signature
+//! anyway: the key inside is pinned, not the chain.
+
+use std::str::FromStr;
+
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    rand::SystemRandom,
+    rsa::KeyPair,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use x509_cert::{
+    certificate::Rfc5280,
+    der::{
+        self, Any, AnyRef, DateTime, Encode, Tag,
+        asn1::{BitString, GeneralizedTime, ObjectIdentifier, UtcTime},
+    },
+    name::Name,
+    serial_number::SerialNumber,
+    spki::AlgorithmIdentifierRef,
+    time::{Time, Validity},
+};
+
+use super::StartError;
+
+/// RFC 4055: sha256WithRSAEncryption.
+const SHA256_WITH_RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.11");
+
+/// Makes the certificate of `pair`, as DER.
+pub(super) fn certificate(pair: &KeyPair) -> Result<Vec<u8>, StartError> {
+    let signed = to_be_signed(pair)?;
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &signed, &mut signature)
+        .map_err(|_| StartError::key())?;
+    sequence(&[signed, algorithm()?, BitString::from_bytes(&signature)?.to_der()?])
+}
+
+/// Everything the signature covers. The version is left out: that is how version 1 is written.
+fn to_be_signed(pair: &KeyPair) -> Result<Vec<u8>, StartError> {
+    let name = Name::from_str("CN=SuperOffice Simulator")?.to_der()?;
+    let public: PublicKeyX509Der<'_> = pair.public_key().as_der().map_err(|_| StartError::key())?;
+    sequence(&[
+        SerialNumber::<Rfc5280>::new(&serial())?.to_der()?,
+        algorithm()?,
+        name.clone(),
+        validity()?,
+        name,
+        public.as_ref().to_vec(),
+    ])
+}
+
+/// A positive serial number, so that no two simulators' certificates share a thumbprint by chance.
+fn serial() -> [u8; 8] {
+    (fastrand::u64(..) >> 1 | 1).to_be_bytes()
+}
+
+fn algorithm() -> der::Result<Vec<u8>> {
+    AlgorithmIdentifierRef { oid: SHA256_WITH_RSA, parameters: Some(AnyRef::NULL) }.to_der()
+}
+
+/// A hundred years, like SuperOffice's.
+fn validity() -> der::Result<Vec<u8>> {
+    let from = UtcTime::from_date_time(DateTime::new(2014, 1, 1, 0, 0, 0)?)?;
+    let until = GeneralizedTime::from_date_time(DateTime::new(2114, 1, 1, 0, 0, 0)?);
+    Validity::<Rfc5280>::new(Time::UtcTime(from), Time::GeneralTime(until)).to_der()
+}
+
+fn sequence(parts: &[Vec<u8>]) -> Result<Vec<u8>, StartError> {
+    Ok(Any::new(Tag::Sequence, parts.concat())?.to_der()?)
+}

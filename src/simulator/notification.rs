@@ -1,0 +1,238 @@
+//! A notification, true in every detail unless told otherwise.
+
+use std::{fmt, sync::Arc};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{Request, StatusCode, Uri, header};
+use serde_json::{Map, Value, json};
+
+use super::{
+    SimulatorBody,
+    error::NotifyError,
+    key::{SigningKey, forger},
+    sender,
+    world::World,
+};
+use crate::{ChangeType, TenantId};
+
+/// The claim that names the tenant.
+const TENANT_CLAIM: &str = "http://schemes.superoffice.net/identity/ctx";
+
+/// A notification that is made up to be posted: by [`send`](Self::send), or by hand.
+///
+/// It starts out exactly as SuperOffice makes it. Every setter bends one thing.
+///
+/// ```
+/// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
+/// use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
+///
+/// let simulator = Simulator::start().await?;
+/// let tenant = TenantId::new("Cust12345")?;
+/// let forged = simulator.notification(ChangeType::Resume, &tenant).forged();
+/// let without_kid = simulator.notification(ChangeType::Resume, &tenant).without_header("kid");
+/// let old = simulator.notification(ChangeType::Resume, &tenant).issued_at(1_400_000_000);
+/// let odd = simulator.notification(ChangeType::Resume, &tenant).claim("iat", "1400000000");
+/// assert_ne!(forged.body(), without_kid.body());
+/// # let _ = (old, odd);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "a notification does nothing until it is sent"]
+pub struct Notification {
+    world: Arc<World>,
+    key: Arc<SigningKey>,
+    /// A signature to spoil, because no other key could be made.
+    spoiled: bool,
+    header: Map<String, Value>,
+    claims: Map<String, Value>,
+    /// Everything but the token.
+    fields: Map<String, Value>,
+    token: Token,
+}
+
+/// What the body's `Token` holds.
+#[derive(Clone)]
+enum Token {
+    Signed,
+    Absent,
+    Other(Value),
+}
+
+impl Notification {
+    pub(super) fn new(world: &Arc<World>, change: ChangeType, tenant: &TenantId) -> Self {
+        let key = Arc::clone(&world.lock().key);
+        let header = members([
+            ("typ", json!("JWT")),
+            ("alg", json!("RS256")),
+            ("kid", json!(key.hex_thumbprint())),
+            ("x5t", json!(key.base64_thumbprint())),
+        ]);
+        let claims = members([
+            ("iss", json!(world.origin(0))),
+            ("aud", json!(world.application_id)),
+            (TENANT_CLAIM, json!(tenant.as_str())),
+        ]);
+        let fields = members([
+            ("ChangeType", json!(u32::from(change))),
+            ("ContextIdentifier", json!(tenant.as_str())),
+            ("VersionName", json!("Release_11.10_2026.02.24-02")),
+            ("FileVersion", json!("11.10.24.1234")),
+        ]);
+        let issued = world.next_second(tenant);
+        let world = Arc::clone(world);
+        let new = Self { world, key, spoiled: false, header, claims, fields, token: Token::Signed };
+        new.issued_at(issued)
+    }
+
+    /// Dates the token: `iat` this many seconds after the epoch, `nbf` 60 s before, `exp` 300 s after.
+    pub fn issued_at(self, second: i64) -> Self {
+        self.claim("iat", second)
+            .claim("nbf", second.saturating_sub(60))
+            .claim("exp", second.saturating_add(300))
+    }
+
+    /// Sets the token's `iss`.
+    pub fn issuer(self, issuer: &str) -> Self {
+        self.claim("iss", issuer)
+    }
+
+    /// Sets the token's `aud`.
+    pub fn audience(self, audience: &str) -> Self {
+        self.claim("aud", audience)
+    }
+
+    /// Sets a claim of the token, of any JSON type.
+    pub fn claim(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.claims.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves a claim out of the token.
+    pub fn without_claim(mut self, name: &str) -> Self {
+        self.claims.remove(name);
+        self
+    }
+
+    /// Names another tenant in the token than in the body.
+    pub fn token_tenant(self, tenant: &TenantId) -> Self {
+        self.claim(TENANT_CLAIM, tenant.as_str())
+    }
+
+    /// Sets a member of the token's header, of any JSON type.
+    pub fn header(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.header.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves a member out of the token's header.
+    pub fn without_header(mut self, name: &str) -> Self {
+        self.header.remove(name);
+        self
+    }
+
+    /// Writes the token's `kid` in base64url, as older key sets spell it.
+    pub fn base64_key_id(self) -> Self {
+        let id = self.key.base64_thumbprint();
+        self.header("kid", id)
+    }
+
+    /// Signs the token with a key that SuperOffice never published, under SuperOffice's `kid`.
+    pub fn forged(mut self) -> Self {
+        match forger() {
+            Some(key) => self.key = key,
+            None => self.spoiled = true,
+        }
+        self
+    }
+
+    /// Sends this as the body's `Token`, of any JSON type, in place of a signed one.
+    pub fn with_token(mut self, token: impl Into<Value>) -> Self {
+        self.token = Token::Other(token.into());
+        self
+    }
+
+    /// Sets a field of the body, of any JSON type.
+    pub fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Leaves a field out of the body.
+    pub fn without_field(mut self, name: &str) -> Self {
+        if name == "Token" {
+            self.token = Token::Absent;
+        }
+        self.fields.remove(name);
+        self
+    }
+
+    /// Sets the body's `PublicEndpoint`: the bare host that a Move names.
+    pub fn public_endpoint(self, host: &str) -> Self {
+        self.field("PublicEndpoint", host)
+    }
+
+    /// The signed token.
+    ///
+    /// Should the system fail to sign, the signature is left empty, which every receiver refuses.
+    #[must_use]
+    pub fn token(&self) -> String {
+        let part = |members: &Map<String, Value>| {
+            URL_SAFE_NO_PAD.encode(Value::Object(members.clone()).to_string())
+        };
+        let signed = format!("{}.{}", part(&self.header), part(&self.claims));
+        let mut signature = self.key.sign(signed.as_bytes()).unwrap_or_default();
+        if self.spoiled {
+            signature.reverse();
+        }
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+
+    /// The body to post: JSON.
+    #[must_use]
+    pub fn body(&self) -> Bytes {
+        let mut fields = self.fields.clone();
+        let token = match &self.token {
+            Token::Signed => Some(self.token().into()),
+            Token::Absent => None,
+            Token::Other(token) => Some(token.clone()),
+        };
+        fields.extend(token.map(|token| ("Token".to_owned(), token)));
+        Value::Object(fields).to_string().into()
+    }
+
+    /// The whole request, to hand to a receiver without a socket in between.
+    #[must_use]
+    pub fn request(&self, url: Uri) -> Request<SimulatorBody> {
+        let mut request = Request::new(SimulatorBody::from(self.body()));
+        *request.method_mut() = http::Method::POST;
+        *request.uri_mut() = url;
+        let json = http::HeaderValue::from_static("application/json; charset=utf-8");
+        request.headers_mut().insert(header::CONTENT_TYPE, json);
+        request
+    }
+
+    /// Posts it to the registered State Change URL and returns the receiver's answer.
+    ///
+    /// Sending twice is a replay: both times the same token goes out.
+    ///
+    /// # Errors
+    ///
+    /// When no URL is registered, or the receiver does not answer.
+    pub async fn send(&self) -> Result<StatusCode, NotifyError> {
+        let receiver = self.world.lock().receiver.clone().ok_or(NotifyError::NoReceiver)?;
+        sender::send(&receiver, self).await
+    }
+}
+
+/// Shows no token: one that is valid is a secret, and tests print what they fail on.
+impl fmt::Debug for Notification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Notification").field("fields", &self.fields).finish_non_exhaustive()
+    }
+}
+
+fn members<const N: usize>(members: [(&str, Value); N]) -> Map<String, Value> {
+    members.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,319 @@
+//! What the simulator answers: key set, discovery, state API, tenants.
+
+use std::{
+    convert::Infallible,
+    pin::pin,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Buf;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::Body;
+use http_body_util::BodyExt;
+use percent_encoding::percent_decode_str;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+
+use super::{
+    SimulatorBody,
+    fault::Fault,
+    tenants::{Arrival, ClosedCall},
+    world::{Inner, World},
+};
+use crate::{State, TenantId};
+
+/// What a request asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Route {
+    Keys,
+    Discovery,
+    State(TenantId),
+    Tenant(TenantId),
+    Nothing,
+}
+
+/// Answers a request that arrived at the host with index `host`.
+pub(super) async fn answer<B: Body>(
+    world: &World,
+    host: usize,
+    request: Request<B>,
+) -> Result<Response<SimulatorBody>, Infallible> {
+    let (parts, body) = request.into_parts();
+    let answer = match route(host, parts.uri.path()) {
+        Route::Tenant(tenant) => tenant_answer(world, host, &tenant, parts, body).await,
+        Route::Nothing => status(StatusCode::NOT_FOUND),
+        _ if parts.method != Method::GET => not_allowed(),
+        Route::Keys => keys(world).await,
+        Route::Discovery => json_answer(&discovery(&world.origin(0))),
+        Route::State(tenant) => state(world, &tenant).await,
+    };
+    Ok(answer)
+}
+
+/// Finds the route as the web server of SuperOffice would: whatever the case and the escapes.
+fn route(host: usize, path: &str) -> Route {
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let mut segments: Vec<&str> = Vec::new();
+    for segment in path.split(['/', '\\']) {
+        match segment {
+            "" | "." => {}
+            ".." => _ = segments.pop(),
+            segment => segments.push(segment),
+        }
+    }
+    let tenant = |id: &str| TenantId::new(id).ok();
+    let is = |segment: &str, name: &str| segment.eq_ignore_ascii_case(name);
+    let route = match segments.as_slice() {
+        [login, known, file] if host == 0 && is(login, "login") && is(known, ".well-known") => {
+            match file.to_ascii_lowercase().as_str() {
+                "jwks" => Some(Route::Keys),
+                "openid-configuration" => Some(Route::Discovery),
+                _ => None,
+            }
+        }
+        [api, state, id] if host == 0 && is(api, "api") && is(state, "state") => {
+            tenant(id).map(Route::State)
+        }
+        [first, ..] if is(first, "login") || is(first, "api") => None,
+        [id, ..] => tenant(id).map(Route::Tenant),
+        [] => None,
+    };
+    route.unwrap_or(Route::Nothing)
+}
+
+async fn keys(world: &World) -> Response<SimulatorBody> {
+    let (fault, keys) = {
+        let mut inner = world.lock();
+        inner.key_requests += 1;
+        (inner.key_fault.clone(), key_set(&inner))
+    };
+    faulty(fault, &json!({"keys": []}), &json!({"keys": []}), || keys).await
+}
+
+/// The key set as published now.
+pub(super) fn key_set(inner: &Inner) -> Value {
+    let keys = std::iter::once(&inner.key).chain(&inner.old_keys);
+    json!({"keys": keys.map(|key| key.jwk()).collect::<Vec<_>>()})
+}
+
+fn discovery(origin: &str) -> Value {
+    json!({
+        "issuer": origin,
+        "authorization_endpoint": format!("{origin}/login/common/oauth/authorize"),
+        "token_endpoint": format!("{origin}/login/common/oauth/tokens"),
+        "jwks_uri": format!("{origin}/login/.well-known/jwks"),
+        "id_token_signing_alg_values_supported": ["RS256"],
+    })
+}
+
+async fn state(world: &World, id: &TenantId) -> Response<SimulatorBody> {
+    let (fault, state) = {
+        let mut inner = world.lock();
+        inner.state_requests += 1;
+        inner.tenants.with(id, |tenant| tenant.state_requests += 1);
+        (inner.state_fault.clone(), state_json(world, &inner, id))
+    };
+    let mut unknown = state.clone();
+    if let Some(members) = unknown.as_object_mut() {
+        members.insert("State".to_owned(), "Unknown".into());
+        members.insert("IsRunning".to_owned(), false.into());
+    }
+    faulty(fault, &json!({}), &unknown, || state).await
+}
+
+/// What the state API says of a tenant: how it was when the lag began.
+fn state_json(world: &World, inner: &Inner, id: &TenantId) -> Value {
+    let (now, lag) = (world.clock.unix_ms(), millis(inner.state_lag));
+    let tenant = inner.tenants.get(id);
+    let situation = tenant.at(now.saturating_sub(lag));
+    let gone = ["Unknown", State::Deleted.name(), State::Provisioning.name()];
+    let endpoint = (!gone.contains(&situation.state.name.as_str()))
+        .then(|| format!("{}/{}", world.origin(situation.home), tenant.id));
+    json!({
+        "ContextIdentifier": tenant.id.as_str(),
+        "Endpoint": endpoint,
+        "State": situation.state.name,
+        "IsRunning": situation.state.running,
+        "ValidUntil": seven_digits(now.saturating_add(millis(inner.state_validity))),
+        "Api": endpoint.as_ref().map(|endpoint| format!("{endpoint}/api")),
+        "Version": "Release_11.10_2026.02.24-02",
+    })
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time as SuperOffice writes it, with seven fractional digits: `2026-02-23T09:52:01.9342965Z`.
+fn seven_digits(unix_ms: u64) -> String {
+    let nanos = i128::from(unix_ms) * 1_000_000;
+    let time =
+        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let ((year, month, day), (hour, minute, second)) = (time.to_calendar_date(), time.to_hms());
+    let (month, ticks) = (u8::from(month), time.nanosecond() / 100);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z")
+}
+
+/// Answers well, or as the fault says.
+async fn faulty(
+    fault: Fault,
+    empty: &Value,
+    unknown: &Value,
+    well: impl FnOnce() -> Value,
+) -> Response<SimulatorBody> {
+    match fault {
+        Fault::None => json_answer(&well()),
+        Fault::Hang => std::future::pending().await,
+        Fault::Slow(delay) => {
+            tokio::time::sleep(delay).await;
+            json_answer(&well())
+        }
+        Fault::Status(code) => status(code),
+        Fault::TooManyRequests(seconds) => {
+            let mut answer = status(StatusCode::TOO_MANY_REQUESTS);
+            answer.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+            answer
+        }
+        Fault::Redirect(location) => {
+            let mut answer = status(StatusCode::FOUND);
+            if let Ok(location) = HeaderValue::try_from(location) {
+                answer.headers_mut().insert(header::LOCATION, location);
+            }
+            answer
+        }
+        Fault::Html => {
+            text("text/html; charset=utf-8", "<!DOCTYPE html><title>Sign in</title>".to_owned())
+        }
+        Fault::Oversized => {
+            let mut answer = well();
+            if let Some(members) = answer.as_object_mut() {
+                members.insert("Padding".to_owned(), " ".repeat(5 << 20).into());
+            }
+            json_answer(&answer)
+        }
+        Fault::Empty => json_answer(empty),
+        Fault::Unknown => json_answer(unknown),
+        Fault::Json(json) => text("application/json; charset=utf-8", json),
+    }
+}
+
+/// Answers for a tenant. The call counts when its head arrives; its body is read to the end.
+async fn tenant_answer<B: Body>(
+    world: &World,
+    host: usize,
+    id: &TenantId,
+    parts: Parts,
+    body: B,
+) -> Response<SimulatorBody> {
+    let now = UNIX_EPOCH + Duration::from_millis(world.clock.unix_ms());
+    let path = parts.uri.path().to_owned();
+    let (arrival, closed_status) = {
+        let mut inner = world.lock();
+        let call = |state| ClosedCall {
+            tenant: id.clone(),
+            method: parts.method.clone(),
+            path: path.clone(),
+            state,
+            at: now,
+        };
+        (inner.tenants.arrive(id, host, call), inner.closed_status)
+    };
+    let Some(length) = drain(body).await else { return status(StatusCode::BAD_REQUEST) };
+    match arrival {
+        Arrival::Misdirected => {
+            let mut answer = text(
+                "text/plain; charset=utf-8",
+                "Wrong subdomain used to access tenant".to_owned(),
+            );
+            *answer.status_mut() = StatusCode::MISDIRECTED_REQUEST;
+            answer
+        }
+        Arrival::Closed => status(closed_status),
+        Arrival::Open => json_answer(&json!({
+            "ContextIdentifier": id.as_str(),
+            "Method": parts.method.as_str(),
+            "Path": path,
+            "Query": parts.uri.query(),
+            "Host": world.authority(host),
+            "BodyLength": length,
+        })),
+    }
+}
+
+/// Reads a body to its end and returns its length; `None` when it broke off.
+async fn drain<B: Body>(body: B) -> Option<u64> {
+    let (mut body, mut length) = (pin!(body), 0_u64);
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame.ok()?.into_data() {
+            length = length.saturating_add(data.remaining() as u64);
+        }
+    }
+    Some(length)
+}
+
+fn json_answer(value: &Value) -> Response<SimulatorBody> {
+    text("application/json; charset=utf-8", value.to_string())
+}
+
+fn text(content_type: &'static str, text: String) -> Response<SimulatorBody> {
+    let mut answer = Response::new(SimulatorBody::from(text));
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+fn status(code: StatusCode) -> Response<SimulatorBody> {
+    let mut answer = Response::new(SimulatorBody::default());
+    *answer.status_mut() = code;
+    answer
+}
+
+fn not_allowed() -> Response<SimulatorBody> {
+    let mut answer = status(StatusCode::METHOD_NOT_ALLOWED);
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET"));
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_tenant_however_it_is_spelled() {
+        let tenant = |id: &str| Route::Tenant(TenantId::new(id).unwrap());
+        for path in [
+            "/Cust1/api/v1/Contact/1",
+            "//cust1//api",
+            "/%43ust1/api",
+            "/./CUST1",
+            "/login/../Cust1/api",
+            "/Cust1%2Fapi",
+            "\\Cust1\\api",
+            "/x/%2e%2e/Cust1",
+        ] {
+            assert_eq!(route(0, path), tenant("Cust1"), "{path}");
+            assert_eq!(route(1, path), tenant("Cust1"), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_environment_answers_on_its_own_host_only() {
+        for (path, expected) in [
+            ("/login/.well-known/jwks", Route::Keys),
+            ("/Login/.well-known/JWKS", Route::Keys),
+            ("/login/.well-known/openid-configuration", Route::Discovery),
+            ("/api/state/Cust1", Route::State(TenantId::new("Cust1").unwrap())),
+        ] {
+            assert_eq!(route(0, path), expected, "{path}");
+            assert_eq!(route(1, path), Route::Nothing, "{path}");
+        }
+        for path in ["/", "", "/login", "/api/state", "/api/state/a/b", "/not a tenant/x", "/.."] {
+            assert_eq!(route(0, path), Route::Nothing, "{path}");
+        }
+    }
+
+    #[test]
+    fn times_have_seven_fractional_digits() {
+        assert_eq!(seven_digits(1_771_840_321_934), "2026-02-23T09:52:01.9340000Z");
+    }
+}

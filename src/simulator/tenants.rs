@@ -1,0 +1,225 @@
+//! The simulated tenants: their states, where they live, and who called them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::SystemTime,
+};
+
+use http::Method;
+
+use crate::{State, TenantId};
+
+/// Changes of one tenant that are remembered, for a state API that lags.
+const HISTORY: usize = 64;
+
+/// Calls to closed tenants that are remembered one by one.
+const CLOSED_CALLS: usize = 1_000;
+
+/// Tenants that are told apart. Past it a new one is answered, but not counted by itself.
+const TENANTS: usize = 1_000_000;
+
+/// A call that reached a tenant while it was closed: what a gate is there to prevent.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ClosedCall {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The call's method.
+    pub method: Method,
+    /// The path as it was sent, without the query.
+    pub path: String,
+    /// The name of the state the tenant was in.
+    pub state: String,
+    /// When it arrived, by the simulator's clock.
+    pub at: SystemTime,
+}
+
+/// A state as the state API spells it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) running: bool,
+}
+
+impl From<State> for Shown {
+    fn from(state: State) -> Self {
+        Self { name: state.name().to_owned(), running: state.is_running() }
+    }
+}
+
+/// A tenant's state and home from a moment on.
+#[derive(Debug, Clone)]
+pub(super) struct Situation {
+    /// ms since the epoch.
+    pub(super) since: u64,
+    pub(super) state: Shown,
+    /// Index of the host that serves it.
+    pub(super) home: usize,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Tenant {
+    /// As it was first spelled.
+    pub(super) id: TenantId,
+    now: Situation,
+    /// Earlier situations, oldest first.
+    before: VecDeque<Situation>,
+    pub(super) calls: u64,
+    pub(super) calls_while_closed: u64,
+    pub(super) misdirected: u64,
+    pub(super) state_requests: u64,
+    /// The second of its newest notification.
+    pub(super) issued: Option<i64>,
+}
+
+impl Tenant {
+    fn new(id: TenantId) -> Self {
+        let state = Shown::from(State::Running);
+        Self {
+            id,
+            now: Situation { since: 0, state, home: 0 },
+            before: VecDeque::new(),
+            calls: 0,
+            calls_while_closed: 0,
+            misdirected: 0,
+            state_requests: 0,
+            issued: None,
+        }
+    }
+
+    pub(super) fn now(&self) -> &Situation {
+        &self.now
+    }
+
+    /// How it was at `at`, ms since the epoch; the oldest that is remembered when that is later.
+    pub(super) fn at(&self, at: u64) -> &Situation {
+        if self.now.since <= at {
+            return &self.now;
+        }
+        let earlier = self.before.iter().rev().find(|situation| situation.since <= at);
+        earlier.or_else(|| self.before.front()).unwrap_or(&self.now)
+    }
+
+    pub(super) fn set(&mut self, since: u64, state: Shown, home: usize) {
+        let before = std::mem::replace(&mut self.now, Situation { since, state, home });
+        if self.before.len() == HISTORY {
+            self.before.pop_front();
+        }
+        self.before.push_back(before);
+    }
+}
+
+/// What a tenant host does with a call.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    Open,
+    Closed,
+    Misdirected,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Tenants {
+    known: HashMap<TenantId, Tenant>,
+    recent: VecDeque<ClosedCall>,
+    pub(super) calls: u64,
+    pub(super) calls_while_closed: u64,
+    pub(super) misdirected: u64,
+}
+
+impl Tenants {
+    /// The tenant `id`; one that runs on the first host when it was never heard of.
+    pub(super) fn get(&self, id: &TenantId) -> Tenant {
+        self.known.get(id).cloned().unwrap_or_else(|| Tenant::new(id.clone()))
+    }
+
+    /// Changes the tenant `id`, and remembers it unless there are too many already.
+    pub(super) fn with<T>(&mut self, id: &TenantId, change: impl FnOnce(&mut Tenant) -> T) -> T {
+        if let Some(tenant) = self.known.get_mut(id) {
+            return change(tenant);
+        }
+        let mut tenant = Tenant::new(id.clone());
+        let answer = change(&mut tenant);
+        if self.known.len() < TENANTS {
+            self.known.insert(id.clone(), tenant);
+        }
+        answer
+    }
+
+    /// Counts a call to `id` that arrived at `host`.
+    pub(super) fn arrive(
+        &mut self,
+        id: &TenantId,
+        host: usize,
+        call: impl FnOnce(String) -> ClosedCall,
+    ) -> Arrival {
+        let (arrival, state) = self.with(id, |tenant| {
+            if tenant.now.home != host {
+                tenant.misdirected += 1;
+                return (Arrival::Misdirected, String::new());
+            }
+            tenant.calls += 1;
+            if tenant.now.state.running {
+                return (Arrival::Open, String::new());
+            }
+            tenant.calls_while_closed += 1;
+            (Arrival::Closed, tenant.now.state.name.clone())
+        });
+        match arrival {
+            Arrival::Misdirected => self.misdirected += 1,
+            Arrival::Open => self.calls += 1,
+            Arrival::Closed => {
+                self.calls += 1;
+                self.calls_while_closed += 1;
+                if self.recent.len() == CLOSED_CALLS {
+                    self.recent.pop_front();
+                }
+                self.recent.push_back(call(state));
+            }
+        }
+        arrival
+    }
+
+    pub(super) fn closed_calls(&self) -> Vec<ClosedCall> {
+        self.recent.iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> TenantId {
+        TenantId::new("Cust1").unwrap()
+    }
+
+    fn call(state: String) -> ClosedCall {
+        let (method, path) = (Method::GET, "/Cust1/api".to_owned());
+        ClosedCall { tenant: id(), method, path, state, at: SystemTime::UNIX_EPOCH }
+    }
+
+    #[test]
+    fn remembers_how_a_tenant_was() {
+        let mut tenant = Tenant::new(id());
+        for at in 1..=100 {
+            tenant.set(at * 10, Shown { name: at.to_string(), running: true }, 0);
+        }
+        assert_eq!(tenant.at(5_000).state.name, "100");
+        assert_eq!(tenant.at(999).state.name, "99");
+        assert_eq!(tenant.at(990).state.name, "99");
+        assert_eq!(tenant.before.len(), HISTORY);
+        assert_eq!(tenant.at(0).state.name, "36", "the oldest that is left");
+    }
+
+    #[test]
+    fn keeps_the_latest_of_many_closed_calls_and_counts_all() {
+        let mut tenants = Tenants::default();
+        tenants.with(&id(), |tenant| tenant.set(1, State::Suspended.into(), 0));
+        for _ in 0..CLOSED_CALLS + 7 {
+            assert_eq!(tenants.arrive(&id(), 0, call), Arrival::Closed);
+        }
+        assert_eq!(tenants.closed_calls().len(), CLOSED_CALLS);
+        assert_eq!(tenants.calls_while_closed, CLOSED_CALLS as u64 + 7);
+        assert_eq!(tenants.arrive(&id(), 1, call), Arrival::Misdirected);
+        assert_eq!(tenants.get(&id()).misdirected, 1);
+    }
+}

@@ -1,0 +1,99 @@
+//! Everything a simulator knows, shared by its handles and its servers.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use http::{StatusCode, Uri};
+
+use super::{fault::Fault, key::SigningKey, sender::Receiver, tenants::Tenants};
+use crate::{TenantId, clock::Clock};
+
+/// How far the token of a notification may run ahead of the clock, in seconds.
+///
+/// A token is valid from 60 s before its time, so a receiver takes it that early even without leeway.
+const AHEAD: i64 = 60;
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) clock: Clock,
+    pub(super) application_id: String,
+    /// The origins of the hosts. The first is the environment's own.
+    pub(super) hosts: Vec<Uri>,
+    inner: Mutex<Inner>,
+}
+
+/// What changes while the simulator runs.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) key: Arc<SigningKey>,
+    /// Keys of before that are still published.
+    pub(super) old_keys: Vec<Arc<SigningKey>>,
+    pub(super) tenants: Tenants,
+    pub(super) receiver: Option<Receiver>,
+    pub(super) key_fault: Fault,
+    pub(super) state_fault: Fault,
+    pub(super) state_lag: Duration,
+    pub(super) state_validity: Duration,
+    pub(super) notice: Duration,
+    pub(super) closed_status: StatusCode,
+    pub(super) key_requests: u64,
+    pub(super) state_requests: u64,
+}
+
+impl World {
+    pub(super) fn new(
+        clock: Clock,
+        application_id: String,
+        hosts: Vec<Uri>,
+        key: SigningKey,
+    ) -> Self {
+        let inner = Inner {
+            key: Arc::new(key),
+            old_keys: Vec::new(),
+            tenants: Tenants::default(),
+            receiver: None,
+            key_fault: Fault::None,
+            state_fault: Fault::None,
+            state_lag: Duration::ZERO,
+            state_validity: Duration::from_secs(10),
+            notice: Duration::from_millis(100),
+            closed_status: StatusCode::SERVICE_UNAVAILABLE,
+            key_requests: 0,
+            state_requests: 0,
+        };
+        Self { clock, application_id, hosts, inner: Mutex::new(inner) }
+    }
+
+    /// Nothing here panics with the lock held, and a counter is sound even if something did.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The origin of the host with this index, without a trailing slash.
+    pub(super) fn origin(&self, host: usize) -> String {
+        let host = self.hosts.get(host).map(Uri::to_string).unwrap_or_default();
+        host.trim_end_matches('/').to_owned()
+    }
+
+    /// `host:port` of the host with this index.
+    pub(super) fn authority(&self, host: usize) -> String {
+        let authority = self.hosts.get(host).and_then(Uri::authority);
+        authority.map(ToString::to_string).unwrap_or_default()
+    }
+
+    /// The second that the next notification of `tenant` is issued at.
+    ///
+    /// Receivers tell notifications of one type apart by the second of their token. A simulation is
+    /// quicker than that, so each notification of a tenant is issued a second after the one before.
+    pub(super) fn next_second(&self, tenant: &TenantId) -> i64 {
+        let now = self.clock.unix_s();
+        self.lock().tenants.with(tenant, |tenant| {
+            let next = tenant.issued.map_or(now, |last| now.max(last.saturating_add(1)));
+            let next = next.min(now.saturating_add(AHEAD));
+            tenant.issued = Some(next);
+            next
+        })
+    }
+}

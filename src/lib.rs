@@ -9,6 +9,7 @@ mod clock;
 mod directory;
 mod environment;
 mod status;
+pub mod store;
 mod tenant;
 
 pub use self::{

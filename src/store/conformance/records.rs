@@ -1,0 +1,119 @@
+//! Tenants and records to test with.
+
+use std::{collections::HashMap, sync::Arc};
+
+use serde_json::json;
+
+use super::report::Broken;
+use crate::{
+    ChangeType, Record, State, TenantId,
+    status::{
+        fact::{Details, Fact, Notified, Order, PullDetails, Pulled, Word},
+        record::Foreign,
+    },
+};
+
+/// A tenant that no other run of the suite uses.
+pub(super) fn tenant(what: &str) -> Result<TenantId, Broken> {
+    let run = fastrand::u64(..);
+    TenantId::new(format!("Cust-{what}-{run:016x}")).map_err(|error| Broken::new(error.to_string()))
+}
+
+/// What a replica would know: the join of all it was told.
+#[derive(Debug, Default)]
+pub(super) struct View(HashMap<TenantId, Record>);
+
+impl View {
+    pub(super) fn join(&mut self, tenant: TenantId, record: &Record) {
+        self.0.entry(tenant).or_default().merge(record);
+    }
+
+    pub(super) fn get(&self, tenant: &TenantId) -> Option<&Record> {
+        self.0.get(tenant)
+    }
+
+    /// The spelling under which `tenant` was told of.
+    pub(super) fn spelling(&self, tenant: &TenantId) -> Option<&str> {
+        self.0.get_key_value(tenant).map(|(id, _)| id.as_str())
+    }
+
+    /// Whether all of `record` is known of `tenant`.
+    pub(super) fn covers(&self, tenant: &TenantId, record: &Record) -> bool {
+        self.get(tenant).is_some_and(|own| covers(own, record))
+    }
+}
+
+/// Whether `record` adds nothing to `own`.
+pub(super) fn covers(own: &Record, record: &Record) -> bool {
+    !own.clone().merge(record)
+}
+
+/// A suspension told at `at`, unix seconds: the simplest record that can be told from others.
+pub(super) fn suspended(at: i64) -> Record {
+    notified(ChangeType::Suspend, at, at.unsigned_abs() * 1000, "Release 10.3.8")
+}
+
+/// The same, with parts of it and beside it that only a newer minor schema knows.
+pub(super) fn from_the_future(at: i64) -> Record {
+    let mut extra = serde_json::Map::new();
+    extra.insert("reason".to_owned(), json!({"code": 7}));
+    let details = Details { version_name: "Release 11".into(), extra, ..Details::default() };
+    let suspend = Fact::Notified(Notified {
+        change: ChangeType::Suspend,
+        at,
+        seen: at.unsigned_abs() * 1000,
+        details: Arc::new(details),
+    });
+    let mut entries = serde_json::Map::new();
+    entries.insert("billing".to_owned(), json!({"at": at, "plan": "\u{e5}rlig"}));
+    Record::from_parts(vec![suspend], Some(Foreign { minor: 7, entries }))
+}
+
+/// One to four facts of few kinds and few times, so that ties and conflicts are common.
+pub(super) fn any(random: &mut fastrand::Rng) -> Record {
+    let mut record = Record::default();
+    for _ in 0..random.usize(1..=4) {
+        record.merge(&any_fact(random));
+    }
+    if random.u8(..8) == 0 {
+        record.merge(&from_the_future(random.i64(1..4)));
+    }
+    record
+}
+
+fn any_fact(random: &mut fastrand::Rng) -> Record {
+    let version =
+        if random.bool() { "Release_10.3.8_2024.08.30-01" } else { "\u{2014} \"8.4\" \\" };
+    match random.u8(..10) {
+        kind @ 0..7 => {
+            notified(ChangeType::from(u32::from(kind)), random.i64(-1..4), random.u64(..4), version)
+        }
+        7 | 8 => {
+            let states =
+                [State::Running, State::Suspended, State::Deleted, State::MigrationPending];
+            let state = random.choice(states).unwrap_or(State::Running);
+            let endpoint = random.bool().then(|| "https://online2.superoffice.com".into());
+            Record::of(Fact::Pulled(Pulled {
+                state,
+                asked: random.u64(..4),
+                since: random.u64(..4),
+                details: Arc::new(PullDetails { endpoint, ..PullDetails::default() }),
+            }))
+        }
+        _ => {
+            let order = random.choice([Order::Open, Order::Close, Order::Release]);
+            Record::of(Fact::Word(Box::new(Word {
+                order: order.unwrap_or(Order::Open),
+                set_at: random.u64(..4),
+                until: random.bool().then(|| random.u64(..)),
+                note: "until the audit ends\n".to_owned(),
+                extra: serde_json::Map::new(),
+            })))
+        }
+    }
+}
+
+fn notified(change: ChangeType, at: i64, seen: u64, version: &str) -> Record {
+    let details = Details { version_name: version.into(), ..Details::default() };
+    Record::of(Fact::Notified(Notified { change, at, seen, details: Arc::new(details) }))
+}

@@ -1,0 +1,157 @@
+//! What can be wrong with a store, told to an operator.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc};
+
+use crate::{DecodeError, TenantId};
+
+/// A store that could not do what it was asked.
+///
+/// What is wrong is asked by predicate: new kinds of trouble can then appear without a break. The
+/// message says what to do next and never holds a secret: a password in a store's URL is left out.
+/// The underlying error, if there is one, is the [`source`](Error::source).
+///
+/// ```
+/// use tower_superoffice::store::StoreError;
+///
+/// let error = StoreError::unavailable("the disk is full: free some space");
+/// assert!(error.is_unavailable());
+/// assert_eq!(error.to_string(), "the disk is full: free some space");
+/// ```
+#[derive(Clone)]
+pub struct StoreError {
+    kind: Kind,
+    message: Cow<'static, str>,
+    /// Shared, because a store that writes in batches gives one failure to many callers.
+    source: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Unavailable,
+    InUse,
+    Corrupt,
+    Foreign,
+    NewerSchema,
+    Misconfigured,
+}
+
+impl StoreError {
+    /// The store can't be reached or written now; the same call may succeed later.
+    #[must_use]
+    pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Unavailable, message)
+    }
+
+    /// Another process holds the store, which takes one at a time.
+    #[must_use]
+    pub fn in_use(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::InUse, message)
+    }
+
+    /// What the store holds is damaged.
+    #[must_use]
+    pub fn corrupt(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Corrupt, message)
+    }
+
+    /// What was opened is intact but belongs to something else.
+    #[must_use]
+    pub fn foreign(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Foreign, message)
+    }
+
+    /// A newer version of this crate wrote the store, in a schema this one can't read.
+    #[must_use]
+    pub fn newer_schema(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::NewerSchema, message)
+    }
+
+    /// The store was set up wrongly, and no retry will help.
+    #[must_use]
+    pub fn misconfigured(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(Kind::Misconfigured, message)
+    }
+
+    /// A stored record of `tenant` that can't be read; `store` is the store's
+    /// [`name`](super::Store::name).
+    #[must_use]
+    pub fn unreadable(store: &str, tenant: &TenantId, error: DecodeError) -> Self {
+        let made = match error {
+            DecodeError::NewerSchema { .. } => Self::newer_schema(format!(
+                "{store} holds a record of {tenant} that a newer version wrote: upgrade this program before it uses this store"
+            )),
+            DecodeError::Malformed { .. } => Self::corrupt(format!(
+                "{store} holds a damaged record of {tenant}: restore it from a backup or remove it"
+            )),
+        };
+        made.caused_by(error)
+    }
+
+    /// Adds the underlying error.
+    #[must_use]
+    pub fn caused_by(self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { source: Some(Arc::from(source.into())), ..self }
+    }
+
+    fn new(kind: Kind, message: impl Into<Cow<'static, str>>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// Whether the store can't be reached or written now: trying again later makes sense.
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.kind == Kind::Unavailable
+    }
+
+    /// Whether another process holds the store.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.kind == Kind::InUse
+    }
+
+    /// Whether what the store holds is damaged.
+    #[must_use]
+    pub fn is_corrupt(&self) -> bool {
+        self.kind == Kind::Corrupt
+    }
+
+    /// Whether what was opened belongs to something else, such as another program's database.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.kind == Kind::Foreign
+    }
+
+    /// Whether a newer version of this crate wrote what this one can't read.
+    #[must_use]
+    pub fn is_newer_schema(&self) -> bool {
+        self.kind == Kind::NewerSchema
+    }
+
+    /// Whether the store was set up wrongly: a URL that makes no sense, a wrong password.
+    #[must_use]
+    pub fn is_misconfigured(&self) -> bool {
+        self.kind == Kind::Misconfigured
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl fmt::Debug for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreError")
+            .field("kind", &self.kind)
+            .field("message", &self.message)
+            .field("source", &self.source)
+            .finish()
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}

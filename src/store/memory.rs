@@ -1,0 +1,240 @@
+//! A store in memory, shared by the gates of one process.
+
+use std::{
+    collections::{HashMap, hash_map},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{StreamExt, stream};
+use tokio::sync::broadcast;
+use tokio_stream::wrappers::BroadcastStream;
+
+use super::{Change, Store, StoreError, claims::Claims};
+use crate::{Record, TenantId};
+
+/// How many changes a subscriber may lag behind before it is told to reload.
+const CHANGES_KEPT: usize = 4096;
+
+/// A page of `load` holds up to this many tenants.
+const PAGE: usize = 1024;
+
+/// Keeps records in memory, as long as the process lives.
+///
+/// Clones share the records, and each is a writer of its own: [`changes`](Store::changes) of one
+/// yields what the others stored. So several gates of one process can share what they know, and
+/// tests can play replicas. A gate alone needs no store at all.
+///
+/// ```
+/// use tower_superoffice::{Record, TenantId, store::{MemoryStore, Store}};
+///
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let here = MemoryStore::new();
+/// let there = here.clone();
+///
+/// let tenant = TenantId::new("Cust12345")?;
+/// let suspend = Record::decode(br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#)?;
+/// here.merge(&tenant, &suspend).await?;
+/// assert_eq!(there.merge(&tenant, &Record::default()).await?, suspend);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+    /// Tells this clone's writes from the others'.
+    writer: u64,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    writers: AtomicU64,
+}
+
+struct State {
+    records: HashMap<TenantId, Record>,
+    claims: Claims,
+    available: bool,
+    /// Made for the first subscriber: its buffer is large.
+    changes: Option<broadcast::Sender<(u64, Change)>>,
+}
+
+/// The writer of a change that concerns everybody.
+const NOBODY: u64 = u64::MAX;
+
+impl MemoryStore {
+    /// An empty store.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State {
+            records: HashMap::new(),
+            claims: Claims::default(),
+            available: true,
+            changes: None,
+        };
+        Self {
+            shared: Arc::new(Shared { state: Mutex::new(state), writers: AtomicU64::new(1) }),
+            writer: 0,
+        }
+    }
+
+    /// Takes the store down (`false`) or brings it back (`true`), for all clones: for tests of what
+    /// an outage does.
+    ///
+    /// While it is down every call fails with an error that
+    /// [`is_unavailable`](StoreError::is_unavailable). When it is back, `changes` asks for a reload.
+    pub fn set_available(&self, available: bool) {
+        let mut state = self.lock();
+        if available && !state.available {
+            state.tell(NOBODY, || Change::Reload);
+        }
+        state.available = available;
+    }
+
+    /// Forgets everything, as a server does that comes back without its data: for tests.
+    pub fn clear(&self) {
+        let mut state = self.lock();
+        state.records.clear();
+        state.claims = Claims::default();
+        state.tell(NOBODY, || Change::Reload);
+    }
+
+    /// How many tenants the store holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.lock().records.len()
+    }
+
+    /// Whether the store holds nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing is left half done while the lock is held, so a panic elsewhere does no harm.
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_available(&self) -> Result<MutexGuard<'_, State>, StoreError> {
+        let state = self.lock();
+        if state.available {
+            Ok(state)
+        } else {
+            Err(StoreError::unavailable("the memory store was made unavailable: bring it back"))
+        }
+    }
+
+    fn merge_now(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
+        let mut state = self.lock_available()?;
+        let (joined, grew) = match state.records.entry(tenant.clone()) {
+            hash_map::Entry::Occupied(mut there) => {
+                let grew = there.get_mut().merge(record);
+                (there.get().clone(), grew)
+            }
+            hash_map::Entry::Vacant(_) if record.is_empty() => (Record::default(), false),
+            hash_map::Entry::Vacant(place) => (place.insert(record.clone()).clone(), true),
+        };
+        if grew {
+            state.tell(self.writer, || Change::Merged(tenant.clone(), joined.clone()));
+        }
+        Ok(joined)
+    }
+
+    fn page(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, Record)>, StoreError> {
+        let state = self.lock_available()?;
+        let found = tenants.iter().filter_map(|tenant| {
+            state.records.get_key_value(tenant).map(|(id, record)| (id.clone(), record.clone()))
+        });
+        Ok(found.collect())
+    }
+}
+
+impl State {
+    fn tell(&self, writer: u64, change: impl FnOnce() -> Change) {
+        if let Some(changes) = self.changes.as_ref().filter(|all| all.receiver_count() > 0) {
+            // It fails when the last subscriber has just gone: then nobody wants to know.
+            let _ = changes.send((writer, change()));
+        }
+    }
+}
+
+impl Store for MemoryStore {
+    fn name(&self) -> String {
+        "memory".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        let tenants: Vec<TenantId> = match self.lock_available() {
+            Ok(state) => state.records.keys().cloned().collect(),
+            Err(down) => return stream::iter([Err(down)]).boxed(),
+        };
+        let mut from = 0;
+        let mut failed = false;
+        stream::poll_fn(move |_| {
+            let rest = tenants.get(from..).filter(|rest| !rest.is_empty() && !failed);
+            std::task::Poll::Ready(rest.map(|rest| {
+                let page = rest.get(..PAGE).unwrap_or(rest);
+                from += page.len();
+                let page = self.page(page);
+                failed = page.is_err();
+                page
+            }))
+        })
+        .boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        Box::pin(async move { self.merge_now(tenant, record) })
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        let own = self.writer;
+        let mut state = self.lock();
+        let changes = state.changes.get_or_insert_with(|| broadcast::Sender::new(CHANGES_KEPT));
+        BroadcastStream::new(changes.subscribe())
+            .filter_map(move |change| {
+                std::future::ready(match change {
+                    Ok((writer, change)) => (writer != own).then_some(change),
+                    Err(_lagged) => Some(Change::Reload),
+                })
+            })
+            .boxed()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        Box::pin(async move { Ok(self.lock_available()?.claims.claim(tenant, ttl)) })
+    }
+}
+
+impl Clone for MemoryStore {
+    fn clone(&self) -> Self {
+        let writer = self.shared.writers.fetch_add(1, Ordering::Relaxed);
+        Self { shared: self.shared.clone(), writer }
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStore").field("tenants", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -83,6 +83,7 @@ fn paths_lead_to_the_tenants_they_lead_to() {
         ("/api/./state", None),
         ("/api/status/Cust1", Some("api")),
         ("/api", Some("api")),
+        ("/api/state/..", Some("api")),
         // No tenant.
         ("/", None),
         ("//", None),

@@ -73,17 +73,22 @@ impl UrlKey {
 
     #[inline]
     fn is_tenant_authority(&self, authority: &str) -> bool {
-        match *self.environment {
-            // Nothing that may follow a host (a port, a dot) ends like this, so what does is a host
-            // below superoffice.com, whatever stands before. Nearly every call ends here.
+        match &*self.environment {
+            // Nearly every call ends here, without a search for what its authority doesn't have.
             Environment::Sod | Environment::Stage | Environment::Production
-                if authority.ends_with(".superoffice.com") =>
+                if authority.strip_suffix(".superoffice.com").is_some_and(is_bare) =>
             {
                 true
             }
-            _ => self.environment.is_tenant_host(host_of(authority)),
+            environment => environment.is_tenant_host(host_of(authority)),
         }
     }
+}
+
+/// Whether the authority that starts with `head` is nothing but a host name.
+#[inline]
+fn is_bare(head: &str) -> bool {
+    head.bytes().all(|byte| !matches!(byte, b'@' | b':' | b'[' | b']'))
 }
 
 /// The host in `authority`: without user name and port, an IPv6 address in its brackets.

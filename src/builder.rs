@@ -27,7 +27,7 @@ use crate::{
     status::derive::Settle,
     store::{Store, StoreError},
     sync,
-    token::{Audiences, KeyError, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
+    token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
 };
 
 /// Where SuperOffice's notifications arrive, unless [`notification_path`](TenantGateBuilder::notification_path) says otherwise.
@@ -249,7 +249,7 @@ impl TenantGateBuilder {
             return Err(BuildError::NoRuntime);
         }
         self.check()?;
-        let verifier = Verifier::new(self.verifier_config()?);
+        let verifier = self.verifier()?;
         let directory = Arc::new(Directory::new(self.settle));
         let persister = self
             .store
@@ -286,7 +286,7 @@ impl TenantGateBuilder {
         if let Some(fault) = self.environment.fault() {
             return Err(BuildError::Environment(fault));
         }
-        if self.leeway > Duration::from_secs(300) {
+        if self.leeway > MAX_LEEWAY {
             return Err(BuildError::Leeway);
         }
         if !self.path.starts_with('/') || self.path.contains(['?', '#']) {
@@ -295,7 +295,7 @@ impl TenantGateBuilder {
         Ok(())
     }
 
-    fn verifier_config(&self) -> Result<VerifierConfig, BuildError> {
+    fn verifier(&self) -> Result<Verifier, BuildError> {
         let url = match &self.key_url {
             Some(url) => Some(url.clone()),
             None if self.keys.is_empty() => Some(self.environment.key_url()),
@@ -303,28 +303,30 @@ impl TenantGateBuilder {
         };
         let remote = match url {
             None => None,
-            Some(url) => {
-                let fetch = match &self.fetch {
-                    Some(fetch) => fetch.clone(),
-                    None => built_in()?,
-                };
-                Some(RemoteKeys { url, fetch, max_age: self.key_max_age })
-            }
+            Some(url) => Some(RemoteKeys { url, fetch: self.fetch()?, max_age: self.key_max_age }),
         };
         let mut issuers = self.environment.issuers();
         issuers.extend(self.issuers.iter().cloned());
-        Ok(VerifierConfig {
+        let audience = if self.any_audience {
+            Audiences::Any
+        } else {
+            Audiences::OneOf(self.audiences.clone())
+        };
+        Ok(Verifier::new(VerifierConfig {
             issuers,
-            audience: if self.any_audience {
-                Audiences::Any
-            } else {
-                Audiences::OneOf(self.audiences.clone())
-            },
+            audience,
             leeway: self.leeway,
             keys: self.keys.clone(),
             remote,
             clock: self.clock.clone(),
-        })
+        }))
+    }
+
+    fn fetch(&self) -> Result<Fetch, BuildError> {
+        match &self.fetch {
+            Some(fetch) => Ok(fetch.clone()),
+            None => built_in(),
+        }
     }
 }
 

@@ -19,6 +19,10 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// The one key of the map that serde_json shows for a number, once any crate of the build enables its
+/// feature `arbitrary_precision`.
+const NUMBER: &str = "$serde_json::private::Number";
+
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -84,6 +88,9 @@ impl<'de> Visitor<'de> for StrictValue {
         let mut map = Map::new();
         while let Some(key) = access.next_key::<String>()? {
             let value = access.next_value_seed(StrictValue)?;
+            if let (NUMBER, true, Value::String(digits)) = (key.as_str(), map.is_empty(), &value) {
+                return digits.parse().map(Value::Number).map_err(de::Error::custom);
+            }
             if map.insert(key, value).is_some() {
                 return Err(de::Error::custom("a key is repeated"));
             }
@@ -114,6 +121,14 @@ mod tests {
             assert_eq!(object(text.as_bytes()).is_some(), ok, "{text}");
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
+    }
+
+    #[test]
+    fn a_number_kept_as_text_is_a_number() {
+        let text = br#"{"a":{"$serde_json::private::Number":"12"}}"#;
+        assert_eq!(object(text).unwrap()["a"], 12);
+        assert!(object(br#"{"a":{"$serde_json::private::Number":"12a"}}"#).is_none());
+        assert!(object(br#"{"a":{"$serde_json::private::Number":"1","b":2}}"#).is_none());
     }
 
     #[test]

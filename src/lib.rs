@@ -80,9 +80,9 @@ mod json;
 mod notification;
 mod operator;
 mod persist;
-mod status;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod status;
 pub mod store;
 mod sync;
 mod tenant;
@@ -101,7 +101,7 @@ pub use self::{
     notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
-    token::{KeyError, KeysReport, SigningKeys, TokenError},
+    token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},
 };
 
 /// The futures of the crate's services, for those who name types.

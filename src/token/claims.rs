@@ -1,0 +1,235 @@
+//! The token's claims: for whom, from whom, when, about which tenant.
+
+use serde_json::{Map, Value};
+
+use crate::tenant::TenantId;
+
+use super::{Policy, TokenError, Verified};
+
+/// The claim that names the tenant. It starts with http because it is a name, not an address.
+const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
+
+/// How long before its issue a token starts to be valid, in seconds.
+const NBF_BEFORE_ISSUE: i64 = 60;
+/// From a token's `nbf` to its `exp`, in seconds.
+const LIFE: i64 = 360;
+
+/// The largest whole number that every reader of JSON agrees on.
+const MAX_DATE: f64 = 9_007_199_254_740_992.0;
+
+/// Checks claims as of `now` (seconds since the epoch) and takes from them what a gate acts on.
+pub(super) fn check(
+    claims: &Map<String, Value>,
+    policy: &Policy,
+    now: i64,
+) -> Result<Verified, TokenError> {
+    let date = |name| claims.get(name).map(date).transpose();
+    let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
+    let issuer = match claims.get("iss") {
+        None => None,
+        Some(iss) => Some(iss.as_str().ok_or(TokenError::Malformed)?),
+    };
+    let audience = claims.get("aud").map(audiences).transpose()?.unwrap_or_default();
+
+    if !issuer.is_some_and(|issuer| policy.takes_issuer(issuer)) {
+        return Err(TokenError::Issuer);
+    }
+    if !policy.takes_audience(&audience) {
+        return Err(TokenError::Audience);
+    }
+    let exp = exp.ok_or(TokenError::Expired)?;
+    if now >= exp + policy.leeway() {
+        return Err(TokenError::Expired);
+    }
+    // One axis for all three shapes of token, so that notifications with and without `nbf` can be
+    // put in order.
+    let at = match (nbf, iat) {
+        (Some(nbf), _) => nbf,
+        (None, Some(iat)) => iat - NBF_BEFORE_ISSUE,
+        (None, None) => exp - LIFE,
+    };
+    // Also when there is no `nbf`: a record taken from the future would outrank every later one.
+    if at > now + policy.leeway() {
+        return Err(TokenError::NotYetValid);
+    }
+    // `sub` repeats the tenant in some tokens. It decides nothing, also when it disagrees.
+    let tenant = claims.get(TENANT).and_then(Value::as_str).ok_or(TokenError::NoTenant)?;
+    let tenant = TenantId::new(tenant).map_err(|_| TokenError::NoTenant)?;
+    Ok(Verified { tenant, at })
+}
+
+/// A numeric date in whole seconds: a number, or a string of 1 to 16 digits as seen in `iat`.
+fn date(value: &Value) -> Result<i64, TokenError> {
+    let seconds = match value {
+        Value::Number(number) => number.as_f64().ok_or(TokenError::Malformed)?,
+        Value::String(digits)
+            if (1..=16).contains(&digits.len())
+                && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+        {
+            digits.parse().map_err(|_| TokenError::Malformed)?
+        }
+        _ => return Err(TokenError::Malformed),
+    };
+    if seconds.abs() <= MAX_DATE { Ok(seconds.floor() as i64) } else { Err(TokenError::Malformed) }
+}
+
+/// The audiences of a token, which are a string or an array of strings.
+pub(super) fn audiences(value: &Value) -> Result<Vec<&str>, TokenError> {
+    match value {
+        Value::String(audience) => Ok(vec![audience]),
+        Value::Array(list) => {
+            list.iter().map(|item| item.as_str().ok_or(TokenError::Malformed)).collect()
+        }
+        _ => Err(TokenError::Malformed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{json, token::Audiences};
+
+    const NOW: i64 = 1_700_000_000;
+    const BASE: &str =
+        r#""iss":"I","aud":"app","http://schemes.superoffice.net/identity/ctx":"Cust1""#;
+
+    fn policy() -> Policy {
+        let audiences = Audiences::OneOf(vec!["App".to_owned()]);
+        Policy::new(vec!["I".to_owned()], audiences, Duration::from_secs(60))
+    }
+
+    fn checked(text: &str) -> Result<Verified, TokenError> {
+        check(&json::object(text.as_bytes()).unwrap(), &policy(), NOW)
+    }
+
+    fn at(times: &str) -> Result<i64, TokenError> {
+        checked(&format!("{{{BASE},{times}}}")).map(|verified| verified.at)
+    }
+
+    #[test]
+    fn all_three_shapes_stand_on_one_axis() {
+        let exp = NOW + 300;
+        assert_eq!(at(&format!(r#""nbf":{},"iat":{NOW},"exp":{exp}"#, NOW - 60)), Ok(NOW - 60));
+        assert_eq!(at(&format!(r#""iat":{NOW},"exp":{exp}"#)), Ok(NOW - 60));
+        assert_eq!(at(&format!(r#""iat":"{NOW}","exp":"{exp}""#)), Ok(NOW - 60));
+        assert_eq!(at(&format!(r#""exp":{exp}"#)), Ok(NOW - 60));
+        assert_eq!(at(&format!(r#""exp":{exp}.999"#)), Ok(NOW - 60));
+    }
+
+    #[test]
+    fn the_edges_of_its_life() {
+        use TokenError::{Expired, NotYetValid};
+        let past = NOW - 100;
+        assert_eq!(at(&format!(r#""nbf":{past},"exp":{}"#, NOW - 59)), Ok(past));
+        assert_eq!(at(&format!(r#""nbf":{past},"exp":{}"#, NOW - 60)), Err(Expired));
+        assert_eq!(at(&format!(r#""nbf":{past},"exp":{}.9"#, NOW - 60)), Err(Expired));
+        let exp = NOW + 300;
+        assert_eq!(at(&format!(r#""nbf":{},"exp":{exp}"#, NOW + 60)), Ok(NOW + 60));
+        assert_eq!(at(&format!(r#""nbf":{},"exp":{exp}"#, NOW + 61)), Err(NotYetValid));
+        assert_eq!(at(&format!(r#""iat":{},"exp":{exp}"#, NOW + 120)), Ok(NOW + 60));
+        assert_eq!(at(&format!(r#""iat":{},"exp":{exp}"#, NOW + 121)), Err(NotYetValid));
+        assert_eq!(at(&format!(r#""exp":{}"#, NOW + 420)), Ok(NOW + 60));
+        assert_eq!(at(&format!(r#""exp":{}"#, NOW + 421)), Err(NotYetValid));
+        assert_eq!(at(&format!(r#""nbf":{past}"#)), Err(Expired), "exp is required");
+    }
+
+    #[test]
+    fn dates_at_the_edges_of_numbers() {
+        for exp in ["9007199254740992", "9.007199254740992e15", r#""9007199254740992""#] {
+            assert_eq!(at(&format!(r#""nbf":0,"exp":{exp}"#)), Ok(0), "{exp}");
+        }
+        for exp in ["0", "-1", "-0.0", "-9007199254740992", "1e-300", r#""0""#] {
+            assert_eq!(at(&format!(r#""exp":{exp}"#)), Err(TokenError::Expired), "{exp}");
+        }
+        for bad in [
+            "9007199254740994",
+            "9223372036854775807",
+            "-9223372036854775808",
+            "18446744073709551615",
+            "1e300",
+            "-1e300",
+            "1.7976931348623157e308",
+            "true",
+            "null",
+            "[]",
+            "{}",
+            r#""""#,
+            r#"" 1""#,
+            r#""1 ""#,
+            r#""+1""#,
+            r#""-1""#,
+            r#""1.0""#,
+            r#""1e3""#,
+            r#""0x10""#,
+            r#""\u0661""#,
+            r#""00000000000000001""#,
+            r#""9999999999999999""#,
+        ] {
+            for name in ["exp", "nbf", "iat"] {
+                let rest =
+                    if name == "exp" { String::new() } else { format!(r#","exp":{}"#, NOW + 9) };
+                let times = format!(r#""{name}":{bad}{rest}"#);
+                assert_eq!(at(&times), Err(TokenError::Malformed), "{times}");
+            }
+        }
+        assert_eq!(date(&serde_json::json!(-0.5)), Ok(-1));
+    }
+
+    #[test]
+    fn issuer_and_audience() {
+        let with = |iss: &str, aud: &str| {
+            checked(&format!(
+                r#"{{"iss":{iss},"aud":{aud},"exp":{},"{TENANT}":"Cust1"}}"#,
+                NOW + 300
+            ))
+            .map(drop)
+        };
+        for aud in [r#""app""#, r#""APP""#, r#""spn:app""#, r#""SPN:App""#, r#"["x","spn:app"]"#] {
+            assert_eq!(with(r#""I""#, aud), Ok(()), "{aud}");
+        }
+        for aud in
+            [r#""""#, r#""ap""#, r#""app ""#, r#""spn:""#, r#""spn:spn:app""#, r#""spnapp""#, "[]"]
+        {
+            assert_eq!(with(r#""I""#, aud), Err(TokenError::Audience), "{aud}");
+        }
+        for aud in ["null", "1", "{}", "[1]", r#"["app",1]"#, r#"[["app"]]"#] {
+            assert_eq!(with(r#""I""#, aud), Err(TokenError::Malformed), "{aud}");
+        }
+        for iss in [r#""i""#, r#""I ""#, r#""""#] {
+            assert_eq!(with(iss, r#""app""#), Err(TokenError::Issuer), "{iss}");
+        }
+        for iss in ["null", "1", r#"["I"]"#] {
+            assert_eq!(with(iss, r#""app""#), Err(TokenError::Malformed), "{iss}");
+        }
+        let exp = NOW + 300;
+        let no_iss = format!(r#"{{"aud":"app","exp":{exp},"{TENANT}":"Cust1"}}"#);
+        assert_eq!(checked(&no_iss), Err(TokenError::Issuer));
+        let no_aud = format!(r#"{{"iss":"I","exp":{exp},"{TENANT}":"Cust1"}}"#);
+        assert_eq!(checked(&no_aud), Err(TokenError::Audience));
+        let any = Policy::new(vec!["I".to_owned()], Audiences::Any, Duration::ZERO);
+        assert!(check(&json::object(no_aud.as_bytes()).unwrap(), &any, NOW).is_ok());
+    }
+
+    #[test]
+    fn the_tenant_is_in_its_claim_and_nowhere_else() {
+        let with = |claims: &str| {
+            checked(&format!(r#"{{"iss":"I","aud":"app","exp":{},{claims}}}"#, NOW + 300))
+                .map(|verified| verified.tenant.to_string())
+        };
+        let named = |tenant: &str| with(&format!(r#""{TENANT}":{tenant}"#));
+        assert_eq!(named(r#""Cust1""#), Ok("Cust1".to_owned()));
+        assert_eq!(with(&format!(r#""{TENANT}":"Cust1","sub":"Cust2""#)), Ok("Cust1".to_owned()));
+        assert_eq!(with(r#""sub":"Cust2""#), Err(TokenError::NoTenant));
+        assert_eq!(
+            with(r#""https://schemes.superoffice.net/identity/ctx":"Cust1""#),
+            Err(TokenError::NoTenant)
+        );
+        for tenant in
+            ["null", "1", r#""""#, r#""a/b""#, r#""..""#, r#""Cust\u0661""#, r#"["Cust1"]"#]
+        {
+            assert_eq!(named(tenant), Err(TokenError::NoTenant), "{tenant}");
+        }
+    }
+}

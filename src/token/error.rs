@@ -1,0 +1,130 @@
+//! Why a token is refused.
+
+use std::{fmt, time::Duration};
+
+/// Why a notification's token was refused.
+///
+/// The descriptions are a fixed list and repeat nothing that was received, so they may stand in an
+/// answer. The gate puts them into `WWW-Authenticate` as `error_description`.
+///
+/// ```
+/// use tower_superoffice::TokenError;
+///
+/// assert_eq!(TokenError::Expired.to_string(), "the token has expired");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenError {
+    /// There is no token: absent, null or empty.
+    Missing,
+    /// The token is longer than 8 KiB.
+    TooLong,
+    /// It is not a compact JWS: three parts of canonical base64url around two JSON objects without
+    /// repeated keys, each member of its proper type.
+    Malformed,
+    /// It is signed with anything but RS256.
+    Algorithm,
+    /// Its `typ` says that it is something other than a JWT.
+    Type,
+    /// It asks for extensions (`crit`, `b64`). None is supported, so none may be asked for.
+    Critical,
+    /// The key it names is not among the environment's.
+    UnknownKey,
+    /// Its signature does not belong to its content and the environment's key.
+    Signature,
+    /// Its issuer is not one of the gate's environment.
+    Issuer,
+    /// It is meant for another application.
+    Audience,
+    /// It has expired, or says nothing about when it does.
+    Expired,
+    /// It is not valid yet. When this is a surprise, compare the clocks.
+    NotYetValid,
+    /// It names no tenant.
+    NoTenant,
+}
+
+impl TokenError {
+    /// The reason as a sentence of printable ASCII without quotes and backslashes.
+    #[must_use]
+    pub const fn description(&self) -> &'static str {
+        match self {
+            Self::Missing => "there is no token",
+            Self::TooLong => "the token is longer than 8 KiB",
+            Self::Malformed => "the token is malformed",
+            Self::Algorithm => "the token is not signed with RS256",
+            Self::Type => "the token is not of type JWT",
+            Self::Critical => "the token asks for extensions that are not supported",
+            Self::UnknownKey => "the token names a key that is not known",
+            Self::Signature => "the signature of the token is wrong",
+            Self::Issuer => "the issuer of the token is not accepted",
+            Self::Audience => "the token is meant for another audience",
+            Self::Expired => "the token has expired",
+            Self::NotYetValid => "the token is not valid yet",
+            Self::NoTenant => "the token names no tenant",
+        }
+    }
+}
+
+impl fmt::Display for TokenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.description())
+    }
+}
+
+impl std::error::Error for TokenError {}
+
+/// Why there is no answer to a token, or a negative one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum VerifyError {
+    Token(TokenError),
+    /// The keys that would tell are not at hand; the token may be good.
+    KeysUnavailable {
+        retry_after: Duration,
+    },
+}
+
+impl From<TokenError> for VerifyError {
+    fn from(error: TokenError) -> Self {
+        Self::Token(error)
+    }
+}
+
+impl fmt::Display for VerifyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token(error) => error.fmt(f),
+            Self::KeysUnavailable { .. } => f.write_str("the signing keys can't be had at present"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn descriptions_may_be_quoted_in_a_header() {
+        use TokenError::*;
+        for error in [
+            Missing,
+            TooLong,
+            Malformed,
+            Algorithm,
+            Type,
+            Critical,
+            UnknownKey,
+            Signature,
+            Issuer,
+            Audience,
+            Expired,
+            NotYetValid,
+            NoTenant,
+        ] {
+            // The characters of RFC 6750 section 3 for error_description.
+            let allowed = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
+            assert!(!error.description().is_empty());
+            assert!(error.description().bytes().all(allowed), "{error}");
+        }
+    }
+}

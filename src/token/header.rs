@@ -1,0 +1,145 @@
+//! The token's header: which key, and nothing that would weaken the check.
+
+use serde_json::{Map, Value};
+
+use super::{TokenError, key_id::KeyIds};
+
+/// Checks a header and takes from it what chooses the key.
+///
+/// `jwk`, `jku`, `x5u` and `x5c` name keys of the sender's choice. They are never looked at.
+pub(super) fn check(header: &Map<String, Value>) -> Result<KeyIds, TokenError> {
+    if header.get("alg").and_then(Value::as_str) != Some("RS256") {
+        return Err(TokenError::Algorithm);
+    }
+    if header.get("crit").is_some() || header.get("b64").is_some() {
+        return Err(TokenError::Critical);
+    }
+    match header.get("typ") {
+        None => {}
+        Some(Value::String(typ)) if is_jwt(typ) => {}
+        Some(_) => return Err(TokenError::Type),
+    }
+    let id = |name| match header.get(name) {
+        None => Ok(None),
+        Some(Value::String(id)) if is_id(id) => Ok(Some(id.as_str())),
+        Some(_) => Err(TokenError::Malformed),
+    };
+    Ok(KeyIds::new(id("kid")?, id("x5t")?))
+}
+
+/// RFC 7515 section 4.1.9 lets the `application/` be left out, and media types ignore case.
+fn is_jwt(typ: &str) -> bool {
+    typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("application/jwt")
+}
+
+/// Whether `id` may name a key: 1 to 128 visible ASCII characters.
+pub(super) fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Result<KeyIds, TokenError> {
+        check(&crate::json::object(text.as_bytes()).unwrap())
+    }
+
+    #[test]
+    fn the_algorithm_is_rs256_to_the_letter() {
+        for alg in [
+            r#""none""#,
+            r#""None""#,
+            r#""NONE""#,
+            r#""nOnE""#,
+            r#""""#,
+            r#""rs256""#,
+            r#""RS256 ""#,
+            r#"" RS256""#,
+            r#""RS256\u0000""#,
+            r#""HS256""#,
+            r#""HS384""#,
+            r#""HS512""#,
+            r#""RS384""#,
+            r#""RS512""#,
+            r#""PS256""#,
+            r#""PS384""#,
+            r#""PS512""#,
+            r#""ES256""#,
+            r#""ES384""#,
+            r#""EdDSA""#,
+            "null",
+            "true",
+            "256",
+            r#"["RS256"]"#,
+            r#"{"alg":"RS256"}"#,
+        ] {
+            let header = format!(r#"{{"alg":{alg}}}"#);
+            assert_eq!(checked(&header), Err(TokenError::Algorithm), "{alg}");
+        }
+        assert_eq!(checked("{}"), Err(TokenError::Algorithm));
+        assert_eq!(checked(r#"{"Alg":"RS256"}"#), Err(TokenError::Algorithm));
+        assert!(checked(r#"{"alg":"RS256"}"#).is_ok());
+        assert!(checked(r#"{"alg":"\u0052S256"}"#).is_ok());
+    }
+
+    #[test]
+    fn extensions_are_refused_in_any_form() {
+        for member in [
+            r#""crit":["exp"]"#,
+            r#""crit":[]"#,
+            r#""crit":null"#,
+            r#""crit":false"#,
+            r#""crit":"""#,
+            r#""crit":{}"#,
+            r#""b64":true"#,
+            r#""b64":false"#,
+            r#""b64":null"#,
+        ] {
+            let header = format!(r#"{{"alg":"RS256",{member}}}"#);
+            assert_eq!(checked(&header), Err(TokenError::Critical), "{member}");
+        }
+    }
+
+    #[test]
+    fn a_type_is_jwt_or_not_given() {
+        for (typ, taken) in [
+            (r#""JWT""#, true),
+            (r#""jwt""#, true),
+            (r#""application/JWT""#, true),
+            (r#""at+jwt""#, false),
+            (r#""JWE""#, false),
+            (r#""""#, false),
+            ("null", false),
+            ("1", false),
+        ] {
+            let header = format!(r#"{{"alg":"RS256","typ":{typ}}}"#);
+            let expected = if taken { Ok(()) } else { Err(TokenError::Type) };
+            assert_eq!(checked(&header).map(drop), expected, "{typ}");
+        }
+    }
+
+    #[test]
+    fn ids_are_short_and_visible() {
+        let with = |name: &str, id: &str| checked(&format!(r#"{{"alg":"RS256","{name}":{id}}}"#));
+        for name in ["kid", "x5t"] {
+            assert!(with(name, &format!(r#""{}""#, "k".repeat(128))).is_ok());
+            assert!(with(name, r#""../../etc/passwd""#).is_ok(), "a map key and nothing else");
+            for id in [
+                &*format!(r#""{}""#, "k".repeat(129)),
+                r#""""#,
+                r#""a b""#,
+                r#""a\nb""#,
+                r#""a\u0000b""#,
+                r#""\u00e9""#,
+                r#""\u007f""#,
+                "null",
+                "1",
+                r#"["a"]"#,
+                "{}",
+            ] {
+                assert_eq!(with(name, id), Err(TokenError::Malformed), "{name} {id}");
+            }
+        }
+    }
+}

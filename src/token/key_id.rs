@@ -1,0 +1,130 @@
+//! How tokens name keys: by `kid`, by `x5t`, and by the one in the other's spelling.
+//!
+//! SuperOffice's `kid` is the SHA-1 thumbprint of its certificate in upper-case hex, its `x5t` the
+//! same 20 bytes in base64url; older key sets carry the base64url form as `kid`.
+
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+
+type Thumbprint = [u8; 20];
+
+/// The names of a key, or the names by which a token asks for one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct KeyIds {
+    kid: Option<Box<str>>,
+    x5t: Option<Box<str>>,
+}
+
+impl KeyIds {
+    pub(super) fn new(kid: Option<&str>, x5t: Option<&str>) -> Self {
+        Self { kid: kid.map(Into::into), x5t: x5t.map(Into::into) }
+    }
+
+    /// The names that SuperOffice derives from a certificate.
+    pub(super) fn of_certificate(der: &[u8]) -> Self {
+        let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
+        let hex: String = thumbprint.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+        Self::new(Some(&hex), Some(&URL_SAFE_NO_PAD.encode(thumbprint)))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.kid.is_none() && self.x5t.is_none()
+    }
+
+    /// The name to show: `kid` if there is one, else `x5t`.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.kid.as_deref().or(self.x5t.as_deref())
+    }
+
+    pub(super) fn same_kid(&self, other: &Self) -> bool {
+        match (&self.kid, &other.kid) {
+            (Some(a), Some(b)) => a == b || (is_hex(a) && a.eq_ignore_ascii_case(b)),
+            _ => false,
+        }
+    }
+
+    pub(super) fn same_x5t(&self, other: &Self) -> bool {
+        self.x5t.is_some() && self.x5t == other.x5t
+    }
+
+    /// Whether any name of one stands for the same thumbprint as any name of the other.
+    pub(super) fn same_thumbprint(&self, other: &Self) -> bool {
+        let others = other.thumbprints();
+        self.thumbprints().iter().flatten().any(|own| others.iter().flatten().any(|its| its == own))
+    }
+
+    fn thumbprints(&self) -> [Option<Thumbprint>; 2] {
+        [&self.kid, &self.x5t].map(|id| id.as_deref().and_then(thumbprint))
+    }
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Reads 40 hex digits, or 27 characters of base64url, as the 20 bytes they stand for.
+fn thumbprint(id: &str) -> Option<Thumbprint> {
+    if id.len() == 27 {
+        return URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok();
+    }
+    if id.len() != 40 || !is_hex(id) {
+        return None;
+    }
+    let mut bytes = Thumbprint::default();
+    let (pairs, _) = id.as_bytes().as_chunks::<2>();
+    for (byte, pair) in bytes.iter_mut().zip(pairs) {
+        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // SuperOffice's published thumbprint of its production certificate.
+    const HEX: &str = "60B61583DBB2B7EEC46FD01EC0056E62451D61F3";
+    const BASE64: &str = "YLYVg9uyt-7Eb9AewAVuYkUdYfM";
+
+    fn kid(id: &str) -> KeyIds {
+        KeyIds::new(Some(id), None)
+    }
+
+    fn x5t(id: &str) -> KeyIds {
+        KeyIds::new(None, Some(id))
+    }
+
+    #[test]
+    fn hex_kids_are_equal_ignoring_case_and_others_are_not() {
+        assert!(kid(HEX).same_kid(&kid(&HEX.to_lowercase())));
+        assert!(kid("abc").same_kid(&kid("ABC")));
+        assert!(!kid("key").same_kid(&kid("KEY")));
+        assert!(!kid(BASE64).same_kid(&kid(&BASE64.to_lowercase())));
+        assert!(!KeyIds::default().same_kid(&KeyIds::default()));
+        assert!(!KeyIds::default().same_x5t(&KeyIds::default()));
+    }
+
+    #[test]
+    fn the_spellings_convert_into_one_another() {
+        let lower = HEX.to_lowercase();
+        let spellings = [kid(HEX), kid(&lower), kid(BASE64), x5t(HEX), x5t(BASE64)];
+        for a in &spellings {
+            for b in &spellings {
+                assert!(a.same_thumbprint(b), "{a:?} {b:?}");
+            }
+            assert!(!a.same_thumbprint(&kid("60B61583DBB2B7EEC46FD01EC0056E62451D61F4")));
+            assert!(!a.same_thumbprint(&KeyIds::default()));
+        }
+        // The last character has two bits too many: another spelling of the same bytes.
+        assert!(!x5t(BASE64).same_thumbprint(&x5t("YLYVg9uyt-7Eb9AewAVuYkUdYfN")));
+        assert!(!kid("name").same_thumbprint(&kid("name")));
+    }
+
+    #[test]
+    fn a_certificate_has_both_names() {
+        // SHA-1 of "abc", FIPS 180.
+        let ids = KeyIds::of_certificate(b"abc");
+        let x5t = "qZk-NkcGgWq6PiVxeFDCbJzQ2J0";
+        assert_eq!(ids, KeyIds::new(Some("A9993E364706816ABA3E25717850C26C9CD0D89D"), Some(x5t)));
+    }
+}

@@ -1,0 +1,129 @@
+//! Signing keys given as a value or a file.
+
+use std::{fmt, fs::File, io::Read, path::Path};
+
+use super::{KeyError, certificate, key::Key, key_set};
+
+/// The largest key file that is read, in bytes.
+const MAX_FILE: u64 = 1024 * 1024;
+
+/// The public keys that notifications are signed with.
+///
+/// An [`Environment`](crate::Environment) publishes its keys at a URL, which a gate reads by itself.
+/// Keys given here are used beside those, or instead of them. SuperOffice also hands them out as
+/// certificates (`SuperOfficeFederatedLogin.crt`), one per environment: give the one of yours.
+///
+/// A certificate is taken for the key in it. Neither its chain nor its dates are looked at.
+///
+/// ```no_run
+/// use tower_superoffice::SigningKeys;
+///
+/// let keys = SigningKeys::read("SuperOfficeFederatedLogin.crt")?;
+/// println!("{keys:?}");
+/// # Ok::<(), tower_superoffice::KeyError>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct SigningKeys(Vec<Key>);
+
+impl SigningKeys {
+    /// Takes every `CERTIFICATE` and `PUBLIC KEY` block of a PEM text.
+    ///
+    /// From a certificate the `kid` and `x5t` are derived that SuperOffice gives its keys. A key
+    /// from a bare `PUBLIC KEY` has no name and is tried when a token names no other key.
+    ///
+    /// # Errors
+    ///
+    /// When a block can't be read, is neither of the two, or holds a key that is not RSA or has
+    /// fewer than 2048 bits; and when there is none.
+    pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        certificate::from_pem(pem.as_ref()).map(Self)
+    }
+
+    /// Takes one X.509 certificate in DER, of any version, signed in any way.
+    ///
+    /// # Errors
+    ///
+    /// When it is no certificate, or its key is not RSA or has fewer than 2048 bits.
+    pub fn from_der(certificate: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        certificate::from_certificate(certificate.as_ref()).map(|key| Self(vec![key]))
+    }
+
+    /// Takes the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits or
+    /// more. Others are left out.
+    ///
+    /// # Errors
+    ///
+    /// When it is no key set, or none of its keys can be used.
+    pub fn from_key_set(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+        key_set::from_key_set(json.as_ref()).map(Self)
+    }
+
+    /// Reads a file in any of the three forms.
+    ///
+    /// It blocks while it reads: call it before the server starts.
+    ///
+    /// # Errors
+    ///
+    /// As the other constructors, with the file's name; and when the file can't be read or is larger
+    /// than 1 MiB.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+        let path = path.as_ref();
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes))
+            .map_err(|source| KeyError::Read { path: path.to_owned(), source })?;
+        let keys = if bytes.len() as u64 > MAX_FILE {
+            Err(KeyError::TooLong)
+        } else {
+            Self::from_any(&bytes)
+        };
+        keys.map_err(|fault| KeyError::File { path: path.to_owned(), fault: Box::new(fault) })
+    }
+
+    fn from_any(bytes: &[u8]) -> Result<Self, KeyError> {
+        // Editors on Windows put a byte order mark before texts.
+        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if text.trim_ascii_start().starts_with(b"{") {
+            Self::from_key_set(text)
+        } else if text.windows(11).any(|window| window == b"-----BEGIN ") {
+            Self::from_pem(text)
+        } else {
+            Self::from_der(bytes)
+        }
+    }
+
+    /// These keys and those of `other`.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
+    /// How many keys there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no key.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn as_slice(&self) -> &[Key] {
+        &self.0
+    }
+}
+
+impl Extend<SigningKeys> for SigningKeys {
+    fn extend<I: IntoIterator<Item = SigningKeys>>(&mut self, others: I) {
+        self.0.extend(others.into_iter().flat_map(|keys| keys.0));
+    }
+}
+
+impl fmt::Debug for SigningKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SigningKeys").field(&self.0).finish()
+    }
+}

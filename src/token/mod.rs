@@ -1,0 +1,44 @@
+//! Notification tokens: who may have sent this, about which tenant, and when.
+//!
+//! A token goes through [`examine`](examine::examine), which is pure and refuses everything that can
+//! be refused without cryptography; then its signature is checked with a key of the [`KeyRing`](ring::KeyRing),
+//! which holds the keys given and those fetched from the environment.
+
+mod certificate;
+mod claims;
+mod compact;
+mod error;
+mod examine;
+mod header;
+mod key;
+mod key_error;
+mod key_id;
+mod key_set;
+mod keys;
+mod policy;
+mod remote;
+mod report;
+mod ring;
+mod seen;
+mod verifier;
+
+#[cfg(test)]
+mod fixtures;
+#[cfg(test)]
+mod testing;
+
+pub(crate) use self::{
+    compact::MAX_TOKEN,
+    error::VerifyError,
+    examine::{Verified, judge},
+    policy::{Audiences, MAX_LEEWAY, Policy},
+    remote::RemoteKeys,
+    seen::Seen,
+    verifier::{Pending, Unverified, Verdict, Verifier, VerifierConfig},
+};
+pub use self::{
+    error::TokenError,
+    key_error::KeyError,
+    keys::SigningKeys,
+    report::{KeyReport, KeySource, KeysReport},
+};

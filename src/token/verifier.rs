@@ -1,0 +1,339 @@
+//! The verifier: policy, clock and keys put together.
+
+use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use crate::clock::Clock;
+
+use super::{
+    Audiences, KeysReport, Policy, Seen, SigningKeys, TokenError, Verified, VerifyError,
+    examine::{Claimed, examine},
+    key_id::KeyIds,
+    remote::{Outlook, Remote, RemoteKeys, Wait},
+    ring::{Check, KeyRing},
+};
+
+/// When to come back if the keys can't be had at present.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// What a verifier is made of.
+#[derive(Debug)]
+pub(crate) struct VerifierConfig {
+    pub(crate) issuers: Vec<String>,
+    pub(crate) audience: Audiences,
+    pub(crate) leeway: Duration,
+    pub(crate) keys: SigningKeys,
+    pub(crate) remote: Option<RemoteKeys>,
+    pub(crate) clock: Clock,
+}
+
+/// Verifies tokens. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Verifier(Arc<Inner>);
+
+struct Inner {
+    policy: Policy,
+    clock: Clock,
+    keys: Keys,
+}
+
+#[derive(Debug)]
+enum Keys {
+    Given(KeyRing),
+    Remote(Remote),
+}
+
+/// A token that was not accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Unverified {
+    pub(crate) reason: VerifyError,
+    pub(crate) seen: Seen,
+}
+
+/// The answer to a token.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// It was found with the keys at hand.
+    Done(Result<Verified, Unverified>),
+    /// It needs keys that are being fetched.
+    NeedsKeys(Pending),
+}
+
+/// A token that waits for keys, 2 s at most.
+pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, Unverified>> + Send>>);
+
+impl Verifier {
+    /// Makes a verifier. With remote keys this must happen in a tokio runtime.
+    pub(crate) fn new(config: VerifierConfig) -> Self {
+        let VerifierConfig { issuers, audience, leeway, keys, remote, clock } = config;
+        let policy = Policy::new(issuers, audience, leeway);
+        let keys = match remote {
+            None => Keys::Given(KeyRing::new(&keys, Vec::new())),
+            Some(remote) => Keys::Remote(Remote::start(remote, keys)),
+        };
+        Self(Arc::new(Inner { policy, clock, keys }))
+    }
+
+    /// Verifies `token`, at once whenever the keys at hand are enough.
+    pub(crate) fn verify(&self, token: &str) -> Verdict {
+        let Inner { policy, clock, keys } = &*self.0;
+        let refused = |reason| Verdict::Done(Err(Unverified { reason, seen: Seen::of(token) }));
+        let claimed = match examine(token, policy, clock.unix_s()) {
+            Ok(claimed) => claimed,
+            Err(error) => return refused(error.into()),
+        };
+        let remote = match keys {
+            Keys::Given(ring) => {
+                return match ring.check(&claimed.ids, claimed.signed, &claimed.signature) {
+                    Check::Signed => Verdict::Done(Ok(claimed.verified)),
+                    check => refused(without_more_keys(check).into()),
+                };
+            }
+            Keys::Remote(remote) => remote,
+        };
+        loop {
+            let ring = remote.ring();
+            let check = ring.check(&claimed.ids, claimed.signed, &claimed.signature);
+            if check == Check::Signed {
+                return Verdict::Done(Ok(claimed.verified));
+            }
+            let missed = Missed::of(check, &claimed.ids, &ring);
+            let outlook = remote.outlook();
+            // The outlook belongs to the newest keys. If those came only now, they have not been
+            // tried.
+            if !remote.is_current(&ring) {
+                continue;
+            }
+            return match outlook {
+                Outlook::Settled => refused(missed.settled().into()),
+                Outlook::Hopeless => refused(missed.hopeless()),
+                Outlook::Wait(wait) => {
+                    let claimed = Owned::new(claimed, Seen::of(token));
+                    Verdict::NeedsKeys(Pending(Box::pin(later(remote.clone(), wait, claimed))))
+                }
+            };
+        }
+    }
+
+    pub(crate) fn keys(&self) -> KeysReport {
+        match &self.0.keys {
+            Keys::Given(ring) => {
+                KeysReport { keys: ring.report(), url: None, age: None, last_error: None }
+            }
+            Keys::Remote(remote) => remote.report(),
+        }
+    }
+}
+
+impl Pending {
+    pub(crate) async fn verified(self) -> Result<Verified, Unverified> {
+        self.0.await
+    }
+}
+
+/// The answer when there is nowhere to fetch keys from.
+fn without_more_keys(check: Check) -> TokenError {
+    match check {
+        Check::Unknown { tried: false } => TokenError::UnknownKey,
+        Check::Signed | Check::Mismatch | Check::Unknown { tried: true } => TokenError::Signature,
+    }
+}
+
+/// How the keys at hand failed a token, when others may be fetched.
+#[derive(Debug, Clone, Copy)]
+enum Missed {
+    /// The key it names is here, and did not sign it; it may have changed.
+    Signature,
+    /// The key it names is not here.
+    Key,
+}
+
+impl Missed {
+    fn of(check: Check, ids: &KeyIds, ring: &KeyRing) -> Self {
+        match check {
+            // A token without a name may be meant for any key, so those to be fetched count too.
+            Check::Mismatch if !ids.is_empty() || ring.has_fetched() => Self::Signature,
+            _ => Self::Key,
+        }
+    }
+
+    /// The answer when the newest keys there are failed it.
+    fn settled(self) -> TokenError {
+        match self {
+            Self::Signature => TokenError::Signature,
+            Self::Key => TokenError::UnknownKey,
+        }
+    }
+
+    /// The answer when newer keys can't be had.
+    fn hopeless(self) -> VerifyError {
+        match self {
+            // As far as anybody knows it is wrong, and a sender who is right sends it again.
+            Self::Signature => TokenError::Signature.into(),
+            Self::Key => VerifyError::KeysUnavailable { retry_after: RETRY_AFTER },
+        }
+    }
+}
+
+/// What is kept of a token while it waits.
+struct Owned {
+    signed: Box<str>,
+    signature: Vec<u8>,
+    ids: KeyIds,
+    verified: Verified,
+    seen: Seen,
+}
+
+impl Owned {
+    fn new(claimed: Claimed<'_>, seen: Seen) -> Self {
+        let Claimed { signed, signature, ids, verified } = claimed;
+        Self { signed: signed.into(), signature, ids, verified, seen }
+    }
+}
+
+async fn later(remote: Remote, mut wait: Wait, token: Owned) -> Result<Verified, Unverified> {
+    let Owned { signed, signature, ids, verified, seen } = token;
+    loop {
+        let outlook = wait.next().await;
+        let ring = remote.ring();
+        let check = ring.check(&ids, &signed, &signature);
+        if check == Check::Signed {
+            return Ok(verified);
+        }
+        let missed = Missed::of(check, &ids, &ring);
+        drop(ring);
+        let reason = match outlook {
+            Outlook::Wait(more) => {
+                wait = more;
+                continue;
+            }
+            Outlook::Settled => missed.settled().into(),
+            Outlook::Hopeless => missed.hopeless(),
+        };
+        return Err(Unverified { reason, seen });
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { policy, keys, .. } = &*self.0;
+        f.debug_struct("Verifier").field("policy", policy).field("keys", keys).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+    use crate::token::testing::{NOW, ONE, Signer, TWO, claims, key_set};
+
+    fn verifier(keys: SigningKeys) -> Verifier {
+        let now = Duration::from_secs(NOW.cast_unsigned());
+        Verifier::new(VerifierConfig {
+            issuers: vec!["SuperOffice AS".to_owned()],
+            audience: Audiences::OneOf(vec!["APP".to_owned()]),
+            leeway: Duration::from_secs(60),
+            keys,
+            remote: None,
+            clock: Clock::new(move || UNIX_EPOCH + now),
+        })
+    }
+
+    fn jwks(keys: &[String]) -> SigningKeys {
+        SigningKeys::from_key_set(key_set(keys)).unwrap()
+    }
+
+    fn answer(verifier: &Verifier, token: &str) -> Result<String, TokenError> {
+        let Verdict::Done(answer) = verifier.verify(token) else { panic!() };
+        match answer {
+            Ok(verified) => Ok(verified.tenant.to_string()),
+            Err(Unverified { reason: VerifyError::Token(error), .. }) => Err(error),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_good_token_names_its_tenant_and_time() {
+        let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
+        let Verdict::Done(answer) = verifier.verify(&ONE.good("A", "Cust12345")) else { panic!() };
+        let verified = answer.unwrap();
+        assert_eq!((verified.tenant.as_str(), verified.at), ("Cust12345", NOW - 60));
+    }
+
+    #[test]
+    fn every_changed_byte_spoils_it() {
+        let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
+        let good = ONE.good("A", "Cust1");
+        assert!(answer(&verifier, &good).is_ok());
+        for index in 0..good.len() {
+            let mut bad = good.clone().into_bytes();
+            bad[index] = if bad[index] == b'A' { b'B' } else { b'A' };
+            let bad = String::from_utf8(bad).unwrap();
+            assert!(answer(&verifier, &bad).is_err(), "byte {index}");
+        }
+    }
+
+    #[test]
+    fn the_right_key_is_chosen_and_no_other_counts() {
+        let both = verifier(jwks(&[ONE.jwk("A", ""), TWO.jwk("B", "")]));
+        assert_eq!(answer(&both, &ONE.good("A", "c")), Ok("c".to_owned()));
+        assert_eq!(answer(&both, &TWO.good("b", "c")), Ok("c".to_owned()), "hex ignores case");
+        assert_eq!(answer(&both, &ONE.good("B", "c")), Err(TokenError::Signature));
+        assert_eq!(answer(&both, &ONE.good("C", "c")), Err(TokenError::UnknownKey));
+
+        let nameless = r#"{"alg":"RS256"}"#;
+        assert_eq!(answer(&both, &TWO.token(nameless, &claims("c"))), Ok("c".to_owned()));
+        let stranger = Signer::generate();
+        let token = stranger.token(nameless, &claims("c"));
+        assert_eq!(answer(&both, &token), Err(TokenError::Signature));
+
+        let same_kid = verifier(jwks(&[ONE.jwk("A", ""), TWO.jwk("A", "")]));
+        assert_eq!(answer(&same_kid, &TWO.good("A", "c")), Ok("c".to_owned()));
+    }
+
+    #[test]
+    fn a_bare_public_key_stands_in_for_any_name() {
+        let verifier = verifier(SigningKeys::from_pem(ONE.pem()).unwrap());
+        assert_eq!(answer(&verifier, &ONE.good("any", "c")), Ok("c".to_owned()));
+        assert_eq!(answer(&verifier, &TWO.good("any", "c")), Err(TokenError::Signature));
+    }
+
+    #[test]
+    fn without_keys_nothing_is_accepted() {
+        let verifier = verifier(SigningKeys::default());
+        assert_eq!(answer(&verifier, &ONE.good("A", "c")), Err(TokenError::UnknownKey));
+        let nameless = ONE.token(r#"{"alg":"RS256"}"#, &claims("c"));
+        assert_eq!(answer(&verifier, &nameless), Err(TokenError::UnknownKey));
+    }
+
+    #[test]
+    fn keys_sent_along_are_not_used() {
+        let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
+        let jwk = TWO.jwk("A", "");
+        let header = format!(
+            r#"{{"alg":"RS256","kid":"A","jwk":{jwk},"jku":"http://127.0.0.1:1/","x5u":"http://127.0.0.1:1/","x5c":["AAAA"]}}"#
+        );
+        assert_eq!(
+            answer(&verifier, &TWO.token(&header, &claims("c"))),
+            Err(TokenError::Signature)
+        );
+        assert_eq!(answer(&verifier, &ONE.token(&header, &claims("c"))), Ok("c".to_owned()));
+    }
+
+    #[test]
+    fn what_was_claimed_is_told_without_the_token() {
+        let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
+        let token = TWO.good("A", "Cust1");
+        let Verdict::Done(answer) = verifier.verify(&token) else { panic!() };
+        let seen = answer.unwrap_err().seen;
+        assert_eq!(seen.iss.as_deref(), Some("SuperOffice AS"));
+        assert_eq!(seen.aud.as_deref(), Some("spn:app"));
+        assert_eq!(seen.kid.as_deref(), Some("A"));
+    }
+}

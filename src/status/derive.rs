@@ -64,10 +64,7 @@ struct Found {
 /// Step 1: the notifications alone.
 fn pushed(record: &Record) -> Found {
     let base = pushed_base(record);
-    let closure = base.and_then(|notified| {
-        let reason = closes(notified.change)?;
-        Some(Closure { reason, since: notified.seen })
-    });
+    let closure = base.and_then(closure_by);
     let verdict = closure.map_or(Verdict::Running, |closure| Verdict::Closed(closure.reason));
     let confirmed = base.is_some_and(|notified| {
         record.pulled(verdict).is_some_and(|pulled| pulled.asked >= notified.seen)
@@ -93,6 +90,10 @@ fn pushed_base(record: &Record) -> Option<&Notified> {
     in_force(ChangeType::Delete).or_else(upgrade_or_suspend).or(resume)
 }
 
+fn closure_by(notified: &Notified) -> Option<Closure> {
+    Some(Closure { reason: closes(notified.change)?, since: notified.seen })
+}
+
 fn closes(change: ChangeType) -> Option<UnavailableReason> {
     match change {
         ChangeType::Upgrade => Some(UnavailableReason::Upgrading),
@@ -112,17 +113,19 @@ fn pulled(record: &Record, settle: &Settle) -> Option<Found> {
     let Verdict::Closed(reason) = newest.state.verdict() else {
         return Some(Found { closure: None, evidence: Evidence::StateApi, confirmed: true });
     };
-    let pushed = pushed(record);
+    let standing = pushed_base(record)
+        .filter(|notified| !is_overruled(notified, record, settle))
+        .and_then(closure_by);
     if reason != UnavailableReason::Deleted {
-        if pushed.closure.is_some_and(|closure| closure.reason == UnavailableReason::Deleted) {
-            return Some(pushed);
+        if standing.is_some_and(|closure| closure.reason == UnavailableReason::Deleted) {
+            return Some(pushed(record));
         }
         if let Some(deleted) = deleted_by_pull(record, deciding, settle) {
             return Some(deleted);
         }
     }
     // A pull that only repeats a notification doesn't move the time at which the tenant was closed.
-    let since = match pushed.closure {
+    let since = match standing {
         Some(closure) if closure.reason == reason => closure.since,
         _ => newest.since,
     };
@@ -130,12 +133,22 @@ fn pulled(record: &Record, settle: &Settle) -> Option<Found> {
     Some(Found { closure, evidence: Evidence::StateApi, confirmed: true })
 }
 
+/// Whether a conclusive pull has found the tenant running since `notified` closed it.
+///
+/// Then the notification was a mistake, or is over, and a later pull that finds the tenant closed
+/// tells of something new.
+fn is_overruled(notified: &Notified, record: &Record, settle: &Settle) -> bool {
+    record
+        .pulled(Verdict::Running)
+        .is_some_and(|running| is_conclusive(running, record, Some(notified), settle))
+}
+
 /// A conclusive pull that said Deleted and that no running pull followed: no other closed state
 /// weakens it.
 fn deleted_by_pull(record: &Record, deciding: Option<&Notified>, settle: &Settle) -> Option<Found> {
     let deleted = record.pulled(Verdict::Closed(UnavailableReason::Deleted))?;
     let reopened =
-        record.pulled(Verdict::Running).is_some_and(|running| running.asked >= deleted.asked);
+        record.pulled(Verdict::Running).is_some_and(|running| running.asked > deleted.asked);
     if reopened || !is_conclusive(deleted, record, deciding, settle) {
         return None;
     }
@@ -145,7 +158,8 @@ fn deleted_by_pull(record: &Record, deciding: Option<&Notified>, settle: &Settle
 
 /// The newest notification that opens or closes.
 pub(crate) fn deciding(record: &Record) -> Option<&Notified> {
-    [ChangeType::Upgrade, ChangeType::Suspend, ChangeType::Resume, ChangeType::Delete]
+    // The last of equals is taken: the one that `pushed_base` rests on in a tie.
+    [ChangeType::Upgrade, ChangeType::Suspend, ChangeType::Delete, ChangeType::Resume]
         .into_iter()
         .filter_map(|change| record.notified(change))
         .max_by_key(|notified| notified.time())

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A newer minor version may add fields and kinds of facts: they are carried along unread. A newer
-//! major version is refused, because what it means can't be known.
+//! major version is refused, because what it means can't be known. So whoever adds a *value* to a
+//! field that exists, such as a state, has to raise the major version or give it a key of its own.
 
 use std::{fmt, sync::Arc};
 
@@ -108,7 +109,9 @@ impl Record {
         for (key, value) in self.foreign().into_iter().flat_map(|foreign| &foreign.entries) {
             map.entry(key).or_insert_with(|| value.clone());
         }
-        Value::Object(map).to_string().into_bytes()
+        let mut value = Value::Object(map);
+        value.sort_all_objects();
+        value.to_string().into_bytes()
     }
 
     /// Reads what [`encode`](Record::encode) wrote, in this version of the schema or a newer minor
@@ -136,11 +139,17 @@ impl Record {
 fn decode_version(version: Option<Value>) -> Result<u32, DecodeError> {
     let version = version.as_ref().and_then(Value::as_str).ok_or(malformed("version"))?;
     let (major, minor) = version.split_once('.').ok_or(malformed("version"))?;
-    let major = major.parse().map_err(|_| malformed("version"))?;
-    if major > MAJOR {
-        return Err(DecodeError::NewerSchema { major });
+    match decode_number(major)? {
+        major if major > MAJOR => Err(DecodeError::NewerSchema { major }),
+        MAJOR => decode_number(minor),
+        _ => Err(malformed("version")),
     }
-    minor.parse().map_err(|_| malformed("version"))
+}
+
+/// Digits and nothing else: `parse` alone would take a sign.
+fn decode_number(digits: &str) -> Result<u32, DecodeError> {
+    let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
+    digits.and_then(|digits| digits.parse().ok()).ok_or(malformed("version"))
 }
 
 fn encode_fact(fact: &Fact) -> Map<String, Value> {

@@ -178,7 +178,14 @@ impl Word {
     }
 }
 
-/// A text that is the same for equal maps: `serde_json` keeps their keys sorted.
+/// A text that is the same for equal maps.
 pub(super) fn text(extra: &Map<String, Value>) -> String {
-    if extra.is_empty() { String::new() } else { Value::Object(extra.clone()).to_string() }
+    if extra.is_empty() { String::new() } else { sorted_text(Value::Object(extra.clone())) }
+}
+
+/// `value` as text, its keys sorted: `serde_json` keeps them so, unless any crate of the program
+/// switches its `preserve_order` on.
+pub(super) fn sorted_text(mut value: Value) -> String {
+    value.sort_all_objects();
+    value.to_string()
 }

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{
     ChangeType,
-    fact::{Details, Fact, Notified, Order, Pulled, Slot, Word},
+    fact::{Details, Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
     state::Verdict,
 };
 
@@ -176,5 +176,5 @@ impl Record {
 /// Every kind of fact carries one of these times, which binds later versions of the schema.
 fn foreign_age(value: &Value) -> (u64, String) {
     let time = ["at", "asked", "set_at"].iter().find_map(|key| value.get(key)?.as_u64());
-    (time.unwrap_or(0), value.to_string())
+    (time.unwrap_or(0), sorted_text(value.clone()))
 }

@@ -1,0 +1,82 @@
+//! `merge` is a join: the laws that make order, repetition and replicas harmless.
+
+use proptest::prelude::*;
+
+use super::strategies::{derived, facts, join, records};
+use crate::status::{Record, fact::Fact};
+
+proptest! {
+    #[test]
+    fn merge_is_commutative(a in records(), b in records()) {
+        prop_assert_eq!(join(&a, &b), join(&b, &a));
+        prop_assert_eq!(join(&a, &b).encode(), join(&b, &a).encode());
+    }
+
+    #[test]
+    fn merge_is_associative(a in records(), b in records(), c in records()) {
+        prop_assert_eq!(join(&join(&a, &b), &c), join(&a, &join(&b, &c)));
+    }
+
+    #[test]
+    fn merge_is_idempotent(a in records(), b in records()) {
+        prop_assert_eq!(join(&a, &a), a.clone());
+        let both = join(&a, &b);
+        prop_assert_eq!(join(&both, &a), both.clone());
+        prop_assert_eq!(join(&both, &b), both);
+    }
+
+    #[test]
+    fn merging_nothing_changes_nothing(a in records()) {
+        prop_assert_eq!(join(&a, &Record::default()), a.clone());
+        prop_assert_eq!(join(&Record::default(), &a), a);
+    }
+
+    #[test]
+    fn merge_says_whether_it_changed_anything(a in records(), b in records()) {
+        let mut joined = a.clone();
+        let grew = joined.merge(&b);
+        prop_assert_eq!(grew, joined != a);
+    }
+
+    #[test]
+    fn merge_invents_nothing(a in records(), b in records()) {
+        let joined = join(&a, &b);
+        for fact in joined.facts() {
+            prop_assert!(a.facts().contains(fact) || b.facts().contains(fact));
+        }
+        for fact in a.facts().iter().chain(b.facts()) {
+            prop_assert!(joined.facts().iter().any(|kept| kept.slot() == fact.slot()));
+        }
+        prop_assert_eq!(joined.is_empty(), a.is_empty() && b.is_empty());
+    }
+
+    #[test]
+    fn a_record_holds_one_fact_of_each_kind_in_a_fixed_order(a in records()) {
+        prop_assert!(a.facts().is_sorted_by(|one, next| one.slot() < next.slot()));
+    }
+
+    #[test]
+    fn of_two_facts_one_is_the_newer_unless_they_are_equal(a in facts(), b in facts()) {
+        prop_assert_eq!(a.age(&b), b.age(&a).reverse());
+        prop_assert_eq!(a.age(&b).is_eq(), a == b);
+    }
+
+    #[test]
+    fn what_only_a_newer_version_knows_has_no_part_in_the_status(a in records()) {
+        let known = Record::from_parts(a.facts().to_vec(), None);
+        prop_assert_eq!(derived(&a), derived(&known));
+    }
+
+    #[test]
+    fn a_repeated_notification_does_not_move_its_arrival(
+        fact in facts().prop_filter("a notification", |fact| matches!(fact, Fact::Notified(_))),
+        delay in 1_u64..1_000_000,
+    ) {
+        let first = Record::of(fact.clone());
+        let Fact::Notified(mut repeated) = fact else { unreachable!() };
+        repeated.seen += delay;
+        let again = Record::of(Fact::Notified(repeated));
+        prop_assert_eq!(join(&first, &again), first.clone());
+        prop_assert_eq!(join(&again, &first), first);
+    }
+}

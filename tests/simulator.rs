@@ -90,7 +90,7 @@ async fn openssl_reads_a_version_1_certificate_and_believes_its_signature() {
     assert_eq!(keys["keys"][0]["kid"], fingerprint);
 
     let file = Temporary::new("certificate.pem", certificate.as_bytes());
-    let verdict = openssl(&["verify", "-CAfile", file.path(), file.path()], b"");
+    let verdict = openssl(&["verify", "-check_ss_sig", "-CAfile", file.path(), file.path()], b"");
     assert!(verdict.contains(": OK"), "{verdict}");
 }
 
@@ -495,6 +495,17 @@ async fn without_sockets_time_can_be_paused() {
     assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_never_answers_is_given_up() {
+    let simulator = Simulator::start().await.unwrap();
+    simulator.notify_service(tower::service_fn(async |_: Request<SimulatorBody>| {
+        std::future::pending::<Result<Response<()>, Infallible>>().await
+    }));
+    let notification = simulator.notification(ChangeType::Resume, &tenant());
+    let answer = tokio::time::timeout(Duration::from_secs(31), notification.send()).await.unwrap();
+    assert!(matches!(answer, Err(NotifyError::TimedOut)));
+}
+
 #[tokio::test]
 async fn a_rotation_keeps_the_old_key_until_it_is_retired() {
     let simulator = Simulator::start().await.unwrap();
@@ -521,7 +532,10 @@ async fn raw_requests_get_raw_answers_on_one_connection() {
     for (head, expected) in [
         ("GET /Cust12345/api HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 OK\r\n"),
         ("GET / HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 404 Not Found\r\n"),
-        ("HEAD /login/.well-known/jwks HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 405 Method"),
+        (
+            "HEAD /login/.well-known/jwks HTTP/1.1\r\nHost: x\r\n\r\n",
+            "HTTP/1.1 405 Method Not Allowed\r\nallow: GET\r\n",
+        ),
     ] {
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut buffer = [0; 4096];

@@ -55,6 +55,13 @@ pub(crate) fn status(record: &Record, settle: &Settle) -> TenantStatus {
     }
 }
 
+/// What closes the tenant once the operator's word is left out of account, if anything does.
+///
+/// Looks go on while a word stands, so that the truth is known the moment it is released.
+pub(crate) fn underneath(record: &Record, settle: &Settle) -> Option<Closure> {
+    pulled(record, settle).unwrap_or_else(|| pushed(record)).closure
+}
+
 struct Found {
     closure: Option<Closure>,
     evidence: Evidence,

@@ -1,0 +1,5 @@
+//! Following a tenant to the host that serves it.
+
+mod origin;
+
+pub(crate) use self::origin::Origin;

@@ -1,0 +1,105 @@
+//! How fast: at most so many pulls in any one second.
+
+use std::collections::VecDeque;
+
+use tokio::time::{Duration, Instant};
+
+/// Lets at most `rate` pulls start in any window of one second.
+///
+/// It remembers the last starts, so a few may start at once after a quiet time and still no window
+/// holds more. It goes by the monotonic clock: setting the wall clock back must not stop pulls.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: usize,
+    starts: VecDeque<Instant>,
+    /// Until when the state API wants to be left alone.
+    paused: Option<Instant>,
+}
+
+const WINDOW: Duration = Duration::from_secs(1);
+
+impl Pace {
+    /// `rate` is at least 1.
+    pub(crate) fn new(rate: u32) -> Self {
+        let rate = usize::try_from(rate.max(1)).unwrap_or(usize::MAX);
+        Self { rate, starts: VecDeque::new(), paused: None }
+    }
+
+    /// When the next pull may start: `now`, or a later time to wait for.
+    pub(crate) fn next(&self, now: Instant) -> Instant {
+        let window = (self.starts.len() >= self.rate)
+            .then(|| self.starts.front().map(|&first| first + WINDOW))
+            .flatten();
+        window.into_iter().chain(self.paused).fold(now, Instant::max)
+    }
+
+    /// Takes one start for a pull at `now`; `false` when it has to wait.
+    pub(crate) fn take(&mut self, now: Instant) -> bool {
+        if self.next(now) > now {
+            return false;
+        }
+        self.starts.push_back(now);
+        while self.starts.len() > self.rate {
+            self.starts.pop_front();
+        }
+        true
+    }
+
+    /// Gives back what [`take`](Self::take) took at `start`, when no pull came of it after all.
+    pub(crate) fn give_back(&mut self, start: Instant) {
+        if let Some(place) = self.starts.iter().rposition(|&taken| taken == start) {
+            self.starts.remove(place);
+        }
+    }
+
+    /// Starts nothing before `until`.
+    pub(crate) fn pause(&mut self, until: Instant) {
+        self.paused = self.paused.max(Some(until));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_window_of_a_second_holds_more_than_the_rate() {
+        let start = Instant::now();
+        let mut pace = Pace::new(10);
+        let mut taken = Vec::new();
+        // Attempts at uneven times over 20 s, with quiet stretches.
+        let mut at = 0_u64;
+        for step in 0..4000_u64 {
+            at += [1, 3, 0, 17, 2][(step % 5) as usize] + if step % 500 == 0 { 1500 } else { 0 };
+            let now = start + Duration::from_millis(at);
+            if pace.take(now) {
+                taken.push(at);
+            }
+        }
+        assert!(taken.len() > 180, "{}", taken.len());
+        for window in taken.windows(11) {
+            assert!(window[10] - window[0] >= 1000, "{window:?}");
+        }
+    }
+
+    #[test]
+    fn a_pause_holds_everything_back_and_is_not_shortened() {
+        let start = Instant::now();
+        let mut pace = Pace::new(10);
+        pace.pause(start + Duration::from_secs(30));
+        pace.pause(start + Duration::from_secs(5));
+        assert!(!pace.take(start + Duration::from_secs(29)));
+        assert_eq!(pace.next(start), start + Duration::from_secs(30));
+        assert!(pace.take(start + Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn a_start_given_back_can_be_taken_again() {
+        let start = Instant::now();
+        let mut pace = Pace::new(1);
+        assert!(pace.take(start));
+        assert!(!pace.take(start));
+        pace.give_back(start);
+        assert!(pace.take(start));
+    }
+}

@@ -66,6 +66,7 @@ pub struct TenantGateBuilder {
     start_without_store: bool,
     resume_jitter: Duration,
     event_capacity: usize,
+    state_api: bool,
     clock: Clock,
 }
 
@@ -90,6 +91,7 @@ impl TenantGateBuilder {
             start_without_store: false,
             resume_jitter: Duration::ZERO,
             event_capacity: 1024,
+            state_api: true,
             clock: Clock::system(),
         }
     }
@@ -231,6 +233,13 @@ impl TenantGateBuilder {
         self
     }
 
+    /// Whether the state API is asked about tenants, to confirm and correct what notifications say:
+    /// on by default.
+    pub fn state_api(mut self, ask: bool) -> Self {
+        self.state_api = ask;
+        self
+    }
+
     /// Tells the time with `now` instead of the system's clock: for tests.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
@@ -268,6 +277,7 @@ impl TenantGateBuilder {
             waiters: Arc::new(Waiters::default()),
             ends: Arc::new(Ends::default()),
             persister,
+            state_api: self.state_api,
             tasks: Tasks::default(),
         });
         start(&shared, self.start_without_store).await?;

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use smol_str::SmolStr;
 use tokio::{sync::broadcast, task::AbortHandle};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     builder::TenantGateBuilder,
     clock::Clock,
     directory::{Directory, Merged, Outcome},
+    endpoint::Origin,
     environment::Environment,
     events::{Events, TenantEvent},
     guard::{Gatekeeper, GuardLayer, TenantUnavailable},
@@ -58,6 +60,7 @@ pub(crate) struct Shared {
     pub(crate) ends: Arc<Ends>,
     /// `None` without a store: then nothing has to be carried anywhere.
     pub(crate) persister: Option<Arc<Persister>>,
+    pub(crate) state_api: bool,
     pub(crate) tasks: Tasks,
 }
 
@@ -362,8 +365,24 @@ impl Shared {
     /// A notification could not be verified for want of keys.
     pub(crate) fn keys_missing(&self, _tenant: &TenantId) {}
 
-    fn with_endpoint(&self, status: TenantStatus, _record: &Record) -> TenantStatus {
+    fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
+        status.endpoint =
+            self.origin(record).map(|origin| SmolStr::new(origin.authority().as_str()));
         status
+    }
+
+    /// Where the tenant of `record` is served from, as far as is known.
+    ///
+    /// A Move names a host, and nothing proves that it is the tenant's: it is believed only where
+    /// the state API can't be asked.
+    pub(crate) fn origin(&self, record: &Record) -> Option<Origin> {
+        if self.state_api {
+            let newest = record.pulls().filter(|pulled| pulled.details.endpoint.is_some());
+            let newest = newest.max_by_key(|pulled| pulled.asked)?;
+            return Origin::of_url(newest.details.endpoint.as_deref()?, &self.environment);
+        }
+        let moved = record.notified(ChangeType::Move)?;
+        Origin::of_host(moved.details.endpoint.as_deref()?, &self.environment)
     }
 
     fn health(&self) -> Health {

@@ -71,6 +71,7 @@ mod builder;
 mod client;
 mod clock;
 mod directory;
+mod endpoint;
 mod environment;
 mod events;
 mod gate;
@@ -80,6 +81,7 @@ mod json;
 mod notification;
 mod operator;
 mod persist;
+mod reconcile;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod status;
@@ -99,6 +101,7 @@ pub use self::{
     guard::{Guard, GuardError, GuardLayer, TenantKey, TenantUnavailable, UrlKey},
     health::{Health, NotificationCounts, StoreHealth},
     notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
+    reconcile::Schedule,
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
     token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},

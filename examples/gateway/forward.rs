@@ -1,10 +1,10 @@
 //! Calls on their way to a tenant.
 
-use std::{convert::Infallible, task::Poll};
+use std::{convert::Infallible, task::Poll, time::Duration};
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, Bytes, HttpBody},
     http::{
         HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, Uri, header,
         uri::{Authority, PathAndQuery, Scheme},
@@ -15,8 +15,12 @@ use futures::{FutureExt, future::BoxFuture};
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::json;
-use tower::{Layer, Service, ServiceExt, timeout::error::Elapsed, util::BoxCloneSyncService};
-use tower_superoffice::{TenantGate, TenantId, TenantKey, TenantUnavailable, UrlKey};
+use tower::{
+    Layer, Service, ServiceExt,
+    timeout::{TimeoutLayer, error::Elapsed},
+    util::BoxCloneSyncService,
+};
+use tower_superoffice::{TenantGate, TenantId, TenantUnavailable, UrlKey};
 
 use crate::{BoxError, admin::rfc3339, args::Args};
 
@@ -26,12 +30,9 @@ type Tenants = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 #[derive(Clone)]
 pub struct Forward {
     tenants: Tenants,
-    /// Where calls go whose tenant's host is not known, or all calls with --upstream.
+    /// Where calls go whose tenant's host is not known; with --upstream, all calls.
     scheme: Scheme,
     authority: Authority,
-    key: UrlKey,
-    /// A host of the environment, under which a path is read as that of a tenant.
-    tenant_host: Authority,
 }
 
 /// The service that forwards to the tenants of `gate`.
@@ -40,43 +41,31 @@ pub fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
         HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector);
     let guarded = gate.guard_layer().layer(client);
-    // The clock runs until a tenant's answer begins; its body may then take its time.
-    let within = tower::timeout::TimeoutLayer::new(args.upstream_timeout);
-    let tenants = if args.upstream.is_some() {
-        within
-            .layer(guarded.map_response(|response| response.map(Body::new)).map_err(BoxError::from))
-            .boxed_clone_sync()
-    } else {
-        let following = gate.endpoint_layer().layer(guarded);
-        within
-            .layer(
-                following.map_response(|response| response.map(Body::new)).map_err(BoxError::from),
-            )
-            .boxed_clone_sync()
+    let (tenants, target) = match &args.upstream {
+        Some(upstream) => (in_time(guarded, args.upstream_timeout), upstream.clone()),
+        None => (in_time(guarded, args.upstream_timeout), gate.environment().origin().parse()?),
     };
+    let target = target.into_parts();
+    if args.upstream.is_some() && target.path_and_query.is_some_and(|path| path != "/") {
+        return Err("--upstream takes scheme, host and port: the path comes from the call".into());
+    }
+    Ok(Forward {
+        tenants,
+        scheme: target.scheme.ok_or("--upstream needs http:// or https://")?,
+        authority: target.authority.ok_or("--upstream needs a host")?,
+    })
+}
 
-    let origin: Uri = gate.environment().origin().parse()?;
-    let origin = origin.into_parts();
-    let tenant_host = origin.authority.ok_or("the environment has no host")?;
-    let (scheme, authority) = match &args.upstream {
-        Some(upstream) => {
-            let parts = upstream.clone().into_parts();
-            let path = parts.path_and_query.map_or(String::new(), |path| path.to_string());
-            if !matches!(path.as_str(), "" | "/") {
-                return Err(
-                    "--upstream takes scheme, host and port only: the path comes from the call"
-                        .into(),
-                );
-            }
-            (
-                parts.scheme.ok_or("--upstream needs http:// or https://")?,
-                parts.authority.ok_or("--upstream needs a host")?,
-            )
-        }
-        None => (origin.scheme.unwrap_or(Scheme::HTTPS), tenant_host.clone()),
-    };
-    let key = UrlKey::new(gate.environment());
-    Ok(Forward { tenants, scheme, authority, key, tenant_host })
+/// `service`, with this long for an answer to begin; its body may then take its time.
+fn in_time<S, B>(service: S, timeout: Duration) -> Tenants
+where
+    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
+    S::Error: Into<BoxError>,
+    S::Future: Send,
+    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    let service = service.map_response(|response: Response<B>| response.map(Body::new));
+    BoxCloneSyncService::new(TimeoutLayer::new(timeout).layer(service))
 }
 
 impl Service<Request<Body>> for Forward {
@@ -98,7 +87,7 @@ impl Forward {
     async fn forward(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        let Some(tenant) = self.tenant(&path) else {
+        let Some(tenant) = tenant_of(path.path()) else {
             return problem(
                 StatusCode::BAD_REQUEST,
                 "The path does not begin with a tenant: /{ContextIdentifier}/...",
@@ -129,18 +118,14 @@ impl Forward {
             Err(error) => failed(&error),
         }
     }
+}
 
-    /// The tenant that `path` leads to, however it is spelled.
-    fn tenant(&self, path: &PathAndQuery) -> Option<TenantId> {
-        let mut parts = axum::http::uri::Parts::default();
-        parts.scheme = Some(Scheme::HTTPS);
-        parts.authority = Some(self.tenant_host.clone());
-        parts.path_and_query = Some(path.clone());
-        let probe = Request::builder().uri(Uri::from_parts(parts).ok()?).body(()).ok()?;
-        let tenant = self.key.tenant(&probe)?;
-        let own = ["login", "api"].iter().any(|own| tenant.as_str().eq_ignore_ascii_case(own));
-        (!own).then_some(tenant)
-    }
+/// The tenant that `path` leads to, however it is spelled.
+fn tenant_of(path: &str) -> Option<TenantId> {
+    let own = |tenant: &TenantId| {
+        ["login", "api"].iter().any(|own| tenant.as_str().eq_ignore_ascii_case(own))
+    };
+    UrlKey::tenant_of_path(path).filter(|tenant| !own(tenant))
 }
 
 /// Removes the headers that speak of one connection only.

@@ -101,7 +101,8 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
 /// that look like SuperOffice's and lead elsewhere are made of.
 fn is_plain(host: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host == "[::1]" || (host.len() <= 253 && host.split('.').all(is_label))
 }
@@ -142,7 +143,10 @@ mod tests {
             assert_eq!(url(given).as_deref(), Some("https://online2.superoffice.com"), "{given}");
         }
         assert_eq!(host("SOD3.superoffice.com").as_deref(), Some("https://sod3.superoffice.com"));
-        assert_eq!(host("sod3.superoffice.com:443").as_deref(), Some("https://sod3.superoffice.com"));
+        assert_eq!(
+            host("sod3.superoffice.com:443").as_deref(),
+            Some("https://sod3.superoffice.com")
+        );
     }
 
     #[test]

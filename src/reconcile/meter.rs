@@ -2,12 +2,10 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
-use crate::{
-    status::{
-        ChangeType, Record, TenantStatus, UnavailableReason,
-        derive::{deciding, underneath, Settle},
-        state::Verdict,
-    },
+use crate::status::{
+    ChangeType, Record, TenantStatus, UnavailableReason,
+    derive::{Settle, deciding, underneath},
+    state::Verdict,
 };
 
 /// A pull that changed a tenant's status: the notification that should have, did not come in time.
@@ -60,12 +58,7 @@ const RECENT: usize = 64;
 impl Correction {
     /// What the pull asked for at `asked` corrected, if anything: `before` is the record without it,
     /// `after` the status with it. An operator's word is left out of account on both sides.
-    pub(crate) fn of(
-        before: &Record,
-        after: &Record,
-        settle: &Settle,
-        asked: u64,
-    ) -> Option<Self> {
+    pub(crate) fn of(before: &Record, after: &Record, settle: &Settle, asked: u64) -> Option<Self> {
         if before.facts().is_empty() {
             // The first that was ever heard of the tenant: news, and nothing to correct.
             return None;
@@ -85,7 +78,8 @@ impl Correction {
         let verdict = was.map_or(Verdict::Running, Verdict::Closed);
         let agreed = before.pulled(verdict).map(|pulled| pulled.asked);
         let told = deciding(before).map(|notified| notified.seen);
-        let right = agreed.max(told).map(|right| Duration::from_millis(asked.saturating_sub(right)));
+        let right =
+            agreed.max(told).map(|right| Duration::from_millis(asked.saturating_sub(right)));
         Some(Self { missed, within: right })
     }
 }

@@ -77,8 +77,8 @@ impl fmt::Debug for Fetch {
     }
 }
 
-/// Whether a request may go to `uri` at all.
-fn is_fetchable(uri: &Uri) -> bool {
+/// Whether a request may go to `uri` at all: https, or http on a loopback address, without user name.
+pub(crate) fn is_fetchable(uri: &Uri) -> bool {
     let Some(authority) = uri.authority() else { return false };
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return false;

@@ -30,7 +30,7 @@ use self::status::{Prospect, Status};
 use super::{KeysReport, SigningKeys, key::Key, ring::KeyRing};
 
 /// How long a token may wait for a fetch.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How many tokens may wait at once. What waits holds memory, and strangers can make it wait.
 const MAX_WAITING: usize = 64;
@@ -130,12 +130,7 @@ impl Remote {
 
     pub(super) fn report(&self) -> KeysReport {
         let (age, last_error) = self.0.status().age_and_error();
-        KeysReport {
-            keys: self.ring().report(),
-            url: Some(self.0.url.to_string()),
-            age,
-            last_error,
-        }
+        KeysReport { keys: self.ring().report(), url: Some(shown(&self.0.url)), age, last_error }
     }
 }
 
@@ -165,10 +160,17 @@ impl Shared {
     }
 }
 
+/// The URL without the places where people put secrets.
+fn shown(url: &Uri) -> String {
+    let authority = url.authority().map_or("", |authority| authority.as_str());
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{}://{host}{}", url.scheme_str().unwrap_or_default(), url.path())
+}
+
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote")
-            .field("url", &self.0.url)
+            .field("url", &shown(&self.0.url))
             .field("keys", &**self.ring())
             .field("status", &*self.0.status())
             .finish()

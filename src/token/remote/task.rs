@@ -46,7 +46,7 @@ impl Task {
     /// Waits for the time to fetch, fetches, and hands out what came of it.
     async fn turn(&mut self) -> Result<(), Abandoned> {
         self.until_due().await?;
-        self.status(|status| status.begin(Instant::now()))?;
+        self.shared.upgrade().ok_or(Abandoned)?.status().begin(Instant::now());
         let fetched = self.fetched().await?;
         let shared = self.shared.upgrade().ok_or(Abandoned)?;
         match fetched {
@@ -69,20 +69,22 @@ impl Task {
     /// Waits until a fetch is due, and meanwhile gives up keys that have become too old.
     async fn until_due(&mut self) -> Result<(), Abandoned> {
         let mut wished = false;
-        let mut expired = false;
         loop {
-            let (due, expiry) = self.status(|status| {
+            let shared = self.shared.upgrade().ok_or(Abandoned)?;
+            let (due, known) = {
+                let status = shared.status();
                 let due = if wished { status.next_if_wished() } else { status.next() };
-                // Too far in the future to be told means never.
-                (due, status.known().and_then(|known| known.checked_add(self.max_age)))
-            })?;
-            let expiry = expiry.filter(|_| !expired);
+                (due, status.known())
+            };
+            let held = known.filter(|_| shared.ring.load().has_fetched());
+            drop(shared);
+            // An age too far in the future to be told is never reached.
+            let expiry = held.and_then(|known| known.checked_add(self.max_age));
             tokio::select! {
                 biased;
                 () = at(expiry) => {
-                    tracing::warn!("signing keys are too old and could not be fetched anew; given up");
+                    tracing::warn!("signing keys could not be fetched anew for too long; given up");
                     self.shared.upgrade().ok_or(Abandoned)?.replace(Vec::new());
-                    expired = true;
                 }
                 () = sleep_until(due) => return Ok(()),
                 wish = self.wishes.recv() => {
@@ -103,13 +105,6 @@ impl Task {
                 fetched = &mut fetching => return Ok(fetched),
             }
         }
-    }
-
-    /// Looks at the status, or changes it, without keeping it alive.
-    fn status<T>(&self, look: impl FnOnce(&mut super::Status) -> T) -> Result<T, Abandoned> {
-        let shared = self.shared.upgrade().ok_or(Abandoned)?;
-        let seen = look(&mut shared.status());
-        Ok(seen)
     }
 }
 

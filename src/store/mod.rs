@@ -3,6 +3,7 @@
 //! | store | feature | for |
 //! |---|---|---|
 //! | [`MemoryStore`] | | gates in one process, and tests |
+#![cfg_attr(feature = "redb", doc = "| [`RedbStore`] | `redb` | one process, one file |")]
 //!
 //! Another engine is a [`Store`] of your own: the [`conformance`] suite tells whether it keeps the
 //! contract.
@@ -11,11 +12,17 @@ mod claims;
 pub mod conformance;
 mod error;
 mod memory;
+#[cfg(feature = "redb")]
+mod redb;
+#[cfg(any(feature = "redb", feature = "redis"))]
+mod stored;
 
 use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
+#[cfg(feature = "redb")]
+pub use self::redb::RedbStore;
 pub use self::{error::StoreError, memory::MemoryStore};
 use crate::{Record, TenantId};
 

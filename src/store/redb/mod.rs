@@ -1,0 +1,169 @@
+//! A store in one file, for one process.
+
+mod file;
+mod held;
+mod open;
+mod reader;
+mod writer;
+
+use std::{
+    fmt, io,
+    path::Path,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{StreamExt, stream};
+use redb::StorageBackend;
+
+use self::writer::Writer;
+use super::{Store, StoreError, claims::Claims};
+use crate::{Environment, Record, TenantId};
+
+/// How long a call waits for the disk. One that is merely busy answers long before.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Keeps records in one file, through crashes and power cuts.
+///
+/// [`merge`](Store::merge) answers once the record is synced to the disk. Merges that arrive while
+/// one sync is under way share the next, so a burst is as fast as a single one is slow.
+///
+/// The file belongs to one process: a second one that opens it gets an error that
+/// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines reach. It is
+/// a [redb](https://docs.rs/redb) database; records of different environments are kept apart in it.
+///
+/// After an I/O error, such as a full disk, the file is opened anew until it works again.
+///
+/// Dropping the store waits for what is being written, so that the file can be opened again at once.
+///
+/// ```
+/// use tower_superoffice::{Environment, Record, TenantId, store::{RedbStore, Store}};
+///
+/// # let directory = std::env::temp_dir().join(format!("redb-store-{}", std::process::id()));
+/// # std::fs::create_dir_all(&directory)?;
+/// # let path = directory.join("tenants.redb");
+/// # tokio::runtime::Runtime::new()?.block_on(async {
+/// let tenant = TenantId::new("Cust12345")?;
+/// let suspend = Record::decode(br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#)?;
+///
+/// let store = RedbStore::open(&path, &Environment::Production)?;
+/// store.merge(&tenant, &suspend).await?;
+/// drop(store);
+///
+/// let store = RedbStore::open(&path, &Environment::Production)?;
+/// assert_eq!(store.merge(&tenant, &Record::default()).await?, suspend);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # std::fs::remove_dir_all(&directory)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RedbStore {
+    name: String,
+    writer: Writer,
+    claims: Mutex<Claims>,
+}
+
+impl RedbStore {
+    /// Opens the file at `path`, or makes it if there is none. Its directory must exist.
+    ///
+    /// It blocks while it checks the whole file, some tens of milliseconds for 100,000 tenants, so
+    /// call it before you serve.
+    ///
+    /// # Errors
+    ///
+    /// When the file is in use, damaged, another program's, of a newer schema, or can't be read and
+    /// written. The file is then as it was.
+    pub fn open(path: impl AsRef<Path>, environment: &Environment) -> Result<Self, StoreError> {
+        let path = path.as_ref().to_owned();
+        let name = format!("redb:{}", path.display());
+        file::create(&name, &path)?;
+        let shown = name.clone();
+        Self::start(name, environment, move || file::open(&shown, &path))
+    }
+
+    /// Keeps the database in storage of your own: another file system, or one that fails for tests.
+    ///
+    /// `open` opens the storage, now and after each I/O error; the one it gave before has then been
+    /// closed. `name` is for logs and errors.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`open`](RedbStore::open), and those of `open` as errors that
+    /// [`are unavailable`](StoreError::is_unavailable).
+    pub fn with_backend<B: StorageBackend>(
+        name: impl Into<String>,
+        environment: &Environment,
+        open: impl Fn() -> io::Result<B> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let name = name.into();
+        let shown = name.clone();
+        Self::start(name, environment, move || match open() {
+            Ok(storage) => Ok(Box::new(storage) as Box<dyn StorageBackend>),
+            Err(error) => Err(open::unreadable(&shown, error)),
+        })
+    }
+
+    fn start(
+        name: String,
+        environment: &Environment,
+        open: impl Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send + 'static,
+    ) -> Result<Self, StoreError> {
+        let table = format!("tenants:{environment}");
+        let writer = Writer::start(name.clone(), table, Box::new(open))?;
+        Ok(Self { name, writer, claims: Mutex::default() })
+    }
+
+    /// Waits for an answer of the writer, but not for ever: a disk can hang.
+    async fn answered<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let late = |_| {
+            StoreError::unavailable(format!(
+                "{} gave no answer for {PATIENCE:?}: check its disk",
+                self.name
+            ))
+        };
+        tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
+    }
+}
+
+impl Store for RedbStore {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        stream::once(self.answered(self.writer.load()))
+            .flat_map(|started| match started {
+                Ok(pages) => pages.boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            })
+            .boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        Box::pin(self.answered(self.writer.merge(tenant.clone(), record.clone())))
+    }
+
+    fn claim<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        // One process has the file, so the claims need not be in it.
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(std::future::ready(Ok(claims.claim(tenant, ttl))))
+    }
+}
+
+impl fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedbStore").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,266 @@
+//! The one thread that owns the database.
+//!
+//! Merges wait in a queue. The thread takes all that wait, writes them in one transaction, syncs
+//! once and answers them all. While it syncs, the next lot gathers: the slower the disk, the larger
+//! the lots.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use futures_core::Stream;
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{
+    open::{self, damaged, failed},
+    reader,
+};
+use crate::{
+    Record, TenantId,
+    store::{StoreError, stored},
+};
+
+/// As many jobs may wait; more wait to wait.
+const QUEUE: usize = 4096;
+
+/// As many merges go into one transaction, so that its memory stays bounded.
+const LOT: usize = 4096;
+
+/// After a failure the database is opened anew, at first after this long, later after twice as long.
+const REOPEN_FIRST: Duration = Duration::from_millis(100);
+const REOPEN_LAST: Duration = Duration::from_secs(5);
+
+pub(super) type Open = dyn Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send;
+
+enum Job {
+    Merge(Merge),
+    Load(oneshot::Sender<Result<redb::ReadTransaction, StoreError>>),
+}
+
+struct Merge {
+    tenant: TenantId,
+    given: Record,
+    answer: oneshot::Sender<Result<Record, StoreError>>,
+}
+
+/// A handle on the thread, which ends with it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    name: String,
+    table: String,
+    /// `None` only while it is dropped.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Opens the database and starts the thread.
+    pub(super) fn start(name: String, table: String, open: Box<Open>) -> Result<Self, StoreError> {
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let database = Some(open::open(&name, open()?)?);
+        let work = Work {
+            name: name.clone(),
+            table: table.clone(),
+            open,
+            database,
+            failure: None,
+            pause: REOPEN_FIRST,
+        };
+        let thread = thread::Builder::new().name("superoffice-redb".to_owned());
+        let thread = thread.spawn(move || work.run(queue)).map_err(|error| {
+            StoreError::unavailable(format!("no thread can be started to write {name}"))
+                .caused_by(error)
+        })?;
+        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread) })
+    }
+
+    pub(super) async fn merge(
+        &self,
+        tenant: TenantId,
+        given: Record,
+    ) -> Result<Record, StoreError> {
+        self.ask(|answer| Job::Merge(Merge { tenant, given, answer })).await
+    }
+
+    pub(super) async fn load(
+        &self,
+    ) -> Result<
+        impl Stream<Item = Result<Vec<(TenantId, Record)>, StoreError>> + Send + use<>,
+        StoreError,
+    > {
+        let snapshot = self.ask(Job::Load).await?;
+        reader::pages(self.name.clone(), self.table.clone(), snapshot)
+    }
+
+    async fn ask<T>(
+        &self,
+        job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
+    ) -> Result<T, StoreError> {
+        let gone = || StoreError::unavailable(format!("the writer of {} has ended", self.name));
+        let (answer, answered) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or_else(gone)?;
+        jobs.send(job(answer)).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        drop(self.jobs.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panics are caught inside; were there one, there is nobody left to tell.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Work {
+    name: String,
+    table: String,
+    open: Box<Open>,
+    /// `None` after a failure, until it is opened anew.
+    database: Option<Database>,
+    /// Why there is no database, and when to try again.
+    failure: Option<(StoreError, Instant)>,
+    pause: Duration,
+}
+
+impl Work {
+    fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut lot = Vec::new();
+        while queue.blocking_recv_many(&mut lot, LOT) > 0 {
+            let mut merges = Vec::with_capacity(lot.len());
+            for job in lot.drain(..) {
+                match job {
+                    // Whoever gave up meanwhile does not need the write either.
+                    Job::Merge(merge) if merge.answer.is_closed() => {}
+                    Job::Merge(merge) => merges.push(merge),
+                    Job::Load(answer) => {
+                        // It fails when the caller has given up.
+                        let _ = answer.send(self.with_database(|work, database| {
+                            database.begin_read().map_err(|error| failed(&work.name, error))
+                        }));
+                    }
+                }
+            }
+            if !merges.is_empty() {
+                self.merge(merges);
+            }
+        }
+    }
+
+    fn merge(&mut self, merges: Vec<Merge>) {
+        let written = self.with_database(|work, database| {
+            work.write(database, &merges).map_err(|error| failed(&work.name, error))
+        });
+        let answers: Vec<_> = match written {
+            Ok(answers) => answers,
+            Err(error) => merges.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for (merge, answer) in merges.into_iter().zip(answers) {
+            // It fails when the caller has given up.
+            let _ = merge.answer.send(answer);
+        }
+    }
+
+    /// Writes all `merges` in one transaction. One that meets a record it can't read fails alone.
+    fn write(
+        &self,
+        database: &Database,
+        merges: &[Merge],
+    ) -> Result<Vec<Result<Record, StoreError>>, redb::Error> {
+        let writing = database.begin_write()?;
+        let mut answers = Vec::with_capacity(merges.len());
+        let mut wrote = false;
+        {
+            let mut table = writing.open_table(TableDefinition::<&str, &[u8]>::new(&self.table))?;
+            for Merge { tenant, given, .. } in merges {
+                let key = stored::key(tenant);
+                let joined = {
+                    let there = table.get(key.as_str())?;
+                    let there = there.as_ref().map(|value| value.value());
+                    stored::join(&self.name, tenant, there, given)
+                };
+                if let Ok(stored::Joined { value: Some(value), .. }) = &joined {
+                    table.insert(key.as_str(), value.as_slice())?;
+                    wrote = true;
+                }
+                answers.push(joined.map(|joined| joined.record));
+            }
+        }
+        if wrote {
+            writing.commit()?;
+        } else {
+            // All of it is on the disk already: no sync is needed to say so.
+            writing.abort()?;
+        }
+        Ok(answers)
+    }
+
+    /// Does `work` with the database, which is opened first if it has to be, and closed when the
+    /// work fails: after an I/O error redb takes no more of it.
+    fn with_database<T>(
+        &mut self,
+        work: impl FnOnce(&Self, &Database) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let database = match self.database.take() {
+            Some(database) => database,
+            None => self.reopen()?,
+        };
+        let done = catch_unwind(AssertUnwindSafe(|| {
+            let done = work(self, &database);
+            (done, database)
+        }));
+        let error = match done {
+            Ok((Ok(done), database)) => {
+                self.database = Some(database);
+                return Ok(done);
+            }
+            Ok((Err(error), database)) => {
+                // Closing fails like the work did, and says nothing new.
+                let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+                error
+            }
+            Err(panic) => damaged(&self.name, &*panic),
+        };
+        tracing::warn!(store = %self.name, error = %chain(&error), "the store failed and is opened anew");
+        self.failure = Some((error.clone(), Instant::now() + REOPEN_FIRST));
+        self.pause = REOPEN_FIRST;
+        Err(error)
+    }
+
+    fn reopen(&mut self) -> Result<Database, StoreError> {
+        if let Some((error, again)) = &self.failure
+            && Instant::now() < *again
+        {
+            return Err(error.clone());
+        }
+        match (self.open)().and_then(|storage| open::open(&self.name, storage)) {
+            Ok(database) => {
+                tracing::info!(store = %self.name, "the store works again");
+                self.failure = None;
+                Ok(database)
+            }
+            Err(error) => {
+                self.pause = (self.pause * 2).min(REOPEN_LAST);
+                self.failure = Some((error.clone(), Instant::now() + self.pause));
+                Err(error)
+            }
+        }
+    }
+}
+
+/// An error with its causes, for a log line.
+fn chain(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

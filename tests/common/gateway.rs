@@ -1,0 +1,127 @@
+//! The gateway example as a child process, and what it is tested against.
+
+use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+
+use bytes::Bytes;
+use http::{HeaderMap, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::{Child, Command},
+    sync::mpsc,
+};
+
+/// A running gateway; it is killed when this is dropped.
+pub struct Gateway {
+    child: Child,
+    address: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// Where cargo puts the examples: beside the folder of the tests.
+fn program() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.ancestors().nth(2).unwrap().join("examples/gateway");
+    assert!(program.exists(), "build it first: cargo build --example gateway");
+    program
+}
+
+impl Gateway {
+    /// Starts it and waits for the line that says where it listens.
+    pub async fn start(args: &[&str]) -> Self {
+        let mut child = Command::new(program())
+            .args(args)
+            .env("RUST_LOG", "warn")
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
+        let line = line.expect("it says where it listens").unwrap().expect("it runs");
+        let address = line.strip_prefix("listening on ").unwrap().to_owned();
+        Self { child, address, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
+    pub async fn fails(args: &[&str]) -> (Option<i32>, String) {
+        let run = Command::new(program()).args(args).kill_on_drop(true).output();
+        let output =
+            tokio::time::timeout(Duration::from_secs(30), run).await.expect("it ends").unwrap();
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    pub fn url(&self, path: &str) -> Uri {
+        format!("{}{path}", self.address).parse().unwrap()
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
+    }
+
+    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+        let (parts, body) = self.client.request(request).await.unwrap().into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer { status: parts.status, headers: parts.headers, body }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
+    /// Sends SIGKILL and waits until it is gone.
+    pub async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends SIGTERM and waits for the end.
+    pub async fn terminate(&mut self) -> ExitStatus {
+        let id = self.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+        tokio::time::timeout(Duration::from_secs(30), self.child.wait())
+            .await
+            .expect("it ends")
+            .unwrap()
+    }
+}
+
+/// A port that was free a moment ago.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A server that answers 200 to everything and hands out the request targets as they arrived.
+pub async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (sender, receiver) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let sender = sender.clone();
+            tokio::spawn(async move {
+                // The raw request line: a server library would parse it first.
+                let mut head = Vec::new();
+                while !head.ends_with(b"\r\n\r\n") {
+                    let Ok(byte) = stream.read_u8().await else { return };
+                    head.push(byte);
+                }
+                let head = String::from_utf8(head).unwrap();
+                let target = head.split(' ').nth(1).unwrap().to_owned();
+                let _ = sender.send(target);
+                let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+                let _ = stream.write_all(answer).await;
+            });
+        }
+    });
+    (address, receiver)
+}

@@ -54,9 +54,9 @@ impl Key {
     /// The provider is named here. The one jsonwebtoken keeps for the process is missing or panics
     /// as soon as another crate of the build enables a second one. Its verifier is made for each
     /// call because it isn't `Send`; it holds a copy of the key and no more.
-    pub(super) fn verifies(&self, signed: &str, signature: &Vec<u8>) -> bool {
+    pub(super) fn verifies(&self, signed: &[u8], signature: &Vec<u8>) -> bool {
         let verifier = (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, &self.0.rsa);
-        verifier.is_ok_and(|verifier| verifier.verify(signed.as_bytes(), signature).is_ok())
+        verifier.is_ok_and(|verifier| verifier.verify(signed, signature).is_ok())
     }
 }
 

@@ -26,6 +26,8 @@ mod verifier;
 mod fixtures;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod wycheproof;
 
 pub(crate) use self::{
     compact::MAX_TOKEN,

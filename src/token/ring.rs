@@ -45,7 +45,7 @@ impl KeyRing {
     /// Checks `signature` with the keys that `ids` name.
     pub(super) fn check(&self, ids: &KeyIds, signed: &str, signature: &Vec<u8>) -> Check {
         let try_all = |keys: &mut dyn Iterator<Item = &Key>| {
-            keys.take(MAX_TRIED).any(|key| key.verifies(signed, signature))
+            keys.take(MAX_TRIED).any(|key| key.verifies(signed.as_bytes(), signature))
         };
         let named = self.named(ids);
         if let Some(names) = named

@@ -100,7 +100,8 @@ impl<E: Debug + Display + 'static> Error for GuardError<E> {
     }
 }
 
-/// Casts `$any` to each type of the list, alone and inside another guard's error.
+/// Casts `$any` to each type of the list, alone and inside another guard's error. That one is stepped
+/// over: it would only say the same again.
 macro_rules! cast_to_any_of {
     ($any:ident: $($(#[$when:meta])* $known:ty),+ $(,)?) => {$(
         $(#[$when])*
@@ -109,7 +110,7 @@ macro_rules! cast_to_any_of {
         }
         $(#[$when])*
         if let Some(error) = $any.downcast_ref::<GuardError<$known>>() {
-            return Some(error);
+            return error.source();
         }
     )+};
 }
@@ -121,7 +122,7 @@ macro_rules! deref_any_of {
             return Some(&**error);
         }
         if let Some(error) = $any.downcast_ref::<GuardError<$known>>() {
-            return Some(error);
+            return error.source();
         }
     )+};
 }

@@ -8,16 +8,31 @@
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! use tower_superoffice::{TenantId, simulator::Simulator};
+//! use http::Request;
+//! use tower::{Layer, ServiceExt};
+//! use tower_superoffice::{EmptyBody, GuardError, TenantGate, TenantId, simulator::Simulator};
 //!
 //! let simulator = Simulator::start().await?;
+//! let gate = TenantGate::builder(simulator.environment())
+//!     .audience(simulator.application_id())
+//!     .build()
+//!     .await?;
+//! // With a server of your own: simulator.notify_to(its State Change URL).
+//! simulator.notify_service(gate.notification_service());
+//! // With a client of your own: whatever can call 127.0.0.1.
+//! let client = gate.guard_layer().layer(simulator.network());
+//!
 //! let tenant = TenantId::new("Cust12345")?;
+//! let url = simulator.url(&tenant, "api/v1/Contact/1");
+//! let call = || client.clone().oneshot(Request::get(&url).body(EmptyBody::default()).unwrap());
 //!
-//! // Your application would be told here: simulator.notify_to(its State Change URL).
-//! simulator.suspend(&tenant).silently();
+//! assert_eq!(call().await?.status(), 200);
+//! simulator.suspend(&tenant).await?;
+//! assert!(matches!(call().await, Err(GuardError::Unavailable(_))));
+//! simulator.resume(&tenant).await?;
+//! assert_eq!(call().await?.status(), 200);
 //!
-//! // Your application would call the tenant here: simulator.url(&tenant, "api/v1/...").
-//! assert_eq!(simulator.calls_while_closed(), 0);
+//! assert_eq!((simulator.calls(&tenant), simulator.calls_while_closed()), (2, 0));
 //! # Ok(())
 //! # }
 //! ```

@@ -139,6 +139,8 @@ impl Notification {
     }
 
     /// Signs the token with a key that SuperOffice never published, under SuperOffice's `kid`.
+    ///
+    /// The first such call of a process makes that key: a tenth of a second of computing.
     pub fn forged(mut self) -> Self {
         match forger() {
             Some(key) => self.key = key,

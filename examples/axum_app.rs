@@ -1,0 +1,136 @@
+//! An axum app that does both: it takes SuperOffice's notifications, and calls tenants.
+//!
+//! ```sh
+//! cargo run --example axum_app                                   # against a simulator, and ends
+//! cargo run --example axum_app -- production MY-APPLICATION-ID   # serves on port 8080
+//! ```
+#![allow(clippy::print_stdout)]
+
+use std::{io, time::Duration};
+
+use axum::{
+    Router,
+    body::Body,
+    extract::{Path, State},
+    http::{HeaderName, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+    service::TowerToHyperService,
+};
+use tokio::net::TcpListener;
+use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower_http::{
+    catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
+    timeout::TimeoutLayer, trace::TraceLayer,
+};
+use tower_superoffice::{
+    Environment, Guard, GuardError, TenantGate, TenantId, simulator::Simulator,
+};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Clone)]
+struct App {
+    /// Calls tenants, unless they are closed.
+    tenants: Guard<reqwest::Client>,
+    /// Where they are called.
+    origin: String,
+}
+
+fn app(gate: &TenantGate) -> Result<Router, BoxError> {
+    // A redirect would be followed below the guard, which would not see it.
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+    let tenants = gate.guard_layer().layer(client);
+    let app = App { tenants, origin: gate.environment().origin() };
+
+    let secrets = [header::AUTHORIZATION, HeaderName::from_static("so-apptoken")];
+    Ok(Router::new()
+        .route("/contacts/{tenant}/{id}", get(contact))
+        .with_state(app)
+        .route_service("/NotifyCustomerStateChange", gate.notification_service())
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetSensitiveRequestHeadersLayer::new(secrets))
+                .layer(TraceLayer::new_for_http())
+                .layer(CatchPanicLayer::new())
+                .layer(TimeoutLayer::with_status_code(
+                    StatusCode::GATEWAY_TIMEOUT,
+                    Duration::from_secs(30),
+                )),
+        ))
+}
+
+/// Fetches a contact from its tenant. A closed tenant is a 503 (410 when it is deleted) that says
+/// when to come back.
+async fn contact(
+    State(app): State<App>,
+    Path((tenant, id)): Path<(TenantId, u32)>,
+) -> Result<Response, StatusCode> {
+    let url = format!("{}/{tenant}/api/v1/Contact/{id}", app.origin);
+    let url = url.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
+    match app.tenants.oneshot(reqwest::Request::new(Method::GET, url)).await {
+        Ok(answer) => Ok(http::Response::from(answer).map(Body::new)),
+        Err(GuardError::Unavailable(closed)) => Ok(closed.to_http_parts().into_response()),
+        Err(GuardError::Inner(_)) => Err(StatusCode::BAD_GATEWAY),
+    }
+}
+
+/// Like `axum::serve`, with a bound on the time that a connection may take to say what it wants.
+async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let app = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let mut server = auto::Builder::new(TokioExecutor::new());
+            // Without the timer the time-out does nothing.
+            server.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(20));
+            if let Err(error) = server.serve_connection(TokioIo::new(stream), app).await {
+                tracing::debug!(error, "a connection broke");
+            }
+        });
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let environment = match arguments.first().map(String::as_str) {
+        None => return rehearse().await,
+        Some("sod") => Environment::Sod,
+        Some("stage") => Environment::Stage,
+        Some("production") => Environment::Production,
+        Some(_) => return Err("the environment is sod, stage or production".into()),
+    };
+    let audience = arguments.get(1).ok_or("give the application id after the environment")?;
+    let gate = TenantGate::builder(environment).audience(audience).build().await?;
+    serve(TcpListener::bind("127.0.0.1:8080").await?, app(&gate)?).await?;
+    Ok(())
+}
+
+/// Plays a Suspend and a Resume against the app.
+async fn rehearse() -> Result<(), BoxError> {
+    let simulator = Simulator::start().await?;
+    let gate = TenantGate::builder(simulator.environment())
+        .audience(simulator.application_id())
+        .build()
+        .await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(serve(listener, app(&gate)?));
+    simulator.notify_to(format!("{origin}/NotifyCustomerStateChange").parse()?);
+
+    let tenant = TenantId::new("Cust12345")?;
+    let contact = async || reqwest::get(format!("{origin}/contacts/{tenant}/7")).await;
+    println!("open:      {}", contact().await?.status());
+    println!("suspend:   {}", simulator.suspend(&tenant).await?);
+    println!("suspended: {}", contact().await?.status());
+    println!("resume:    {}", simulator.resume(&tenant).await?);
+    println!("open:      {}", contact().await?.status());
+    println!("calls that reached the tenant while closed: {}", simulator.calls_while_closed());
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! A guarded hyper-util client, with a limit and a time-out where they belong: outside the guard.
+//!
+//! ```sh
+//! cargo run --example hyper_client
+//! ```
+#![allow(clippy::print_stdout)]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Empty;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use tower::{Service, ServiceBuilder, ServiceExt};
+use tower_superoffice::{TenantGate, TenantId, TenantUnavailable, simulator::Simulator};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    let simulator = Simulator::start().await?;
+    let gate = TenantGate::builder(simulator.environment())
+        .audience(simulator.application_id())
+        .build()
+        .await?;
+    // In a real service this is the notification route of its server.
+    simulator.notify_service(gate.notification_service());
+
+    let client: Client<HttpConnector, Empty<Bytes>> =
+        Client::builder(TokioExecutor::new()).build_http();
+    let mut client = ServiceBuilder::new()
+        .timeout(Duration::from_secs(10))
+        .concurrency_limit(8)
+        .layer(gate.guard_layer())
+        .service(client);
+
+    let tenant = TenantId::new("Cust12345")?;
+    let url = simulator.url(&tenant, "api/v1/Contact/7");
+    call(&mut client, &url).await?;
+    simulator.upgrade(&tenant).await?;
+    call(&mut client, &url).await?;
+
+    let resumed = tokio::spawn({
+        let (simulator, tenant) = (simulator.clone(), tenant.clone());
+        async move { simulator.resume(&tenant).await }
+    });
+    // Ends the moment the tenant opens.
+    gate.available(&tenant).await;
+    call(&mut client, &url).await?;
+    resumed.await??;
+    println!("calls that reached the tenant while closed: {}", simulator.calls_while_closed());
+    Ok(())
+}
+
+/// Calls once. A closed tenant is no failure: it is a reason to come back later.
+async fn call<S, B>(client: &mut S, url: &str) -> Result<(), BoxError>
+where
+    S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = BoxError>,
+{
+    let request = Request::get(url).body(Empty::new())?;
+    match client.ready().await?.call(request).await {
+        Ok(answer) => println!("answered {}", answer.status()),
+        // The time-out has put the guard's error into a box; it is found in there all the same.
+        Err(error) => match TenantUnavailable::find(error.as_ref()) {
+            Some(closed) => println!("kept away: {closed}"),
+            None => return Err(error),
+        },
+    }
+    Ok(())
+}

@@ -1,0 +1,91 @@
+//! A hyper server without a framework: the notification route in front of a service of one's own.
+//!
+//! ```sh
+//! cargo run --example hyper_server                                   # against a simulator, and ends
+//! cargo run --example hyper_server -- production MY-APPLICATION-ID   # serves on port 8080
+//! ```
+#![allow(clippy::print_stdout)]
+
+use std::{convert::Infallible, io, time::Duration};
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
+use tokio::net::TcpListener;
+use tower::{Layer, service_fn};
+use tower_superoffice::{ChangeType, Environment, TenantGate, TenantId, simulator::Simulator};
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// The app itself. The gate sees to `/NotifyCustomerStateChange`; all else comes here untouched.
+///
+/// The body needs a default, for the gate's empty answers: hyper's `Incoming` has none, so box it.
+async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::from("hello\n")))
+}
+
+async fn serve(listener: TcpListener, gate: TenantGate) -> io::Result<()> {
+    let app = gate.notification_layer().layer(service_fn(hello));
+    loop {
+        let (stream, _) = listener.accept().await?;
+        let app = TowerToHyperService::new(app.clone());
+        tokio::spawn(async move {
+            let connection = http1::Builder::new()
+                // Without the timer the time-out does nothing.
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(20))
+                .serve_connection(TokioIo::new(stream), app);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection broke");
+            }
+        });
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), BoxError> {
+    tracing_subscriber::fmt().with_writer(io::stderr).init();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let environment = match arguments.first().map(String::as_str) {
+        None => return rehearse().await,
+        Some("sod") => Environment::Sod,
+        Some("stage") => Environment::Stage,
+        Some("production") => Environment::Production,
+        Some(_) => return Err("the environment is sod, stage or production".into()),
+    };
+    let audience = arguments.get(1).ok_or("give the application id after the environment")?;
+    let gate = TenantGate::builder(environment).audience(audience).build().await?;
+    serve(TcpListener::bind("127.0.0.1:8080").await?, gate).await?;
+    Ok(())
+}
+
+/// Sends the server a true notification and a forged one.
+async fn rehearse() -> Result<(), BoxError> {
+    let simulator = Simulator::start().await?;
+    let gate = TenantGate::builder(simulator.environment())
+        .audience(simulator.application_id())
+        .build()
+        .await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let origin = format!("http://{}", listener.local_addr()?);
+    tokio::spawn(serve(listener, gate.clone()));
+    simulator.notify_to(format!("{origin}/NotifyCustomerStateChange").parse()?);
+
+    let tenant = TenantId::new("Cust12345")?;
+    println!("the app itself:    {}", reqwest::get(&origin).await?.text().await?.trim());
+    println!("an Upgrade:        {}", simulator.notify(ChangeType::Upgrade, &tenant).await?);
+    let forged = simulator.notification(ChangeType::Resume, &tenant).forged();
+    println!("a forged Resume:   {}", forged.send().await?);
+    match gate.check(&tenant) {
+        Ok(()) => Err("the tenant should be closed".into()),
+        Err(closed) => {
+            println!("the tenant:        {}", closed.reason());
+            Ok(())
+        }
+    }
+}

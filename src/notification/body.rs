@@ -21,8 +21,7 @@ pin_project! {
         #[pin]
         body: B,
         // Armed when the body first keeps us waiting: most arrive with their headers.
-        #[pin]
-        sleep: Option<Sleep>,
+        sleep: Option<Pin<Box<Sleep>>>,
         deadline: tokio::time::Instant,
         limit: usize,
         spent: usize,
@@ -60,12 +59,8 @@ impl<B: Body> Future for Collect<B> {
             let frame = match this.body.as_mut().poll_frame(cx) {
                 Poll::Ready(frame) => frame,
                 Poll::Pending => {
-                    if this.sleep.is_none() {
-                        this.sleep.set(Some(tokio::time::sleep_until(*this.deadline)));
-                    }
-                    if let Some(sleep) = this.sleep.as_mut().as_pin_mut() {
-                        ready!(sleep.poll(cx));
-                    }
+                    let sleep = || Box::pin(tokio::time::sleep_until(*this.deadline));
+                    ready!(this.sleep.get_or_insert_with(sleep).as_mut().poll(cx));
                     return Poll::Ready(Err(CollectError::TooSlow));
                 }
             };

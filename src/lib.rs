@@ -74,6 +74,9 @@ mod directory;
 mod endpoint;
 mod environment;
 mod events;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod guard;
 mod health;

@@ -29,18 +29,19 @@ mod testing;
 #[cfg(test)]
 mod wycheproof;
 
-pub(crate) use self::{
-    compact::MAX_TOKEN,
-    error::VerifyError,
-    examine::{Verified, judge},
-    policy::{Audiences, MAX_LEEWAY, Policy},
-    remote::RemoteKeys,
-    seen::Seen,
-    verifier::{Pending, Unverified, Verdict, Verifier, VerifierConfig},
-};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::examine::judge;
 pub use self::{
     error::TokenError,
     key_error::KeyError,
     keys::SigningKeys,
     report::{KeyReport, KeySource, KeysReport},
+};
+pub(crate) use self::{
+    error::VerifyError,
+    examine::Verified,
+    policy::{Audiences, MAX_LEEWAY, Policy},
+    remote::RemoteKeys,
+    seen::Seen,
+    verifier::{Unverified, Verdict, Verifier, VerifierConfig},
 };

@@ -42,6 +42,8 @@ macro_rules! has {
 fn is_shared<T: Send + Sync + Unpin + Debug + 'static>() {}
 fn is_cloned<T: Clone + Send + Sync + Unpin + Debug + 'static>() {}
 fn is_sent<T: Send + Unpin + Debug + 'static>() {}
+// They hold a timer of tokio's, which must not be moved.
+fn is_spawned<T: Send + Debug + 'static>() {}
 
 #[test]
 fn plain_types_can_go_anywhere() {
@@ -89,8 +91,8 @@ fn layers_services_and_futures_can_go_anywhere() {
     is_cloned::<NotificationLayer>();
     is_cloned::<NotificationService>();
     is_cloned::<Notifications<Client>>();
-    is_sent::<NotificationFuture<http_body_util::Empty<bytes::Bytes>>>();
-    is_sent::<NotificationsFuture<Ready<()>, http_body_util::Empty<bytes::Bytes>>>();
+    is_spawned::<NotificationFuture<http_body_util::Empty<bytes::Bytes>>>();
+    is_spawned::<NotificationsFuture<Ready<()>, http_body_util::Empty<bytes::Bytes>>>();
 }
 
 /// Neither `Send` nor `Sync`.

@@ -26,6 +26,7 @@ use tower_superoffice::{
 /// Tells at run time whether a type has a trait: an inherent constant goes before one of a trait.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
+        #[allow(dead_code)]
         trait Otherwise {
             const HAS: bool = false;
         }

@@ -26,6 +26,7 @@ use tower_superoffice::{
 /// Tells at run time whether a type has a trait: an inherent constant goes before one of a trait.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
+        #[allow(dead_code)]
         trait Otherwise {
             const HAS: bool = false;
         }
@@ -42,6 +43,8 @@ macro_rules! has {
 fn is_shared<T: Send + Sync + Unpin + Debug + 'static>() {}
 fn is_cloned<T: Clone + Send + Sync + Unpin + Debug + 'static>() {}
 fn is_sent<T: Send + Unpin + Debug + 'static>() {}
+// They hold a timer of tokio's, which must not be moved.
+fn is_spawned<T: Send + Debug + 'static>() {}
 
 #[test]
 fn plain_types_can_go_anywhere() {
@@ -89,8 +92,8 @@ fn layers_services_and_futures_can_go_anywhere() {
     is_cloned::<NotificationLayer>();
     is_cloned::<NotificationService>();
     is_cloned::<Notifications<Client>>();
-    is_sent::<NotificationFuture<http_body_util::Empty<bytes::Bytes>>>();
-    is_sent::<NotificationsFuture<Ready<()>, http_body_util::Empty<bytes::Bytes>>>();
+    is_spawned::<NotificationFuture<http_body_util::Empty<bytes::Bytes>>>();
+    is_spawned::<NotificationsFuture<Ready<()>, http_body_util::Empty<bytes::Bytes>>>();
 }
 
 /// Neither `Send` nor `Sync`.

@@ -20,9 +20,12 @@ fn begin(example: &str, arguments: &[&str]) -> Child {
     command.spawn().unwrap()
 }
 
+/// The exit code and what was printed for a reader; logs and the compiler's words go along when
+/// the test fails.
 fn end(child: Child) -> (Option<i32>, String) {
     let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
-    (status.code(), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+    eprintln!("{}", String::from_utf8_lossy(&stderr));
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned())
 }
 
 fn run(example: &str) -> String {

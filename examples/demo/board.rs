@@ -11,7 +11,7 @@ use tower_superoffice::{TenantGate, TenantId, simulator::Simulator};
 use crate::workers::Tally;
 
 /// Between two lines of counts.
-const TICK: Duration = Duration::from_millis(400);
+const TICK: Duration = Duration::from_millis(300);
 
 /// Everything there is to watch.
 pub struct Board {

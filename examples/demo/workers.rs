@@ -18,7 +18,7 @@ use tower_superoffice::{TenantGate, TenantId, TenantUnavailable, simulator::Simu
 use crate::{Rule, story::BoxError};
 
 /// Between two calls of a worker.
-const PAUSE: Duration = Duration::from_millis(20);
+const PAUSE: Duration = Duration::from_millis(40);
 
 /// How long a worker waits for a closed tenant before it looks again.
 const PATIENCE: Duration = Duration::from_millis(250);

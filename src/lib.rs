@@ -71,6 +71,7 @@ mod builder;
 mod client;
 mod clock;
 mod directory;
+mod endpoint;
 mod environment;
 mod events;
 mod gate;
@@ -80,6 +81,7 @@ mod json;
 mod notification;
 mod operator;
 mod persist;
+mod reconcile;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod status;
@@ -93,12 +95,14 @@ pub use self::{
     body::EmptyBody,
     builder::{BuildError, TenantGateBuilder},
     directory::Outcome,
+    endpoint::{Endpoint, EndpointLayer, NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
     environment::Environment,
     events::{Events, TenantEvent},
     gate::TenantGate,
     guard::{Guard, GuardError, GuardLayer, TenantKey, TenantUnavailable, UrlKey},
     health::{Health, NotificationCounts, StoreHealth},
     notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
+    reconcile::{Corrected, Correction, PullHealth, Schedule},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
     token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},
@@ -107,6 +111,7 @@ pub use self::{
 /// The futures of the crate's services, for those who name types.
 pub mod future {
     pub use crate::{
+        endpoint::ResponseFuture as EndpointFuture,
         guard::ResponseFuture as GuardFuture,
         notification::{NotificationFuture, ResponseFuture as NotificationsFuture},
     };

@@ -12,7 +12,7 @@ use crate::environment::{Environment, is_loopback};
 /// host of the environment, and only for https (http on loopback), whoever named it: the state API,
 /// a notification or a record out of a shared store.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub struct Origin {
     scheme: Scheme,
     authority: Authority,
 }
@@ -46,8 +46,7 @@ impl Origin {
         let (host, port) = split_port(authority)?;
         let host = host.to_ascii_lowercase();
         let loopback = is_loopback(&host);
-        let own = if scheme == Scheme::HTTPS { 443 } else { 80 };
-        let port = port.filter(|&port| port != own);
+        let port = port.filter(|&port| port != default_port(&scheme));
         let any_port = loopback || matches!(environment, Environment::Custom { .. });
         let fits = is_plain(&host)
             && environment.is_tenant_host(&host)
@@ -71,6 +70,10 @@ impl Origin {
         &self.authority
     }
 
+    pub(crate) fn default_port(&self) -> u16 {
+        default_port(&self.scheme)
+    }
+
     pub(crate) fn to_uri(&self) -> Option<Uri> {
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -79,6 +82,10 @@ impl Origin {
             .build()
             .ok()
     }
+}
+
+fn default_port(scheme: &Scheme) -> u16 {
+    if *scheme == Scheme::HTTPS { 443 } else { 80 }
 }
 
 /// Host and port of an authority without a user name.
@@ -101,7 +108,8 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
 /// that look like SuperOffice's and lead elsewhere are made of.
 fn is_plain(host: &str) -> bool {
     let is_label = |label: &str| {
-        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+        !label.is_empty()
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
     };
     host == "[::1]" || (host.len() <= 253 && host.split('.').all(is_label))
 }
@@ -142,7 +150,10 @@ mod tests {
             assert_eq!(url(given).as_deref(), Some("https://online2.superoffice.com"), "{given}");
         }
         assert_eq!(host("SOD3.superoffice.com").as_deref(), Some("https://sod3.superoffice.com"));
-        assert_eq!(host("sod3.superoffice.com:443").as_deref(), Some("https://sod3.superoffice.com"));
+        assert_eq!(
+            host("sod3.superoffice.com:443").as_deref(),
+            Some("https://sod3.superoffice.com")
+        );
     }
 
     #[test]

@@ -112,8 +112,7 @@ fn state(fields: &Map<String, Value>) -> Result<Option<State>, Odd> {
         Some(Value::Number(number)) => State::from_number(number.as_u64().ok_or(Odd::NoState)?),
         _ => return Err(Odd::NoState),
     };
-    let running =
-        fields.get("IsRunning").and_then(Value::as_bool).ok_or(Odd::Contradiction)?;
+    let running = fields.get("IsRunning").and_then(Value::as_bool).ok_or(Odd::Contradiction)?;
     if state.is_some_and(|state| state.is_running() != running) {
         return Err(Odd::Contradiction);
     }
@@ -217,7 +216,10 @@ mod tests {
             ("", Malformed),
             ("[]", Malformed),
             ("<html>", Malformed),
-            (r#"{"ContextIdentifier":"Cust12345","State":2,"State":4,"IsRunning":true}"#, Malformed),
+            (
+                r#"{"ContextIdentifier":"Cust12345","State":2,"State":4,"IsRunning":true}"#,
+                Malformed,
+            ),
             (r#"{"State":"Running","IsRunning":true}"#, OtherTenant),
             (r#"{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true}"#, OtherTenant),
             (r#"{"ContextIdentifier":null,"State":"Running","IsRunning":true}"#, OtherTenant),
@@ -227,10 +229,19 @@ mod tests {
             (r#"{"ContextIdentifier":"Cust12345","State":2.5,"IsRunning":true}"#, NoState),
             (r#"{"ContextIdentifier":"Cust12345","State":"Running"}"#, Contradiction),
             (r#"{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":1}"#, Contradiction),
-            (r#"{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":"true"}"#, Contradiction),
-            (r#"{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":false}"#, Contradiction),
+            (
+                r#"{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":"true"}"#,
+                Contradiction,
+            ),
+            (
+                r#"{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":false}"#,
+                Contradiction,
+            ),
             (r#"{"ContextIdentifier":"Cust12345","State":4,"IsRunning":true}"#, Contradiction),
-            (r#"{"ContextIdentifier":"Cust12345","State":"OnlineMaintenance","IsRunning":false}"#, Contradiction),
+            (
+                r#"{"ContextIdentifier":"Cust12345","State":"OnlineMaintenance","IsRunning":false}"#,
+                Contradiction,
+            ),
         ];
         for (body, odd) in cases {
             assert_eq!(read(body), Err(odd), "{body}");

@@ -146,5 +146,8 @@ fn with_store(
     if store == "memory" {
         return Ok(gate);
     }
+    if let Some(file) = store.strip_prefix("redb:") {
+        return Ok(gate.store(store::RedbStore::open(file, environment)?));
+    }
     Err("--store takes memory, redb:FILE or redis://HOST:PORT[/DB]".into())
 }

@@ -43,7 +43,10 @@ pub fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
     let guarded = gate.guard_layer().layer(client);
     let (tenants, target) = match &args.upstream {
         Some(upstream) => (in_time(guarded, args.upstream_timeout), upstream.clone()),
-        None => (in_time(guarded, args.upstream_timeout), gate.environment().origin().parse()?),
+        None => {
+            let following = gate.endpoint_layer().layer(guarded);
+            (in_time(following, args.upstream_timeout), gate.environment().origin().parse()?)
+        }
     };
     let target = target.into_parts();
     if args.upstream.is_some() && target.path_and_query.is_some_and(|path| path != "/") {

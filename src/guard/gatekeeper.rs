@@ -20,7 +20,7 @@ pub(crate) struct Gatekeeper {
     refused: Counters,
     observed: Counters,
     /// Keeps the gate's tasks running for as long as a guard is in use.
-    gate: Option<Arc<Shared>>,
+    _gate: Option<Arc<Shared>>,
 }
 
 impl Gatekeeper {
@@ -31,7 +31,7 @@ impl Gatekeeper {
             url_key: UrlKey::new(environment),
             refused: Counters::default(),
             observed: Counters::default(),
-            gate: None,
+            _gate: None,
         }
     }
 
@@ -39,7 +39,7 @@ impl Gatekeeper {
     pub(crate) fn of(gate: Arc<Shared>) -> Self {
         let new =
             Self::new(Arc::clone(&gate.directory), gate.clock.clone(), gate.environment.clone());
-        Self { gate: Some(gate), ..new }
+        Self { _gate: Some(gate), ..new }
     }
 
     /// The key of guards that were given none.

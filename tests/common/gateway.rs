@@ -16,16 +16,16 @@ use tokio::{
 };
 
 /// A running gateway; it is killed when this is dropped.
-pub struct Gateway {
+pub(crate) struct Gateway {
     child: Child,
     address: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-pub struct Answer {
-    pub status: StatusCode,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 /// Where cargo puts the examples: beside the folder of the tests.
@@ -38,7 +38,7 @@ fn program() -> PathBuf {
 
 impl Gateway {
     /// Starts it and waits for the line that says where it listens.
-    pub async fn start(args: &[&str]) -> Self {
+    pub(crate) async fn start(args: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(args)
             .env("RUST_LOG", "warn")
@@ -54,38 +54,33 @@ impl Gateway {
     }
 
     /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
-    pub async fn fails(args: &[&str]) -> (Option<i32>, String) {
+    pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
         let run = Command::new(program()).args(args).kill_on_drop(true).output();
         let output =
             tokio::time::timeout(Duration::from_secs(30), run).await.expect("it ends").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
-    pub fn url(&self, path: &str) -> Uri {
+    pub(crate) fn url(&self, path: &str) -> Uri {
         format!("{}{path}", self.address).parse().unwrap()
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
     }
 
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
         let (parts, body) = self.client.request(request).await.unwrap().into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Answer { status: parts.status, headers: parts.headers, body }
     }
 
-    pub fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Sends SIGKILL and waits until it is gone.
-    pub async fn kill(&mut self) {
-        self.child.kill().await.unwrap();
-    }
-
     /// Sends SIGTERM and waits for the end.
-    pub async fn terminate(&mut self) -> ExitStatus {
+    pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
         tokio::time::timeout(Duration::from_secs(30), self.child.wait())
@@ -96,12 +91,12 @@ impl Gateway {
 }
 
 /// A port that was free a moment ago.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// A server that answers 200 to everything and hands out the request targets as they arrived.
-pub async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
+pub(crate) async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (sender, receiver) = mpsc::unbounded_channel();

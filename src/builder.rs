@@ -4,7 +4,7 @@ use std::{
     error::Error,
     fmt,
     path::Path,
-    sync::Arc,
+    sync::{Arc, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -24,6 +24,7 @@ use crate::{
     health::Counters,
     operator::Ends,
     persist::Persister,
+    reconcile::{Reconciler, Schedule, StateApi, Tenants},
     status::derive::Settle,
     store::{Store, StoreError},
     sync,
@@ -67,6 +68,8 @@ pub struct TenantGateBuilder {
     resume_jitter: Duration,
     event_capacity: usize,
     state_api: bool,
+    schedule: Schedule,
+    hold_tracked: bool,
     clock: Clock,
 }
 
@@ -92,6 +95,8 @@ impl TenantGateBuilder {
             resume_jitter: Duration::ZERO,
             event_capacity: 1024,
             state_api: true,
+            schedule: Schedule::default(),
+            hold_tracked: false,
             clock: Clock::system(),
         }
     }
@@ -240,6 +245,19 @@ impl TenantGateBuilder {
         self
     }
 
+    /// How often the state API is asked about closed tenants.
+    pub fn schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Keeps [tracked](TenantGate::track) tenants closed, as not ready, until something is known of
+    /// them. By default they are open until then.
+    pub fn hold_tracked(mut self, hold: bool) -> Self {
+        self.hold_tracked = hold;
+        self
+    }
+
     /// Tells the time with `now` instead of the system's clock: for tests.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
@@ -260,6 +278,15 @@ impl TenantGateBuilder {
         self.check()?;
         let verifier = self.verifier()?;
         let directory = Arc::new(Directory::new(self.settle));
+        let reconciler = if self.state_api {
+            let (environment, clock) = (self.environment.clone(), self.clock.clone());
+            let api = StateApi::new(environment, self.fetch()?, clock.clone());
+            let (store, schedule) = (self.store.clone(), self.schedule);
+            let reconciler = Reconciler::new(Arc::clone(&directory), clock, schedule, api, store);
+            Some(Arc::new(reconciler))
+        } else {
+            None
+        };
         let persister = self
             .store
             .map(|store| Arc::new(Persister::new(store, self.clock.clone(), self.store_timeout)));
@@ -277,7 +304,8 @@ impl TenantGateBuilder {
             waiters: Arc::new(Waiters::default()),
             ends: Arc::new(Ends::default()),
             persister,
-            state_api: self.state_api,
+            reconciler,
+            hold_tracked: self.hold_tracked,
             tasks: Tasks::default(),
         });
         start(&shared, self.start_without_store).await?;
@@ -382,6 +410,10 @@ async fn start(shared: &Arc<Shared>, without_store: bool) -> Result<(), BuildErr
         }
     };
     tasks.push(tokio::spawn(end_words).abort_handle());
+    if let Some(reconciler) = &shared.reconciler {
+        let gate: Weak<dyn Tenants> = Arc::<Shared>::downgrade(shared);
+        tasks.push(tokio::spawn(Arc::clone(reconciler).run(gate)).abort_handle());
+    }
     shared.tasks.keep(tasks);
     Ok(())
 }

@@ -135,6 +135,11 @@ impl Directory {
         self.tenants.get(tenant).map(|entry| entry.record.clone())
     }
 
+    /// What `of` finds in the record of `tenant`, without copying it.
+    pub(crate) fn read<T>(&self, tenant: &TenantId, of: impl FnOnce(&Record) -> T) -> Option<T> {
+        self.tenants.get(tenant).map(|entry| of(&entry.record))
+    }
+
     /// Calls `each` with every tenant. A shard is locked meanwhile: `each` must not come back here.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {
         for entry in &self.tenants {
@@ -185,11 +190,17 @@ impl Directory {
         self.summarize(&mut entry, before, false)
     }
 
-    /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never.
-    pub(crate) fn set_due(&self, tenant: &TenantId, due: u64) {
-        if let Some(mut entry) = self.tenants.get_mut(tenant) {
-            entry.due = u32::try_from(due.div_ceil(1000)).unwrap_or(u32::MAX);
-        }
+    /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never. `false` when nothing
+    /// was ever heard of it, so that there is no entry to note it in.
+    pub(crate) fn set_due(&self, tenant: &TenantId, due: u64) -> bool {
+        let Some(mut entry) = self.tenants.get_mut(tenant) else { return false };
+        entry.due = due_second(due);
+        true
+    }
+
+    /// Whether a look at `tenant` at `due` is the one that was noted last.
+    pub(crate) fn is_due_at(&self, tenant: &TenantId, due: u64) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.due == due_second(due))
     }
 
     fn update<T>(
@@ -225,6 +236,11 @@ impl Directory {
         }
         Arc::clone(&last)
     }
+}
+
+/// A time in ms since the epoch as an entry keeps it: in seconds, rounded up.
+fn due_second(due: u64) -> u32 {
+    u32::try_from(due.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// Whether `record` says nothing of whether its tenant is open.

@@ -4,17 +4,13 @@ use std::{
     fmt,
     pin::Pin,
     task::{Context, Poll},
-    time::Duration,
 };
 
 use futures_core::Stream;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-use crate::{
-    status::{ChangeType, TenantStatus},
-    tenant::TenantId,
-};
+use crate::{reconcile::Correction, status::TenantStatus, tenant::TenantId};
 
 /// Something that happened to a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,10 +48,8 @@ pub enum TenantEvent {
         tenant: TenantId,
         /// What it is now.
         status: TenantStatus,
-        /// The newest notification that the correction overrules; `None` when there was none.
-        after: Option<ChangeType>,
-        /// How long the tenant had been in the status that was corrected, as far as is known.
-        late: Duration,
+        /// What was missed, and for how long.
+        correction: Correction,
     },
     /// This reader was too slow for so many events. Read [`snapshot`](crate::TenantGate::snapshot)
     /// to catch up.

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use http::Uri;
 use smol_str::SmolStr;
 use tokio::{sync::broadcast, task::AbortHandle};
 
@@ -14,7 +15,7 @@ use crate::{
     builder::TenantGateBuilder,
     clock::Clock,
     directory::{Directory, Merged, Outcome},
-    endpoint::Origin,
+    endpoint::EndpointLayer,
     environment::Environment,
     events::{Events, TenantEvent},
     guard::{Gatekeeper, GuardLayer, TenantUnavailable},
@@ -22,6 +23,7 @@ use crate::{
     notification::{NotificationLayer, NotificationService, Receiver},
     operator::{Ends, cut_note},
     persist::{Persister, StoreState, Stored},
+    reconcile::Reconciler,
     status::{
         ChangeType, Record, TenantStatus, UnavailableReason,
         fact::{Fact, Notified, Order, Word},
@@ -60,7 +62,9 @@ pub(crate) struct Shared {
     pub(crate) ends: Arc<Ends>,
     /// `None` without a store: then nothing has to be carried anywhere.
     pub(crate) persister: Option<Arc<Persister>>,
-    pub(crate) state_api: bool,
+    /// `None` while the state API is off.
+    pub(crate) reconciler: Option<Arc<Reconciler>>,
+    pub(crate) hold_tracked: bool,
     pub(crate) tasks: Tasks,
 }
 
@@ -112,6 +116,47 @@ impl TenantGate {
     #[must_use]
     pub fn guard_layer(&self) -> GuardLayer {
         GuardLayer::new(Arc::clone(&self.gatekeeper))
+    }
+
+    /// The layer that sends each call of an HTTP client to the host that serves its tenant now.
+    #[must_use]
+    pub fn endpoint_layer(&self) -> EndpointLayer {
+        EndpointLayer::new(Arc::clone(&self.shared))
+    }
+
+    /// Where `tenant` is served from, `https://online2.superoffice.com/`, as the state API said last.
+    ///
+    /// `None` when that is not known. While the state API is off, what a Move said.
+    #[must_use]
+    pub fn endpoint(&self, tenant: &TenantId) -> Option<Uri> {
+        self.shared.origin(tenant)?.to_uri()
+    }
+
+    /// Asks the state API about `tenant` at once; does nothing while it is off.
+    ///
+    /// It waits for nothing: the answer shows in [`status`](Self::status) and
+    /// [`events`](Self::events).
+    pub fn recheck(&self, tenant: &TenantId) {
+        if let Some(reconciler) = &self.shared.reconciler {
+            reconciler.evidence(tenant);
+        }
+    }
+
+    /// Asks the state API about tenants that are known to exist, one after the other, as fast as the
+    /// [`Schedule`](crate::Schedule) allows, until each has answered; does nothing while it is off.
+    ///
+    /// Call it once at start with the tenants you serve: a Suspend that began before your service
+    /// first ran was announced to nobody. Until a tenant's answer is in, it is open, or with
+    /// [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not ready, unless something is
+    /// known of it already.
+    pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
+        let Some(reconciler) = &self.shared.reconciler else { return };
+        for tenant in tenants {
+            if self.shared.hold_tracked {
+                self.shared.hold(&tenant);
+            }
+            reconciler.track(&tenant);
+        }
     }
 
     /// Whether `tenant` can be called now.
@@ -280,21 +325,25 @@ impl Shared {
         self.counters.taken(outcome);
         tracing::info!(%tenant, %change, ?outcome, "notification taken");
         if merged.grew {
-            self.announce(tenant, change, at);
             self.grew(tenant, &merged);
+            self.announce(tenant, change, at);
         }
         outcome
     }
 
     /// Publishes what a notification says besides open and closed.
     fn announce(&self, tenant: &TenantId, change: ChangeType, at: i64) {
-        let tenant = tenant.clone();
+        let id = tenant.clone();
         self.publish(match change {
-            ChangeType::BackupRestored => TenantEvent::Restored { tenant, epoch: at },
-            ChangeType::Move => TenantEvent::Moved { tenant },
-            ChangeType::Other(number) => TenantEvent::Unknown { tenant, number },
+            ChangeType::BackupRestored => TenantEvent::Restored { tenant: id, epoch: at },
+            ChangeType::Move => TenantEvent::Moved { tenant: id },
+            ChangeType::Other(number) => TenantEvent::Unknown { tenant: id, number },
             _ => return,
         });
+        // It doesn't say how the tenant is now: the state API does.
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.evidence(tenant);
+        }
     }
 
     fn say(&self, tenant: &TenantId, order: Order, note: String, until: Option<u64>) {
@@ -329,7 +378,7 @@ impl Shared {
     }
 
     /// What a record that grew here leads to.
-    fn grew(&self, tenant: &TenantId, merged: &Merged) {
+    pub(crate) fn grew(&self, tenant: &TenantId, merged: &Merged) {
         if let Some(persister) = self.persister.as_ref().filter(|_| merged.grew) {
             persister.mark(tenant);
         }
@@ -342,6 +391,9 @@ impl Shared {
         if let Some(ends) = record.and_then(|record| record.word_ends()) {
             self.ends.note(ends, tenant);
         }
+        if let Some(reconciler) = self.reconciler.as_ref().filter(|_| merged.grew) {
+            reconciler.changed(tenant);
+        }
         if !merged.changed() {
             return;
         }
@@ -352,7 +404,13 @@ impl Shared {
         self.publish(TenantEvent::Changed { tenant, status });
     }
 
-    fn publish(&self, event: TenantEvent) {
+    /// Keeps `tenant` closed until something is known of it.
+    fn hold(&self, tenant: &TenantId) {
+        let merged = self.directory.hold(tenant, self.clock.unix_ms());
+        self.follow(tenant, &merged);
+    }
+
+    pub(crate) fn publish(&self, event: TenantEvent) {
         // Nobody has to listen.
         let _ = self.events.send(event);
     }
@@ -363,26 +421,16 @@ impl Shared {
     }
 
     /// A notification could not be verified for want of keys.
-    pub(crate) fn keys_missing(&self, _tenant: &TenantId) {}
-
-    fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
-        status.endpoint =
-            self.origin(record).map(|origin| SmolStr::new(origin.authority().as_str()));
-        status
+    pub(crate) fn keys_missing(&self, tenant: &TenantId) {
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.unverified(tenant);
+        }
     }
 
-    /// Where the tenant of `record` is served from, as far as is known.
-    ///
-    /// A Move names a host, and nothing proves that it is the tenant's: it is believed only where
-    /// the state API can't be asked.
-    pub(crate) fn origin(&self, record: &Record) -> Option<Origin> {
-        if self.state_api {
-            let newest = record.pulls().filter(|pulled| pulled.details.endpoint.is_some());
-            let newest = newest.max_by_key(|pulled| pulled.asked)?;
-            return Origin::of_url(newest.details.endpoint.as_deref()?, &self.environment);
-        }
-        let moved = record.notified(ChangeType::Move)?;
-        Origin::of_host(moved.details.endpoint.as_deref()?, &self.environment)
+    fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
+        let origin = self.origin_in(record);
+        status.endpoint = origin.map(|origin| SmolStr::new(origin.authority().as_str()));
+        status
     }
 
     fn health(&self) -> Health {
@@ -398,6 +446,7 @@ impl Shared {
             },
             dirty: self.persister.as_ref().map_or(0, |persister| persister.dirty()),
             notifications: self.counters.read(),
+            pulls: self.reconciler.as_ref().map(|reconciler| reconciler.health()),
             refused_calls: 0,
             observed_calls: 0,
         }

@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::directory::Outcome;
+use crate::{directory::Outcome, reconcile::PullHealth};
 
 /// How a gate is doing; from [`TenantGate::health`](crate::TenantGate::health).
 ///
@@ -23,6 +23,8 @@ pub struct Health {
     pub dirty: usize,
     /// What became of notifications.
     pub notifications: NotificationCounts,
+    /// How the state API is asked; `None` while it is off.
+    pub pulls: Option<PullHealth>,
     /// Calls refused because their tenant is closed.
     pub refused_calls: u64,
     /// Calls let through that would have been refused, were the guard not only observing.

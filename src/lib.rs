@@ -98,13 +98,14 @@ pub use self::{
     body::EmptyBody,
     builder::{BuildError, TenantGateBuilder},
     directory::Outcome,
+    endpoint::{Endpoint, EndpointLayer, NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
     environment::Environment,
     events::{Events, TenantEvent},
     gate::TenantGate,
     guard::{Guard, GuardError, GuardLayer, TenantKey, TenantUnavailable, UrlKey},
     health::{Health, NotificationCounts, StoreHealth},
     notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
-    reconcile::Schedule,
+    reconcile::{Corrected, Correction, PullHealth, Schedule},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
     tenant::{InvalidTenantId, TenantId},
     token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},
@@ -113,6 +114,7 @@ pub use self::{
 /// The futures of the crate's services, for those who name types.
 pub mod future {
     pub use crate::{
+        endpoint::ResponseFuture as EndpointFuture,
         guard::ResponseFuture as GuardFuture,
         notification::{NotificationFuture, ResponseFuture as NotificationsFuture},
     };

@@ -12,7 +12,7 @@ use crate::environment::{Environment, is_loopback};
 /// host of the environment, and only for https (http on loopback), whoever named it: the state API,
 /// a notification or a record out of a shared store.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Origin {
+pub struct Origin {
     scheme: Scheme,
     authority: Authority,
 }
@@ -46,8 +46,7 @@ impl Origin {
         let (host, port) = split_port(authority)?;
         let host = host.to_ascii_lowercase();
         let loopback = is_loopback(&host);
-        let own = if scheme == Scheme::HTTPS { 443 } else { 80 };
-        let port = port.filter(|&port| port != own);
+        let port = port.filter(|&port| port != default_port(&scheme));
         let any_port = loopback || matches!(environment, Environment::Custom { .. });
         let fits = is_plain(&host)
             && environment.is_tenant_host(&host)
@@ -71,6 +70,10 @@ impl Origin {
         &self.authority
     }
 
+    pub(crate) fn default_port(&self) -> u16 {
+        default_port(&self.scheme)
+    }
+
     pub(crate) fn to_uri(&self) -> Option<Uri> {
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -79,6 +82,10 @@ impl Origin {
             .build()
             .ok()
     }
+}
+
+fn default_port(scheme: &Scheme) -> u16 {
+    if *scheme == Scheme::HTTPS { 443 } else { 80 }
 }
 
 /// Host and port of an authority without a user name.

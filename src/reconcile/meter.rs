@@ -3,9 +3,7 @@
 use std::{collections::VecDeque, fmt, time::Duration};
 
 use crate::status::{
-    ChangeType, Record, TenantStatus, UnavailableReason,
-    derive::{Settle, deciding, underneath},
-    state::Verdict,
+    ChangeType, Record, TenantStatus, UnavailableReason, derive::deciding, state::Verdict,
 };
 
 /// A pull that changed a tenant's status: the notification that should have, did not come in time.
@@ -56,31 +54,31 @@ const KINDS: [Option<ChangeType>; 5] = [
 const RECENT: usize = 64;
 
 impl Correction {
-    /// What the pull asked for at `asked` corrected, if anything: `before` is the record without it,
-    /// `after` the status with it. An operator's word is left out of account on both sides.
-    pub(crate) fn of(before: &Record, after: &Record, settle: &Settle, asked: u64) -> Option<Self> {
-        if before.facts().is_empty() {
-            // The first that was ever heard of the tenant: news, and nothing to correct.
+    /// What a pull asked for at `asked` corrected, if anything: it led from one status to the other,
+    /// and `record` is what was known without it.
+    pub(crate) fn of(
+        record: &Record,
+        before: &TenantStatus,
+        after: &TenantStatus,
+        asked: u64,
+    ) -> Option<Self> {
+        // The first that is heard of a tenant is news: there is nothing to correct.
+        if record.is_empty() || before.reason() == after.reason() {
             return None;
         }
-        let was = underneath(before, settle).map(|closure| closure.reason);
-        let is = underneath(after, settle).map(|closure| closure.reason);
-        if was == is {
-            return None;
-        }
-        let missed = match is {
+        let missed = match after.reason() {
             None => Some(ChangeType::Resume),
             Some(UnavailableReason::Upgrading) => Some(ChangeType::Upgrade),
             Some(UnavailableReason::Suspended) => Some(ChangeType::Suspend),
             Some(UnavailableReason::Deleted) => Some(ChangeType::Delete),
-            Some(_) => None,
+            Some(UnavailableReason::NotReady | UnavailableReason::Operator) => None,
         };
-        let verdict = was.map_or(Verdict::Running, Verdict::Closed);
-        let agreed = before.pulled(verdict).map(|pulled| pulled.asked);
-        let told = deciding(before).map(|notified| notified.seen);
-        let right =
-            agreed.max(told).map(|right| Duration::from_millis(asked.saturating_sub(right)));
-        Some(Self { missed, within: right })
+        let verdict = before.reason().map_or(Verdict::Running, Verdict::Closed);
+        let agreed = record.pulled(verdict).map(|pulled| pulled.asked);
+        let told = deciding(record).map(|notified| notified.seen);
+        let right = agreed.max(told);
+        let within = right.map(|right| Duration::from_millis(asked.saturating_sub(right)));
+        Some(Self { missed, within })
     }
 }
 
@@ -123,5 +121,99 @@ impl fmt::Display for Correction {
             Some(within) => write!(f, ", wrong for at most {} s", within.as_secs()),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::status::{
+        State,
+        derive::{Settle, status},
+        fact::{Fact, Notified, Pulled},
+    };
+
+    fn notified(change: ChangeType, seen: u64) -> Fact {
+        let details = Arc::default();
+        Fact::Notified(Notified { change, at: i64::try_from(seen / 1000).unwrap(), seen, details })
+    }
+
+    fn pulled(state: State, asked: u64) -> Fact {
+        Fact::Pulled(Pulled { state, asked, since: asked, details: Arc::default() })
+    }
+
+    /// What the last of `facts`, a pull, corrected.
+    fn correction(facts: impl IntoIterator<Item = Fact>) -> Option<Correction> {
+        let mut facts: Vec<_> = facts.into_iter().collect();
+        let Some(Fact::Pulled(last)) = facts.pop() else { panic!("the last fact is a pull") };
+        let before = Record::from_parts(facts, None);
+        let mut after = before.clone();
+        after.merge(&Record::of(Fact::Pulled(last.clone())));
+        let settle = Settle::default();
+        Correction::of(&before, &status(&before, &settle), &status(&after, &settle), last.asked)
+    }
+
+    #[test]
+    fn a_correction_names_what_was_missed_and_for_how_long_at_most() {
+        let seconds = |s| Some(Duration::from_secs(s));
+        let lost_resume = correction([
+            notified(ChangeType::Suspend, 10_000),
+            pulled(State::Suspended, 400_000),
+            pulled(State::Running, 700_000),
+        ]);
+        let expected = Correction { missed: Some(ChangeType::Resume), within: seconds(300) };
+        assert_eq!(lost_resume, Some(expected));
+
+        let lost_delete =
+            correction([notified(ChangeType::Resume, 10_000), pulled(State::Deleted, 100_000)]);
+        let expected = Correction { missed: Some(ChangeType::Delete), within: seconds(90) };
+        assert_eq!(lost_delete, Some(expected));
+
+        let never_announced =
+            correction([pulled(State::Running, 1000), pulled(State::MigrationPending, 3000)]);
+        assert_eq!(never_announced, Some(Correction { missed: None, within: seconds(2) }));
+
+        let only_moved = correction([notified(ChangeType::Move, 0), pulled(State::Suspended, 9)]);
+        let expected = Correction { missed: Some(ChangeType::Suspend), within: None };
+        assert_eq!(only_moved, Some(expected));
+    }
+
+    #[test]
+    fn agreement_first_news_and_lag_are_no_corrections() {
+        for facts in [
+            vec![pulled(State::Suspended, 1000)],
+            vec![notified(ChangeType::Suspend, 0), pulled(State::Suspended, 100_000)],
+            vec![notified(ChangeType::Resume, 0), pulled(State::OnlineMaintenance, 100_000)],
+            // Asked before the Suspend has settled: it lags, and changes nothing.
+            vec![notified(ChangeType::Suspend, 1000), pulled(State::Running, 50_000)],
+        ] {
+            assert_eq!(correction(facts.clone()), None, "{facts:?}");
+        }
+    }
+
+    #[test]
+    fn the_meter_keeps_count_last_and_median_of_each_kind() {
+        let mut meter = Meter::default();
+        assert!(meter.read().is_empty());
+        let missed = Some(ChangeType::Resume);
+        for seconds in [9, 1, 5] {
+            let within = Some(Duration::from_secs(seconds));
+            meter.count(&Correction { missed, within });
+        }
+        meter.count(&Correction { missed, within: None });
+        meter.count(&Correction { missed: None, within: None });
+        let resumes = Corrected {
+            count: 4,
+            last: Some(Duration::from_secs(5)),
+            median: Some(Duration::from_secs(5)),
+        };
+        let closed = Corrected { count: 1, last: None, median: None };
+        assert_eq!(meter.read(), [(missed, resumes), (None, closed)]);
+        for _ in 0..1000 {
+            meter.count(&Correction { missed, within: Some(Duration::ZERO) });
+        }
+        assert!(meter.kinds.iter().all(|kind| kind.recent.len() <= RECENT));
     }
 }

@@ -1,15 +1,29 @@
 //! The pull side: asking the state API, so that lost notifications heal.
 //!
-//! - [`schedule`]: when to look at a tenant, a pure function.
-//! - [`queue`]: what to look at next.
-//! - [`pace`]: how fast.
-//! - [`answer`]: what the state API says.
+//! - [`schedule`]: when to look at a tenant next, a pure function.
+//! - [`queue`]: what to look at next, and [`pace`], how fast.
+//! - [`answer`]: what the state API says, and [`state_api`], asking it.
 //! - [`meter`]: how often it had to correct what the notifications said.
+//! - [`desk`]: all of that under one lock; [`reconciler`]: the gate's handle on it; [`worker`]: the
+//!   task that makes the looks.
 
-pub(crate) mod answer;
-pub(crate) mod meter;
+mod answer;
+mod desk;
+mod gate;
+mod meter;
 mod pace;
 mod queue;
+mod reconciler;
 mod schedule;
+mod state_api;
+mod worker;
 
-pub use self::schedule::Schedule;
+pub use self::{
+    meter::{Corrected, Correction},
+    reconciler::PullHealth,
+    schedule::Schedule,
+};
+pub(crate) use self::{
+    reconciler::{Reconciler, Tenants},
+    state_api::StateApi,
+};

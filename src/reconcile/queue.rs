@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     evidence: Lane,
     /// Evidence that anybody can make up, such as a notification that could not be verified.
     unverified: Lane,
+    /// How long the heap may get before outdated entries are swept out of it.
+    sweep_at: usize,
 }
 
 /// A tenant's look: due time in ms since the epoch above, tries without news in the low byte.
@@ -30,7 +32,8 @@ struct Entry {
 /// Evidence that waits for its look, oldest first, each tenant once.
 #[derive(Debug, Default)]
 struct Lane {
-    order: VecDeque<TenantId>,
+    /// Beside each tenant the time it came, ms since the epoch.
+    order: VecDeque<(TenantId, u64)>,
     waiting: HashSet<TenantId, foldhash::fast::RandomState>,
 }
 
@@ -55,7 +58,7 @@ pub(crate) enum Why {
 /// and nothing else.
 const UNVERIFIED: usize = 256;
 
-/// Outdated entries that may pile up before the heap is swept, beside a share of its size.
+/// Heaps smaller than this are not swept.
 const SLACK: usize = 1024;
 
 impl Entry {
@@ -88,47 +91,49 @@ impl PartialOrd for Entry {
 }
 
 impl Lane {
-    fn push(&mut self, tenant: &TenantId, limit: usize) -> bool {
-        if self.order.len() >= limit || !self.waiting.insert(tenant.clone()) {
-            return false;
+    fn push(&mut self, tenant: &TenantId, now: u64, limit: usize) {
+        if self.order.len() < limit && self.waiting.insert(tenant.clone()) {
+            self.order.push_back((tenant.clone(), now));
         }
-        self.order.push_back(tenant.clone());
-        true
     }
 
     fn pop(&mut self) -> Option<TenantId> {
-        let tenant = self.order.pop_front()?;
+        let (tenant, _) = self.order.pop_front()?;
         self.waiting.remove(&tenant);
         Some(tenant)
+    }
+
+    fn oldest(&self) -> Option<u64> {
+        self.order.front().map(|(_, came)| *came)
     }
 }
 
 impl Queue {
-    /// Puts a look on the calendar. `live` is the number of looks that are current, for sweeping;
-    /// `is_current` says whether a tenant's look is due at a time.
+    /// Puts a look on the calendar. `is_current` says whether a tenant's look is due at a time.
     pub(crate) fn push(
         &mut self,
         tenant: TenantId,
         due: u64,
         tries: u8,
-        live: usize,
         is_current: impl Fn(&TenantId, u64) -> bool,
     ) {
         self.due.push(Reverse(Entry::new(due, tries, tenant)));
-        if self.due.len() > live.saturating_add(live / 4).saturating_add(SLACK) {
+        if self.due.len() > self.sweep_at.max(SLACK) {
             self.due.retain(|Reverse(entry)| is_current(&entry.tenant, entry.due()));
+            // By the time it has grown by half again, sweeping has cost a few look-ups an entry.
+            self.sweep_at = self.due.len() + self.due.len() / 2;
         }
     }
 
     /// Asks for a look at once. A tenant that waits already keeps its place.
-    pub(crate) fn push_evidence(&mut self, tenant: &TenantId) {
-        self.evidence.push(tenant, usize::MAX);
+    pub(crate) fn push_evidence(&mut self, tenant: &TenantId, now: u64) {
+        self.evidence.push(tenant, now, usize::MAX);
     }
 
     /// Asks for a look soon, on evidence that may be made up; dropped when too many of these wait.
-    pub(crate) fn push_unverified(&mut self, tenant: &TenantId) {
+    pub(crate) fn push_unverified(&mut self, tenant: &TenantId, now: u64) {
         if !self.evidence.waiting.contains(tenant) {
-            self.unverified.push(tenant, UNVERIFIED);
+            self.unverified.push(tenant, now, UNVERIFIED);
         }
     }
 
@@ -175,9 +180,30 @@ impl Queue {
         !self.unverified.order.is_empty()
     }
 
-    /// How many looks wait for evidence, verified or not.
-    pub(crate) fn evidence_len(&self) -> usize {
-        self.evidence.order.len() + self.unverified.order.len()
+    /// How many looks should have been made by `now`, and since when the oldest of them (ms since
+    /// the epoch).
+    pub(crate) fn waiting(
+        &self,
+        now: u64,
+        is_current: impl Fn(&TenantId, u64) -> bool,
+    ) -> (usize, Option<u64>) {
+        let lanes = [&self.evidence, &self.unverified];
+        let mut length: usize = lanes.iter().map(|lane| lane.order.len()).sum();
+        let mut oldest = lanes.iter().filter_map(|lane| lane.oldest()).min();
+        // What is due lies at the top of the heap: below an entry that is not due, nothing is.
+        let heap = self.due.as_slice();
+        let mut places = vec![0];
+        while let Some(place) = places.pop() {
+            let Some(Reverse(entry)) = heap.get(place).filter(|Reverse(e)| e.due() <= now) else {
+                continue;
+            };
+            if is_current(&entry.tenant, entry.due()) {
+                length += 1;
+                oldest = Some(oldest.map_or(entry.due(), |oldest| oldest.min(entry.due())));
+            }
+            places.extend([2 * place + 1, 2 * place + 2]);
+        }
+        (length, oldest)
     }
 
     /// Room taken, in entries: what memory goes by.
@@ -208,7 +234,7 @@ mod tests {
         fn put(&mut self, number: usize, due: u64) {
             self.dues.insert(tenant(number), due);
             let Self { queue, dues } = self;
-            queue.push(tenant(number), due, 3, dues.len(), |t, due| dues.get(t) == Some(&due));
+            queue.push(tenant(number), due, 3, |t, due| dues.get(t) == Some(&due));
         }
 
         fn pop(&mut self, now: u64) -> Option<TenantId> {
@@ -237,11 +263,11 @@ mod tests {
         let mut desk = Desk::default();
         desk.put(1, 0);
         for number in [2, 3, 2] {
-            desk.queue.push_evidence(&tenant(number));
+            desk.queue.push_evidence(&tenant(number), 5);
         }
-        desk.queue.push_unverified(&tenant(4));
-        desk.queue.push_unverified(&tenant(3));
-        assert_eq!(desk.queue.evidence_len(), 3);
+        desk.queue.push_unverified(&tenant(4), 6);
+        desk.queue.push_unverified(&tenant(3), 6);
+        assert_eq!(desk.queue.waiting(10, |_, _| true), (4, Some(0)));
         assert_eq!(desk.pop(10), Some(tenant(2)));
         assert_eq!(desk.pop(10), Some(tenant(3)));
         assert_eq!(desk.pop(10), Some(tenant(1)));
@@ -262,6 +288,22 @@ mod tests {
     }
 
     #[test]
+    fn what_waits_is_counted_without_what_is_put_off_or_to_come() {
+        let mut desk = Desk::default();
+        for number in 0..100 {
+            desk.put(number, 1000 + number as u64);
+        }
+        for number in 0..10 {
+            desk.put(number, 5000);
+        }
+        let dues = desk.dues.clone();
+        let count = |now| desk.queue.waiting(now, |t, due| dues.get(t) == Some(&due));
+        assert_eq!(count(999), (0, None));
+        assert_eq!(count(1049), (40, Some(1010)));
+        assert_eq!(count(6000), (100, Some(1010)));
+    }
+
+    #[test]
     fn tries_travel_with_the_look() {
         let mut desk = Desk::default();
         desk.put(1, u64::MAX);
@@ -273,9 +315,9 @@ mod tests {
     fn a_flood_of_unverified_evidence_is_cut() {
         let mut queue = Queue::default();
         for number in 0..10_000 {
-            queue.push_unverified(&tenant(number));
+            queue.push_unverified(&tenant(number), 0);
         }
-        assert_eq!(queue.evidence_len(), UNVERIFIED);
+        assert_eq!(queue.waiting(0, |_, _| true).0, UNVERIFIED);
         assert_eq!(queue.next(|_, _| true), None);
         assert!(queue.waits_unverified());
     }
@@ -288,7 +330,7 @@ mod tests {
                 desk.put(number, 1000 + round * 7 + number as u64);
             }
         }
-        assert!(desk.queue.due.len() <= 1000 + 250 + SLACK, "{}", desk.queue.due.len());
+        assert!(desk.queue.due.len() <= 1000 + 1000 / 2 + 1, "{}", desk.queue.due.len());
         let mut left = 0;
         while desk.pop(u64::MAX).is_some() {
             left += 1;
@@ -301,7 +343,7 @@ mod tests {
         assert_eq!(size_of::<Entry>(), 32);
         let mut queue = Queue::default();
         for number in 0..1_000_000 {
-            queue.push(tenant(number), number as u64, 0, number + 1, |_, _| true);
+            queue.push(tenant(number), number as u64, 0, |_, _| true);
         }
         assert!(queue.capacity() * size_of::<Entry>() <= 40 * 1_000_000);
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::status::{
     ChangeType, Record, UnavailableReason,
     derive::{Settle, deciding, underneath},
+    fact::Notified,
 };
 
 /// How often the state API is asked about closed tenants.
@@ -173,49 +174,61 @@ impl Schedule {
             .map(|notified| settle.ends(notified))
             .filter(|&ends| told.is_none_or(|asked| asked < ends));
 
-        let (since, steps) = match underneath(record, settle) {
-            Some(closure) => (closure.since, self.steps(closure.reason)),
-            None => (settles?, self.quiet()),
-        };
-        let step = |at: u64| steps.after(at.saturating_sub(since)).jittered(random);
-        let due = match (last, deciding, told) {
-            (Last::Told { valid_until }, ..) => {
-                let due = now.saturating_add(step(now)).max(valid_until.unwrap_or(0));
-                due.min(now.saturating_add(ms(steps.longest)))
+        let (due, longest) = match underneath(record, settle) {
+            None => {
+                let ends = settles?;
+                let due = if now < ends { ends } else { self.overdue(ends, last, now, random) };
+                (due, self.quiet().longest)
             }
-            (Last::Silent { tries }, ..) if underneath(record, settle).is_none() => {
-                now.saturating_add(self.quiet().doubled(tries).jittered(random))
+            Some(closure) => {
+                let steps = self.steps(closure.reason);
+                let elapsed = |at: u64| at.saturating_sub(closure.since);
+                let step = |at: u64| at.saturating_add(steps.after(elapsed(at)).jittered(random));
+                let due = match last {
+                    Last::Unasked => match (deciding, told) {
+                        (Some(first), told) if told.is_none_or(|asked| asked < first.seen) => {
+                            self.first_look(first, settle)
+                        }
+                        (_, told) => told.map_or(now, step),
+                    },
+                    Last::Told { valid_until } => {
+                        let longest = now.saturating_add(ms(steps.longest));
+                        step(now).max(valid_until.unwrap_or(0)).min(longest)
+                    }
+                    Last::Silent { .. } => step(now),
+                    Last::Failed { .. } => self.retry(last, now, random),
+                };
+                (Self::before(settles, due, last, now), steps.longest)
             }
-            (Last::Silent { .. }, ..) => now.saturating_add(step(now)),
-            (Last::Failed { tries, .. }, ..) => {
-                now.saturating_add(self.failed.doubled(tries).jittered(random))
-            }
-            (Last::Unasked, _, Some(asked))
-                if deciding.is_none_or(|notified| notified.seen <= asked) =>
-            {
-                asked.saturating_add(step(asked))
-            }
-            (Last::Unasked, Some(notified), _) => match notified.change {
-                ChangeType::Upgrade => notified.seen.saturating_add(ms(self.after_upgrade)),
-                _ => settle.ends(notified),
-            },
-            (Last::Unasked, None, _) => now,
         };
 
-        let due = match settles {
+        // Clocks of replicas differ, and are set back: nobody's time may put a look off for long.
+        let bound = settle.usual.max(settle.upgrade).max(longest);
+        Some(due.min(now.saturating_add(ms(bound))).max(last.paused(now)))
+    }
+
+    fn first_look(&self, notified: &Notified, settle: &Settle) -> u64 {
+        match notified.change {
+            ChangeType::Upgrade => notified.seen.saturating_add(ms(self.after_upgrade)),
+            _ => settle.ends(notified),
+        }
+    }
+
+    /// `due`, but not past the look that a settle time owes the tenant.
+    fn before(settles: Option<u64>, due: u64, last: Last, now: u64) -> u64 {
+        match settles {
             Some(ends) if now < ends => due.min(ends),
-            // It is over and the look is owed. After a look without news it follows the back-off.
+            // It is over. After a look without news the back-off counts.
             Some(ends) if matches!(last, Last::Unasked | Last::Told { .. }) => due.min(ends),
             _ => due,
-        };
-        // Clocks of replicas differ, and are set back: nobody's time may put a look off for long.
-        let settle_time = ms(settle.usual.max(settle.upgrade));
-        let due = due.min(now.saturating_add(settle_time.max(ms(steps.longest))));
+        }
+    }
+
+    /// When to make the look at an open tenant that a settle time, over at `ends`, still owes it.
+    fn overdue(&self, ends: u64, last: Last, now: u64, random: f64) -> u64 {
         match last {
-            Last::Failed { retry_after: Some(pause), .. } => {
-                Some(due.max(now.saturating_add(ms(pause.min(LONGEST_PAUSE)))))
-            }
-            _ => Some(due),
+            Last::Unasked | Last::Told { .. } => ends,
+            Last::Silent { .. } | Last::Failed { .. } => self.retry(last, now, random),
         }
     }
 
@@ -226,10 +239,9 @@ impl Schedule {
             Last::Silent { tries } => {
                 now.saturating_add(self.quiet().doubled(tries).jittered(random))
             }
-            Last::Failed { tries, retry_after } => {
-                let pause = ms(retry_after.unwrap_or_default().min(LONGEST_PAUSE));
+            Last::Failed { tries, .. } => {
                 let backed_off = self.failed.doubled(tries).jittered(random);
-                now.saturating_add(backed_off.max(pause))
+                now.saturating_add(backed_off).max(last.paused(now))
             }
         }
     }
@@ -248,6 +260,18 @@ impl Schedule {
     fn quiet(&self) -> Steps {
         let first = self.failed.first;
         Steps { first, longest: self.not_ready.longest.max(first) }
+    }
+}
+
+impl Last {
+    /// Until when the state API wants to be left alone; 0 for no wish.
+    fn paused(self, now: u64) -> u64 {
+        match self {
+            Self::Failed { retry_after: Some(pause), .. } => {
+                now.saturating_add(ms(pause.min(LONGEST_PAUSE)))
+            }
+            _ => 0,
+        }
     }
 }
 

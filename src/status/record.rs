@@ -3,6 +3,7 @@
 use std::{cmp::Ordering, sync::Arc};
 
 use serde_json::Value;
+use smol_str::SmolStr;
 
 use super::{
     ChangeType,
@@ -116,6 +117,13 @@ impl Record {
             Fact::Pulled(pulled) => Some(pulled),
             _ => None,
         })
+    }
+
+    /// The newest endpoint that a pull gave, as it was stored: whoever uses it checks it first.
+    pub(crate) fn endpoint(&self) -> Option<&SmolStr> {
+        let known = self.pulls().filter(|pulled| pulled.details.endpoint.is_some());
+        let newest = known.max_by_key(|pulled| (pulled.asked, pulled.state.verdict()))?;
+        newest.details.endpoint.as_ref()
     }
 
     /// The operator's latest word, released or not.

@@ -1,0 +1,91 @@
+//! The service: one call on its way to its tenant.
+
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use tower_service::Service;
+
+use super::{
+    future::{ResponseFuture, Second},
+    replay::{Replay, ReplayEmpty},
+    target::{Answered, Target},
+};
+use crate::{
+    gate::Shared,
+    guard::{TenantKey, UrlKey},
+};
+
+/// Sends each call to the host that serves its tenant now; see [`EndpointLayer`](crate::EndpointLayer).
+#[derive(Clone)]
+pub struct Endpoint<S, P = ReplayEmpty, K = UrlKey> {
+    inner: S,
+    shared: Arc<Shared>,
+    replay: P,
+    key: K,
+}
+
+impl<S, P, K> Endpoint<S, P, K> {
+    pub(super) fn new(inner: S, shared: Arc<Shared>, replay: P, key: K) -> Self {
+        Self { inner, shared, replay, key }
+    }
+
+    /// The wrapped service.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+impl<S, R, P, K> Service<R> for Endpoint<S, P, K>
+where
+    S: Service<R> + Clone,
+    S::Response: Answered,
+    R: Target,
+    P: Replay<R>,
+    K: TenantKey<R>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = ResponseFuture<S, R>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
+        let tenant = if request.is_for_tenants(&self.shared.environment) {
+            self.key.tenant(&request)
+        } else {
+            None
+        };
+        let Some(tenant) = tenant else {
+            return ResponseFuture::new(self.inner.call(request), None);
+        };
+        // Taken before the host is read: a look that starts in between counts as made since.
+        let mark = self.shared.mark();
+        if let Some(origin) = self.shared.origin(&tenant) {
+            if !request.goes_to(&origin) {
+                request.send_to(&origin);
+            }
+        }
+        let asks = self.shared.reconciler.is_some();
+        let second = asks.then(|| {
+            // The clone is driven to readiness before it is used; `inner` has been already.
+            let again = self.replay.copy(&request).map(|copy| (self.inner.clone(), copy));
+            Second { again, tenant, mark, shared: Arc::clone(&self.shared) }
+        });
+        ResponseFuture::new(self.inner.call(request), second)
+    }
+}
+
+impl<S: fmt::Debug, P: fmt::Debug, K: fmt::Debug> fmt::Debug for Endpoint<S, P, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Endpoint")
+            .field("inner", &self.inner)
+            .field("replay", &self.replay)
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}

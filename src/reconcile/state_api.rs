@@ -1,0 +1,172 @@
+//! Asking the state API.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime},
+};
+
+use http::{HeaderMap, StatusCode, header};
+use time::{OffsetDateTime, format_description::well_known::Rfc2822};
+
+use super::answer::{Answer, Odd};
+use crate::{
+    client::{Fetch, FetchError},
+    clock::Clock,
+    environment::Environment,
+    status::tenant_status::system_time,
+    tenant::TenantId,
+};
+
+/// A client of the environment's state API: `GET /api/state/{ContextIdentifier}`.
+#[derive(Debug, Clone)]
+pub(crate) struct StateApi {
+    environment: Environment,
+    fetch: Fetch,
+    clock: Clock,
+}
+
+/// A question without an answer that counts.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    pub(crate) why: FailureKind,
+    /// For how long the state API wants to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+#[derive(Debug)]
+pub(crate) enum FailureKind {
+    Fetch(FetchError),
+    Odd(Odd),
+    /// The client, or the store that was asked for the right to use it, panicked.
+    Panicked,
+}
+
+impl StateApi {
+    pub(crate) fn new(environment: Environment, fetch: Fetch, clock: Clock) -> Self {
+        Self { environment, fetch, clock }
+    }
+
+    pub(crate) async fn ask(&self, tenant: &TenantId) -> Result<Answer, Failure> {
+        let url = self.environment.state_url(tenant);
+        let fetched = self.fetch.get(&url, "application/json").await.map_err(Failure::from)?;
+        let answer = Answer::read(
+            tenant,
+            &self.environment,
+            fetched.status,
+            &fetched.headers,
+            &fetched.body,
+        );
+        answer.map_err(|odd| Failure {
+            why: FailureKind::Odd(odd),
+            retry_after: retry_after(
+                fetched.status,
+                &fetched.headers,
+                system_time(self.clock.unix_ms()),
+            ),
+        })
+    }
+}
+
+/// What `Retry-After` says, in either of its forms, on an answer that means *not now*.
+fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        return None;
+    }
+    let value = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
+    Some(Duration::try_from(date - OffsetDateTime::from(now)).unwrap_or_default())
+}
+
+impl Failure {
+    pub(crate) fn panicked() -> Self {
+        Self { why: FailureKind::Panicked, retry_after: None }
+    }
+}
+
+impl From<FetchError> for Failure {
+    fn from(error: FetchError) -> Self {
+        Self { why: FailureKind::Fetch(error), retry_after: None }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.why {
+            FailureKind::Fetch(error) => error.fmt(f),
+            FailureKind::Odd(odd) => write!(f, "the answer counts for nothing: {odd}"),
+            FailureKind::Panicked => f.write_str("the client or the store panicked"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, sync::Arc};
+
+    use bytes::Bytes;
+    use http::{Response, header::HeaderValue};
+    use http_body_util::Full;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::status::State;
+
+    fn api(response: Response<&'static str>) -> (StateApi, Arc<std::sync::Mutex<Vec<String>>>) {
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let log = Arc::clone(&seen);
+        let fetch = Fetch::new(service_fn(move |request: http::Request<crate::EmptyBody>| {
+            let accept = request.headers()[header::ACCEPT].to_str().unwrap();
+            log.lock().unwrap().push(format!("{} {} {accept}", request.method(), request.uri()));
+            let response = response.clone().map(|body| Full::new(Bytes::from(body)));
+            async { Ok::<_, Infallible>(response) }
+        }));
+        (StateApi::new(Environment::Production, fetch, Clock::system()), seen)
+    }
+
+    #[tokio::test]
+    async fn asks_the_documented_question() {
+        let response = Response::builder()
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(r#"{"ContextIdentifier":"Cust1","State":"Suspended","IsRunning":false}"#)
+            .unwrap();
+        let (api, seen) = api(response);
+        let answer = api.ask(&TenantId::new("Cust1").unwrap()).await.unwrap();
+        assert_eq!(answer.state, Some(State::Suspended));
+        let expected = "GET https://online.superoffice.com/api/state/Cust1 application/json";
+        assert_eq!(*seen.lock().unwrap(), [expected]);
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_an_odd_answer() {
+        let response = Response::builder()
+            .status(302)
+            .header(header::LOCATION, "https://evil.example/")
+            .body("")
+            .unwrap();
+        let (api, seen) = api(response);
+        let failure = api.ask(&TenantId::new("Cust1").unwrap()).await.unwrap_err();
+        assert!(matches!(failure.why, FailureKind::Odd(Odd::Status(StatusCode::FOUND))));
+        assert_eq!(seen.lock().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn retry_after_comes_in_seconds_or_as_a_date() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_445_412_420);
+        let read = |status: u16, value: &'static str| {
+            let headers =
+                [(header::RETRY_AFTER, HeaderValue::from_static(value))].into_iter().collect();
+            retry_after(StatusCode::from_u16(status).unwrap(), &headers, now).map(|d| d.as_secs())
+        };
+        assert_eq!(read(429, "120"), Some(120));
+        assert_eq!(read(503, " 7 "), Some(7));
+        assert_eq!(read(503, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(60));
+        assert_eq!(read(503, "Wed, 21 Oct 2015 07:20:00 GMT"), Some(0));
+        assert_eq!(read(503, "later"), None);
+        assert_eq!(read(503, "-1"), None);
+        assert_eq!(read(500, "120"), None);
+        assert_eq!(retry_after(StatusCode::TOO_MANY_REQUESTS, &HeaderMap::new(), now), None);
+    }
+}

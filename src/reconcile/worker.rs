@@ -1,0 +1,196 @@
+//! The task that makes the looks.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    answer::Answer,
+    desk::{Next, Start},
+    meter::Correction,
+    queue::Look,
+    reconciler::{Reconciler, Tenants},
+    schedule::{LONGEST_PAUSE, Last},
+    state_api::Failure,
+};
+use crate::tenant::TenantId;
+
+/// For how long a replica has the right to look at a tenant: longer than any look takes.
+const CLAIM: Duration = Duration::from_secs(10);
+
+/// How long to wait for the store to lend that right, before doing without.
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// A look that is over.
+struct Landed {
+    look: Look,
+    start: Instant,
+    /// ms since the epoch.
+    asked: u64,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Answered(Answer),
+    Failed(Failure),
+    /// Another replica has the right to look.
+    Left,
+}
+
+impl Reconciler {
+    /// Makes the looks that are due, until the gate is gone.
+    pub(crate) async fn run(self: Arc<Self>, gate: Weak<dyn Tenants>) {
+        let mut under_way = FuturesUnordered::new();
+        loop {
+            let wait = loop {
+                if under_way.len() >= self.schedule.at_once() {
+                    break None;
+                }
+                match self.next() {
+                    Next::Start(start) => under_way.push(self.look(start)),
+                    Next::Wait(until) => break until,
+                }
+            };
+            tokio::select! {
+                Some(landed) = under_way.next() => {
+                    let Some(gate) = gate.upgrade() else { return };
+                    self.land(&*gate, landed);
+                }
+                // Told while this was not listening, it still hears of it.
+                () = self.wake.notified() => {}
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
+            }
+        }
+    }
+
+    fn next(&self) -> Next {
+        let now = self.now();
+        let mut desk = self.desk();
+        let next = desk.next(&self.directory, now);
+        self.set_mark(desk.started);
+        next
+    }
+
+    async fn look(&self, Start { look, at, misdirected }: Start) -> Landed {
+        let asked = self.now().wall;
+        // The client and the store may be anybody's: a panic of theirs is a failed look, and must
+        // not be the last.
+        let tenant = look.tenant.clone();
+        let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected)).catch_unwind().await;
+        let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
+        Landed { look, start: at, asked, outcome }
+    }
+
+    async fn outcome(&self, tenant: &TenantId, misdirected: bool) -> Outcome {
+        // A call waits for this look; the one that another replica makes may come too late for it,
+        // or may have been made before the tenant moved.
+        if !misdirected && !self.claim(tenant).await {
+            return Outcome::Left;
+        }
+        match self.api.ask(tenant).await {
+            Ok(answer) => Outcome::Answered(answer),
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    /// Whether the look is ours to make. A store that can't say leaves it to each replica.
+    async fn claim(&self, tenant: &TenantId) -> bool {
+        let Some(store) = &self.store else { return true };
+        match tokio::time::timeout(CLAIM_TIMEOUT, store.claim(tenant, CLAIM)).await {
+            Ok(Ok(ours)) => ours,
+            Ok(Err(_)) | Err(_) => true,
+        }
+    }
+
+    fn land(&self, gate: &dyn Tenants, Landed { look, start, asked, outcome }: Landed) {
+        let tenant = look.tenant.clone();
+        let tries = look.tries.saturating_add(1);
+        let before = self.endpoint_in_record(&tenant);
+        let last = match outcome {
+            Outcome::Answered(answer) => self.take(gate, &tenant, asked, &answer, tries),
+            Outcome::Failed(failure) => self.fail(&tenant, &failure, tries),
+            Outcome::Left => return self.leave(&look, start, asked),
+        };
+        let moved = self.endpoint_in_record(&tenant) != before;
+        let now = self.now();
+        let mut desk = self.desk();
+        if !matches!(last, Last::Failed { .. }) && std::mem::take(&mut desk.failing) {
+            tracing::info!("the state API answers again");
+        }
+        match last {
+            Last::Told { .. } => desk.tally.told += 1,
+            Last::Silent { .. } => desk.tally.silent += 1,
+            Last::Failed { .. } => desk.tally.failed += 1,
+            Last::Unasked => {}
+        }
+        let waiters = desk.land(&tenant, moved, now);
+        desk.reschedule(&tenant, &self.directory, &self.schedule, last, now.wall);
+        drop(desk);
+        // Only now, when all that the look brought is in place, its waiters go on.
+        drop(waiters);
+    }
+
+    fn take(
+        &self,
+        gate: &dyn Tenants,
+        tenant: &TenantId,
+        asked: u64,
+        answer: &Answer,
+        tries: u8,
+    ) -> Last {
+        let record = self.directory.record(tenant).unwrap_or_default();
+        let Some(pulled) = answer.pulled(asked, &record) else {
+            tracing::debug!(%tenant, "the state API has nothing to say of this tenant");
+            return Last::Silent { tries };
+        };
+        tracing::debug!(%tenant, state = %pulled.state, "the state API answered");
+        let merged = gate.pulled(tenant, pulled);
+        let correction = Correction::of(&record, &merged.before, &merged.after, asked);
+        if let Some(correction) = correction {
+            tracing::warn!(%tenant, %correction, "the state API corrected a status");
+            self.desk().meter.count(&correction);
+            gate.corrected(tenant, &merged, &correction);
+        }
+        Last::Told { valid_until: answer.valid_until }
+    }
+
+    fn fail(&self, tenant: &TenantId, failure: &Failure, tries: u8) -> Last {
+        let retry_after = failure.retry_after.map(|pause| pause.min(LONGEST_PAUSE));
+        let mut desk = self.desk();
+        if let Some(pause) = retry_after {
+            desk.pause(Instant::now() + pause);
+        }
+        // The first failure is news, the rest of an outage is not.
+        if std::mem::replace(&mut desk.failing, true) {
+            tracing::debug!(%tenant, %failure, tries, "the state API still can't be asked");
+        } else {
+            tracing::warn!(%tenant, %failure, "the state API can't be asked");
+        }
+        Last::Failed { tries, retry_after }
+    }
+
+    /// Another replica looks: its answer comes through the store, which is waited for until the
+    /// right to look is free again.
+    fn leave(&self, look: &Look, start: Instant, asked: u64) {
+        let now = self.now().wall;
+        let record = self.directory.record(&look.tenant).unwrap_or_default();
+        let claim = u64::try_from(CLAIM.as_millis()).unwrap_or(u64::MAX);
+        let due = now.saturating_add(claim + fastrand::u64(..claim / 2));
+        let mut desk = self.desk();
+        desk.leave(look, start, &self.directory, due, now);
+        if record.pulls().any(|pulled| pulled.asked >= asked) {
+            // It came while the store was asked for the right to look.
+            desk.reschedule(&look.tenant, &self.directory, &self.schedule, Last::Unasked, now);
+        }
+    }
+
+    /// Where the newest pull that says so has the tenant.
+    fn endpoint_in_record(&self, tenant: &TenantId) -> Option<smol_str::SmolStr> {
+        self.directory.record(tenant)?.endpoint().cloned()
+    }
+}

@@ -87,7 +87,6 @@ impl Drop for Tasks {
 
 impl TenantGate {
     /// Starts to configure a gate for `environment`.
-    #[must_use]
     pub fn builder(environment: Environment) -> TenantGateBuilder {
         TenantGateBuilder::new(environment)
     }

@@ -8,7 +8,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tower_superoffice::TenantGate;
 
 /// `/healthz` and `/tenants`.
-pub fn routes(gate: &TenantGate) -> Router {
+pub(crate) fn routes(gate: &TenantGate) -> Router {
     Router::new()
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/tenants", get(tenants))
@@ -32,6 +32,6 @@ async fn tenants(State(gate): State<TenantGate>) -> Json<Value> {
 }
 
 /// A time as RFC 3339 writes it, in whole milliseconds.
-pub fn rfc3339(time: SystemTime) -> String {
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     OffsetDateTime::from(time).format(&Rfc3339).unwrap_or_default()
 }

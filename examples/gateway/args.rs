@@ -15,14 +15,14 @@ use crate::BoxError;
 /// upgrading or deleted is answered with 503 (410 when deleted) and never sent.
 #[derive(Debug, Parser)]
 #[command(name = "gateway", version)]
-pub struct Args {
+pub(crate) struct Args {
     /// Where to listen; port 0 picks a free one.
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub listen: SocketAddr,
+    pub(crate) listen: SocketAddr,
 
     /// Serves everything but the notification path here instead.
     #[arg(long, value_name = "ADDR")]
-    pub internal_listen: Option<SocketAddr>,
+    pub(crate) internal_listen: Option<SocketAddr>,
 
     /// SuperOffice's environment.
     #[arg(long, value_enum, required_unless_present = "base_url", conflicts_with = "base_url")]
@@ -34,7 +34,7 @@ pub struct Args {
 
     /// Where calls go instead of https://{tenant's host}; path and query are kept byte for byte.
     #[arg(long, value_name = "URL")]
-    pub upstream: Option<Uri>,
+    pub(crate) upstream: Option<Uri>,
 
     /// Verifies tokens with the certificate or public key in this file, not with the environment's key URL.
     #[arg(long, value_name = "FILE")]
@@ -58,7 +58,7 @@ pub struct Args {
 
     /// Where notifications arrive.
     #[arg(long, value_name = "PATH", default_value = "/NotifyCustomerStateChange")]
-    pub notification_path: String,
+    pub(crate) notification_path: String,
 
     /// Where tenants' states are kept: memory, redb:FILE, or redis://HOST:PORT[/DB].
     #[arg(long, value_name = "STORE", default_value = "memory")]
@@ -78,7 +78,7 @@ pub struct Args {
 
     /// How long a tenant may take to start its answer.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    pub upstream_timeout: Duration,
+    pub(crate) upstream_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -102,7 +102,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 impl Args {
     /// Builds the gate.
-    pub async fn gate(&self) -> Result<TenantGate, BoxError> {
+    pub(crate) async fn gate(&self) -> Result<TenantGate, BoxError> {
         let environment = self.environment();
         let mut gate = TenantGate::builder(environment.clone())
             .notification_path(&self.notification_path)
@@ -133,7 +133,7 @@ impl Args {
         }
     }
 
-    pub fn state_api(&self) -> bool {
+    pub(crate) fn state_api(&self) -> bool {
         self.state_api.map_or(self.environment.is_some(), |switch| switch == Switch::On)
     }
 }

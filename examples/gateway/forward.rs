@@ -28,7 +28,7 @@ type Tenants = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
 
 /// Forwards whatever it is given, or says why not.
 #[derive(Clone)]
-pub struct Forward {
+pub(crate) struct Forward {
     tenants: Tenants,
     /// Where calls go whose tenant's host is not known; with --upstream, all calls.
     scheme: Scheme,
@@ -36,7 +36,7 @@ pub struct Forward {
 }
 
 /// The service that forwards to the tenants of `gate`.
-pub fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
+pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
     let connector =
         HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector);

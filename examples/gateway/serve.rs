@@ -30,26 +30,26 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long calls under way may take to end after the gateway was told to.
 const DRAIN: Duration = Duration::from_secs(25);
 
-pub struct Listener {
+pub(crate) struct Listener {
     inner: TcpListener,
     address: SocketAddr,
 }
 
 impl Listener {
-    pub async fn bind(address: SocketAddr) -> Result<Self, BoxError> {
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, BoxError> {
         let inner = TcpListener::bind(address)
             .await
             .map_err(|error| format!("can't listen on {address}: {error}"))?;
         Ok(Self { address: inner.local_addr()?, inner })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 }
 
 /// What every route is wrapped in.
-pub fn finish(app: Router) -> Router {
+pub(crate) fn finish(app: Router) -> Router {
     let secrets =
         [header::AUTHORIZATION, header::COOKIE, header::HeaderName::from_static("so-apptoken")];
     app.layer(
@@ -65,7 +65,7 @@ pub fn finish(app: Router) -> Router {
 }
 
 /// Serves until SIGTERM or an interrupt, then lets what is under way end.
-pub async fn until_told(servers: Vec<(Listener, Router)>) -> Result<(), BoxError> {
+pub(crate) async fn until_told(servers: Vec<(Listener, Router)>) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
     let servers: Vec<_> = (servers.into_iter())
         .map(|(listener, app)| tokio::spawn(serve(listener, app, stopped.clone())))

@@ -101,7 +101,7 @@ impl Record {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut map = Map::new();
-        let minor = self.foreign().map_or(MINOR, |foreign| foreign.minor.max(MINOR));
+        let minor = self.foreign().map_or(MINOR, |foreign| foreign.minor);
         map.insert("v".to_owned(), json!(format!("{MAJOR}.{minor}")));
         for fact in self.facts() {
             map.insert(fact.slot().key().to_owned(), Value::Object(encode_fact(fact)));

@@ -146,10 +146,10 @@ impl Persister {
                     Some(outage) => (1, Some(back_off(outage.tries))),
                 }
             };
-            if writing.is_empty() {
-                if let Some(pause) = pause {
-                    tokio::time::sleep(pause).await;
-                }
+            if writing.is_empty()
+                && let Some(pause) = pause
+            {
+                tokio::time::sleep(pause).await;
             }
             while writing.len() < room {
                 let Some((tenant, waiting)) = self.state().begin() else { break };

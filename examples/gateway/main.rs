@@ -5,6 +5,8 @@
 //! cargo run --release --example gateway -- --help
 //! ```
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+
 mod admin;
 mod args;
 mod forward;

@@ -65,10 +65,10 @@ where
         };
         // Taken before the host is read: a look that starts in between counts as made since.
         let mark = self.shared.mark();
-        if let Some(origin) = self.shared.origin(&tenant) {
-            if !request.goes_to(&origin) {
-                request.send_to(&origin);
-            }
+        if let Some(origin) = self.shared.origin(&tenant)
+            && !request.goes_to(&origin)
+        {
+            request.send_to(&origin);
         }
         let asks = self.shared.reconciler.is_some();
         let second = asks.then(|| {

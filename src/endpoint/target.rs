@@ -57,10 +57,10 @@ impl<B> Target for http::Request<B> {
         // It had a scheme, so it has a path, and the three of them always make a URL.
         *self.uri_mut() = http::Uri::from_parts(parts).unwrap_or_default();
         // Left as it is, it would name the old host to the new one.
-        if let Some(host) = self.headers_mut().get_mut(HOST) {
-            if let Ok(value) = HeaderValue::from_str(origin.authority().as_str()) {
-                *host = value;
-            }
+        if let Some(host) = self.headers_mut().get_mut(HOST)
+            && let Ok(value) = HeaderValue::from_str(origin.authority().as_str())
+        {
+            *host = value;
         }
     }
 }
@@ -90,10 +90,10 @@ impl Target for reqwest::Request {
         let _ = url.set_scheme(origin.scheme().as_str());
         let _ = url.set_host(Some(origin.authority().host()));
         let _ = url.set_port(origin.authority().port_u16());
-        if let Some(host) = self.headers_mut().get_mut(HOST) {
-            if let Ok(value) = HeaderValue::from_str(origin.authority().as_str()) {
-                *host = value;
-            }
+        if let Some(host) = self.headers_mut().get_mut(HOST)
+            && let Ok(value) = HeaderValue::from_str(origin.authority().as_str())
+        {
+            *host = value;
         }
     }
 }

@@ -147,10 +147,8 @@ impl Queue {
         if let Some(tenant) = self.evidence.pop() {
             return Some(Look { tenant, why: Why::Evidence, tries: 0 });
         }
-        if unverified {
-            if let Some(tenant) = self.unverified.pop() {
-                return Some(Look { tenant, why: Why::Unverified, tries: 0 });
-            }
+        if unverified && let Some(tenant) = self.unverified.pop() {
+            return Some(Look { tenant, why: Why::Unverified, tries: 0 });
         }
         while self.due.peek().is_some_and(|Reverse(first)| first.due() <= now) {
             let Reverse(entry) = self.due.pop()?;

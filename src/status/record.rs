@@ -58,11 +58,11 @@ impl Record {
             let slot = fact.slot();
             match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {
                 Ok(found) => {
-                    if let Some(own) = self.facts.get_mut(found) {
-                        if fact.age(own) == Ordering::Greater {
-                            *own = fact.clone();
-                            grew = true;
-                        }
+                    if let Some(own) = self.facts.get_mut(found)
+                        && fact.age(own) == Ordering::Greater
+                    {
+                        *own = fact.clone();
+                        grew = true;
                     }
                 }
                 Err(place) => {

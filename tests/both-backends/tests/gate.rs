@@ -1,0 +1,76 @@
+//! The gate's answers don't depend on what jsonwebtoken's process default is, or does.
+
+use std::{
+    panic,
+    time::{Duration, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use tower::ServiceExt;
+use tower_superoffice::{Environment, Refusal, SigningKeys, TenantGate, TenantId, TokenError};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
+
+fn fixture(name: &str) -> String {
+    std::fs::read_to_string(format!("{FIXTURES}/{name}")).unwrap()
+}
+
+async fn gate() -> TenantGate {
+    TenantGate::builder(Environment::Production)
+        .audience("app")
+        .signing_keys(SigningKeys::read(format!("{FIXTURES}/v1-sha1.crt")).unwrap())
+        // When the fixture's token was valid.
+        .clock(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .build()
+        .await
+        .unwrap()
+}
+
+async fn post(gate: &TenantGate, token: &str) -> (StatusCode, Option<Refusal>) {
+    let body = format!(r#"{{"ChangeType":2,"ContextIdentifier":"Cust12345","Token":"{token}"}}"#);
+    let request = Request::post("/").body(Full::new(Bytes::from(body))).unwrap();
+    let response = gate.notification_service().oneshot(request).await.unwrap();
+    (response.status(), response.extensions().get().copied())
+}
+
+#[tokio::test]
+async fn the_gate_verifies_whatever_the_default_does() {
+    let token = fixture("token.jwt");
+    let set: serde_json::Value = serde_json::from_str(&fixture("jwks.json")).unwrap();
+    let (n, e) = (set["keys"][0]["n"].as_str().unwrap(), set["keys"][0]["e"].as_str().unwrap());
+    let key = DecodingKey::from_rsa_components(n, e).unwrap();
+    let mut validation = Validation::new(Algorithm::RS256);
+    validation.validate_exp = false;
+    validation.validate_aud = false;
+
+    // First of all, so that the default is chosen here and not by the gate.
+    let decoded = panic::catch_unwind(|| {
+        jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).is_ok()
+    });
+    assert!(decoded.is_err(), "with both back ends there is no default; if now there is, see which");
+
+    let gate = gate().await;
+    let tenant = TenantId::new("Cust12345").unwrap();
+    assert!(gate.check(&tenant).is_ok());
+
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let unsigned = format!("{signed}.AAAA");
+    let forged = Some(Refusal::Token(TokenError::Signature));
+    assert_eq!(post(&gate, &unsigned).await, (StatusCode::UNAUTHORIZED, forged));
+    assert!(gate.check(&tenant).is_ok());
+
+    assert_eq!(post(&gate, &token).await, (StatusCode::NO_CONTENT, None));
+    assert!(gate.check(&tenant).is_err());
+
+    // And the gate has not chosen a default for the others either.
+    jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default().unwrap_or_else(|_| {
+        // `decode` above may have settled it; then it is the one that panics.
+        let again = panic::catch_unwind(|| {
+            jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).is_ok()
+        });
+        assert!(again.is_err(), "somebody installed a default");
+    });
+}

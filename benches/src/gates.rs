@@ -1,0 +1,70 @@
+//! Gates with any number of closed tenants, filled the way a restart fills them: from a store.
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, ready},
+    stream::{self, BoxStream},
+};
+use tower_superoffice::{
+    Environment, Record, TenantGate, TenantId,
+    store::{Store, StoreError},
+};
+
+/// The id of a tenant that is suspended, if it is among the first `number`.
+pub fn closed(number: usize) -> TenantId {
+    TenantId::new(format!("Cust{}", 1_000_000 + number)).expect("a tenant id")
+}
+
+/// The id of an open tenant that was heard of.
+pub fn resumed(number: usize) -> TenantId {
+    TenantId::new(format!("Cust{}", 3_000_000 + number)).expect("a tenant id")
+}
+
+/// How many tenants were heard of and are open.
+pub const RESUMED: usize = 1024;
+
+/// A gate for SuperOffice's production hosts with `count` suspended tenants.
+pub async fn gate(count: usize) -> TenantGate {
+    let gate = TenantGate::builder(Environment::Production)
+        .any_audience()
+        .store(Suspensions { count })
+        .build()
+        .await
+        .expect("a gate");
+    assert_eq!(gate.health().closed, count);
+    gate
+}
+
+/// Holds one Suspend for each tenant, without holding anything.
+struct Suspensions {
+    count: usize,
+}
+
+const SUSPENDED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
+const RESUME: &str = r#""resume":{"at":1790000100,"seen":1790000101000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
+
+fn record(facts: &str) -> Record {
+    Record::decode(format!(r#"{{"v":"1.0",{facts}}}"#).as_bytes()).expect("a record")
+}
+
+impl Store for Suspensions {
+    fn name(&self) -> String {
+        "bench".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        let suspended = (0..self.count).map(|number| (closed(number), record(SUSPENDED)));
+        let both = format!("{RESUME},{SUSPENDED}");
+        let resumed = (0..RESUMED).map(move |number| (resumed(number), record(&both)));
+        let tenants = suspended.chain(resumed);
+        stream::iter(tenants).chunks(1024).map(Ok).boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        ready(Ok(record.clone())).boxed()
+    }
+}

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use tokio::net::TcpListener;
-use tower_superoffice::{TenantGate, simulator::Simulator};
+use tower_superoffice::{Schedule, TenantGate, simulator::Simulator};
 
 use crate::{Rule, story::BoxError};
 
@@ -16,8 +16,11 @@ pub async fn start(simulator: &Simulator, rule: Option<Rule>) -> Result<TenantGa
     };
     let gate = TenantGate::builder(simulator.environment())
         .audience(audience)
-        // Minutes in production; a demo has no time to wait until the state API counts.
-        .settle(Duration::from_millis(300))
+        // All of these are minutes in production, and a demo has seconds.
+        .settle(Duration::from_millis(600))
+        .upgrade_settle(Duration::from_millis(600))
+        .schedule(schedule())
+        .state_api(rule != Some(Rule::Pull))
         .build()
         .await?;
 
@@ -29,4 +32,10 @@ pub async fn start(simulator: &Simulator, rule: Option<Rule>) -> Result<TenantGa
     tokio::spawn(async move { axum::serve(listener, app).await });
     simulator.notify_to(url.parse()?);
     Ok(gate)
+}
+
+/// How often the state API is asked.
+fn schedule() -> Schedule {
+    let (often, seldom) = (Duration::from_millis(200), Duration::from_millis(400));
+    Schedule::new().first_after_upgrade(often).upgrading(often, seldom).suspended(often, seldom)
 }

@@ -38,6 +38,10 @@ enum Rule {
     Replay,
     /// The gate expects notifications for another application.
     Audience,
+    /// The gate does not ask the state API, so a lost notification stays lost.
+    Pull,
+    /// The workers do not follow a tenant that moves.
+    Follow,
 }
 
 /// The demo takes about ten seconds; past this one something hangs.

@@ -1,10 +1,13 @@
 //! The story, step by step, and what must be true after each.
 
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
 
 use http::StatusCode;
 use tower_superoffice::{
-    ChangeType, TenantGate, TenantId, UnavailableReason,
+    ChangeType, Evidence, TenantGate, TenantId, UnavailableReason,
     simulator::{Notification, Simulator},
 };
 
@@ -16,6 +19,9 @@ use crate::{
 };
 
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// How long the story waits for what must happen by itself.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Everyone who takes part.
 struct Stage {
@@ -34,6 +40,7 @@ type Played = (TenantId, Arc<Tally>);
 /// Tells the whole story and returns what became of the promises.
 pub async fn tell(rule: Option<Rule>) -> Result<Promises, BoxError> {
     let simulator = Simulator::start().await?;
+    simulator.state_validity(Duration::from_millis(200));
     let gate = app::start(&simulator, rule).await?;
     let mut tenants = Vec::new();
     for id in ["Cust10001", "Cust10002", "Cust10003", "Cust10004"] {
@@ -54,7 +61,8 @@ pub async fn tell(rule: Option<Rule>) -> Result<Promises, BoxError> {
     stage.forge(suspended).await?;
     stage.resume(upgraded).await?;
     stage.replay(upgraded).await?;
-    stage.resume(suspended).await?;
+    stage.lose_resume(suspended).await;
+    stage.move_away(upgraded).await;
     stage.delete(deleted).await?;
     stage.close(other);
     Ok(stage.promises)
@@ -132,11 +140,43 @@ impl Stage {
             Some(overheard) if self.rule != Some(Rule::Replay) => overheard.send().await?,
             _ => self.simulator.notify(ChangeType::Upgrade, tenant).await?,
         };
-        self.board.say(format!("... gets {answer}, like the first time, and changes nothing."));
+        let open = self.gate.status(tenant).is_available();
+        self.board.say(format!("... and gets {answer}, like the first time."));
         self.board.watch(1).await;
-        let kept = answer == 204 && self.gate.status(tenant).is_available();
+        let kept = answer == 204 && open && self.gate.status(tenant).is_available();
         self.promises.note("a replayed notification changed nothing", kept);
         Ok(())
+    }
+
+    /// Resumes a tenant without a word: the state API tells.
+    async fn lose_resume(&mut self, (tenant, tally): &Played) {
+        self.board.say(format!("SuperOffice resumes {tenant}, but the notification is lost."));
+        let before = tally.answered.load(Relaxed);
+        self.simulator.resume(tenant).silently();
+        let healed = tokio::time::timeout(PATIENCE, self.gate.available(tenant)).await.is_ok();
+        if healed {
+            self.board.say("... The gate asked the state API and opened it.");
+        }
+        self.board.watch(1).await;
+        let kept = healed
+            && self.gate.status(tenant).evidence() == Evidence::StateApi
+            && tally.answered.load(Relaxed) > before;
+        self.promises.note(format!("{tenant} opened although its Resume was lost"), kept);
+    }
+
+    /// Moves a tenant to another host without a word: the answer to the first call there tells.
+    async fn move_away(&mut self, (tenant, tally): &Played) {
+        self.board.say(format!("{tenant} moves to another host, and nobody is told."));
+        let (reached, failed) = (self.simulator.calls(tenant), tally.failed.load(Relaxed));
+        self.simulator.move_tenant(tenant).silently();
+        self.board.watch(2).await;
+        let misdirected = self.simulator.misdirected_calls(tenant);
+        self.board.say(format!("... {misdirected} calls were sent on from the old host."));
+        let kept = misdirected > 0
+            && self.simulator.calls(tenant) > reached
+            && tally.failed.load(Relaxed) == failed;
+        self.promises
+            .note(format!("{tenant} was followed to its new host, no call was lost"), kept);
     }
 
     /// Draws the line under it all.

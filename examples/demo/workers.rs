@@ -57,10 +57,12 @@ impl Tally {
 /// The client that all workers share.
 fn client(gate: &TenantGate, rule: Option<Rule>) -> Calls {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-    if rule == Some(Rule::Guard) {
-        return finish(client);
+    let endpoint = gate.endpoint_layer();
+    match rule {
+        Some(Rule::Guard) => finish(endpoint.layer(client)),
+        Some(Rule::Follow) => finish(gate.guard_layer().layer(client)),
+        _ => finish(endpoint.layer(gate.guard_layer().layer(client))),
     }
-    finish(gate.guard_layer().layer(client))
 }
 
 /// Hides which client it is, and keeps only the status of its answers.

@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`MemoryStore`] | | gates in one process, and tests |
 #![cfg_attr(feature = "redb", doc = "| [`RedbStore`] | `redb` | one process, one file |")]
+#![cfg_attr(feature = "redis", doc = "| [`RedisStore`] | `redis` | several replicas |")]
 //!
 //! Another engine is a [`Store`] of your own: the [`conformance`] suite tells whether it keeps the
 //! contract.
@@ -14,6 +15,8 @@ mod error;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
+#[cfg(feature = "redis")]
+mod redis;
 #[cfg(any(feature = "redb", feature = "redis"))]
 mod stored;
 
@@ -23,6 +26,8 @@ use futures_core::{future::BoxFuture, stream::BoxStream};
 
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
+#[cfg(feature = "redis")]
+pub use self::redis::RedisStore;
 pub use self::{error::StoreError, memory::MemoryStore};
 use crate::{Record, TenantId};
 

@@ -55,6 +55,13 @@ pub(super) fn decode(
     })
 }
 
+/// Reads a `value` whose key is not at hand.
+#[cfg(feature = "redis")]
+pub(super) fn decode_alone(store: &str, value: &[u8]) -> Result<(TenantId, Record), StoreError> {
+    let id = value.split(|&byte| byte == b' ').next().unwrap_or_default();
+    decode(store, &String::from_utf8_lossy(id).to_ascii_lowercase(), value)
+}
+
 fn decode_parts(key: &str, value: &[u8]) -> Result<(TenantId, Record), DecodeError> {
     let no_id = DecodeError::Malformed { part: "tenant id" };
     let space = value.iter().position(|&byte| byte == b' ').ok_or(no_id.clone())?;

@@ -1,0 +1,16 @@
+-- Stores a tenant's value if it still is what the writer knows, and tells every replica.
+--
+-- KEYS[1]  the hash of all tenants
+-- ARGV[1]  the tenant's field      ARGV[2]  the value the writer knows, empty for none
+-- ARGV[3]  the value to store      ARGV[4]  the writer      ARGV[5]  the channel
+--
+-- Answers 1, or the value that is there instead, empty for none.
+local there = redis.call('HGET', KEYS[1], ARGV[1]) or ''
+if there ~= ARGV[2] then
+  return there
+end
+if there ~= ARGV[3] then
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+  redis.call('PUBLISH', ARGV[5], ARGV[4] .. ' ' .. ARGV[3])
+end
+return 1

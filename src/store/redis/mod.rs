@@ -1,0 +1,326 @@
+//! A store on a Redis server, for replicas.
+
+mod back_off;
+mod endpoint;
+mod error;
+mod known;
+mod link;
+mod names;
+mod subscriber;
+mod turns;
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream};
+use redis::{Script, Value};
+use tokio::{
+    runtime::Handle,
+    sync::{mpsc, watch},
+    time::timeout,
+};
+
+use self::{endpoint::Endpoint, error::late, known::Known, link::Link, names::Names, turns::Turns};
+use super::{Change, Store, StoreError, stored};
+use crate::{Environment, Record, TenantId};
+
+/// How long a merge may take in all: it may have to come again when others write the same tenant.
+const MERGE: Duration = Duration::from_secs(5);
+
+/// How many tenants a page of `load` asks for.
+const PAGE: usize = 1000;
+
+/// Keeps records on a Redis server that several replicas share.
+///
+/// What one replica stores reaches the others at once, over a subscription. Whenever that was
+/// interrupted they load everything again, so nothing that was missed stays missed. Open one store
+/// per gate: it tells its own writes from those of others.
+///
+/// A merge takes one round trip, two when another replica has just written the same tenant. No call
+/// takes longer than a few seconds, whether the server is gone, paused or out of reach; while it can't
+/// be connected, calls fail at once, and attempts to connect are 50 ms to 5 s apart.
+///
+/// # The server
+///
+/// Redis 6.0 or later, or anything that speaks like it. Commands: `PING`, `EVALSHA`,
+/// `SCRIPT LOAD`, `HGET`, `HSET`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and
+/// `SELECT` as the URL asks for. For an environment called `production` they touch:
+///
+/// | name | what |
+/// |---|---|
+/// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
+/// | `{tower-superoffice:production}:claim:*` | keys with a time to live: who looks after a tenant |
+/// | `{tower-superoffice:production}:changes` | channel: every record that was stored |
+///
+/// An ACL rule that allows no more:
+/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hscan +set +subscribe +select`.
+///
+/// The names share a hash tag, so a cluster keeps them on one node; a node that does not have them
+/// answers with an error that names the one which does.
+///
+/// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash must not be
+/// evicted. How much a crash of the server can lose is up to its `appendfsync`. What it lost, the
+/// replicas that still run fill in again.
+///
+/// ```no_run
+/// use tower_superoffice::{Environment, store::RedisStore};
+///
+/// let store = RedisStore::connect("rediss://gate:password@redis.example:6379/0", &Environment::Production)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct RedisStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    endpoint: Arc<Endpoint>,
+    names: Names,
+    link: Link,
+    script: Script,
+    /// Tells this store's messages from those of others.
+    writer: String,
+    known: Mutex<Known>,
+    turns: Turns,
+    /// How many loads have begun.
+    loads: AtomicU64,
+    /// How many subscriptions are being made for the first time.
+    starting: watch::Sender<usize>,
+}
+
+impl RedisStore {
+    /// A store on the server at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://`
+    /// for TLS with a certificate of a public authority.
+    ///
+    /// It does not connect yet, so that a server which is down is for [`load`](Store::load) to
+    /// report.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense. The error does not quote it.
+    pub fn connect(url: &str, environment: &Environment) -> Result<Self, StoreError> {
+        Ok(Self::new(Endpoint::parse(url, None)?, environment))
+    }
+
+    /// As [`connect`](RedisStore::connect), for a server with a certificate of your own authority,
+    /// whose root certificates are in `pem`. No other is then trusted.
+    ///
+    /// # Errors
+    ///
+    /// When the URL makes no sense, or `pem` holds no certificate.
+    pub fn connect_with_roots(
+        url: &str,
+        environment: &Environment,
+        pem: impl AsRef<[u8]>,
+    ) -> Result<Self, StoreError> {
+        Ok(Self::new(Endpoint::parse(url, Some(pem.as_ref()))?, environment))
+    }
+
+    fn new(endpoint: Endpoint, environment: &Environment) -> Self {
+        let endpoint = Arc::new(endpoint);
+        let shared = Shared {
+            link: Link::new(endpoint.clone()),
+            endpoint,
+            names: Names::new(environment),
+            script: Script::new(include_str!("merge.lua")),
+            writer: format!("{:016x}", fastrand::u64(..)),
+            known: Mutex::default(),
+            turns: Turns::default(),
+            loads: AtomicU64::new(0),
+            starting: watch::Sender::new(0),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl Shared {
+    fn know(&self, key: String, value: Option<Arc<[u8]>>) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(key, value);
+    }
+
+    fn known(&self, key: &str) -> Option<Arc<[u8]>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    }
+
+    async fn merge(&self, tenant: &TenantId, given: &Record) -> Result<Record, StoreError> {
+        let key = stored::key(tenant);
+        let _turn = self.turns.take(&key).await;
+        let mut there = self.known(&key);
+        loop {
+            let joined = stored::join(&self.endpoint.name, tenant, there.as_deref(), given)?;
+            let value = joined.value.map(Arc::from).or(there.clone());
+            match self.put(&key, there.as_deref(), value.as_deref()).await? {
+                Put::Done => {
+                    // Not before: what can't be read must not be remembered.
+                    self.know(key.clone(), value);
+                    return Ok(joined.record);
+                }
+                Put::Other(other) => there = other,
+            }
+        }
+    }
+
+    /// Stores `value` if `there` is what the server has.
+    async fn put(
+        &self,
+        key: &str,
+        there: Option<&[u8]>,
+        value: Option<&[u8]>,
+    ) -> Result<Put, StoreError> {
+        let mut call = self.script.key(&self.names.tenants);
+        call.arg(key).arg(there.unwrap_or_default()).arg(value.unwrap_or_default());
+        call.arg(&self.writer).arg(&self.names.changes);
+        let answer = self.link.ask(&call).await?;
+        match answer {
+            Value::Int(_) => Ok(Put::Done),
+            Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
+            Value::BulkString(other) => Ok(Put::Other(Some(other.into()))),
+            _ => Err(self.nonsense()),
+        }
+    }
+
+    /// Reads the page at `cursor`; answers the next cursor, 0 after the last page.
+    async fn page(&self, cursor: u64) -> Result<(u64, Vec<(TenantId, Record)>), StoreError> {
+        let mut scan = redis::cmd("HSCAN");
+        scan.arg(&self.names.tenants).arg(cursor).arg("COUNT").arg(PAGE);
+        let (cursor, entries): (u64, Vec<Entry>) = self.link.ask(&scan).await?;
+        let mut page = Vec::with_capacity(entries.len());
+        for (key, value) in entries {
+            let key = String::from_utf8_lossy(&key).into_owned();
+            page.push(stored::decode(&self.endpoint.name, &key, &value)?);
+            self.know(key, Some(value.into()));
+        }
+        Ok((cursor, page))
+    }
+
+    /// Waits until subscriptions that are being made are made, or have failed for a first time.
+    async fn begin_load(&self) {
+        let mut starting = self.starting.subscribe();
+        // When it takes too long the load goes ahead, and the subscription asks for another.
+        let _ = timeout(link::ANSWER, starting.wait_for(|&count| count == 0)).await;
+        self.loads.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn nonsense(&self) -> StoreError {
+        StoreError::unavailable(format!(
+            "{} gives answers that no Redis server gives: check the URL",
+            self.endpoint.name
+        ))
+    }
+}
+
+/// A field and its value.
+type Entry = (Vec<u8>, Vec<u8>);
+
+enum Put {
+    Done,
+    /// The server has something else, or nothing.
+    Other(Option<Arc<[u8]>>),
+}
+
+/// A subscription that is being made. Loads wait while there is one.
+struct Starting {
+    shared: Arc<Shared>,
+    loads: u64,
+}
+
+impl Starting {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.starting.send_modify(|count| *count += 1);
+        Self { loads: shared.loads.load(Ordering::SeqCst), shared: shared.clone() }
+    }
+
+    /// Whether a load has begun without waiting for it.
+    fn has_loaded(&self) -> bool {
+        self.shared.loads.load(Ordering::SeqCst) != self.loads
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        self.shared.starting.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Store for RedisStore {
+    fn name(&self) -> String {
+        self.shared.endpoint.name.clone()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        let shared = &*self.shared;
+        stream::try_unfold(None, move |cursor| async move {
+            let cursor = match cursor {
+                None => {
+                    shared.begin_load().await;
+                    0
+                }
+                Some(0) => return Ok(None),
+                Some(cursor) => cursor,
+            };
+            let (next, page) = shared.page(cursor).await?;
+            Ok(Some((page, Some(next))))
+        })
+        .boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        let merge = timeout(MERGE, self.shared.merge(tenant, record));
+        merge.map(|merged| merged.unwrap_or_else(|_| Err(late(&self.shared.endpoint.name)))).boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        let (give, mut take) = mpsc::channel(subscriber::KEPT);
+        let work = subscriber::run(self.shared.clone(), Starting::new(&self.shared), give);
+        let changes = stream::poll_fn(move |cx| take.poll_recv(cx));
+        match Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(work);
+                changes.boxed()
+            }
+            // Outside of a runtime the work begins when the stream is first read.
+            Err(_) => async move {
+                tokio::spawn(work);
+                changes
+            }
+            .flatten_stream()
+            .boxed(),
+        }
+    }
+
+    fn claim<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let key = self.shared.names.claim(&stored::key(tenant));
+        // Redis refuses 0, and times that reach past the end of its own.
+        let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000);
+        let ttl = u64::try_from(ttl).unwrap_or(1);
+        let mut set = redis::cmd("SET");
+        set.arg(key).arg(&self.shared.writer).arg("NX").arg("PX").arg(ttl);
+        async move {
+            let granted: Option<()> = self.shared.link.ask(&set).await?;
+            Ok(granted.is_some())
+        }
+        .boxed()
+    }
+}
+
+impl fmt::Debug for RedisStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RedisStore")
+            .field("name", &self.shared.endpoint.name)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,145 @@
+//! The connection on which the server tells what others stored.
+
+use std::sync::Arc;
+
+use futures_util::StreamExt;
+use redis::{
+    Msg,
+    aio::{PubSub, PubSubSink},
+};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::timeout,
+};
+
+use super::{
+    Shared, Starting,
+    back_off::BackOff,
+    error::{late, store_error, unreachable_server},
+    link::{ANSWER, CONNECT, HEARTBEAT},
+};
+use crate::store::{Change, StoreError, stored};
+
+/// A reader that lags behind by more than this is told to reload.
+pub(super) const KEPT: usize = 65_536;
+
+/// Follows the channel until nobody reads `give`.
+pub(super) async fn run(shared: Arc<Shared>, starting: Starting, give: mpsc::Sender<Change>) {
+    let unread = give.clone();
+    let reader = Reader { shared, give, missed: false };
+    tokio::select! {
+        () = reader.run(starting) => {}
+        () = unread.closed() => {}
+    }
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    give: mpsc::Sender<Change>,
+    /// Whether the reader has to be told to reload once it has read what is waiting.
+    missed: bool,
+}
+
+impl Reader {
+    async fn run(mut self, starting: Starting) {
+        let mut starting = Some(starting);
+        let mut back_off = BackOff::default();
+        loop {
+            match subscribe(&self.shared).await {
+                Ok(subscribed) => {
+                    back_off.reset();
+                    // A load that began before now has missed what others stored meanwhile.
+                    self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
+                    // Loads that waited for this begin now.
+                    drop(starting.take());
+                    let lost = self.follow(subscribed).await;
+                    tracing::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
+                }
+                Err(error) => {
+                    tracing::debug!(store = %self.shared.endpoint.name, %error, "no subscription");
+                    drop(starting.take());
+                }
+            }
+            tokio::time::sleep(back_off.next()).await;
+        }
+    }
+
+    /// Passes on messages until the connection is lost; says why it is.
+    async fn follow(&mut self, subscribed: PubSub) -> &'static str {
+        let (sink, mut messages) = subscribed.split();
+        let mut silent = std::pin::pin!(heartbeat(sink));
+        loop {
+            let give = self.give.clone();
+            tokio::select! {
+                message = messages.next() => match message {
+                    Some(message) => self.take(&message),
+                    None => return "the server ended the connection",
+                },
+                () = &mut silent => return "the server fell silent",
+                // All room is free again: the reader has read what was waiting.
+                Ok(mut room) = give.reserve_many(KEPT), if self.missed => {
+                    if let Some(permit) = room.next() {
+                        permit.send(Change::Reload);
+                        self.missed = false;
+                    }
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, message: &Msg) {
+        let payload = message.get_payload_bytes();
+        let Some(space) = payload.iter().position(|&byte| byte == b' ') else { return };
+        let Some((writer, value)) = payload.split_at_checked(space) else { return };
+        if writer == self.shared.writer.as_bytes() {
+            return;
+        }
+        let value = value.get(1..).unwrap_or_default();
+        match stored::decode_alone(&self.shared.endpoint.name, value) {
+            Ok((tenant, record)) => {
+                self.shared.know(stored::key(&tenant), Some(Arc::from(value)));
+                self.tell(Change::Merged(tenant, record));
+            }
+            // The tenant's next merge and the next load meet the same record, and fail by it.
+            Err(error) => {
+                tracing::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
+            }
+        }
+    }
+
+    fn tell(&mut self, change: Change) {
+        if self.missed {
+            return;
+        }
+        // A reader that is gone ends all this anyhow.
+        if let Err(TrySendError::Full(_)) = self.give.try_send(change) {
+            self.missed = true;
+        }
+    }
+}
+
+/// Ends when the server no longer answers.
+async fn heartbeat(mut sink: PubSubSink) {
+    loop {
+        tokio::time::sleep(HEARTBEAT).await;
+        let answer = timeout(ANSWER, sink.ping::<redis::Value>()).await;
+        if !matches!(answer, Ok(Ok(_))) {
+            return;
+        }
+    }
+}
+
+async fn subscribe(shared: &Shared) -> Result<PubSub, StoreError> {
+    let endpoint = &shared.endpoint;
+    let name = &endpoint.name;
+    let work = async {
+        let socket = endpoint.connect().await;
+        let socket = socket.map_err(|error| unreachable_server(name).caused_by(error))?;
+        let made = PubSub::new(&endpoint.login, socket).await;
+        let mut made = made.map_err(|error| store_error(name, error))?;
+        let subscribed = made.subscribe(&shared.names.changes).await;
+        subscribed.map_err(|error| store_error(name, error))?;
+        Ok(made)
+    };
+    timeout(CONNECT, work).await.unwrap_or_else(|_| Err(late(name)))
+}

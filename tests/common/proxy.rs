@@ -1,0 +1,99 @@
+//! A network that can fail: forwards connections until told otherwise.
+
+use std::net::SocketAddr;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+/// What happens to connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    Up,
+    /// Connections break and new ones are refused.
+    Cut,
+    /// What is sent is lost without a word, on connections that exist and on new ones.
+    Silent,
+    /// Connections that exist are silent; new ones work.
+    OldSilent,
+}
+
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    network: watch::Sender<Network>,
+}
+
+impl Proxy {
+    pub(crate) async fn start(port: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a listener has an address");
+        let network = watch::Sender::new(Network::Up);
+        let seen = network.subscribe();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let mut seen = seen.clone();
+                // A connection that was accepted is not an old one.
+                let now = *seen.borrow_and_update();
+                if now == Network::Cut {
+                    continue;
+                }
+                tokio::spawn(async move {
+                    if now == Network::Silent {
+                        let _ = seen.wait_for(|network| *network != Network::Silent).await;
+                        return;
+                    }
+                    let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    let there = forward(from_client, to_server, seen.clone());
+                    let back = forward(from_server, to_client, seen);
+                    tokio::join!(there, back);
+                });
+            }
+        });
+        Self { address, network }
+    }
+
+    pub(crate) fn set(&self, network: Network) {
+        self.network.send_replace(network);
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://{}/0", self.address)
+    }
+}
+
+async fn forward(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    mut seen: watch::Receiver<Network>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        tokio::select! {
+            changed = seen.changed() => {
+                if changed.is_err() || *seen.borrow_and_update() == Network::Cut {
+                    return;
+                }
+                // Whatever comes after the silence must not be heard: bytes are missing before it.
+                let ended = seen.wait_for(|network| *network == Network::Cut).await;
+                drop(ended);
+                return;
+            }
+            read = from.read(&mut buffer) => match read {
+                Ok(length) if length > 0 => {
+                    if to.write_all(&buffer[..length]).await.is_err() {
+                        return;
+                    }
+                }
+                _ => return,
+            },
+        }
+    }
+}

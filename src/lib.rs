@@ -79,6 +79,8 @@ mod events;
 pub mod fuzzing;
 mod gate;
 mod guard;
+#[cfg(doc)]
+pub mod guide;
 mod health;
 mod json;
 mod notification;

@@ -1,0 +1,10 @@
+//! Guides, beside the reference.
+
+#[doc = include_str!("../docs/first-day.md")]
+pub mod first_day {}
+
+#[doc = include_str!("../docs/clients.md")]
+pub mod clients {}
+
+#[doc = include_str!("../docs/compile-errors.md")]
+pub mod compile_errors {}

@@ -149,5 +149,8 @@ fn with_store(
     if let Some(file) = store.strip_prefix("redb:") {
         return Ok(gate.store(store::RedbStore::open(file, environment)?));
     }
+    if store.starts_with("redis://") || store.starts_with("rediss://") {
+        return Ok(gate.store(store::RedisStore::connect(store, environment)?));
+    }
     Err("--store takes memory, redb:FILE or redis://HOST:PORT[/DB]".into())
 }

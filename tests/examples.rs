@@ -43,17 +43,17 @@ fn the_demo_keeps_its_promises_and_notices_each_broken_rule() {
         .filter_map(|line| line.trim().strip_prefix("- ")?.split(':').next())
         .collect();
     assert!(rules.len() >= 4, "{help}");
-    let kept = begin("demo", &[]);
-    let broken: Vec<_> =
-        rules.iter().map(|rule| (rule, begin("demo", &["--break", rule]))).collect();
-
-    let (code, text) = end(kept);
+    let (code, text) = end(begin("demo", &[]));
     assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("promises were kept."), "{text}");
-    for (rule, child) in broken {
-        let (code, text) = end(child);
-        assert_eq!(code, Some(1), "--break {rule} went unnoticed:\n{text}");
-        assert!(text.contains("BROKEN: "), "--break {rule}:\n{text}");
+    // A few at a time: their workers must not starve each other.
+    for rules in rules.chunks(3) {
+        let broken = rules.iter().map(|rule| (rule, begin("demo", &["--break", rule])));
+        for (rule, child) in broken.collect::<Vec<_>>() {
+            let (code, text) = end(child);
+            assert_eq!(code, Some(1), "--break {rule} went unnoticed:\n{text}");
+            assert!(text.contains("BROKEN  "), "--break {rule}:\n{text}");
+        }
     }
 }
 

@@ -1,0 +1,146 @@
+//! How fast each store is. Prints figures and asserts little:
+//!
+//! `cargo test --release --features redb,redis --test store_figures -- --ignored --nocapture --test-threads 1`
+//!
+//! `TENANTS=1000000` for another size than 100,000.
+#![cfg(all(feature = "redb", feature = "redis"))]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs
+)]
+
+#[path = "common/directory.rs"]
+mod directory;
+#[allow(dead_code)] // Nobody kills the server here.
+#[path = "common/redis.rs"]
+mod server;
+
+use std::{fs, time::Instant};
+
+use directory::Directory;
+use futures::{StreamExt, TryStreamExt, stream};
+use server::RedisServer;
+use tower_superoffice::{
+    Environment, Record, TenantId,
+    store::{MemoryStore, RedbStore, RedisStore, Store},
+};
+
+const PRODUCTION: Environment = Environment::Production;
+
+fn tenants() -> usize {
+    std::env::var("TENANTS").map_or(100_000, |tenants| tenants.parse().expect("a number"))
+}
+
+/// A record as an upgrade night leaves it.
+fn upgraded(at: i64, resumed: bool) -> Record {
+    let seen = at * 1000;
+    let fact = format!(
+        r#"{{"at":{at},"seen":{seen},"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}}"#
+    );
+    let resume = if resumed { format!(r#","resume":{fact}"#) } else { String::new() };
+    Record::decode(format!(r#"{{"v":"1.0","upgrade":{fact}{resume}}}"#).as_bytes()).unwrap()
+}
+
+fn tenant(n: usize) -> TenantId {
+    TenantId::new(format!("Cust{}", 2_000_000 + n)).unwrap()
+}
+
+async fn single(store: &dyn Store, count: usize) {
+    let began = Instant::now();
+    for n in 0..count {
+        store.merge(&tenant(n), &upgraded(1, false)).await.unwrap();
+    }
+    let per_second = count as f64 / began.elapsed().as_secs_f64();
+    println!("{per_second:>12.0} merges/s, one at a time");
+}
+
+async fn many(store: &dyn Store, what: &str, in_flight: usize, record: &Record) {
+    let count = tenants();
+    let began = Instant::now();
+    stream::iter(0..count)
+        .map(|n| async move { store.merge(&tenant(n), record).await.map(drop) })
+        .buffer_unordered(in_flight)
+        .try_for_each(|()| std::future::ready(Ok(())))
+        .await
+        .unwrap();
+    let per_second = count as f64 / began.elapsed().as_secs_f64();
+    println!("{per_second:>12.0} merges/s, {in_flight} in flight, {what}");
+}
+
+async fn load(store: &dyn Store) {
+    let began = Instant::now();
+    let mut count = 0;
+    let mut pages = store.load();
+    while let Some(page) = pages.next().await {
+        count += page.unwrap().len();
+    }
+    println!("{:>12.3} s to load {count} tenants", began.elapsed().as_secs_f64());
+}
+
+async fn measure(store: &dyn Store, one_at_a_time: usize) {
+    single(store, one_at_a_time).await;
+    many(store, "new tenants", 256, &upgraded(1_700_000_000, false)).await;
+    many(store, "known tenants", 256, &upgraded(1_700_000_001, true)).await;
+    many(store, "known tenants", 1024, &upgraded(1_700_000_002, true)).await;
+    many(store, "nothing new", 256, &upgraded(1_700_000_002, true)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long, and figures of a debug build mean nothing"]
+async fn memory() {
+    println!("\nmemory");
+    let store = MemoryStore::new();
+    measure(&store, 10_000).await;
+    load(&store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long, and figures of a debug build mean nothing"]
+async fn redb() {
+    println!("\nredb");
+    let directory = Directory::new();
+    let path = directory.join("tenants.redb");
+    let store = RedbStore::open(&path, &PRODUCTION).unwrap();
+    measure(&store, 500).await;
+    let crashed = directory.join("crashed.redb");
+    fs::copy(&path, &crashed).unwrap();
+    drop(store);
+    for (path, what) in [(&path, "closed"), (&crashed, "crashed")] {
+        println!(
+            "{:>12} bytes a tenant, {what}",
+            fs::metadata(path).unwrap().len() as usize / tenants()
+        );
+        let began = Instant::now();
+        let store = RedbStore::open(path, &PRODUCTION).unwrap();
+        println!("{:>12.3} s to open", began.elapsed().as_secs_f64());
+        load(&store).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long, and figures of a debug build mean nothing"]
+async fn redis() {
+    for (what, arguments) in [
+        ("appendfsync always", &["--appendfsync", "always"][..]),
+        ("appendfsync everysec", &["--appendfsync", "everysec"]),
+    ] {
+        println!("\nredis, {what}");
+        let server = RedisServer::start_with(arguments);
+        let memory = || -> i64 {
+            let info: String =
+                redis::cmd("INFO").arg("memory").query(&mut server.connection()).unwrap();
+            let line = info.lines().find_map(|line| line.strip_prefix("used_memory:"));
+            line.unwrap().parse().unwrap()
+        };
+        let empty = memory();
+        let store = RedisStore::connect(&server.url(), &PRODUCTION).unwrap();
+        measure(&store, 5000).await;
+        println!("{:>12} bytes a tenant in the server", (memory() - empty) / tenants() as i64);
+        load(&store).await;
+        load(&RedisStore::connect(&server.url(), &PRODUCTION).unwrap()).await;
+    }
+}

@@ -15,6 +15,8 @@ mod pace;
 mod queue;
 mod reconciler;
 mod schedule;
+#[cfg(test)]
+mod search;
 mod state_api;
 mod worker;
 

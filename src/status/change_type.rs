@@ -72,3 +72,27 @@ impl fmt::Display for ChangeType {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_lead_to_types_and_back() {
+        let named = [
+            (0, ChangeType::Upgrade, "Upgrade"),
+            (1, ChangeType::BackupRestored, "BackupRestored"),
+            (2, ChangeType::Suspend, "Suspend"),
+            (3, ChangeType::Resume, "Resume"),
+            (4, ChangeType::Delete, "Delete"),
+            (5, ChangeType::Move, "Move"),
+            (6, ChangeType::Other(6), "Other(6)"),
+            (u32::MAX, ChangeType::Other(u32::MAX), "Other(4294967295)"),
+        ];
+        for (number, change, name) in named {
+            assert_eq!(ChangeType::from(number), change);
+            assert_eq!(u32::from(change), number);
+            assert_eq!(change.to_string(), name);
+        }
+    }
+}

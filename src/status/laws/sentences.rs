@@ -1,11 +1,14 @@
 //! One test for each thing the rules say. Times are seconds; a notification's token time is the
 //! second in which it is seen.
 
+use std::time::Duration;
+
 use super::strategies::{derived, notified, pulled, record_of, word};
 use crate::status::{
     ChangeType::{self, BackupRestored, Delete, Move, Other, Resume, Suspend, Upgrade},
     Evidence, Record, State, TenantStatus,
     UnavailableReason::{self, Deleted, NotReady, Operator, Suspended, Upgrading},
+    derive::{Settle, status, underneath},
     fact::{Fact, Order},
 };
 
@@ -369,12 +372,9 @@ mod pull {
 
     #[test]
     fn a_settle_time_without_end_waits_for_an_agreeing_pull() {
-        let settle = crate::status::derive::Settle {
-            usual: std::time::Duration::MAX,
-            upgrade: std::time::Duration::MAX,
-        };
+        let settle = Settle { usual: Duration::MAX, upgrade: Duration::MAX };
         let record = record_of(&[sent(Suspend, 10), asked(State::Running, 1_000_000_000)]);
-        assert_eq!(crate::status::derive::status(&record, &settle).reason(), Some(Suspended));
+        assert_eq!(status(&record, &settle).reason(), Some(Suspended));
     }
 }
 
@@ -406,6 +406,23 @@ mod operator {
         assert_eq!(reason(&masked), None);
         let released = [&masked[..], &[word(Order::Release, 2, None)]].concat();
         assert_eq!(all_of(&released), (Some(Suspended), Some(10), Evidence::StateApi, true));
+    }
+
+    #[test]
+    fn what_lies_under_a_word_can_be_asked_for() {
+        let settle = Settle::default();
+        let known: [&[Fact]; 4] = [
+            &[],
+            &[sent(Suspend, 10)],
+            &[sent(Delete, 10), asked(State::Deleted, 500)],
+            &[sent(Suspend, 10), asked(State::Running, 500)],
+        ];
+        for facts in known {
+            for order in [Order::Open, Order::Close, Order::Release] {
+                let masked = record_of(&[facts, &[word(order, 600_000, None)]].concat());
+                assert_eq!(underneath(&masked, &settle), says(facts).closure);
+            }
+        }
     }
 
     #[test]

@@ -8,3 +8,11 @@ pub mod clients {}
 
 #[doc = include_str!("../docs/compile-errors.md")]
 pub mod compile_errors {}
+
+#[doc = include_str!("../docs/operations.md")]
+pub mod operations {}
+
+/// The examples of the README, compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub mod readme {}

@@ -26,6 +26,7 @@ proptest! {
     #[test]
     fn merge_is_idempotent(a in records(), b in records()) {
         prop_assert_eq!(join(&a, &a), a.clone());
+        prop_assert!(!a.clone().merge(&a));
         let both = join(&a, &b);
         prop_assert_eq!(join(&both, &a), both.clone());
         prop_assert_eq!(join(&both, &b), both);

@@ -109,6 +109,7 @@ mod tests {
         for (state, name, number) in STATES {
             assert_eq!(State::from_name(name), Some(state));
             assert_eq!(State::from_number(number), Some(state));
+            assert_eq!(state.to_string(), name);
             assert_eq!(state.is_running(), state.verdict() == Verdict::Running);
         }
         for (name, number) in [("Unknown", 0), ("running", 7), ("", 9), ("Frozen", 13)] {

@@ -153,3 +153,49 @@ pub(crate) fn system_time(unix_ms: u64) -> SystemTime {
         .checked_add(Duration::from_millis(unix_ms))
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_and_evidence_are_spelled_as_documented() {
+        use UnavailableReason::{Deleted, NotReady, Operator, Suspended, Upgrading};
+        let reasons = [Upgrading, Suspended, Deleted, NotReady, Operator];
+        let spelled = ["upgrading", "suspended", "deleted", "not_ready", "operator"];
+        assert_eq!(reasons.map(|reason| reason.to_string()), spelled);
+        assert_eq!(reasons.map(UnavailableReason::as_str), spelled);
+        let evidence = [Evidence::Notification, Evidence::StateApi, Evidence::Operator];
+        let spelled = ["notification", "state_api", "operator"];
+        assert_eq!(evidence.map(|evidence| evidence.to_string()), spelled);
+        assert_eq!(evidence.map(Evidence::as_str), spelled);
+    }
+
+    #[test]
+    fn a_status_tells_what_it_holds() {
+        let mut status = TenantStatus {
+            closure: Some(Closure { reason: UnavailableReason::Suspended, since: 1_500 }),
+            evidence: Evidence::StateApi,
+            confirmed: true,
+            epoch: 7,
+            endpoint: Some("online3.superoffice.com".into()),
+        };
+        assert!(!status.is_available());
+        assert_eq!(status.reason(), Some(UnavailableReason::Suspended));
+        let since = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
+        assert_eq!(status.since(), Some(since));
+        assert_eq!(status.evidence(), Evidence::StateApi);
+        assert!(status.is_confirmed());
+        assert_eq!(status.epoch(), 7);
+        assert_eq!(status.endpoint(), Some("online3.superoffice.com"));
+
+        status.closure = None;
+        assert!(status.is_available());
+        assert_eq!((status.reason(), status.since()), (None, None));
+    }
+
+    #[test]
+    fn a_time_beyond_what_the_platform_counts_does_not_panic() {
+        assert!(system_time(u64::MAX) >= SystemTime::UNIX_EPOCH);
+    }
+}

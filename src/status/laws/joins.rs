@@ -1,10 +1,15 @@
 //! `merge` is a join: the laws that make order, repetition and replicas harmless.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::strategies::{derived, facts, join, records};
-use crate::status::{Record, fact::Fact};
+use super::strategies::{derived, facts, join, notified, record_of, records};
+use crate::status::{
+    ChangeType, Record,
+    fact::{Details, Fact},
+};
 
 proptest! {
     #[test]
@@ -21,6 +26,7 @@ proptest! {
     #[test]
     fn merge_is_idempotent(a in records(), b in records()) {
         prop_assert_eq!(join(&a, &a), a.clone());
+        prop_assert!(!a.clone().merge(&a));
         let both = join(&a, &b);
         prop_assert_eq!(join(&both, &a), both.clone());
         prop_assert_eq!(join(&both, &b), both);
@@ -130,5 +136,21 @@ fn a_record_is_empty_until_anything_at_all_is_known() {
     let word = r#"{"v":"1.0","operator":{"set_at":1,"order":"open","note":""}}"#;
     for known in [word, r#"{"v":"1.1"}"#, r#"{"v":"1.1","new":1}"#] {
         assert!(!record(known).is_empty(), "{known}");
+    }
+}
+
+/// In an upgrade night a million tenants are told of the same versions, which are kept once.
+#[test]
+fn what_notifications_say_besides_can_be_shared_between_records() {
+    let record = |seen: u64| {
+        let facts = [ChangeType::Upgrade, ChangeType::Resume].map(|c| notified(c, 1, seen));
+        record_of(&facts)
+    };
+    let shared = Arc::new(Details::default());
+    let mut sharing = record(7);
+    sharing.share_details(|own| if own == shared { Arc::clone(&shared) } else { own });
+    assert_eq!(sharing, record(7));
+    for change in [ChangeType::Upgrade, ChangeType::Resume] {
+        assert!(Arc::ptr_eq(&sharing.notified(change).unwrap().details, &shared));
     }
 }

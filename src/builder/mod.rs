@@ -1,10 +1,13 @@
 //! Every knob of a gate, once.
 
+mod error;
+mod start;
+
 use std::{
     error::Error,
     fmt,
     path::Path,
-    sync::{Arc, Weak},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
@@ -16,7 +19,7 @@ use tower_service::Service;
 use crate::{
     available::Waiters,
     body::EmptyBody,
-    client::Fetch,
+    client::{Fetch, is_fetchable},
     clock::Clock,
     directory::Directory,
     environment::Environment,
@@ -24,12 +27,13 @@ use crate::{
     health::Counters,
     operator::Ends,
     persist::Persister,
-    reconcile::{Reconciler, Schedule, StateApi, Tenants},
+    reconcile::{Reconciler, Schedule, StateApi},
     status::derive::Settle,
-    store::{Store, StoreError},
-    sync,
+    store::Store,
     token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
 };
+
+pub use self::error::BuildError;
 
 /// Where SuperOffice's notifications arrive, unless [`notification_path`](TenantGateBuilder::notification_path) says otherwise.
 const PATH: &str = "/NotifyCustomerStateChange";
@@ -156,9 +160,11 @@ impl TenantGateBuilder {
         self
     }
 
-    /// For how long fetched keys count while their URL is out of reach: 24 h.
+    /// For how long fetched keys count while their URL is out of reach: 24 h, at least 10 minutes.
+    ///
+    /// Keys are fetched again every 10 minutes: a shorter age would leave gaps without any.
     pub fn key_max_age(mut self, max_age: Duration) -> Self {
-        self.key_max_age = max_age;
+        self.key_max_age = max_age.max(Duration::from_secs(600));
         self
     }
 
@@ -308,7 +314,7 @@ impl TenantGateBuilder {
             hold_tracked: self.hold_tracked,
             tasks: Tasks::default(),
         });
-        start(&shared, self.start_without_store).await?;
+        start::start(&shared, self.start_without_store).await?;
         Ok(TenantGate::from_shared(shared))
     }
 
@@ -323,6 +329,9 @@ impl TenantGateBuilder {
         }
         if let Some(fault) = self.environment.fault() {
             return Err(BuildError::Environment(fault));
+        }
+        if self.key_url.as_ref().is_some_and(|url| !is_fetchable(url)) {
+            return Err(BuildError::KeyUrl);
         }
         if self.leeway > MAX_LEEWAY {
             return Err(BuildError::Leeway);
@@ -376,115 +385,11 @@ fn built_in() -> Result<Fetch, BuildError> {
     return Err(BuildError::NoClient);
 }
 
-/// Loads the store and starts the tasks.
-async fn start(shared: &Arc<Shared>, without_store: bool) -> Result<(), BuildError> {
-    let mut tasks = Vec::new();
-    if let Some(persister) = &shared.persister {
-        // Subscribed before it is loaded, so that nothing falls in between.
-        let changes = persister.store().changes();
-        let loaded = shared.load().await;
-        if let Err(error) = &loaded {
-            if !(without_store && error.is_unavailable()) {
-                return Err(BuildError::Store(error.clone()));
-            }
-            persister.failed(error);
-        }
-        let gate = Arc::downgrade(shared);
-        tasks
-            .push(tokio::spawn(sync::follow(gate.clone(), changes, loaded.is_ok())).abort_handle());
-        let directory = Arc::clone(&shared.directory);
-        let learn = move |tenant: &_, record: &_| {
-            if let Some(gate) = gate.upgrade() {
-                gate.learn(tenant, record);
-            }
-        };
-        tasks.push(tokio::spawn(Arc::clone(persister).run(directory, learn)).abort_handle());
-    }
-    let (gate, ends, clock) =
-        (Arc::downgrade(shared), Arc::clone(&shared.ends), shared.clock.clone());
-    let end_words = async move {
-        loop {
-            ends.due(&clock).await;
-            let Some(gate) = gate.upgrade() else { return };
-            gate.end_words();
-        }
-    };
-    tasks.push(tokio::spawn(end_words).abort_handle());
-    if let Some(reconciler) = &shared.reconciler {
-        let gate: Weak<dyn Tenants> = Arc::<Shared>::downgrade(shared);
-        tasks.push(tokio::spawn(Arc::clone(reconciler).run(gate)).abort_handle());
-    }
-    shared.tasks.keep(tasks);
-    Ok(())
-}
-
 impl fmt::Debug for TenantGateBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TenantGateBuilder")
             .field("environment", &self.environment)
             .field("audiences", &self.audiences)
             .finish_non_exhaustive()
-    }
-}
-
-/// Why a gate could not be built, and what to do about it.
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum BuildError {
-    /// Neither [`audience`](TenantGateBuilder::audience) nor
-    /// [`any_audience`](TenantGateBuilder::any_audience) was called.
-    NoAudience,
-    /// Both were called.
-    TwoAudiences,
-    /// An audience is empty.
-    EmptyAudience,
-    /// A custom environment makes no sense.
-    Environment(&'static str),
-    /// The leeway is longer than 300 s.
-    Leeway,
-    /// The notification path is none.
-    NotificationPath,
-    /// Keys would have to be fetched, and there is no client to do it.
-    NoClient,
-    /// The built-in client could not be made.
-    Client(Box<dyn Error + Send + Sync>),
-    /// The future was not polled in a tokio runtime.
-    NoRuntime,
-    /// The store could not be loaded.
-    Store(StoreError),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoAudience => f.write_str(
-                "no audience: call .audience(\"your application id\"), or .any_audience() until you know it",
-            ),
-            Self::TwoAudiences => {
-                f.write_str("both .audience(..) and .any_audience() were called: keep one of them")
-            }
-            Self::EmptyAudience => f.write_str("an audience is empty: give the application id"),
-            Self::Environment(fault) => write!(f, "the custom environment can't be used: {fault}"),
-            Self::Leeway => f.write_str("the leeway is longer than 300 s: set the clock right instead"),
-            Self::NotificationPath => f.write_str(
-                "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
-            ),
-            Self::NoClient => f.write_str(
-                "keys have to be fetched and there is no client: enable the feature `client`, call .client(..), or give keys with .signing_keys(..)",
-            ),
-            Self::Client(_) => f.write_str("the built-in client could not be made"),
-            Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
-            Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
-        }
-    }
-}
-
-impl Error for BuildError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        match self {
-            Self::Store(error) => Some(error),
-            Self::Client(error) => Some(&**error),
-            _ => None,
-        }
     }
 }

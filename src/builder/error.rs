@@ -1,0 +1,72 @@
+//! Why a gate could not be built.
+
+use std::{error::Error, fmt};
+
+use crate::store::StoreError;
+
+/// Why a gate could not be built, and what to do about it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum BuildError {
+    /// Neither [`audience`](TenantGateBuilder::audience) nor
+    /// [`any_audience`](TenantGateBuilder::any_audience) was called.
+    NoAudience,
+    /// Both were called.
+    TwoAudiences,
+    /// An audience is empty.
+    EmptyAudience,
+    /// A custom environment makes no sense.
+    Environment(&'static str),
+    /// The key URL is neither https nor on a loopback address, or carries a user name.
+    KeyUrl,
+    /// The leeway is longer than 300 s.
+    Leeway,
+    /// The notification path is none.
+    NotificationPath,
+    /// Keys would have to be fetched, and there is no client to do it.
+    NoClient,
+    /// The built-in client could not be made.
+    Client(Box<dyn Error + Send + Sync>),
+    /// The future was not polled in a tokio runtime.
+    NoRuntime,
+    /// The store could not be loaded.
+    Store(StoreError),
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoAudience => f.write_str(
+                "no audience: call .audience(\"your application id\"), or .any_audience() until you know it",
+            ),
+            Self::TwoAudiences => {
+                f.write_str("both .audience(..) and .any_audience() were called: keep one of them")
+            }
+            Self::EmptyAudience => f.write_str("an audience is empty: give the application id"),
+            Self::Environment(fault) => write!(f, "the custom environment can't be used: {fault}"),
+            Self::KeyUrl => f.write_str(
+                "the key URL can't be used: give an https URL without a user name (http on loopback only)",
+            ),
+            Self::Leeway => f.write_str("the leeway is longer than 300 s: set the clock right instead"),
+            Self::NotificationPath => f.write_str(
+                "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
+            ),
+            Self::NoClient => f.write_str(
+                "keys have to be fetched and there is no client: enable the feature `client`, call .client(..), or give keys with .signing_keys(..)",
+            ),
+            Self::Client(_) => f.write_str("the built-in client could not be made"),
+            Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
+            Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
+        }
+    }
+}
+
+impl Error for BuildError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Client(error) => Some(&**error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! What all handles of a gate share, and what a change of a tenant leads to.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+use smol_str::SmolStr;
+use tokio::{sync::broadcast, task::AbortHandle};
+
+use crate::{
+    available::Waiters,
+    clock::Clock,
+    directory::{Directory, Merged, Outcome},
+    environment::Environment,
+    events::TenantEvent,
+    health::{Counters, Health, StoreHealth},
+    operator::Ends,
+    persist::{Persister, StoreState, Stored},
+    reconcile::Reconciler,
+    status::{
+        ChangeType, Record, TenantStatus,
+        fact::{Fact, Notified, Order, Word},
+        tenant_status::system_time,
+    },
+    tenant::TenantId,
+    token::Verifier,
+};
+
+/// What all handles, layers and services of a gate share.
+pub(crate) struct Shared {
+    pub(crate) environment: Environment,
+    pub(crate) clock: Clock,
+    pub(crate) directory: Arc<Directory>,
+    pub(crate) verifier: Verifier,
+    pub(crate) counters: Counters,
+    pub(crate) body_limit: usize,
+    pub(crate) body_deadline: Duration,
+    pub(crate) path: Arc<str>,
+    pub(crate) resume_jitter: Duration,
+    pub(crate) events: broadcast::Sender<TenantEvent>,
+    pub(crate) waiters: Arc<Waiters>,
+    /// Words that end by themselves.
+    pub(crate) ends: Arc<Ends>,
+    /// `None` without a store: then nothing has to be carried anywhere.
+    pub(crate) persister: Option<Arc<Persister>>,
+    /// `None` while the state API is off.
+    pub(crate) reconciler: Option<Arc<Reconciler>>,
+    pub(crate) hold_tracked: bool,
+    pub(crate) tasks: Tasks,
+}
+
+/// The tasks of a gate; they end with it.
+#[derive(Default)]
+pub(crate) struct Tasks(OnceLock<Vec<AbortHandle>>);
+
+impl Tasks {
+    pub(crate) fn keep(&self, tasks: Vec<AbortHandle>) {
+        // A gate starts its tasks once, when it is built.
+        let _ = self.0.set(tasks);
+    }
+}
+
+impl Drop for Tasks {
+    fn drop(&mut self) {
+        self.0.get().into_iter().flatten().for_each(AbortHandle::abort);
+    }
+}
+
+impl Shared {
+    /// Takes a verified notification: from here on calls see what it says.
+    pub(crate) fn notified(&self, tenant: &TenantId, notified: Notified) -> Outcome {
+        let change = notified.change;
+        let at = notified.at;
+        let (outcome, merged) = self.directory.take(tenant, notified);
+        self.counters.taken(outcome);
+        tracing::info!(%tenant, %change, ?outcome, "notification taken");
+        if merged.grew {
+            self.grew(tenant, &merged);
+            self.announce(tenant, change, at);
+        }
+        outcome
+    }
+
+    /// Publishes what a notification says besides open and closed.
+    fn announce(&self, tenant: &TenantId, change: ChangeType, at: i64) {
+        let id = tenant.clone();
+        self.publish(match change {
+            ChangeType::BackupRestored => TenantEvent::Restored { tenant: id, epoch: at },
+            ChangeType::Move => TenantEvent::Moved { tenant: id },
+            ChangeType::Other(number) => TenantEvent::Unknown { tenant: id, number },
+            _ => return,
+        });
+        // It doesn't say how the tenant is now: the state API does.
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.evidence(tenant);
+        }
+    }
+
+    pub(super) fn say(&self, tenant: &TenantId, order: Order, note: String, until: Option<u64>) {
+        let set_at = self.clock.unix_ms();
+        // Two words within one millisecond: the later one counts.
+        let last = self.directory.record(tenant).and_then(|record| record.word().map(|w| w.set_at));
+        let set_at = last.map_or(set_at, |last| set_at.max(last.saturating_add(1)));
+        let word = Word { order, set_at, until, note, extra: serde_json::Map::new() };
+        tracing::info!(%tenant, ?order, "an operator spoke");
+        let merged = self.directory.merge(tenant, &Record::of(Fact::Word(Box::new(word))));
+        self.grew(tenant, &merged);
+    }
+
+    /// Ends the words whose time has come.
+    pub(crate) fn end_words(&self) {
+        let now = self.clock.unix_ms();
+        for tenant in self.ends.take_due(now) {
+            let ended = self.directory.record(&tenant).and_then(|record| record.word_ended(now));
+            if let Some(release) = ended {
+                let merged = self.directory.merge(&tenant, &release);
+                self.grew(&tenant, &merged);
+            }
+        }
+    }
+
+    /// Joins in what the store has of `tenant`.
+    pub(crate) fn learn(&self, tenant: &TenantId, record: &Record) {
+        let merged = self.directory.load(tenant, record.clone());
+        if merged.grew {
+            self.follow(tenant, &merged);
+        }
+    }
+
+    /// What a record that grew here leads to.
+    pub(crate) fn grew(&self, tenant: &TenantId, merged: &Merged) {
+        if let Some(persister) = self.persister.as_ref().filter(|_| merged.grew) {
+            persister.mark(tenant);
+        }
+        self.follow(tenant, merged);
+    }
+
+    /// What a record that grew leads to, wherever it grew first.
+    fn follow(&self, tenant: &TenantId, merged: &Merged) {
+        let record = self.directory.record(tenant);
+        if let Some(ends) = record.and_then(|record| record.word_ends()) {
+            self.ends.note(ends, tenant);
+        }
+        if let Some(reconciler) = self.reconciler.as_ref().filter(|_| merged.grew) {
+            reconciler.changed(tenant);
+        }
+        if !merged.changed() {
+            return;
+        }
+        if merged.after.is_available() {
+            self.waiters.wake(tenant);
+        }
+        let (tenant, status) = (tenant.clone(), merged.after.clone());
+        self.publish(TenantEvent::Changed { tenant, status });
+    }
+
+    /// Keeps `tenant` closed until something is known of it.
+    pub(super) fn hold(&self, tenant: &TenantId) {
+        let merged = self.directory.hold(tenant, self.clock.unix_ms());
+        self.follow(tenant, &merged);
+    }
+
+    pub(crate) fn publish(&self, event: TenantEvent) {
+        // Nobody has to listen.
+        let _ = self.events.send(event);
+    }
+
+    /// Waits until what is known of `tenant` is stored; `None` when it already is.
+    pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
+        self.persister.as_ref()?.stored(tenant)
+    }
+
+    /// A notification could not be verified for want of keys.
+    pub(crate) fn keys_missing(&self, tenant: &TenantId) {
+        if let Some(reconciler) = &self.reconciler {
+            reconciler.unverified(tenant);
+        }
+    }
+
+    pub(super) fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
+        let origin = self.origin_in(record);
+        status.endpoint = origin.map(|origin| SmolStr::new(origin.authority().as_str()));
+        status
+    }
+
+    pub(super) fn health(&self) -> Health {
+        let state =
+            self.persister.as_ref().map_or(StoreState::Fresh, |persister| persister.health());
+        Health {
+            tenants: self.directory.len(),
+            closed: self.directory.closed_count(),
+            store: match state {
+                StoreState::Fresh => StoreHealth::Fresh,
+                StoreState::Stale { since } => StoreHealth::Stale { since: system_time(since) },
+                StoreState::Failed => StoreHealth::Failed,
+            },
+            dirty: self.persister.as_ref().map_or(0, |persister| persister.dirty()),
+            notifications: self.counters.read(),
+            pulls: self.reconciler.as_ref().map(|reconciler| reconciler.health()),
+            refused_calls: 0,
+            observed_calls: 0,
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TenantGate")
+            .field("environment", &self.environment)
+            .field("directory", &self.directory)
+            .field("persister", &self.persister)
+            .finish_non_exhaustive()
+    }
+}

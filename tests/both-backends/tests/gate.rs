@@ -50,7 +50,10 @@ async fn the_gate_verifies_whatever_the_default_does() {
     let decoded = panic::catch_unwind(|| {
         jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).is_ok()
     });
-    assert!(decoded.is_err(), "with both back ends there is no default; if now there is, see which");
+    assert!(
+        decoded.is_err(),
+        "with both back ends there is no default; if now there is, see which"
+    );
 
     let gate = gate().await;
     let tenant = TenantId::new("Cust12345").unwrap();

@@ -64,6 +64,10 @@ impl Conformance {
     /// Another writer stores some before the load, some while it goes on, and some after it.
     async fn changes_once(&self, round: u64) -> Result<Done, Broken> {
         let (reader, writer) = (self.open().await?, self.open().await?);
+        // Both are connected, if they connect at all: only the changes have yet to begin.
+        for store in [&reader, &writer] {
+            self.merge(&**store, &records::tenant("warm")?, &Record::default()).await?;
+        }
         let mut changes = reader.changes();
         if ended(&mut changes).await {
             return Ok(Done::LeftOut);

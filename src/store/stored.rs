@@ -12,6 +12,7 @@ pub(super) fn key(tenant: &TenantId) -> String {
 }
 
 /// What `given` makes of a stored value.
+#[cfg(feature = "redb")]
 #[derive(Debug)]
 pub(super) struct Joined {
     /// The join of what was stored and what was given.
@@ -22,6 +23,7 @@ pub(super) struct Joined {
 }
 
 /// Joins `given` with the `value` that the store called `store` holds of `tenant`.
+#[cfg(feature = "redb")]
 pub(super) fn join(
     store: &str,
     tenant: &TenantId,
@@ -71,7 +73,8 @@ fn decode_parts(key: &str, value: &[u8]) -> Result<(TenantId, Record), DecodeErr
     Ok((id, Record::decode(record)?))
 }
 
-fn encode(spelling: &TenantId, record: &Record) -> Vec<u8> {
+/// The value for a tenant of that `spelling`.
+pub(super) fn encode(spelling: &TenantId, record: &Record) -> Vec<u8> {
     let mut value = spelling.as_str().as_bytes().to_vec();
     value.push(b' ');
     value.extend(record.encode());

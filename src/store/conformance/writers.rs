@@ -53,7 +53,7 @@ impl Conformance {
     }
 
     pub(super) async fn changes(&self) -> Result<Done, Broken> {
-        for round in 0..6 {
+        for round in 0..8 {
             if matches!(self.changes_once(round).await?, Done::LeftOut) {
                 return Ok(Done::LeftOut);
             }
@@ -64,6 +64,10 @@ impl Conformance {
     /// Another writer stores some before the load, some while it goes on, and some after it.
     async fn changes_once(&self, round: u64) -> Result<Done, Broken> {
         let (reader, writer) = (self.open().await?, self.open().await?);
+        // Both are connected, if they connect at all: only the changes have yet to begin.
+        for store in [&reader, &writer] {
+            self.merge(&**store, &records::tenant("warm")?, &Record::default()).await?;
+        }
         let mut changes = reader.changes();
         if ended(&mut changes).await {
             return Ok(Done::LeftOut);
@@ -75,10 +79,14 @@ impl Conformance {
             told.extend((0..2).map(|_| (tenant.clone(), records::any(&mut random))));
         }
         random.shuffle(&mut told);
-        let (before, rest) = told.split_at(random.usize(..=100));
+        // In every other round the load follows on the heels of the call for changes.
+        let before = if round % 2 == 0 { 0 } else { random.usize(1..=100) };
+        let (before, rest) = told.split_at(before);
         let (during, after) = rest.split_at(100);
 
-        self.write(&writer, before).await?;
+        if !before.is_empty() {
+            self.write(&writer, before).await?;
+        }
         let meanwhile = tokio::spawn(write(writer.clone(), during.to_vec()));
         let mut view = self.load(&*reader).await?;
         self.limit("a lot of merges", meanwhile)

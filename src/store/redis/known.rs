@@ -1,42 +1,74 @@
 //! What this process last saw in the store, so that most merges take one round trip.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, fmt::Write};
 
-/// The values of up to about `2 * GENERATION` tenants.
+use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+
+use crate::{Record, TenantId};
+
+/// A value that was in the store, without its bytes: the script compares digests.
+#[derive(Debug, Clone)]
+pub(super) struct Seen {
+    pub(super) record: Record,
+    digest: [u8; 20],
+}
+
+/// The values of at least `GENERATION` tenants.
 ///
 /// When the young generation is full the old one is dropped and the young one becomes the old: what
 /// is used stays, at the price of two maps and no list. A value that is missing or outdated costs a
-/// round trip, no more.
+/// round trip, no more. The keys are spelled as in the store.
 #[derive(Debug, Default)]
 pub(super) struct Known {
-    young: HashMap<String, Arc<[u8]>>,
-    old: HashMap<String, Arc<[u8]>>,
+    young: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
+    old: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
 }
 
-/// With values of some 250 bytes both generations take about 20 MB.
-const GENERATION: usize = 32 * 1024;
+/// At some 250 bytes each, both generations take at most about 65 MB, with more tenants than that.
+const GENERATION: usize = 128 * 1024;
 
-impl Known {
-    pub(super) fn get(&mut self, key: &str) -> Option<Arc<[u8]>> {
-        if let Some(value) = self.young.get(key) {
-            return Some(value.clone());
-        }
-        let value = self.old.get(key)?.clone();
-        self.put(key.to_owned(), Some(value.clone()));
-        Some(value)
+impl Seen {
+    /// `record` is what `value`, which is in the store, says.
+    pub(super) fn new(record: Record, value: &[u8]) -> Self {
+        // The server's scripts have no other digest. It tells apart what honest writers store; one
+        // who can write to the store needs no collision to do harm.
+        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, value);
+        let digest = sha1.as_ref().try_into().unwrap_or_default();
+        Self { record, digest }
     }
 
-    /// Notes the value of `key`; `None` when the store has none.
-    pub(super) fn put(&mut self, key: String, value: Option<Arc<[u8]>>) {
-        let Some(value) = value else {
-            self.young.remove(&key);
-            self.old.remove(&key);
+    /// The digest as the script spells it.
+    pub(super) fn hex(&self) -> String {
+        let mut hex = String::with_capacity(2 * self.digest.len());
+        for byte in self.digest {
+            // Writing to a string can't fail.
+            let _ = write!(hex, "{byte:02x}");
+        }
+        hex
+    }
+}
+
+impl Known {
+    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<(TenantId, Seen)> {
+        let found = self.young.get_key_value(tenant);
+        if let Some((spelling, seen)) = found {
+            return Some((spelling.clone(), seen.clone()));
+        }
+        let (spelling, seen) = self.old.get_key_value(tenant)?;
+        let found = (spelling.clone(), seen.clone());
+        self.put(found.0.clone(), found.1.clone());
+        Some(found)
+    }
+
+    pub(super) fn put(&mut self, spelling: TenantId, seen: Seen) {
+        if let Some(there) = self.young.get_mut(&spelling) {
+            *there = seen;
             return;
-        };
-        if self.young.len() >= GENERATION && !self.young.contains_key(&key) {
+        }
+        if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }
-        self.young.insert(key, value);
+        self.young.insert(spelling, seen);
     }
 }
 
@@ -44,19 +76,33 @@ impl Known {
 mod tests {
     use super::*;
 
+    fn seen(value: &str) -> Seen {
+        Seen::new(Record::default(), value.as_bytes())
+    }
+
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
         let mut known = Known::default();
-        let value = |n: usize| Some(Arc::from(n.to_string().as_bytes()));
-        for n in 0..10 * GENERATION {
-            known.put(n.to_string(), value(n));
-            assert_eq!(known.get("0"), value(0));
+        let tenant = |n: usize| TenantId::new(format!("Cust{n}")).unwrap();
+        for n in 0..4 * GENERATION {
+            known.put(tenant(n), seen(""));
+            assert!(known.get(&tenant(0)).is_some());
         }
         assert!(known.young.len() + known.old.len() <= 2 * GENERATION);
-        assert_eq!(known.get("1"), None);
-        known.put("0".to_owned(), value(7));
-        assert_eq!(known.get("0"), value(7));
-        known.put("0".to_owned(), None);
-        assert_eq!(known.get("0"), None);
+        assert!(known.get(&tenant(1)).is_none());
+        for n in 3 * GENERATION..4 * GENERATION {
+            assert!(known.get(&tenant(n)).is_some());
+        }
+    }
+
+    #[test]
+    fn the_latest_value_is_known_and_the_first_spelling() {
+        let mut known = Known::default();
+        let (first, other) = (TenantId::new("Cust1").unwrap(), TenantId::new("CUST1").unwrap());
+        known.put(first, seen("a"));
+        known.put(other.clone(), seen("abc"));
+        let (spelling, seen) = known.get(&other).unwrap();
+        assert_eq!(spelling.as_str(), "Cust1");
+        assert_eq!(seen.hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
     }
 }

@@ -148,6 +148,15 @@ impl Link {
         }
     }
 
+    /// Starts afresh, because the server was found again: what was lost with the other connection is
+    /// as likely lost here, and there is no reason to wait with the next attempt.
+    pub(super) fn renew(&self) {
+        let mut state = lock(&self.state);
+        state.live = None;
+        state.failure = None;
+        state.back_off.reset();
+    }
+
     async fn live(&self) -> Result<Live, StoreError> {
         let attempt = {
             let mut state = lock(&self.state);

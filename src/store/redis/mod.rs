@@ -12,7 +12,7 @@ mod turns;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -27,7 +27,14 @@ use tokio::{
     time::timeout,
 };
 
-use self::{endpoint::Endpoint, error::late, known::Known, link::Link, names::Names, turns::Turns};
+use self::{
+    endpoint::Endpoint,
+    error::late,
+    known::{Known, Seen},
+    link::Link,
+    names::Names,
+    turns::Turns,
+};
 use super::{Change, Store, StoreError, stored};
 use crate::{Environment, Record, TenantId};
 
@@ -43,8 +50,8 @@ const PAGE: usize = 1000;
 /// interrupted they load everything again, so nothing that was missed stays missed. Open one store
 /// per gate: it tells its own writes from those of others.
 ///
-/// A merge takes one round trip, two when another replica has just written the same tenant. No call
-/// takes longer than a few seconds, whether the server is gone, paused or out of reach; while it can't
+/// A merge takes one round trip; two when another replica has just written the same tenant, or when
+/// there are more than the 131,072 tenants of which the store remembers what it last saw. No call takes longer than a few seconds, whether the server is gone, paused or out of reach; while it can't
 /// be connected, calls fail at once, and attempts to connect are 50 ms to 5 s apart.
 ///
 /// # The server
@@ -140,47 +147,61 @@ impl RedisStore {
 }
 
 impl Shared {
-    fn know(&self, key: String, value: Option<Arc<[u8]>>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).put(key, value);
-    }
-
-    fn known(&self, key: &str) -> Option<Arc<[u8]>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(key)
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing is left half done while the lock is held.
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn merge(&self, tenant: &TenantId, given: &Record) -> Result<Record, StoreError> {
         let key = stored::key(tenant);
         let _turn = self.turns.take(&key).await;
-        let mut there = self.known(&key);
+        let mut there = self.known().get(tenant);
+        let mut told_now = false;
         loop {
-            let joined = stored::join(&self.endpoint.name, tenant, there.as_deref(), given)?;
-            let value = joined.value.map(Arc::from).or(there.clone());
-            match self.put(&key, there.as_deref(), value.as_deref()).await? {
+            let digest = there.as_ref().map(|(_, seen)| seen.hex());
+            let (spelling, mut record) = match &there {
+                Some((spelling, seen)) => (spelling.clone(), seen.record.clone()),
+                None => (tenant.clone(), Record::default()),
+            };
+            let value = record.merge(given).then(|| stored::encode(&spelling, &record));
+            // What was known before may be gone by now; what the server just told of is there.
+            let put = match &value {
+                None if told_now => Put::Done,
+                value => self.put(&key, digest.as_deref(), value.as_deref()).await?,
+            };
+            there = match put {
                 Put::Done => {
-                    // Not before: what can't be read must not be remembered.
-                    self.know(key.clone(), value);
-                    return Ok(joined.record);
+                    let seen = value.map(|value| Seen::new(record.clone(), &value));
+                    let seen = seen.or(there.map(|(_, seen)| seen));
+                    if let Some(seen) = seen {
+                        self.known().put(spelling, seen);
+                    }
+                    return Ok(record);
                 }
-                Put::Other(other) => there = other,
-            }
+                Put::Other(None) => None,
+                Put::Other(Some(value)) => {
+                    let (spelling, record) = stored::decode(&self.endpoint.name, &key, &value)?;
+                    Some((spelling, Seen::new(record, &value)))
+                }
+            };
+            told_now = true;
         }
     }
 
-    /// Stores `value` if `there` is what the server has.
+    /// Stores `value`, if there is one, if the server has what `digest` is of.
     async fn put(
         &self,
         key: &str,
-        there: Option<&[u8]>,
+        digest: Option<&str>,
         value: Option<&[u8]>,
     ) -> Result<Put, StoreError> {
         let mut call = self.script.key(&self.names.tenants);
-        call.arg(key).arg(there.unwrap_or_default()).arg(value.unwrap_or_default());
+        call.arg(key).arg(digest.unwrap_or_default()).arg(value.unwrap_or_default());
         call.arg(&self.writer).arg(&self.names.changes);
-        let answer = self.link.ask(&call).await?;
-        match answer {
+        match self.link.ask(&call).await? {
             Value::Int(_) => Ok(Put::Done),
             Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
-            Value::BulkString(other) => Ok(Put::Other(Some(other.into()))),
+            Value::BulkString(other) => Ok(Put::Other(Some(other))),
             _ => Err(self.nonsense()),
         }
     }
@@ -193,8 +214,9 @@ impl Shared {
         let mut page = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key = String::from_utf8_lossy(&key).into_owned();
-            page.push(stored::decode(&self.endpoint.name, &key, &value)?);
-            self.know(key, Some(value.into()));
+            let (tenant, record) = stored::decode(&self.endpoint.name, &key, &value)?;
+            self.known().put(tenant.clone(), Seen::new(record.clone(), &value));
+            page.push((tenant, record));
         }
         Ok((cursor, page))
     }
@@ -221,7 +243,7 @@ type Entry = (Vec<u8>, Vec<u8>);
 enum Put {
     Done,
     /// The server has something else, or nothing.
-    Other(Option<Arc<[u8]>>),
+    Other(Option<Vec<u8>>),
 }
 
 /// A subscription that is being made. Loads wait while there is one.

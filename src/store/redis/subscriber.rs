@@ -16,6 +16,7 @@ use super::{
     Shared, Starting,
     back_off::BackOff,
     error::{late, store_error, unreachable_server},
+    known::Seen,
     link::{ANSWER, CONNECT, HEARTBEAT},
 };
 use crate::store::{Change, StoreError, stored};
@@ -50,6 +51,9 @@ impl Reader {
                     back_off.reset();
                     // A load that began before now has missed what others stored meanwhile.
                     self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
+                    if starting.is_none() {
+                        self.shared.link.renew();
+                    }
                     // Loads that waited for this begin now.
                     drop(starting.take());
                     let lost = self.follow(subscribed).await;
@@ -97,7 +101,7 @@ impl Reader {
         let value = value.get(1..).unwrap_or_default();
         match stored::decode_alone(&self.shared.endpoint.name, value) {
             Ok((tenant, record)) => {
-                self.shared.know(stored::key(&tenant), Some(Arc::from(value)));
+                self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
                 self.tell(Change::Merged(tenant, record));
             }
             // The tenant's next merge and the next load meet the same record, and fail by it.

@@ -8,8 +8,8 @@ use crate::store::StoreError;
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
-    /// Neither [`audience`](TenantGateBuilder::audience) nor
-    /// [`any_audience`](TenantGateBuilder::any_audience) was called.
+    /// Neither [`audience`](crate::TenantGateBuilder::audience) nor
+    /// [`any_audience`](crate::TenantGateBuilder::any_audience) was called.
     NoAudience,
     /// Both were called.
     TwoAudiences,

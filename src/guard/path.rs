@@ -7,58 +7,59 @@ use crate::tenant::{TenantId, is_tenant_byte};
 /// environment's own.
 #[inline]
 pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
-    if is_plain(path)
-        && let Some((first, rest)) = first_segment(path)
-    {
-        return if is_environment_route(first, rest) { None } else { TenantId::new(first).ok() };
+    match plain_tenant(path) {
+        Some(tenant) => Some(TenantId::of_checked(tenant)),
+        None => exact::tenant_in(path),
     }
-    exact::tenant_in(path)
 }
 
-/// Whether nothing in `path` can make it lead elsewhere than it seems to: no escape, no backslash,
-/// and no dot that could be part of a dot segment.
+/// The first segment of `path`, if nothing in it can make it lead anywhere else.
+#[inline]
+fn plain_tenant(path: &str) -> Option<&str> {
+    let after_slash = path.strip_prefix('/')?;
+    let end = after_slash.bytes().position(|byte| !is_tenant_byte(byte));
+    let (first, rest) = after_slash.split_at_checked(end.unwrap_or(after_slash.len()))?;
+    // `login` and `api` may be the environment's; an id has 64 characters at most. A backslash later
+    // on is harmless by itself: without a dot segment nothing leads back up here.
+    let plain = (rest.is_empty() || rest.starts_with('/'))
+        && !matches!(first.len(), 0 | 3 | 5 | 65..)
+        && has_no_way_up(rest.as_bytes());
+    plain.then_some(first)
+}
+
+/// Whether `rest` of a path has neither a dot nor an escape, which could be one.
+#[inline]
+fn has_no_way_up(rest: &[u8]) -> bool {
+    let (chunks, end) = rest.as_chunks();
+    chunks.iter().all(is_harmless)
+        && match rest.last_chunk() {
+            // The end is read together with what comes before it, as a whole chunk again.
+            Some(last) => is_harmless(last),
+            None => end.iter().all(|byte| !matches!(byte, b'%' | b'.')),
+        }
+}
+
+/// Looks at all sixteen without a branch between them, which the compiler turns into vector code.
+#[inline]
+fn is_harmless(chunk: &[u8; 16]) -> bool {
+    let mut suspects = 0;
+    for &byte in chunk {
+        suspects |= u8::from(byte == b'%') | u8::from(byte == b'.');
+    }
+    suspects == 0
+}
+
+/// Whether eight characters are neither `A` nor `B`; a wrong no, if one of them is not ASCII.
 ///
-/// Sixteen bytes at a time without a branch between them, which the compiler turns into vector code.
+/// All at once: a byte that is `A` becomes 0 and borrows from its top bit when 1 is taken off, and no
+/// other does, until the first that is.
 #[inline]
-fn is_plain(path: &str) -> bool {
-    let bytes = path.as_bytes();
-    let (chunks, rest) = bytes.as_chunks::<16>();
-    let plain = chunks.iter().all(|chunk| has_no_special(chunk));
-    // The rest is read together with what comes before it, as a whole chunk again.
-    plain
-        && match bytes.last_chunk::<16>() {
-            Some(last) => rest.is_empty() || has_no_special(last),
-            None => has_no_special(rest),
-        }
-}
-
-#[inline]
-fn has_no_special(bytes: &[u8]) -> bool {
-    let special = |byte: u8| byte == b'%' || byte == b'\\' || byte == b'.';
-    !bytes.iter().fold(false, |found, &byte| found | special(byte))
-}
-
-/// The first segment of a path that starts with one slash and a tenant id, and the rest from the next
-/// slash on.
-#[inline]
-fn first_segment(path: &str) -> Option<(&str, &str)> {
-    let path = path.strip_prefix('/')?;
-    let end = path.bytes().position(|byte| !is_tenant_byte(byte)).unwrap_or(path.len());
-    let (first, rest) = path.split_at_checked(end)?;
-    let whole = !first.is_empty() && (rest.is_empty() || rest.starts_with('/'));
-    whole.then_some((first, rest))
-}
-
-/// Whether a plain path belongs to the environment, not to a tenant.
-#[inline]
-fn is_environment_route(first: &str, rest: &str) -> bool {
-    match first.len() {
-        5 => first.eq_ignore_ascii_case("login"),
-        3 => {
-            let second = rest.trim_start_matches('/').split('/').next();
-            first.eq_ignore_ascii_case("api")
-                && second.is_some_and(|second| second.eq_ignore_ascii_case("state"))
-        }
-        _ => false,
+pub(super) fn lacks<const A: u8, const B: u8>(word: &[u8; 8]) -> bool {
+    const fn everywhere(byte: u8) -> u64 {
+        u64::from_le_bytes([byte; 8])
     }
+    let word = u64::from_le_bytes(*word);
+    let a = (word ^ everywhere(A)).wrapping_sub(everywhere(1));
+    let b = (word ^ everywhere(B)).wrapping_sub(everywhere(1));
+    (a | b) & everywhere(0x80) == 0
 }

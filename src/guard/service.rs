@@ -65,6 +65,7 @@ impl<S, K> Guard<S, K> {
     }
 
     /// What to refuse `request` with, if it is to be refused.
+    #[inline]
     fn refusal<R>(&self, request: &R) -> Option<TenantUnavailable>
     where
         K: TenantKey<R>,
@@ -77,6 +78,24 @@ impl<S, K> Guard<S, K> {
         }
         self.gatekeeper.note_refused(&unavailable);
         Some(unavailable)
+    }
+}
+
+impl<S, K> Guard<S, K> {
+    /// The call, while some tenant is closed.
+    #[inline(never)]
+    fn decide<R>(&mut self, request: R) -> ResponseFuture<S::Future>
+    where
+        S: Service<R>,
+        K: TenantKey<R>,
+    {
+        let Some(unavailable) = self.refusal(&request) else {
+            return ResponseFuture::allowed(self.inner.call(request));
+        };
+        if let Some(renew) = self.renew {
+            self.inner = renew(&self.inner);
+        }
+        ResponseFuture::refused(unavailable)
     }
 }
 
@@ -96,13 +115,10 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        if self.gatekeeper.any_closed()
-            && let Some(unavailable) = self.refusal(&request)
-        {
-            if let Some(renew) = self.renew {
-                self.inner = renew(&self.inner);
-            }
-            return ResponseFuture::refused(unavailable);
+        // Two ways, because a request that nobody has looked at can be handed on in place, while one
+        // that was borrowed is copied once more by today's compilers.
+        if self.gatekeeper.any_closed() {
+            return self.decide(request);
         }
         ResponseFuture::allowed(self.inner.call(request))
     }

@@ -202,6 +202,31 @@ async fn loading_after_asking_for_changes_needs_no_second_load() {
 }
 
 #[tokio::test]
+async fn there_is_no_gap_though_the_subscription_takes_long() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port()).await;
+    let (slow, other) = (open(&proxy.url()), open(&server.url()));
+    slow.merge(&tenant(0), &suspended(1)).await.unwrap();
+
+    // The load waits for the subscription.
+    proxy.set(Network::NewSlow);
+    let mut changes = slow.changes();
+    load(&slow).await.unwrap();
+    other.merge(&tenant(1), &suspended(1)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(1), suspended(1)));
+
+    // It does not wait for ever: then another load is asked for.
+    proxy.set(Network::NewSilent);
+    let mut changes = slow.changes();
+    let began = Instant::now();
+    load(&slow).await.unwrap();
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    other.merge(&tenant(1), &suspended(2)).await.unwrap();
+    proxy.set(Network::Up);
+    assert_eq!(next(&mut changes).await, Change::Reload);
+}
+
+#[tokio::test]
 async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;

@@ -1,6 +1,6 @@
 //! A network that can fail: forwards connections until told otherwise.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -21,6 +21,10 @@ pub(crate) enum Network {
     Silent,
     /// Connections that exist are silent; new ones work.
     OldSilent,
+    /// Connections that exist work; new ones do so after half a second.
+    NewSlow,
+    /// Connections that exist work; new ones are silent.
+    NewSilent,
 }
 
 #[derive(Debug)]
@@ -44,9 +48,13 @@ impl Proxy {
                     continue;
                 }
                 tokio::spawn(async move {
-                    if now == Network::Silent {
-                        let _ = seen.wait_for(|network| *network != Network::Silent).await;
+                    if matches!(now, Network::Silent | Network::NewSilent) {
+                        // They stay so until the network is another.
+                        let _ = seen.wait_for(|network| *network != now).await;
                         return;
+                    }
+                    if now == Network::NewSlow {
+                        tokio::time::sleep(Duration::from_millis(500)).await;
                     }
                     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
                     let (from_client, to_client) = client.into_split();
@@ -78,13 +86,15 @@ async fn forward(
     loop {
         tokio::select! {
             changed = seen.changed() => {
-                if changed.is_err() || *seen.borrow_and_update() == Network::Cut {
+                let now = *seen.borrow_and_update();
+                if changed.is_err() || now == Network::Cut {
                     return;
                 }
-                // Whatever comes after the silence must not be heard: bytes are missing before it.
-                let ended = seen.wait_for(|network| *network == Network::Cut).await;
-                drop(ended);
-                return;
+                if matches!(now, Network::Silent | Network::OldSilent) {
+                    // Whatever comes after the silence must not be heard: bytes before it are missing.
+                    let _ = seen.wait_for(|network| *network == Network::Cut).await;
+                    return;
+                }
             }
             read = from.read(&mut buffer) => match read {
                 Ok(length) if length > 0 => {

@@ -19,13 +19,6 @@ impl Clock {
         Self::new(SystemTime::now)
     }
 
-    /// A clock that starts at the system's time and then goes with tokio's, paused or not.
-    #[cfg(test)]
-    pub(crate) fn tokio() -> Self {
-        let (start, began) = (SystemTime::now(), tokio::time::Instant::now());
-        Self::new(move || start + began.elapsed())
-    }
-
     /// ms since the epoch; 0 for a clock set before it.
     pub(crate) fn unix_ms(&self) -> u64 {
         let since = (self.0)().duration_since(UNIX_EPOCH).unwrap_or_default();

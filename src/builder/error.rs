@@ -23,7 +23,7 @@ pub enum BuildError {
     Leeway,
     /// The notification path is none.
     NotificationPath,
-    /// Keys would have to be fetched, and there is no client to do it.
+    /// Keys would have to be fetched or the state API asked, and there is no client to do it.
     NoClient,
     /// The built-in client could not be made.
     Client(Box<dyn Error + Send + Sync>),
@@ -52,7 +52,7 @@ impl fmt::Display for BuildError {
                 "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
             ),
             Self::NoClient => f.write_str(
-                "keys have to be fetched and there is no client: enable the feature `client`, call .client(..), or give keys with .signing_keys(..)",
+                "there is no client to fetch keys or ask the state API with: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
             ),
             Self::Client(_) => f.write_str("the built-in client could not be made"),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),

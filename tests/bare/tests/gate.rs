@@ -30,6 +30,7 @@ async fn gate() -> TenantGate {
         .audience("app")
         .signing_keys(SigningKeys::from_pem(CERTIFICATE).unwrap())
         .clock(|| UNIX_EPOCH + Duration::from_secs(NOW))
+        .state_api(false)
         .build()
         .await
         .unwrap()

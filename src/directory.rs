@@ -147,8 +147,14 @@ impl Directory {
         }
     }
 
-    /// Takes a verified notification.
-    pub(crate) fn take(&self, tenant: &TenantId, mut notified: Notified) -> (Outcome, Merged) {
+    /// Takes a verified notification. `grown` is called when the record grew, while its tenant is
+    /// still locked: nobody sees the notification before.
+    pub(crate) fn take(
+        &self,
+        tenant: &TenantId,
+        mut notified: Notified,
+        grown: impl FnOnce(),
+    ) -> (Outcome, Merged) {
         notified.details = self.intern(notified.details);
         let change = notified.change;
         let (outcome, merged) = self.update(tenant, |record| {
@@ -159,6 +165,7 @@ impl Directory {
                 }
                 Some((at, _)) if at > notified.at => (Outcome::Stale, false),
                 _ if record.merge(&Record::of(Fact::Notified(notified))) => {
+                    grown();
                     (Outcome::Recorded, true)
                 }
                 _ => (Outcome::Stale, false),

@@ -50,6 +50,8 @@ struct Dirty {
     writing: bool,
     /// Whether it changed while it was being written.
     again: bool,
+    /// Whether it is written to find out whether the store is back.
+    probe: bool,
 }
 
 /// Since when and why the store doesn't answer.
@@ -114,7 +116,7 @@ impl Persister {
     /// Notes that the store could not be read.
     pub(crate) fn failed(&self, error: &StoreError) {
         let now = self.clock.unix_ms();
-        self.state().fail(now, error);
+        self.state().fail(now, error, false);
     }
 
     /// Notes that the store answered, and lets the queue run.
@@ -192,8 +194,8 @@ impl Persister {
             Err(error) => {
                 let now = self.clock.unix_ms();
                 let mut state = self.state();
-                state.give_back(&tenant, waiting);
-                state.fail(now, &error);
+                let probe = state.give_back(&tenant, waiting);
+                state.fail(now, &error, probe);
             }
         }
     }
@@ -218,9 +220,11 @@ impl State {
 
     fn begin(&mut self) -> Option<(TenantId, Vec<oneshot::Sender<()>>)> {
         let tenant = self.queue.pop_front()?;
+        let probe = self.outage.is_some();
         let dirty = self.dirty.entry(tenant.clone()).or_default();
         dirty.writing = true;
         dirty.again = false;
+        dirty.probe = probe;
         Some((tenant, std::mem::take(&mut dirty.waiting)))
     }
 
@@ -235,19 +239,24 @@ impl State {
         }
     }
 
-    fn give_back(&mut self, tenant: &TenantId, waiting: Vec<oneshot::Sender<()>>) {
+    /// The tenant could not be written: it goes to the end of the queue, so that one whose stored
+    /// record can't be read does not keep all others from being tried. Says whether it was a probe.
+    fn give_back(&mut self, tenant: &TenantId, waiting: Vec<oneshot::Sender<()>>) -> bool {
         let dirty = self.dirty.entry(tenant.clone()).or_default();
         dirty.writing = false;
         dirty.waiting.extend(waiting);
         dirty.waiting.retain(|waiter| !waiter.is_closed());
-        self.queue.push_front(tenant.clone());
+        let probe = dirty.probe;
+        self.queue.push_back(tenant.clone());
+        probe
     }
 
-    fn fail(&mut self, now: u64, error: &StoreError) {
+    /// Only a probe lengthens the pause: the many writes that an outage meets under way are one try.
+    fn fail(&mut self, now: u64, error: &StoreError, probe: bool) {
         let permanent = !error.is_unavailable();
         match &mut self.outage {
             Some(outage) => {
-                outage.tries = outage.tries.saturating_add(1);
+                outage.tries = outage.tries.saturating_add(u32::from(probe));
                 outage.permanent = permanent;
             }
             None => {

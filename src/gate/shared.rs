@@ -73,11 +73,14 @@ impl Shared {
     pub(crate) fn notified(&self, tenant: &TenantId, notified: Notified) -> Outcome {
         let change = notified.change;
         let at = notified.at;
-        let (outcome, merged) = self.directory.take(tenant, notified);
+        // Marked while the tenant is locked: else a duplicate could slip in between, find the tenant
+        // clean, and be answered before anything is stored.
+        let mark = || self.persister.iter().for_each(|persister| persister.mark(tenant));
+        let (outcome, merged) = self.directory.take(tenant, notified, mark);
         self.counters.taken(outcome);
         tracing::info!(%tenant, %change, ?outcome, "notification taken");
         if merged.grew {
-            self.grew(tenant, &merged);
+            self.follow(tenant, &merged);
             self.announce(tenant, change, at);
         }
         outcome

@@ -135,6 +135,7 @@ async fn serve(listener: Listener, app: Router, mut stopped: watch::Receiver<()>
 async fn speaks(stream: &TcpStream) -> io::Result<()> {
     const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut start = [0; HTTP_2.len()];
+    let mut pause = Duration::from_millis(5);
     loop {
         let length = stream.peek(&mut start).await?;
         let start = start.get(..length).unwrap_or_default();
@@ -142,8 +143,10 @@ async fn speaks(stream: &TcpStream) -> io::Result<()> {
         if start.is_empty() || start == HTTP_2 || !HTTP_2.starts_with(start) {
             return Ok(());
         }
-        // Peeking again shows the same at once.
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // Peeking again shows the same at once. The pauses grow, or those who dribble would cost more
+        // than those who send.
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -12,7 +12,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     sync::watch,
 };
@@ -105,11 +105,19 @@ async fn serve(listener: Listener, app: Router, mut stopped: watch::Receiver<()>
                 continue;
             }
         };
-        let service = TowerToHyperService::new(app.clone());
-        let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-        let connection = connections.watch(connection);
+        let (builder, app, watcher) = (builder.clone(), app.clone(), connections.watcher());
+        let mut stopped = stopped.clone();
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
+            let spoke = tokio::select! {
+                spoke = tokio::time::timeout(HEAD_TIMEOUT, speaks(&stream)) => spoke,
+                _ = stopped.changed() => return,
+            };
+            if !matches!(spoke, Ok(Ok(()))) {
+                return;
+            }
+            let service = TowerToHyperService::new(app);
+            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+            if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(error, "a connection ended early");
             }
         });
@@ -117,6 +125,28 @@ async fn serve(listener: Listener, app: Router, mut stopped: watch::Receiver<()>
     drop(listener);
     if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
         tracing::warn!("calls were still under way when the time to drain was over");
+    }
+}
+
+/// Waits until a connection has said which version of HTTP it speaks, or has ended.
+///
+/// hyper-util waits for that without any time-out, which starts with the version: whoever connects
+/// and says nothing would stay for good. A connection that waits here costs a task and a socket.
+async fn speaks(stream: &TcpStream) -> io::Result<()> {
+    const HTTP_2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut start = [0; HTTP_2.len()];
+    let mut pause = Duration::from_millis(5);
+    loop {
+        let length = stream.peek(&mut start).await?;
+        let start = start.get(..length).unwrap_or_default();
+        // Nothing at all is the end of the connection.
+        if start.is_empty() || start == HTTP_2 || !HTTP_2.starts_with(start) {
+            return Ok(());
+        }
+        // Peeking again shows the same at once. The pauses grow, or those who dribble would cost more
+        // than those who send.
+        tokio::time::sleep(pause).await;
+        pause *= 2;
     }
 }
 

@@ -310,19 +310,20 @@ async fn no_fault_of_the_state_api_changes_a_tenant_and_none_outlasts_it_for_lon
         world.simulator.suspend(&tenant(2)).await.unwrap();
         world.simulator.resume(&tenant(2)).await.unwrap();
         world.simulator.state_api(fault.clone());
-        sleep(5 * HOUR).await;
+        sleep(HOUR).await;
         assert_eq!(world.reason(&tenant(1)), Some(UnavailableReason::Suspended), "{fault:?}");
         assert_eq!(world.reason(&tenant(2)), None, "{fault:?}");
         let pulls = world.pulls();
         assert_eq!(pulls.answered, 0, "{fault:?}");
         // A failing state API is not hammered: backed off to 2.5 to 5 min a tenant.
         assert!(pulls.failed + pulls.silent > 10, "{fault:?} {pulls:?}");
-        assert!(pulls.failed + pulls.silent < 300, "{fault:?} {pulls:?}");
+        assert!(pulls.failed + pulls.silent < 100, "{fault:?} {pulls:?}");
 
         world.simulator.state_api(Fault::None);
         world.simulator.resume(&tenant(1)).silently();
         let longest = if fault == Fault::Unknown { 15 * MINUTE } else { 5 * MINUTE };
-        within(longest, world.gate.available(&tenant(1))).await;
+        // A look that hangs may be under way.
+        within(longest + Duration::from_secs(6), world.gate.available(&tenant(1))).await;
     }
 }
 
@@ -440,8 +441,9 @@ async fn held_tenants_are_closed_until_the_first_answer() {
     sleep(10 * MINUTE).await;
     assert_eq!(world.gate.health().closed, 10);
     world.simulator.state_api(Fault::None);
-    within(5 * MINUTE, world.gate.available(&tenant(1))).await;
-    sleep(5 * MINUTE).await;
+    // The longest back-off, and the end of a look that hangs.
+    within(5 * MINUTE + Duration::from_secs(6), world.gate.available(&tenant(1))).await;
+    sleep(5 * MINUTE + Duration::from_secs(6)).await;
     assert_eq!(world.gate.health().closed, 1);
     assert_eq!(world.reason(&tenant(3)), Some(UnavailableReason::Suspended));
 }
@@ -466,9 +468,9 @@ async fn a_closed_tenant_says_when_to_come_again() {
 
 #[tokio::test(start_paused = true)]
 async fn replicas_look_once_between_them_and_both_learn() {
-    let store = Arc::new(MemoryStore::new());
-    let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
-    let other = world.another(|builder| builder.store(Arc::clone(&store))).await;
+    let store = MemoryStore::new();
+    let world = World::with(|builder| builder.store(store.clone())).await;
+    let other = world.another(|builder| builder.store(store.clone())).await;
     let one = tenant(1);
     world.simulator.suspend(&one).await.unwrap();
     sleep(Duration::from_secs(1)).await;

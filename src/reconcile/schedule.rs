@@ -315,3 +315,7 @@ impl Jitter for Duration {
 fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

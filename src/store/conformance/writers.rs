@@ -80,7 +80,7 @@ impl Conformance {
         }
         random.shuffle(&mut told);
         // In every other round the load follows on the heels of the call for changes.
-        let before = if round % 2 == 0 { 0 } else { random.usize(1..=100) };
+        let before = if round.is_multiple_of(2) { 0 } else { random.usize(1..=100) };
         let (before, rest) = told.split_at(before);
         let (during, after) = rest.split_at(100);
 

@@ -107,6 +107,33 @@ async fn a_second_opener_is_told_that_the_file_is_in_use() {
 }
 
 #[test]
+fn of_those_who_make_the_file_at_the_same_time_one_has_it() {
+    let directory = Directory::new();
+    for round in 0..20 {
+        let path = directory.join(format!("{round}.redb"));
+        let opened: Vec<_> = std::thread::scope(|scope| {
+            let openers: Vec<_> = (0..4).map(|_| scope.spawn(|| open(&path))).collect();
+            openers.into_iter().map(|opener| opener.join().unwrap()).collect()
+        });
+        let (stores, errors): (Vec<_>, Vec<_>) = opened.into_iter().partition(Result::is_ok);
+        assert_eq!(stores.len(), 1, "{errors:?}");
+        assert!(errors.iter().all(|error| error.as_ref().unwrap_err().is_in_use()), "{errors:?}");
+    }
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 20, "no litter");
+}
+
+#[tokio::test]
+async fn an_empty_file_becomes_a_store() {
+    let directory = Directory::new();
+    let path = directory.join("tenants.redb");
+    fs::write(&path, b"").unwrap();
+    let store = open(&path).unwrap();
+    store.merge(&tenant(1), &suspended(1)).await.unwrap();
+    drop(store);
+    assert_eq!(load(&open(&path).unwrap()).await.unwrap(), [(tenant(1), suspended(1))]);
+}
+
+#[test]
 fn a_file_that_cannot_be_is_refused_with_advice() {
     let directory = Directory::new();
     let error = open(&directory.join("no/such/directory.redb")).unwrap_err();

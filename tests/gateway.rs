@@ -97,6 +97,8 @@ async fn what_leads_to_no_tenant_is_400() {
         "/a.b/x",
         "/%20/x",
         "/Cust1/../login/x",
+        "/notifycustomerstatechange",
+        "//NotifyCustomerStateChange/",
         "/~",
     ] {
         assert_eq!(world.gateway.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");

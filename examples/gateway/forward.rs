@@ -33,6 +33,9 @@ pub(crate) struct Forward {
     /// Where calls go whose tenant's host is not known; with --upstream, all calls.
     scheme: Scheme,
     authority: Authority,
+    /// What the notification path would be as a tenant. Notifications carry tokens: one that went
+    /// astray must not be sent on.
+    notifications: Option<TenantId>,
 }
 
 /// The service that forwards to the tenants of `gate`.
@@ -56,6 +59,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
         tenants,
         scheme: target.scheme.ok_or("--upstream needs http:// or https://")?,
         authority: target.authority.ok_or("--upstream needs a host")?,
+        notifications: UrlKey::tenant_of_path(&args.notification_path),
     })
 }
 
@@ -90,7 +94,9 @@ impl Forward {
     async fn forward(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        let Some(tenant) = tenant_of(path.path()) else {
+        let tenant =
+            tenant_of(path.path()).filter(|tenant| self.notifications.as_ref() != Some(tenant));
+        let Some(tenant) = tenant else {
             return problem(
                 StatusCode::BAD_REQUEST,
                 "The path does not begin with a tenant: /{ContextIdentifier}/...",

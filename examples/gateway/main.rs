@@ -12,10 +12,11 @@ mod args;
 mod forward;
 mod serve;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 use axum::Router;
 use clap::Parser;
+use tower::Layer;
 use tower_superoffice::TenantGate;
 
 use crate::args::Args;
@@ -49,18 +50,26 @@ async fn run(args: Args) -> Result<(), BoxError> {
                 args.listen
             );
         }
-        println!("listening on http://{}", public.address());
-        return serve::until_told(vec![(public, notifications(&gate, &args, inner))]).await;
+        ready(&public);
+        return serve::until_told(vec![(public, notifications(&gate, inner))]).await;
     };
     let internal = serve::Listener::bind(internal).await?;
-    println!("listening on http://{}", public.address());
-    println!("internal on http://{}", internal.address());
-    let outer = notifications(&gate, &args, Router::new());
+    ready(&public);
+    tracing::info!("internal on http://{}", internal.address());
+    let outer = notifications(&gate, Router::new());
     serve::until_told(vec![(public, outer), (internal, serve::finish(inner))]).await
 }
 
-/// The notification route in front of `rest`.
-fn notifications(gate: &TenantGate, args: &Args, rest: Router) -> Router {
-    let route = Router::new().route_service(&args.notification_path, gate.notification_service());
-    serve::finish(route.fallback_service(rest))
+/// Says where the gateway listens. Whoever started it may have stopped reading by now.
+fn ready(public: &serve::Listener) {
+    let mut stdout = std::io::stdout();
+    let said = writeln!(stdout, "listening on http://{}", public.address());
+    if let Err(error) = said.and_then(|()| stdout.flush()) {
+        tracing::warn!(%error, "nobody reads where this listens");
+    }
+}
+
+/// The notification route in front of `rest`; its path is compared exactly, and is no pattern.
+fn notifications(gate: &TenantGate, rest: Router) -> Router {
+    serve::finish(Router::new().fallback_service(gate.notification_layer().layer(rest)))
 }

@@ -24,6 +24,7 @@ async fn gate() -> TenantGate {
         .signing_keys(SigningKeys::read(format!("{FIXTURES}/v1-sha1.crt")).unwrap())
         // When the fixture's token was valid.
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000))
+        .state_api(false)
         .build()
         .await
         .unwrap()

@@ -35,14 +35,16 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreHealth {
-    /// It answered when it was last used; also when there is none.
+    /// It answered when it was last used, and is heard; also when there is none.
     Fresh,
-    /// It does not answer: what it lacks is kept in memory and written when it is back.
+    /// It does not answer, or nothing is heard of what other replicas store. What it lacks is kept in
+    /// memory and written when it is back.
     Stale {
         /// When it first did not answer.
         since: SystemTime,
     },
-    /// It refuses for a reason that waiting does not mend. The log says which.
+    /// It refuses to be read, or refuses some tenants, for a reason that waiting does not mend. The
+    /// log says which. All that it does not refuse is stored as usual.
     Failed,
 }
 

@@ -5,10 +5,11 @@ use std::{collections::HashSet, sync::Weak};
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
+use tokio::time::Instant;
 
 use crate::{
     gate::Shared,
-    persist::back_off,
+    persist::{back_off, unless_it_panics},
     store::{Change, StoreError},
 };
 
@@ -32,7 +33,6 @@ impl Shared {
                 }
             }
         }
-        persister.answered();
         let mut lacking = Vec::new();
         self.directory.for_each(|tenant, _, record| {
             if !record.is_empty() && !complete.contains(tenant) {
@@ -46,42 +46,88 @@ impl Shared {
     }
 }
 
-/// Loads until it succeeds, for as long as the gate lives.
-async fn load_again(gate: &Weak<Shared>) -> Option<()> {
-    let mut tries = 0;
-    loop {
-        let loaded = {
-            let gate = gate.upgrade()?;
-            let loaded = gate.load().await;
-            if let (Err(error), Some(persister)) = (&loaded, &gate.persister) {
-                persister.failed(error);
-            }
-            loaded
-        };
-        if loaded.is_ok() {
-            return Some(());
-        }
-        tokio::time::sleep(back_off(tries)).await;
-        tries += 1;
+/// A load that is due, because something may have been missed.
+struct Behind {
+    due: Instant,
+    tries: u32,
+}
+
+impl Behind {
+    fn now() -> Self {
+        Self { due: Instant::now(), tries: 0 }
+    }
+
+    fn again(&self) -> Self {
+        Self { due: Instant::now() + back_off(self.tries), tries: self.tries.saturating_add(1) }
     }
 }
 
 /// Follows what others write. `loaded` tells whether the start has read the store already.
 ///
-/// Ends when the gate does, or when the store says that nobody else can write to it.
+/// A load that fails is tried again while changes go on being followed: one damaged record must not
+/// keep the news of all other tenants away. Ends when the gate does, or when the store says that
+/// nobody else can write to it.
 pub(crate) async fn follow(
     gate: Weak<Shared>,
-    mut changes: BoxStream<'static, Change>,
+    changes: BoxStream<'static, Change>,
     loaded: bool,
 ) -> Option<()> {
-    if !loaded {
-        load_again(&gate).await?;
-    }
-    while let Some(change) = changes.next().await {
-        match change {
-            Change::Merged(tenant, record) => gate.upgrade()?.learn(&tenant, &record),
-            Change::Reload => load_again(&gate).await?,
+    let mut changes = Some(changes);
+    let mut behind = (!loaded).then(Behind::now);
+    let mut hears = true;
+    while changes.is_some() || behind.is_some() {
+        tokio::select! {
+            change = next(&mut changes) => match change {
+                Ok(Some(Change::Merged(tenant, record))) => gate.upgrade()?.learn(&tenant, &record),
+                Ok(Some(Change::Reload)) => {
+                    hears = true;
+                    behind = Some(Behind::now());
+                }
+                Ok(Some(Change::Lost)) => {
+                    hears = false;
+                    gate.upgrade()?.persister.iter().for_each(|persister| persister.deaf());
+                }
+                Ok(None) => changes = None,
+                Err(panicked) => {
+                    let gate = gate.upgrade()?;
+                    let persister = gate.persister.as_ref()?;
+                    persister.unread(&panicked);
+                    changes = Some(persister.store().changes());
+                    behind = Some(behind.as_ref().map_or_else(Behind::now, Behind::again));
+                }
+            },
+            () = due(behind.as_ref()) => {
+                let gate = gate.upgrade()?;
+                let persister = gate.persister.as_ref()?;
+                match unless_it_panics(gate.load()).await.flatten() {
+                    Ok(()) => {
+                        persister.read(hears);
+                        behind = None;
+                    }
+                    Err(error) => {
+                        persister.unread(&error);
+                        behind = behind.as_ref().map(Behind::again);
+                    }
+                }
+            }
         }
     }
     Some(())
+}
+
+/// The next change; never while there is no stream.
+async fn next(
+    changes: &mut Option<BoxStream<'static, Change>>,
+) -> Result<Option<Change>, StoreError> {
+    match changes {
+        Some(changes) => unless_it_panics(changes.next()).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn due(behind: Option<&Behind>) {
+    match behind {
+        Some(behind) => tokio::time::sleep_until(behind.due).await,
+        None => std::future::pending().await,
+    }
 }

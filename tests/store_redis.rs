@@ -223,6 +223,7 @@ async fn there_is_no_gap_though_the_subscription_takes_long() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     other.merge(&tenant(1), &suspended(2)).await.unwrap();
     proxy.set(Network::Up);
+    assert_eq!(next(&mut changes).await, Change::Lost);
     assert_eq!(next(&mut changes).await, Change::Reload);
 }
 
@@ -247,6 +248,7 @@ async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
             proxy.set(Network::Up);
         }
+        assert_eq!(next(&mut changes).await, Change::Lost, "{network:?}");
         assert_eq!(next(&mut changes).await, Change::Reload, "{network:?}");
         assert_eq!(load(&cut_off).await.unwrap(), [(tenant(1), suspended(at))], "{network:?}");
         other.merge(&tenant(1), &suspended(at + 2)).await.unwrap();
@@ -287,6 +289,7 @@ async fn a_server_that_lost_its_data_takes_them_again() {
     // A connection that was lost while nothing was asked is made anew without a word.
     assert_eq!(store.merge(&tenant(2), &suspended(5)).await.unwrap(), suspended(5));
     server.restart_without_data();
+    assert_eq!(next(&mut changes).await, Change::Lost);
     assert_eq!(next(&mut changes).await, Change::Reload);
     assert_eq!(load(&store).await.unwrap(), []);
     // What this process knew of is not taken for what is there, and the script is loaded again.
@@ -305,6 +308,7 @@ async fn a_server_that_is_down_at_the_start_is_found_later() {
     assert!(began.elapsed() < Duration::from_secs(1), "a refusal is known at once");
     server.run();
     merge_in_the_end(&open(&server.url()), &tenant(1), &suspended(1)).await;
+    assert_eq!(next(&mut changes).await, Change::Lost);
     assert_eq!(next(&mut changes).await, Change::Reload);
     assert_eq!(merge_in_the_end(&store, &tenant(1), &suspended(0)).await, suspended(1));
 }

@@ -16,7 +16,7 @@ pub(super) async fn start(shared: &Arc<Shared>, without_store: bool) -> Result<(
             if !(without_store && error.is_unavailable()) {
                 return Err(BuildError::Store(error.clone()));
             }
-            persister.failed(error);
+            persister.unread(error);
         }
         let gate = Arc::downgrade(shared);
         tasks

@@ -87,11 +87,12 @@ impl MemoryStore {
     /// an outage does.
     ///
     /// While it is down every call fails with an error that
-    /// [`is_unavailable`](StoreError::is_unavailable). When it is back, `changes` asks for a reload.
+    /// [`is_unavailable`](StoreError::is_unavailable). `changes` tells of
+    /// both: when it is back, everything has to be loaded again.
     pub fn set_available(&self, available: bool) {
         let mut state = self.lock();
-        if available && !state.available {
-            state.tell(NOBODY, || Change::Reload);
+        if available != state.available {
+            state.tell(NOBODY, || if available { Change::Reload } else { Change::Lost });
         }
         state.available = available;
     }

@@ -137,7 +137,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// What other writers store from now on. Own writes may come along: joining them is harmless.
     ///
-    /// The stream recovers from outages by itself, without an end. It ends only when no other
+    /// The stream recovers from outages by itself, without an end. It may say that there is one with
+    /// [`Change::Lost`]. It ends only when no other
     /// writer can ever be, which is the default, or when the store is gone.
     fn changes(&self) -> BoxStream<'static, Change> {
         Box::pin(futures_util::stream::empty())
@@ -170,6 +171,9 @@ pub enum Change {
     Merged(TenantId, Record),
     /// Changes may have been missed: [`load`](Store::load) everything again.
     Reload,
+    /// What others store is not heard of from now on. A [`Reload`](Change::Reload) follows when it
+    /// is again.
+    Lost,
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {

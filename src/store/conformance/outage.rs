@@ -43,6 +43,7 @@ impl Conformance {
             match self.limit("a change after an outage", changes.next()).await? {
                 Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
                 Some(Change::Reload) => view = self.load(&*here).await?,
+                Some(Change::Lost) => {}
                 // No other writers: a load tells what they would have.
                 None => view = self.load(&*here).await?,
             }

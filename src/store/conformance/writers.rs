@@ -100,6 +100,7 @@ impl Conformance {
                 match self.limit(&what, changes.next()).await? {
                     Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
                     Some(Change::Reload) => view = self.load(&*reader).await?,
+                    Some(Change::Lost) => {}
                     None => return Err(Broken::new("changes ended while others still wrote")),
                 }
             }

@@ -27,7 +27,7 @@ pub(super) const KEPT: usize = 65_536;
 /// Follows the channel until nobody reads `give`.
 pub(super) async fn run(shared: Arc<Shared>, starting: Starting, give: mpsc::Sender<Change>) {
     let unread = give.clone();
-    let reader = Reader { shared, give, missed: false };
+    let reader = Reader { shared, give, missed: false, told_lost: false };
     tokio::select! {
         () = reader.run(starting) => {}
         () = unread.closed() => {}
@@ -39,6 +39,8 @@ struct Reader {
     give: mpsc::Sender<Change>,
     /// Whether the reader has to be told to reload once it has read what is waiting.
     missed: bool,
+    /// Whether the reader knows that nothing is heard.
+    told_lost: bool,
 }
 
 impl Reader {
@@ -56,12 +58,15 @@ impl Reader {
                     }
                     // Loads that waited for this begin now.
                     drop(starting.take());
+                    self.told_lost = false;
                     let lost = self.follow(subscribed).await;
                     tracing::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
+                    self.tell_lost();
                 }
                 Err(error) => {
                     tracing::debug!(store = %self.shared.endpoint.name, %error, "no subscription");
                     drop(starting.take());
+                    self.tell_lost();
                 }
             }
             tokio::time::sleep(back_off.next()).await;
@@ -108,6 +113,13 @@ impl Reader {
             Err(error) => {
                 tracing::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
             }
+        }
+    }
+
+    /// A reload follows: from the second subscription on, each begins with one.
+    fn tell_lost(&mut self) {
+        if !std::mem::replace(&mut self.told_lost, true) {
+            self.tell(Change::Lost);
         }
     }
 

@@ -1,0 +1,262 @@
+//! Carries what changed to the store, and what others stored back.
+//!
+//! A tenant whose present record may not be in the store is *dirty*. There is no log of changes: a
+//! record joins, so writing the present one once stands for all that led to it, however long the
+//! store was away.
+
+mod dirty;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures_util::{
+    FutureExt,
+    stream::{FuturesUnordered, StreamExt},
+};
+use tokio::{
+    sync::{Notify, oneshot},
+    time::Instant,
+};
+
+use self::dirty::{Dirty, Failed, Waiter};
+use crate::{
+    clock::Clock,
+    directory::Directory,
+    status::Record,
+    store::{Store, StoreError},
+    tenant::TenantId,
+};
+
+/// How many merges are under way at once while the store answers: enough for a store that commits
+/// in groups to fill one.
+const IN_FLIGHT: usize = 1024;
+
+/// The dirty tenants, and those who wait for one to be clean.
+pub(crate) struct Persister {
+    store: Arc<dyn Store>,
+    clock: Clock,
+    timeout: Duration,
+    dirty: Mutex<Dirty>,
+    /// A tenant became dirty.
+    work: Notify,
+    /// The store answered after an outage.
+    back: Notify,
+}
+
+/// How the store is doing, by what was last heard of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StoreState {
+    Fresh,
+    /// It does not answer.
+    Stale {
+        /// ms since the epoch.
+        since: u64,
+    },
+    /// It refuses something, and somebody has to mend that.
+    Failed,
+}
+
+impl Persister {
+    pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, timeout: Duration) -> Self {
+        let (work, back) = (Notify::new(), Notify::new());
+        Self { store, clock, timeout, dirty: Mutex::default(), work, back }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Dirty> {
+        // Nothing is left half done while the lock is held.
+        self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the record of `tenant` grew.
+    pub(crate) fn mark(&self, tenant: &TenantId) {
+        self.lock().mark(tenant);
+        self.work.notify_one();
+    }
+
+    /// Waits until what is now known of `tenant` is in the store; at once when it already is.
+    ///
+    /// The returned future ends without success when the store refuses it or doesn't take it in
+    /// time; the tenant stays dirty then.
+    pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
+        let receiver = self.lock().wait(tenant)?;
+        Some(Stored { receiver, timeout: self.timeout })
+    }
+
+    pub(crate) fn dirty(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(crate) fn health(&self) -> StoreState {
+        self.lock().health()
+    }
+
+    /// Notes that the store could not be read.
+    pub(crate) fn unread(&self, error: &StoreError) {
+        let permanent = !error.is_unavailable();
+        if self.lock().unread(permanent, self.clock.unix_ms()) {
+            tracing::warn!(%error, "the store can't be read; it is tried again until it can");
+        }
+    }
+
+    /// Notes that what others store is not heard of.
+    pub(crate) fn deaf(&self) {
+        self.lock().unread(false, self.clock.unix_ms());
+    }
+
+    /// Notes that the whole store was read. `hears` says whether what others store from now on is
+    /// heard of.
+    pub(crate) fn read(&self, hears: bool) {
+        if hears {
+            self.lock().read();
+        }
+        self.answered();
+    }
+
+    fn answered(&self) {
+        let since = self.lock().answered();
+        if let Some(since) = since {
+            let away = self.clock.unix_ms().saturating_sub(since);
+            tracing::info!(away_ms = away, "the store answers again");
+            self.back.notify_one();
+        }
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Writes dirty tenants for as long as the gate lives. `learn` is given what the store had.
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        directory: Arc<Directory>,
+        learn: impl Fn(&TenantId, &Record),
+    ) {
+        let mut writing = FuturesUnordered::new();
+        loop {
+            let tries = self.lock().tries();
+            if let Some(tries) = tries
+                && writing.is_empty()
+            {
+                let pause = tokio::time::sleep(back_off(tries));
+                tokio::select! {
+                    () = pause => {}
+                    () = self.back.notified() => {}
+                }
+            }
+            // One tenant finds out whether the store is back; the others wait for it.
+            let room = if tries.is_some() { 1 } else { IN_FLIGHT };
+            let recall_at = {
+                let mut dirty = self.lock();
+                dirty.recall(Instant::now());
+                while writing.len() < room {
+                    let Some((tenant, waiting)) = dirty.begin() else { break };
+                    writing.push(self.write(&directory, tenant, waiting));
+                }
+                dirty.recall_at()
+            };
+            tokio::select! {
+                Some(written) = writing.next() => self.finish(written, &learn),
+                () = self.work.notified() => {}
+                () = until(recall_at) => {}
+            }
+        }
+    }
+
+    async fn write(
+        &self,
+        directory: &Directory,
+        tenant: TenantId,
+        waiting: Vec<Waiter>,
+    ) -> Written {
+        let record = directory.record(&tenant).unwrap_or_default();
+        let merge = async { self.store.merge(&tenant, &record).await };
+        let merge = tokio::time::timeout(self.timeout, unless_it_panics(merge)).await;
+        let late = || StoreError::unavailable("the store did not answer in time");
+        let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
+        Written { tenant, waiting, result }
+    }
+
+    fn finish(&self, written: Written, learn: impl Fn(&TenantId, &Record)) {
+        let Written { tenant, waiting, result } = written;
+        match result {
+            Ok(stored) => {
+                learn(&tenant, &stored);
+                self.answered();
+                self.lock().finish(&tenant);
+                for waiter in waiting {
+                    // One that no longer waits has answered its sender already.
+                    let _ = waiter.send(());
+                }
+            }
+            Err(error) => {
+                let now = self.clock.unix_ms();
+                let failed = self.lock().fail((&tenant, waiting), &error, Instant::now(), now);
+                match failed {
+                    Failed::Out { began: true } => {
+                        tracing::warn!(%error, "the store can't be written; changes are kept in memory until it can");
+                    }
+                    Failed::Refused { began: true } => {
+                        tracing::error!(%tenant, %error, "the store refuses a tenant; its changes are kept in memory");
+                    }
+                    Failed::Out { .. } | Failed::Refused { .. } => {}
+                }
+            }
+        }
+    }
+}
+
+struct Written {
+    tenant: TenantId,
+    waiting: Vec<Waiter>,
+    result: Result<Record, StoreError>,
+}
+
+/// Calls into a store, which may be somebody else's code: what it breaks must not stop the gate.
+pub(crate) async fn unless_it_panics<T>(call: impl Future<Output = T>) -> Result<T, StoreError> {
+    AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
+        // The panic itself is where panics go.
+        StoreError::misconfigured("the store panicked: report it to whoever wrote it")
+    })
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// 50 ms, doubled with each try up to 5 s, of which a random half is taken off.
+pub(crate) fn back_off(tries: u32) -> Duration {
+    let step =
+        Duration::from_millis(50).saturating_mul(1 << tries.min(7)).min(Duration::from_secs(5));
+    step.mul_f64(0.5 + fastrand::f64() / 2.0)
+}
+
+/// Waits for a record to be stored.
+pub(crate) struct Stored {
+    receiver: oneshot::Receiver<()>,
+    timeout: Duration,
+}
+
+impl Stored {
+    /// Whether it was stored in time.
+    pub(crate) async fn in_time(self) -> bool {
+        matches!(tokio::time::timeout(self.timeout, self.receiver).await, Ok(Ok(())))
+    }
+}
+
+impl fmt::Debug for Persister {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Persister")
+            .field("dirty", &self.dirty())
+            .field("state", &self.health())
+            .finish_non_exhaustive()
+    }
+}

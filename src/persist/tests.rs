@@ -1,0 +1,122 @@
+use super::{
+    StoreState,
+    dirty::{Dirty, Failed, REFUSED_PAUSE},
+};
+use crate::{store::StoreError, tenant::TenantId};
+
+use tokio::{sync::oneshot::error::TryRecvError, time::Instant};
+
+fn tenant(number: u32) -> TenantId {
+    TenantId::new(format!("Cust{number}")).unwrap()
+}
+
+/// Writes the next tenant and has it fail.
+fn fail(dirty: &mut Dirty, error: &StoreError, now: Instant, unix_ms: u64) -> (TenantId, Failed) {
+    let (tenant, waiting) = dirty.begin().expect("there is a tenant to write");
+    let failed = dirty.fail((&tenant, waiting), error, now, unix_ms);
+    (tenant, failed)
+}
+
+#[test]
+fn a_tenant_is_clean_when_what_was_known_at_the_end_is_stored() {
+    let mut dirty = Dirty::default();
+    assert!(dirty.wait(&tenant(1)).is_none(), "nobody waits for what is clean");
+    dirty.mark(&tenant(1));
+    let (begun, _) = dirty.begin().unwrap();
+    dirty.mark(&tenant(1));
+    dirty.finish(&begun);
+    assert_eq!(dirty.len(), 1, "it changed while it was being written");
+    let (begun, _) = dirty.begin().unwrap();
+    dirty.finish(&begun);
+    assert_eq!(dirty.len(), 0);
+    assert!(dirty.begin().is_none());
+}
+
+#[test]
+fn who_comes_while_it_is_being_written_waits_for_the_next_write() {
+    let mut dirty = Dirty::default();
+    dirty.mark(&tenant(1));
+    let (begun, first) = dirty.begin().unwrap();
+    assert!(first.is_empty());
+    let mut late = dirty.wait(&tenant(1)).unwrap();
+    dirty.finish(&begun);
+    assert_eq!(late.try_recv(), Err(TryRecvError::Empty));
+    let (_, mut waiting) = dirty.begin().unwrap();
+    waiting.pop().unwrap().send(()).unwrap();
+    assert_eq!(late.try_recv(), Ok(()));
+}
+
+#[test]
+fn an_outage_keeps_its_beginning_and_counts_probes_only() {
+    let mut dirty = Dirty::default();
+    let (away, now) = (StoreError::unavailable("away"), Instant::now());
+    for number in 0..3 {
+        dirty.mark(&tenant(number));
+    }
+    let begun: Vec<_> = std::iter::from_fn(|| dirty.begin()).collect();
+    let failed: Vec<_> = begun
+        .into_iter()
+        .zip(10..)
+        .map(|((tenant, waiting), at)| dirty.fail((&tenant, waiting), &away, now, at))
+        .collect();
+    let [first, later] = [true, false].map(|began| Failed::Out { began });
+    assert_eq!(failed, [first, later, later]);
+    assert_eq!((dirty.tries(), dirty.health()), (Some(0), StoreState::Stale { since: 10 }));
+
+    assert_eq!(fail(&mut dirty, &away, now, 20), (tenant(0), later));
+    assert_eq!(fail(&mut dirty, &away, now, 21), (tenant(1), later), "each is tried in its turn");
+    assert_eq!((dirty.tries(), dirty.health()), (Some(2), StoreState::Stale { since: 10 }));
+    assert_eq!(dirty.answered(), Some(10));
+    assert_eq!((dirty.tries(), dirty.health()), (None, StoreState::Fresh));
+    assert_eq!(dirty.len(), 3);
+}
+
+#[test]
+fn a_tenant_that_is_refused_is_set_aside_and_the_others_go_on() {
+    let mut dirty = Dirty::default();
+    let (refused, now) = (StoreError::corrupt("damaged"), Instant::now());
+    dirty.mark(&tenant(1));
+    let mut waiter = dirty.wait(&tenant(1)).unwrap();
+    dirty.mark(&tenant(2));
+    assert_eq!(fail(&mut dirty, &refused, now, 0), (tenant(1), Failed::Refused { began: true }));
+    assert_eq!(waiter.try_recv(), Err(TryRecvError::Closed), "waiting is of no use");
+    let mut late = dirty.wait(&tenant(1)).unwrap();
+    assert_eq!(late.try_recv(), Err(TryRecvError::Closed));
+    assert_eq!(dirty.tries(), None, "it is no outage");
+
+    let (other, _) = dirty.begin().unwrap();
+    assert_eq!(other, tenant(2));
+    dirty.finish(&other);
+    dirty.mark(&tenant(1));
+    assert!(dirty.begin().is_none(), "a change does not hurry it");
+    assert_eq!((dirty.len(), dirty.health()), (1, StoreState::Failed));
+
+    let due = now + REFUSED_PAUSE;
+    assert_eq!(dirty.recall_at(), Some(due));
+    dirty.recall(due - std::time::Duration::from_millis(1));
+    assert!(dirty.begin().is_none());
+    dirty.recall(due);
+    assert_eq!(dirty.health(), StoreState::Failed, "it may well be refused again");
+    assert_eq!(fail(&mut dirty, &refused, due, 0), (tenant(1), Failed::Refused { began: false }));
+    dirty.recall(due + REFUSED_PAUSE);
+    let (tenant, _) = dirty.begin().unwrap();
+    dirty.finish(&tenant);
+    assert_eq!((dirty.len(), dirty.health()), (0, StoreState::Fresh));
+}
+
+#[test]
+fn health_tells_the_oldest_trouble_and_the_worst() {
+    let mut dirty = Dirty::default();
+    dirty.mark(&tenant(1));
+    assert!(dirty.unread(false, 5));
+    assert!(!dirty.unread(false, 7));
+    assert_eq!(dirty.health(), StoreState::Stale { since: 5 });
+    fail(&mut dirty, &StoreError::unavailable("away"), Instant::now(), 3);
+    assert_eq!(dirty.health(), StoreState::Stale { since: 3 });
+    dirty.answered();
+    assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "writing is not reading");
+    dirty.unread(true, 9);
+    assert_eq!(dirty.health(), StoreState::Failed);
+    dirty.read();
+    assert_eq!(dirty.health(), StoreState::Fresh);
+}

@@ -165,6 +165,25 @@ async fn a_storm_of_misdirected_calls_costs_one_pull() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn calls_sent_while_the_state_api_is_asked_need_no_second_pull() {
+    let (simulator, gate) = world().await;
+    let client = gate.endpoint_layer().layer(simulator.network());
+    for moves in 1..=2 {
+        simulator.move_tenant(&tenant()).silently();
+        simulator.state_api(Fault::Slow(Duration::from_millis(500)));
+        let calls = (0..100).map(|number| {
+            let (client, call) = (client.clone(), call(&simulator, ""));
+            async move {
+                sleep(Duration::from_millis(number * 10)).await;
+                send(client, call).await
+            }
+        });
+        assert!(join_all(calls).await.iter().all(|status| *status == 200));
+        assert_eq!(simulator.all_state_requests(), moves, "and the first move hides no second");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_right() {
     let (simulator, gate) = world().await;
     let layer = gate.endpoint_layer();

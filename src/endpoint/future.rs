@@ -44,6 +44,8 @@ pub(super) struct Second<S, R> {
     /// A service to make it, not ready yet, and the request to send.
     pub(super) again: Option<(S, R)>,
     pub(super) tenant: TenantId,
+    /// Where the tenant was when the first try was sent, if that was known.
+    pub(super) sent_to: Option<Origin>,
     pub(super) mark: u64,
     pub(super) shared: Arc<Shared>,
 }
@@ -116,10 +118,16 @@ where
     S: Service<R>,
     R: Target,
 {
-    /// Where to send the second try, if that is not where the first went.
+    /// Where the tenant is by now, if that is not where the first try went.
     fn elsewhere(&self) -> Option<Origin> {
-        let (_, request) = self.again.as_ref()?;
-        self.shared.origin(&self.tenant).filter(|origin| !request.goes_to(origin))
+        let origin = self.shared.origin(&self.tenant)?;
+        let went_there = match (&self.again, &self.sent_to) {
+            (Some((_, request)), _) => request.goes_to(&origin),
+            (None, Some(sent_to)) => *sent_to == origin,
+            // It went where its URL said, which nobody knows any more.
+            (None, None) => true,
+        };
+        (!went_there).then_some(origin)
     }
 
     /// Has the tenant looked for, unless it is known by now to be elsewhere.

@@ -65,16 +65,15 @@ where
         };
         // Taken before the host is read: a look that starts in between counts as made since.
         let mark = self.shared.mark();
-        if let Some(origin) = self.shared.origin(&tenant)
-            && !request.goes_to(&origin)
-        {
-            request.send_to(&origin);
+        let sent_to = self.shared.origin(&tenant);
+        if let Some(origin) = sent_to.as_ref().filter(|origin| !request.goes_to(origin)) {
+            request.send_to(origin);
         }
         let asks = self.shared.reconciler.is_some();
         let second = asks.then(|| {
             // The clone is driven to readiness before it is used; `inner` has been already.
             let again = self.replay.copy(&request).map(|copy| (self.inner.clone(), copy));
-            Second { again, tenant, mark, shared: Arc::clone(&self.shared) }
+            Second { again, tenant, sent_to, mark, shared: Arc::clone(&self.shared) }
         });
         ResponseFuture::new(self.inner.call(request), second)
     }

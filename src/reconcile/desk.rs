@@ -247,10 +247,10 @@ impl Desk {
                 {
                     return None;
                 }
+                // While a look is under way they wait for what it finds: see `land`.
                 self.waiters.entry(tenant.clone()).or_default().push(waiter);
-                match flight {
-                    Some(flight) => flight.again = true,
-                    None => self.queue.push_evidence(tenant, now.wall),
+                if flight.is_none() {
+                    self.queue.push_evidence(tenant, now.wall);
                 }
             }
         }
@@ -300,7 +300,11 @@ impl Desk {
     /// Who waits for it hears of it when what is returned is dropped.
     #[must_use = "its waiters wait until it is dropped"]
     pub(crate) fn land(&mut self, tenant: &TenantId, moved: bool, now: Now) -> impl Sized + use<> {
-        let flight = self.flights.remove(tenant)?;
+        let mut flight = self.flights.remove(tenant)?;
+        if moved {
+            // Calls that were sent while it was under way went to the old place too.
+            flight.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
+        }
         if flight.again || self.waiters.contains_key(tenant) {
             self.queue.push_evidence(tenant, now.wall);
         }

@@ -228,6 +228,9 @@ async fn a_forged_notification_is_corrected_when_it_has_settled() {
     // Verified, and untrue: whoever holds a token can say anything with it.
     world.simulator.notify(ChangeType::Resume, &one).await.unwrap();
     world.simulator.notify(ChangeType::Suspend, &two).await.unwrap();
+    // A look before that tells the truth, and does not count yet.
+    world.gate.recheck(&one);
+    world.gate.recheck(&two);
     sleep(Duration::from_secs(59)).await;
     assert_eq!(world.reason(&one), None);
     assert_eq!(world.reason(&two), Some(UnavailableReason::Suspended));
@@ -256,10 +259,13 @@ async fn an_upgrade_night_stays_under_the_limit_and_every_tenant_opens() {
         if Instant::now() == over {
             (0..TENANTS).for_each(|number| world.simulator.resume(&tenant(number)).silently());
         }
-        sleep(Duration::from_millis(500)).await;
-        let now = world.simulator.all_state_requests();
-        most = most.max(now - asked);
-        asked = now;
+        // Health counts what waits, among ten thousand: it is asked for less often.
+        for _ in 0..20 {
+            sleep(Duration::from_millis(500)).await;
+            let now = world.simulator.all_state_requests();
+            most = most.max(now - asked);
+            asked = now;
+        }
     }
     assert!(most <= 10, "{most} within half a second");
     assert!(asked <= 10 * (told.elapsed().as_secs() + 2), "{asked} in {:?}", told.elapsed());

@@ -133,7 +133,8 @@ impl Schedule {
         self
     }
 
-    /// How many pulls may start in any one second: 10. At least 1.
+    /// How many pulls of this gate may start in any one second: 10. At least 1. Replicas leave each
+    /// other's tenants alone, yet each has a limit of its own.
     #[must_use]
     pub fn pulls_per_second(mut self, pulls: u32) -> Self {
         self.pulls_per_second = pulls.max(1);

@@ -14,7 +14,7 @@ use crate::{
     gate::Shared,
     status::fact::{Details, Notified},
     tenant::TenantId,
-    token::{TokenError, Unverified, Verdict, Verified, VerifyError},
+    token::{Seen, TokenError, Verdict, Verified, VerifyError},
 };
 
 /// When a sender may try again after the store could not be written.
@@ -62,11 +62,11 @@ impl Receiver {
             return Taken::Now(Err(self.refused(Refusal::Token(TokenError::Missing))));
         };
         match self.gate.verifier.verify(&token) {
-            Verdict::Done(verified) => self.judged(payload, verified),
+            Verdict::Done(verified) => self.judged(payload, &token, verified),
             Verdict::NeedsKeys(pending) => {
                 let this = self.clone();
                 Taken::Later(Box::pin(async move {
-                    match this.judged(payload, pending.verified().await) {
+                    match this.judged(payload, &token, pending.verified().await) {
                         Taken::Now(result) => result,
                         Taken::Later(stored) => stored.await,
                     }
@@ -75,12 +75,15 @@ impl Receiver {
         }
     }
 
-    fn judged(&self, payload: Payload, verified: Result<Verified, Unverified>) -> Taken {
+    fn judged(
+        &self,
+        payload: Payload,
+        token: &str,
+        verified: Result<Verified, VerifyError>,
+    ) -> Taken {
         let verified = match verified {
             Ok(verified) => verified,
-            Err(unverified) => {
-                return Taken::Now(Err(self.unverified(&payload.tenant, unverified)));
-            }
+            Err(error) => return Taken::Now(Err(self.unverified(&payload.tenant, token, error))),
         };
         if verified.tenant != payload.tenant {
             return Taken::Now(Err(self.refused(Refusal::OtherTenant)));
@@ -113,25 +116,28 @@ impl Receiver {
 
     /// Logs what the token claimed: which issuer and audience notifications carry is not documented,
     /// and whoever sets a gate up needs to see them.
-    fn unverified(&self, tenant: &TenantId, unverified: Unverified) -> Refusal {
-        let Unverified { reason, seen } = unverified;
+    fn unverified(&self, tenant: &TenantId, token: &str, error: VerifyError) -> Refusal {
         self.gate.counters.rejected();
-        let refusal = match reason {
+        let refusal = match error {
             VerifyError::Token(error) => Refusal::Token(error),
             VerifyError::KeysUnavailable { retry_after } => {
                 self.gate.keys_missing(tenant);
                 Refusal::NoKeys { retry_after }
             }
         };
-        tracing::warn!(
-            status = refusal.status().as_u16(),
-            reason = %refusal,
-            %tenant,
-            iss = seen.iss.as_deref(),
-            aud = seen.aud.as_deref(),
-            kid = seen.kid.as_deref(),
-            "notification refused"
-        );
+        // Reading the token again costs as much as refusing it did.
+        if tracing::enabled!(tracing::Level::WARN) {
+            let seen = Seen::of(token);
+            tracing::warn!(
+                status = refusal.status().as_u16(),
+                reason = %refusal,
+                %tenant,
+                iss = seen.iss.as_deref(),
+                aud = seen.aud.as_deref(),
+                kid = seen.kid.as_deref(),
+                "notification refused"
+            );
+        }
         refusal
     }
 }

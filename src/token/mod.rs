@@ -43,5 +43,5 @@ pub(crate) use self::{
     policy::{Audiences, MAX_LEEWAY, Policy},
     remote::RemoteKeys,
     seen::Seen,
-    verifier::{Unverified, Verdict, Verifier, VerifierConfig},
+    verifier::{Verdict, Verifier, VerifierConfig},
 };

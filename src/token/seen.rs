@@ -25,7 +25,7 @@ pub(crate) struct Seen {
 
 impl Seen {
     /// Reads what can be read of `token`, believing nothing.
-    pub(super) fn of(token: &str) -> Self {
+    pub(crate) fn of(token: &str) -> Self {
         let Ok(token) = Compact::split(token) else { return Self::default() };
         let header = json::object(&token.header).unwrap_or_default();
         let claims = json::object(&token.claims).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::clock::Clock;
 
 use super::{
-    Audiences, KeysReport, Policy, Seen, SigningKeys, TokenError, Verified, VerifyError,
+    Audiences, KeysReport, Policy, SigningKeys, TokenError, Verified, VerifyError,
     examine::{Claimed, examine},
     key_id::KeyIds,
     remote::{Outlook, Remote, RemoteKeys, Wait},
@@ -42,24 +42,17 @@ enum Keys {
     Remote(Remote),
 }
 
-/// A token that was not accepted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Unverified {
-    pub(crate) reason: VerifyError,
-    pub(crate) seen: Seen,
-}
-
 /// The answer to a token.
 #[derive(Debug)]
 pub(crate) enum Verdict {
     /// It was found with the keys at hand.
-    Done(Result<Verified, Unverified>),
+    Done(Result<Verified, VerifyError>),
     /// It needs keys that are being fetched.
     NeedsKeys(Pending),
 }
 
 /// A token that waits for keys, 2 s at most.
-pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, Unverified>> + Send>>);
+pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, VerifyError>> + Send>>);
 
 impl Verifier {
     /// Makes a verifier. With remote keys this must happen in a tokio runtime.
@@ -76,7 +69,7 @@ impl Verifier {
     /// Verifies `token`, at once whenever the keys at hand are enough.
     pub(crate) fn verify(&self, token: &str) -> Verdict {
         let Inner { policy, clock, keys } = &*self.0;
-        let refused = |reason| Verdict::Done(Err(Unverified { reason, seen: Seen::of(token) }));
+        let refused = |reason| Verdict::Done(Err(reason));
         let claimed = match examine(token, policy, clock.unix_s()) {
             Ok(claimed) => claimed,
             Err(error) => return refused(error.into()),
@@ -107,7 +100,7 @@ impl Verifier {
                 Outlook::Settled => refused(missed.settled().into()),
                 Outlook::Hopeless => refused(missed.hopeless()),
                 Outlook::Wait(wait) => {
-                    let claimed = Owned::new(claimed, Seen::of(token));
+                    let claimed = Owned::new(claimed);
                     Verdict::NeedsKeys(Pending(Box::pin(later(remote.clone(), wait, claimed))))
                 }
             };
@@ -125,7 +118,7 @@ impl Verifier {
 }
 
 impl Pending {
-    pub(crate) async fn verified(self) -> Result<Verified, Unverified> {
+    pub(crate) async fn verified(self) -> Result<Verified, VerifyError> {
         self.0.await
     }
 }
@@ -180,18 +173,17 @@ struct Owned {
     signature: Vec<u8>,
     ids: KeyIds,
     verified: Verified,
-    seen: Seen,
 }
 
 impl Owned {
-    fn new(claimed: Claimed<'_>, seen: Seen) -> Self {
+    fn new(claimed: Claimed<'_>) -> Self {
         let Claimed { signed, signature, ids, verified } = claimed;
-        Self { signed: signed.into(), signature, ids, verified, seen }
+        Self { signed: signed.into(), signature, ids, verified }
     }
 }
 
-async fn later(remote: Remote, mut wait: Wait, token: Owned) -> Result<Verified, Unverified> {
-    let Owned { signed, signature, ids, verified, seen } = token;
+async fn later(remote: Remote, mut wait: Wait, token: Owned) -> Result<Verified, VerifyError> {
+    let Owned { signed, signature, ids, verified } = token;
     loop {
         let outlook = wait.next().await;
         let ring = remote.ring();
@@ -209,7 +201,7 @@ async fn later(remote: Remote, mut wait: Wait, token: Owned) -> Result<Verified,
             Outlook::Settled => missed.settled().into(),
             Outlook::Hopeless => missed.hopeless(),
         };
-        return Err(Unverified { reason, seen });
+        return Err(reason);
     }
 }
 
@@ -253,7 +245,7 @@ mod tests {
         let Verdict::Done(answer) = verifier.verify(token) else { panic!() };
         match answer {
             Ok(verified) => Ok(verified.tenant.to_string()),
-            Err(Unverified { reason: VerifyError::Token(error), .. }) => Err(error),
+            Err(VerifyError::Token(error)) => Err(error),
             Err(other) => panic!("{other:?}"),
         }
     }
@@ -324,16 +316,5 @@ mod tests {
             Err(TokenError::Signature)
         );
         assert_eq!(answer(&verifier, &ONE.token(&header, &claims("c"))), Ok("c".to_owned()));
-    }
-
-    #[test]
-    fn what_was_claimed_is_told_without_the_token() {
-        let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
-        let token = TWO.good("A", "Cust1");
-        let Verdict::Done(answer) = verifier.verify(&token) else { panic!() };
-        let seen = answer.unwrap_err().seen;
-        assert_eq!(seen.iss.as_deref(), Some("SuperOffice AS"));
-        assert_eq!(seen.aud.as_deref(), Some("spn:app"));
-        assert_eq!(seen.kid.as_deref(), Some("A"));
     }
 }

@@ -15,8 +15,7 @@ use crate::{
     body::EmptyBody,
     clock::Clock,
     token::{
-        Audiences, TokenError, Unverified, Verdict, Verified, Verifier, VerifierConfig,
-        VerifyError,
+        Audiences, TokenError, Verdict, Verified, Verifier, VerifierConfig, VerifyError,
         testing::{NOW, ONE, Signer, TWO, claims, key_set},
     },
 };
@@ -119,8 +118,8 @@ const UNAVAILABLE: VerifyError =
 const UNKNOWN: VerifyError = VerifyError::Token(TokenError::UnknownKey);
 const SIGNATURE: VerifyError = VerifyError::Token(TokenError::Signature);
 
-fn reason(answer: Result<Verified, Unverified>) -> Result<(), VerifyError> {
-    answer.map(drop).map_err(|unverified| unverified.reason)
+fn reason(answer: Result<Verified, VerifyError>) -> Result<(), VerifyError> {
+    answer.map(drop)
 }
 
 /// The answer that is given without waiting.

@@ -9,8 +9,10 @@ use std::{
 };
 
 use dashmap::DashMap;
+use tokio::sync::broadcast;
 
 use crate::{
+    events::TenantEvent,
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
         derive::{Settle, deciding, status},
@@ -26,6 +28,8 @@ use crate::{
 /// that the guard reads always belongs to the record.
 pub(crate) struct Directory {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
+    /// Told of each change while its tenant is locked: the changes of one tenant come in their order.
+    events: broadcast::Sender<TenantEvent>,
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
     settle: Settle,
@@ -88,9 +92,10 @@ pub enum Outcome {
 }
 
 impl Directory {
-    pub(crate) fn new(settle: Settle) -> Self {
+    pub(crate) fn new(settle: Settle, events: broadcast::Sender<TenantEvent>) -> Self {
         Self {
             tenants: DashMap::default(),
+            events,
             closed: AtomicUsize::new(0),
             settle,
             last_details: Mutex::default(),
@@ -180,6 +185,15 @@ impl Directory {
         self.update(tenant, |own| ((), own.merge(record))).1
     }
 
+    /// Joins in what `make` makes of what is known of `tenant`; nobody changes it in between.
+    pub(crate) fn merge_with(
+        &self,
+        tenant: &TenantId,
+        make: impl FnOnce(&Record) -> Record,
+    ) -> Merged {
+        self.update(tenant, |own| ((), own.merge(&make(own)))).1
+    }
+
     /// Like [`merge`](Self::merge), for records that come many at a time and keep their own details.
     pub(crate) fn load(&self, tenant: &TenantId, mut record: Record) -> Merged {
         record.share_details(|details| self.intern(details));
@@ -194,7 +208,7 @@ impl Directory {
             entry.held = true;
             entry.since = now;
         }
-        self.summarize(&mut entry, before, false)
+        self.summarize(tenant, &mut entry, before, false)
     }
 
     /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never. `false` when nothing
@@ -218,11 +232,18 @@ impl Directory {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status(&self.settle);
         let (answer, grew) = change(&mut entry.record);
-        (answer, self.summarize(&mut entry, before, grew))
+        (answer, self.summarize(tenant, &mut entry, before, grew))
     }
 
-    /// Brings an entry's summary and the count of closed tenants up to its record.
-    fn summarize(&self, entry: &mut Entry, before: TenantStatus, grew: bool) -> Merged {
+    /// Brings an entry's summary and the count of closed tenants up to its record, and tells what
+    /// changed by that.
+    fn summarize(
+        &self,
+        tenant: &TenantId,
+        entry: &mut Entry,
+        before: TenantStatus,
+        grew: bool,
+    ) -> Merged {
         entry.held &= is_silent(&entry.record);
         let after = entry.status(&self.settle);
         let was_closed = entry.closed.is_some();
@@ -233,7 +254,13 @@ impl Directory {
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
             _ => {}
         }
-        Merged { grew, before, after }
+        let merged = Merged { grew, before, after };
+        if merged.changed() {
+            let (tenant, status) = (tenant.clone(), merged.after.clone());
+            // Nobody has to listen.
+            let _ = self.events.send(TenantEvent::Changed { tenant, status });
+        }
+        merged
     }
 
     fn intern(&self, details: Arc<Details>) -> Arc<Details> {

@@ -234,3 +234,28 @@ async fn debug_output_holds_no_secret_and_no_note() {
     );
     assert!(!text.contains("secret"), "{text}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_changes_of_a_tenant_are_told_in_their_order() {
+    let gate = builder().any_audience().event_capacity(100_000).build().await.unwrap();
+    let mut events = gate.events();
+    let operators = (0..4).map(|_| {
+        let gate = gate.clone();
+        tokio::spawn(async move {
+            for _ in 0..5000 {
+                gate.close(&tenant(), "").await.unwrap();
+                gate.release(&tenant(), "").await.unwrap();
+            }
+        })
+    });
+    futures::future::try_join_all(operators).await.unwrap();
+    gate.close(&tenant(), "the last word").await.unwrap();
+    let (mut told, mut last) = (0, true);
+    while let Some(event) = events.next().now_or_never() {
+        let Some(TenantEvent::Changed { status, .. }) = event else { panic!("{event:?}") };
+        assert_ne!(status.is_available(), last, "change {told}");
+        last = status.is_available();
+        told += 1;
+    }
+    assert!(!last && told > 100, "{told}");
+}

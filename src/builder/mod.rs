@@ -283,7 +283,8 @@ impl TenantGateBuilder {
         }
         self.check()?;
         let verifier = self.verifier()?;
-        let directory = Arc::new(Directory::new(self.settle));
+        let events = broadcast::Sender::new(self.event_capacity.max(1));
+        let directory = Arc::new(Directory::new(self.settle, events.clone()));
         let reconciler = if self.state_api {
             let (environment, clock) = (self.environment.clone(), self.clock.clone());
             let api = StateApi::new(environment, self.fetch()?, clock.clone());
@@ -306,7 +307,7 @@ impl TenantGateBuilder {
             body_deadline: self.body_deadline,
             path: self.path.into(),
             resume_jitter: self.resume_jitter,
-            events: broadcast::Sender::new(self.event_capacity.max(1)),
+            events,
             waiters: Arc::new(Waiters::default()),
             ends: Arc::new(Ends::default()),
             persister,

@@ -102,13 +102,15 @@ impl Shared {
     }
 
     pub(super) fn say(&self, tenant: &TenantId, order: Order, note: String, until: Option<u64>) {
-        let set_at = self.clock.unix_ms();
-        // Two words within one millisecond: the later one counts.
-        let last = self.directory.record(tenant).and_then(|record| record.word().map(|w| w.set_at));
-        let set_at = last.map_or(set_at, |last| set_at.max(last.saturating_add(1)));
-        let word = Word { order, set_at, until, note, extra: serde_json::Map::new() };
+        let now = self.clock.unix_ms();
         tracing::info!(%tenant, ?order, "an operator spoke");
-        let merged = self.directory.merge(tenant, &Record::of(Fact::Word(Box::new(word))));
+        let merged = self.directory.merge_with(tenant, |record| {
+            // Two words within one millisecond: the later one counts.
+            let last = record.word().map(|word| word.set_at.saturating_add(1));
+            let set_at = now.max(last.unwrap_or(0));
+            let word = Word { order, set_at, until, note, extra: serde_json::Map::new() };
+            Record::of(Fact::Word(Box::new(word)))
+        });
         self.grew(tenant, &merged);
     }
 
@@ -149,14 +151,9 @@ impl Shared {
         if let Some(reconciler) = self.reconciler.as_ref().filter(|_| merged.grew) {
             reconciler.changed(tenant);
         }
-        if !merged.changed() {
-            return;
-        }
-        if merged.after.is_available() {
+        if merged.changed() && merged.after.is_available() {
             self.waiters.wake(tenant);
         }
-        let (tenant, status) = (tenant.clone(), merged.after.clone());
-        self.publish(TenantEvent::Changed { tenant, status });
     }
 
     /// Keeps `tenant` closed until something is known of it.

@@ -17,6 +17,8 @@ use http::{Request, StatusCode};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::*;
+use tokio::sync::broadcast;
+
 use crate::{
     Evidence, Record, TenantId, UnavailableReason,
     clock::Clock,
@@ -43,7 +45,7 @@ fn tenant(id: &str) -> TenantId {
 
 impl Fixture {
     fn new() -> Self {
-        let directory = Arc::new(Directory::new(Settle::default()));
+        let directory = Arc::new(Directory::new(Settle::default(), broadcast::Sender::new(1)));
         let now = Arc::new(AtomicU64::new(CLOSED_AT));
         let told = Arc::clone(&now);
         let clock = Clock::new(move || {

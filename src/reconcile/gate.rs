@@ -14,15 +14,14 @@ use crate::{
 
 impl Tenants for Shared {
     fn pulled(&self, tenant: &TenantId, mut pulled: Pulled) -> Merged {
-        // Of two answers within a few milliseconds the later one counts. Times further apart come
-        // from another replica's clock, and are left as they are.
-        let last = self.directory.record(tenant).and_then(|r| r.pulls().map(|p| p.asked).max());
-        if let Some(last) =
-            last.filter(|last| last.checked_sub(pulled.asked).is_some_and(|d| d < 10))
-        {
-            pulled.asked = last.saturating_add(1);
-        }
-        let merged = self.directory.merge(tenant, &Record::of(Fact::Pulled(pulled)));
+        let merged = self.directory.merge_with(tenant, |record| {
+            // Of two answers within a few milliseconds the later one counts. Times further apart come
+            // from another replica's clock, and are left as they are.
+            let last = record.pulls().map(|pulled| pulled.asked).max();
+            let last = last.filter(|last| last.checked_sub(pulled.asked).is_some_and(|d| d < 10));
+            pulled.asked = last.map_or(pulled.asked, |last| last.saturating_add(1));
+            Record::of(Fact::Pulled(pulled))
+        });
         self.grew(tenant, &merged);
         merged
     }

@@ -205,6 +205,23 @@ async fn a_command_line_that_makes_no_sense_is_refused_with_the_reason() {
             &["--base-url", "http://127.0.0.1:1", "--audience", "a", "--upstream", "http://h/path"],
             "--upstream",
         ),
+        (
+            &["--base-url", "http://127.0.0.1:1", "--audience", "a", "--upstream", "ftp://h"],
+            "http:// or https://",
+        ),
+        (&["--base-url", "http://127.0.0.1:1", "--audience", "a", "--issuer", ""], "--issuer"),
+        (
+            &[
+                "--base-url",
+                "http://127.0.0.1:1",
+                "--audience",
+                "a",
+                "--notification-path",
+                "/healthz",
+            ],
+            "--notification-path",
+        ),
+        (&["--base-url", "http://127.0.0.1:1", "--audience", "a", "--settle", "-1"], "negative"),
     ] {
         let (code, text) = Gateway::fails(args).await;
         assert_ne!(code, Some(0), "{args:?}");

@@ -39,15 +39,34 @@ struct World {
     started: Instant,
 }
 
+/// What the gateway is told of where it is.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    /// The URL under which all is.
+    BaseUrl,
+    /// SuperOffice's own environment, and where its keys are to be had here.
+    Environment,
+}
+
 impl World {
     /// A gateway that has fetched its keys.
-    async fn new() -> Self {
+    async fn new(told: Told) -> Self {
         let simulator = Simulator::start().await.unwrap();
         let base = simulator.hosts()[0].to_string();
+        let keys = simulator.environment().key_url().to_string();
+        let issuer = base.trim_end_matches('/');
+        let environment = match told {
+            Told::BaseUrl => ["--base-url", &base].to_vec(),
+            Told::Environment => {
+                let keys = ["--key-url", &keys, "--issuer", issuer];
+                [&["--environment", "sod", "--state-api", "off"][..], &keys].concat()
+            }
+        };
         let application = simulator.application_id().to_owned();
-        let args = ["--listen", "127.0.0.1:0", "--base-url", &base, "--audience", &application];
+        // Where calls go is the same for both.
+        let rest = ["--listen", "127.0.0.1:0", "--audience", &application, "--upstream", &base];
         let started = Instant::now();
-        let gateway = Gateway::start(&args).await;
+        let gateway = Gateway::start(&[&environment[..], &rest[..]].concat()).await;
         let tenant = TenantId::new("Cust1").unwrap();
         let world = Self { simulator, gateway, tenant, started };
         assert_eq!(world.good().await.0, StatusCode::NO_CONTENT);
@@ -132,7 +151,9 @@ async fn flood(world: &Arc<World>, strays: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_flood_of_unknown_names_fetches_once_and_delays_nobody() {
-    flood(&Arc::new(World::new().await), 1_000).await;
+    for told in [Told::BaseUrl, Told::Environment] {
+        flood(&Arc::new(World::new(told).await), 1_000).await;
+    }
 }
 
 /// `cargo nextest run --all-features --test gateway_keys --run-ignored all`: takes up to a minute,
@@ -140,7 +161,7 @@ async fn a_flood_of_unknown_names_fetches_once_and_delays_nobody() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits out the 30 s between two fetches"]
 async fn ten_thousand_unknown_names_hide_no_rotation() {
-    let world = Arc::new(World::new().await);
+    let world = Arc::new(World::new(Told::Environment).await);
     flood(&world, 10_000).await;
     world.simulator.rotate_key().await.unwrap();
     let begin = Instant::now();
@@ -179,8 +200,9 @@ async fn a_key_server_that_fails_delays_no_token_whose_key_is_known() {
         Fault::Oversized,
         Fault::Empty,
     ];
-    let checks = faults.map(async |fault| {
-        let world = World::new().await;
+    let checks = faults.into_iter().cycle().take(10).enumerate().map(async |(n, fault)| {
+        let told = if n < 5 { Told::BaseUrl } else { Told::Environment };
+        let world = World::new(told).await;
         world.simulator.key_server(fault.clone());
         // Asks for the fetch that will fail, once one is allowed.
         for number in 0..5 {
@@ -205,7 +227,7 @@ async fn not_even_while_the_failing_fetch_runs() {
         Fault::Empty,
     ];
     let checks = faults.map(async |fault| {
-        let world = World::new().await;
+        let world = World::new(Told::Environment).await;
         world.simulator.key_server(fault.clone());
         let begin = Instant::now();
         let mut number = 0;

@@ -44,6 +44,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
+    /// Fetches keys from here instead of the environment's key URL; files of keys count too.
+    #[arg(long, value_name = "URL")]
+    key_url: Option<Uri>,
+
     /// Takes notifications for this application id (repeatable).
     #[arg(long, value_name = "ID", required_unless_present = "any_audience")]
     audience: Vec<String>,
@@ -69,11 +73,11 @@ pub(crate) struct Args {
     state_api: Option<Switch>,
 
     /// How long after a notification the state API may lag behind it.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     settle: Duration,
 
     /// How long after the notice of an upgrade the tenant may still be up.
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
     upgrade_settle: Duration,
 
     /// How long a tenant may take to start its answer.
@@ -103,6 +107,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 impl Args {
     /// Builds the gate.
     pub(crate) async fn gate(&self) -> Result<TenantGate, BoxError> {
+        self.check()?;
         let environment = self.environment();
         let mut gate = TenantGate::builder(environment.clone())
             .notification_path(&self.notification_path)
@@ -121,7 +126,21 @@ impl Args {
         for file in self.certificate.iter().chain(&self.jwks) {
             gate = gate.signing_keys(SigningKeys::read(file)?);
         }
+        if let Some(url) = &self.key_url {
+            gate = gate.key_url(url.clone());
+        }
         Ok(with_store(gate, &self.store, &environment)?.build().await?)
+    }
+
+    /// What would silently do something else than its user wants.
+    fn check(&self) -> Result<(), BoxError> {
+        if ["/healthz", "/tenants"].contains(&&*self.notification_path) {
+            return Err("--notification-path is a path of the gateway's own: choose another".into());
+        }
+        if self.issuer.iter().any(|issuer| issuer.trim().is_empty()) {
+            return Err("--issuer is empty".into());
+        }
+        Ok(())
     }
 
     fn environment(&self) -> Environment {

@@ -57,7 +57,9 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
     }
     Ok(Forward {
         tenants,
-        scheme: target.scheme.ok_or("--upstream needs http:// or https://")?,
+        scheme: (target.scheme)
+            .filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme))
+            .ok_or("--upstream needs http:// or https://")?,
         authority: target.authority.ok_or("--upstream needs a host")?,
         notifications: UrlKey::tenant_of_path(&args.notification_path),
     })

@@ -157,3 +157,65 @@ fn challenge(error: TokenError) -> HeaderValue {
         format!("Bearer error=\"invalid_token\", error_description=\"{}\"", error.description());
     HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HALF_A_MINUTE: Duration = Duration::from_millis(29_001);
+
+    fn refused(refusal: Refusal, version: Version) -> (u16, Vec<(String, String)>) {
+        let response = answer(Err(refusal), version);
+        assert_eq!(response.extensions().get::<Refusal>(), Some(&refusal));
+        let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
+        let headers =
+            response.headers().iter().map(|(name, value)| (name.to_string(), text(value)));
+        (response.status().as_u16(), headers.collect())
+    }
+
+    #[test]
+    fn each_refusal_has_its_status_and_headers() {
+        let token = format!(
+            "Bearer error=\"invalid_token\", error_description=\"{}\"",
+            TokenError::Expired.description()
+        );
+        for (refusal, status, header) in [
+            (Refusal::Method, 405, Some(("allow", "POST"))),
+            (Refusal::BodyTooLarge, 413, Some(("connection", "close"))),
+            (Refusal::BodyTooSlow, 408, Some(("connection", "close"))),
+            (Refusal::BodyBroken, 400, None),
+            (Refusal::Malformed, 400, None),
+            (Refusal::Token(TokenError::Expired), 401, Some(("www-authenticate", &*token))),
+            (Refusal::NoKeys { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
+            (Refusal::NotStored { retry_after: Duration::ZERO }, 503, Some(("retry-after", "1"))),
+            (Refusal::OtherTenant, 403, None),
+        ] {
+            let headers = header.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            assert_eq!(
+                refused(refusal, Version::HTTP_11),
+                (status, headers.into_iter().collect()),
+                "{refusal}"
+            );
+        }
+    }
+
+    #[test]
+    fn http_2_closes_no_connection() {
+        assert_eq!(refused(Refusal::BodyTooLarge, Version::HTTP_2), (413, vec![]));
+        assert_eq!(refused(Refusal::BodyTooSlow, Version::HTTP_2), (408, vec![]));
+        assert_eq!(refused(Refusal::BodyTooSlow, Version::HTTP_10).1.len(), 1);
+    }
+
+    #[test]
+    fn what_is_taken_says_what_and_is_204() {
+        let tenant = TenantId::new("Cust1").unwrap();
+        let (change, outcome) = (ChangeType::Suspend, Outcome::Recorded);
+        let accepted = Accepted { tenant: tenant.clone(), change, outcome };
+        let response = answer(Ok(accepted), Version::HTTP_11);
+        assert_eq!(response.status(), StatusCode::NO_CONTENT);
+        assert!(response.headers().is_empty());
+        let accepted = response.extensions().get::<Accepted>().unwrap();
+        assert_eq!((accepted.tenant(), accepted.change()), (&tenant, change));
+        assert_eq!(accepted.outcome(), outcome);
+    }
+}

@@ -82,3 +82,60 @@ impl<B: Body> Future for Collect<B> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt, stream};
+    use http::HeaderMap;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const LIMIT: usize = 10;
+    const DEADLINE: Duration = Duration::from_secs(5);
+
+    async fn read(
+        frames: impl IntoIterator<Item = Result<Frame<Bytes>, ()>>,
+    ) -> Result<Bytes, CollectError> {
+        let body = StreamBody::new(stream::iter(frames));
+        Collect::new(body, LIMIT, DEADLINE).await
+    }
+
+    fn data(bytes: &'static [u8]) -> Result<Frame<Bytes>, ()> {
+        Ok(Frame::data(Bytes::from_static(bytes)))
+    }
+
+    #[tokio::test]
+    async fn a_body_up_to_the_limit_is_read_and_not_a_byte_more() {
+        assert_eq!(read([]).await.unwrap(), "");
+        assert_eq!(read([data(b"12345"), data(b"67890")]).await.unwrap(), "1234567890");
+        assert_eq!(read([data(b"12345"), data(b"678901")]).await, Err(CollectError::TooLarge));
+    }
+
+    #[tokio::test]
+    async fn frames_that_carry_nothing_have_an_end_too() {
+        assert_eq!(read(std::iter::repeat_with(|| data(b""))).await, Err(CollectError::TooLarge));
+        let trailers = || Ok(Frame::trailers(HeaderMap::new()));
+        assert_eq!(read(std::iter::repeat_with(trailers)).await, Err(CollectError::TooLarge));
+        assert_eq!(read([data(b"123456789"), trailers()]).await.unwrap(), "123456789");
+    }
+
+    #[tokio::test]
+    async fn half_of_a_body_is_none() {
+        assert_eq!(read([data(b"1"), Err(())]).await, Err(CollectError::Broken));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_is_for_the_whole() {
+        let began = Instant::now();
+        let trickle = stream::unfold((), async |()| {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            Some((data(b"1"), ()))
+        });
+        let body = StreamBody::new(trickle.boxed());
+        assert_eq!(Collect::new(body, LIMIT, DEADLINE).await, Err(CollectError::TooSlow));
+        assert_eq!(began.elapsed(), DEADLINE);
+    }
+}

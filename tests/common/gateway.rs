@@ -15,6 +15,9 @@ use tokio::{
     sync::mpsc,
 };
 
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A running gateway; it is killed when this is dropped.
 pub(crate) struct Gateway {
     child: Child,
@@ -54,7 +57,7 @@ impl Gateway {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
         let line = line.expect("it says where it listens").unwrap().expect("it runs");
         let address = line.strip_prefix("listening on ").unwrap().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -73,8 +76,7 @@ impl Gateway {
     /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
         let run = Command::new(program()).args(args).kill_on_drop(true).output();
-        let output =
-            tokio::time::timeout(Duration::from_secs(30), run).await.expect("it ends").unwrap();
+        let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
@@ -107,10 +109,7 @@ impl Gateway {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        tokio::time::timeout(Duration::from_secs(30), self.child.wait())
-            .await
-            .expect("it ends")
-            .unwrap()
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
     }
 }
 
@@ -125,9 +124,13 @@ impl Caller {
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Option<Answer> {
-        let (parts, body) = self.client.request(request).await.ok()?.into_parts();
-        let body = body.collect().await.ok()?.to_bytes();
-        Some(Answer { status: parts.status, headers: parts.headers, body })
+        let answer = async {
+            let (parts, body) = self.client.request(request).await.ok()?.into_parts();
+            let body = body.collect().await.ok()?.to_bytes();
+            Some(Answer { status: parts.status, headers: parts.headers, body })
+        };
+        // A client whose connection breaks at the wrong moment was seen to wait for ever.
+        tokio::time::timeout(PATIENCE, answer).await.ok()?
     }
 
     /// Posts the body of a notification.

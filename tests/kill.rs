@@ -1,6 +1,6 @@
 //! `kill -9` under load: what was answered 204 is in force after the restart, and nothing older is.
 //!
-//! `LIVES=200 cargo test --test kill -- --nocapture` for a long run.
+//! `LIVES=200 cargo test --test kill -- --nocapture` for a long run; `cargo build --example gateway` first.
 #![cfg(feature = "redb")]
 #![allow(
     clippy::unwrap_used,

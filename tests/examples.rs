@@ -84,3 +84,12 @@ fn the_clients_are_kept_away_while_the_tenant_is_closed() {
         assert_eq!(reached, "calls that reached the tenant while closed: 0");
     }
 }
+
+#[test]
+fn the_replicas_agree_and_it_is_noticed_when_they_do_not() {
+    let text = run("replicas");
+    assert!(text.contains("promises were kept."), "{text}");
+    let (code, text) = end(begin("replicas", &["--break", "sharing"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("BROKEN  what A was told closed the tenant at B"), "{text}");
+}

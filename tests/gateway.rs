@@ -8,6 +8,8 @@
     missing_docs
 )]
 
+// Shared with other tests, which use the rest of it.
+#[allow(dead_code)]
 #[path = "common/gateway.rs"]
 mod process;
 

@@ -202,6 +202,20 @@ async fn loading_after_asking_for_changes_needs_no_second_load() {
 }
 
 #[tokio::test]
+async fn what_is_stored_in_another_database_is_not_heard() {
+    let server = RedisServer::start();
+    let in_database = |n| open(&format!("redis://127.0.0.1:{}/{n}", server.port()));
+    let (here, there) = (in_database(3), in_database(3));
+    let mut changes = here.changes();
+    load(&here).await.unwrap();
+    for other in [0, 1] {
+        in_database(other).merge(&tenant(1), &suspended(2)).await.unwrap();
+    }
+    there.merge(&tenant(2), &suspended(1)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(2), suspended(1)));
+}
+
+#[tokio::test]
 async fn there_is_no_gap_though_the_subscription_takes_long() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port()).await;

@@ -15,9 +15,18 @@ use tokio::{
     sync::mpsc,
 };
 
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 /// A running gateway; it is killed when this is dropped.
 pub(crate) struct Gateway {
     child: Child,
+    caller: Caller,
+}
+
+/// Calls a gateway, from as many tasks as there need be, also one that is killed meanwhile.
+#[derive(Clone)]
+pub(crate) struct Caller {
     address: String,
     client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -41,52 +50,94 @@ impl Gateway {
     pub(crate) async fn start(args: &[&str]) -> Self {
         let mut child = Command::new(program())
             .args(args)
-            .env("RUST_LOG", "warn")
+            // Not a line for every call that is refused.
+            .env("RUST_LOG", "warn,tower_http=off")
             .stdout(std::process::Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
         let line = line.expect("it says where it listens").unwrap().expect("it runs");
         let address = line.strip_prefix("listening on ").unwrap().to_owned();
-        Self { child, address, client: Client::builder(TokioExecutor::new()).build_http() }
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        Self { child, caller: Caller { address, client } }
+    }
+
+    /// Starts one and kills it so soon after that it may not even listen.
+    pub(crate) async fn dies_young(args: &[&str], after: Duration) {
+        let mut command = Command::new(program());
+        command.args(args).env("RUST_LOG", "warn").stdout(std::process::Stdio::null());
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        tokio::time::sleep(after).await;
+        child.kill().await.unwrap();
     }
 
     /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
         let run = Command::new(program()).args(args).kill_on_drop(true).output();
-        let output =
-            tokio::time::timeout(Duration::from_secs(30), run).await.expect("it ends").unwrap();
+        let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     pub(crate) fn url(&self, path: &str) -> Uri {
-        format!("{}{path}", self.address).parse().unwrap()
+        self.caller.url(path)
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
+        self.caller.get(path).await.expect("it answers")
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        let (parts, body) = self.client.request(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
-        Answer { status: parts.status, headers: parts.headers, body }
+        self.caller.send(request).await.expect("it answers")
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
+    /// Sends SIGKILL and waits until it is gone.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
+
     /// Sends SIGTERM and waits for the end.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        tokio::time::timeout(Duration::from_secs(30), self.child.wait())
-            .await
-            .expect("it ends")
-            .unwrap()
+        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
+    }
+}
+
+impl Caller {
+    pub(crate) fn url(&self, path: &str) -> Uri {
+        format!("{}{path}", self.address).parse().unwrap()
+    }
+
+    /// `None` when no answer came, as from all of these.
+    pub(crate) async fn get(&self, path: &str) -> Option<Answer> {
+        self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
+    }
+
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Option<Answer> {
+        let answer = async {
+            let (parts, body) = self.client.request(request).await.ok()?.into_parts();
+            let body = body.collect().await.ok()?.to_bytes();
+            Some(Answer { status: parts.status, headers: parts.headers, body })
+        };
+        // A client whose connection breaks at the wrong moment was seen to wait for ever.
+        tokio::time::timeout(PATIENCE, answer).await.ok()?
+    }
+
+    /// Posts the body of a notification.
+    pub(crate) async fn notify(&self, body: Bytes) -> Option<StatusCode> {
+        let url = self.url("/NotifyCustomerStateChange");
+        let answer = self.send(Request::post(url).body(Full::new(body)).unwrap()).await?;
+        Some(answer.status)
     }
 }
 

@@ -12,14 +12,15 @@ use crate::Environment;
 pub(super) struct Names {
     /// A hash: a tenant's id in lower case to its value.
     pub(super) tenants: String,
-    /// A channel: every stored value, with its writer.
+    /// A channel of the database's own: every stored value, with its writer.
     pub(super) changes: String,
     /// Keys that start so hold claims.
     claim: String,
 }
 
 impl Names {
-    pub(super) fn new(environment: &Environment) -> Self {
+    /// The names in the server's database of this number.
+    pub(super) fn new(environment: &Environment, database: i64) -> Self {
         let mut tag = String::from("{tower-superoffice:");
         for character in environment.name().chars() {
             match character {
@@ -31,11 +32,12 @@ impl Names {
                 other => tag.push(other),
             }
         }
-        tag.push('}');
+        // A channel is heard in all databases. A cluster has only the first.
+        let apart = if database == 0 { String::new() } else { format!("/{database}") };
         Self {
-            tenants: format!("{tag}:tenants"),
-            changes: format!("{tag}:changes"),
-            claim: format!("{tag}:claim:"),
+            tenants: format!("{tag}}}:tenants"),
+            changes: format!("{tag}{apart}}}:changes"),
+            claim: format!("{tag}}}:claim:"),
         }
     }
 
@@ -54,14 +56,13 @@ mod tests {
             ("http://127.0.0.1:9000/so", "{tower-superoffice:127.0.0.1:9000}"),
             ("http://[::1]:9000", "{tower-superoffice:[::1]:9000}"),
         ] {
-            let names = Names::new(&Environment::custom(base.parse().unwrap()));
+            let names = Names::new(&Environment::custom(base.parse().unwrap()), 0);
             assert_eq!(names.tenants, format!("{tag}:tenants"));
             assert_eq!(names.changes, format!("{tag}:changes"));
             assert_eq!(names.claim("cust1"), format!("{tag}:claim:cust1"));
         }
-        assert_eq!(
-            Names::new(&Environment::Production).tenants,
-            "{tower-superoffice:production}:tenants"
-        );
+        let names = Names::new(&Environment::Production, 3);
+        assert_eq!(names.tenants, "{tower-superoffice:production}:tenants");
+        assert_eq!(names.changes, "{tower-superoffice:production/3}:changes");
     }
 }

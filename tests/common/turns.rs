@@ -1,0 +1,90 @@
+//! What a tenant is told, turn by turn, and what must be in force after each: told apart by what
+//! the gateway shows.
+
+use std::{
+    collections::HashMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::Value;
+use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
+
+/// The token time of turn 0, which nobody is told of.
+const BASE: i64 = 1_700_000_000;
+
+/// Between two turns of a cycle, and between two cycles, something that is shown changes: the reason
+/// or the epoch. No turn shows what another does.
+const CYCLE: [(ChangeType, Option<&str>); 8] = [
+    (ChangeType::Suspend, Some("suspended")),
+    (ChangeType::BackupRestored, Some("suspended")),
+    (ChangeType::Upgrade, Some("upgrading")),
+    (ChangeType::Resume, None),
+    (ChangeType::BackupRestored, None),
+    (ChangeType::Delete, Some("deleted")),
+    (ChangeType::BackupRestored, Some("deleted")),
+    (ChangeType::Resume, None),
+];
+
+/// What `/tenants` says of a tenant.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Shown {
+    pub(crate) reason: Option<String>,
+    pub(crate) epoch: i64,
+}
+
+pub(crate) fn tenant(n: usize) -> TenantId {
+    TenantId::new(format!("Cust{n}")).unwrap()
+}
+
+fn step(turn: i64) -> (ChangeType, Option<&'static str>) {
+    CYCLE[usize::try_from(turn - 1).unwrap() % CYCLE.len()]
+}
+
+pub(crate) fn change(turn: i64) -> ChangeType {
+    step(turn).0
+}
+
+/// What is shown once all turns up to this one have been taken; turn 0 is a tenant never heard of.
+pub(crate) fn after(turn: i64) -> Shown {
+    let restored = (1..=turn).rev().find(|&turn| change(turn) == ChangeType::BackupRestored);
+    Shown {
+        reason: (turn > 0).then(|| step(turn).1.map(str::to_owned)).flatten(),
+        epoch: restored.map_or(0, |turn| BASE + turn),
+    }
+}
+
+/// What a call to the tenant is then answered.
+pub(crate) fn answer(shown: &Shown) -> StatusCode {
+    match shown.reason.as_deref() {
+        None => StatusCode::OK,
+        Some("deleted") => StatusCode::GONE,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+    }
+}
+
+/// The notification of a turn, dated by the turn and valid now: a tenant can be told of more turns
+/// than seconds pass.
+pub(crate) fn body(simulator: &Simulator, tenant: &TenantId, turn: i64) -> Bytes {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    simulator
+        .notification(change(turn), tenant)
+        .issued_at(i64::try_from(now).unwrap())
+        .claim("nbf", BASE + turn)
+        .body()
+}
+
+/// Reads `/tenants`.
+pub(crate) fn read(tenants: &[u8]) -> HashMap<String, Shown> {
+    let list: Vec<Value> = serde_json::from_slice(tenants).unwrap();
+    let shown = list.into_iter().map(|tenant| {
+        let shown = Shown {
+            reason: tenant["reason"].as_str().map(str::to_owned),
+            epoch: tenant["epoch"].as_i64().unwrap(),
+        };
+        assert_eq!(tenant["available"], shown.reason.is_none());
+        (tenant["tenant"].as_str().unwrap().to_owned(), shown)
+    });
+    shown.collect()
+}

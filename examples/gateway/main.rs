@@ -39,7 +39,11 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
-    let gate = args.gate().await?;
+    let mut signals = serve::Signals::new()?;
+    let gate = tokio::select! {
+        gate = args.gate() => gate?,
+        () = signals.told() => return Ok(()),
+    };
     let public = serve::Listener::bind(args.listen).await?;
     let inner = admin::routes(&gate).fallback_service(forward::service(&gate, &args)?);
 
@@ -51,13 +55,13 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         ready(&public);
-        return serve::until_told(vec![(public, notifications(&gate, inner))]).await;
+        return serve::until_told(signals, vec![(public, notifications(&gate, inner))]).await;
     };
     let internal = serve::Listener::bind(internal).await?;
     ready(&public);
     tracing::info!("internal on http://{}", internal.address());
     let outer = notifications(&gate, Router::new());
-    serve::until_told(vec![(public, outer), (internal, serve::finish(inner))]).await
+    serve::until_told(signals, vec![(public, outer), (internal, serve::finish(inner))]).await
 }
 
 /// Says where the gateway listens. Whoever started it may have stopped reading by now.

@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tower::ServiceBuilder;
@@ -64,17 +64,38 @@ pub(crate) fn finish(app: Router) -> Router {
     )
 }
 
-/// Serves until SIGTERM or an interrupt, then lets what is under way end.
-pub(crate) async fn until_told(servers: Vec<(Listener, Router)>) -> Result<(), BoxError> {
+/// SIGTERM and interrupts, from the moment this is made: whoever was told that the gateway is ready may
+/// end it at once.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    pub(crate) fn new() -> io::Result<Self> {
+        let [terminate, interrupt] = [SignalKind::terminate(), SignalKind::interrupt()].map(signal);
+        Ok(Self { terminate: terminate?, interrupt: interrupt? })
+    }
+
+    /// Waits for one.
+    pub(crate) async fn told(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Serves until a signal comes, then lets what is under way end.
+pub(crate) async fn until_told(
+    mut signals: Signals,
+    servers: Vec<(Listener, Router)>,
+) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
     let servers: Vec<_> = (servers.into_iter())
         .map(|(listener, app)| tokio::spawn(serve(listener, app, stopped.clone())))
         .collect();
-    let mut terminate = signal(SignalKind::terminate())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
-    }
+    signals.told().await;
     tracing::info!("draining");
     drop(stop);
     for server in servers {

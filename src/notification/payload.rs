@@ -136,6 +136,17 @@ mod tests {
     }
 
     #[test]
+    fn an_endpoint_that_can_be_none_is_left_out() {
+        for (length, kept) in [(0, false), (1, true), (MAX_HOST, true), (MAX_HOST + 1, false)] {
+            let host = "h".repeat(length);
+            let body = format!(
+                r#"{{"ChangeType":5,"ContextIdentifier":"Cust1","PublicEndpoint":"{host}"}}"#
+            );
+            assert_eq!(parse(&body).unwrap().endpoint.is_some(), kept, "{length}");
+        }
+    }
+
+    #[test]
     fn an_ordinary_webhook_is_no_notification() {
         assert!(
             parse(r#"{"EventId":"1","Event":"contact.changed","ContextIdentifier":"Cust1"}"#)

@@ -27,7 +27,9 @@ pub struct Gateway {
     pub address: SocketAddr,
     /// From its start to the line that says where it listens.
     pub started: Duration,
-    /// When it had said so.
+    /// The processor time that took, in seconds.
+    pub starting: f64,
+    /// What it had by then.
     pub fresh: Memory,
 }
 
@@ -68,7 +70,8 @@ impl Gateway {
         BufReader::new(stdout.ok_or("its output was asked for")?).read_line(&mut line)?;
         let started = began.elapsed();
         let address = line.trim().strip_prefix("listening on http://").ok_or("it did not start")?;
-        Ok(Self { address: address.parse()?, started, fresh: process.memory()?, process })
+        let (fresh, starting) = (process.memory()?, process.processor()?);
+        Ok(Self { address: address.parse()?, started, starting, fresh, process })
     }
 
     pub async fn tenants(&self) -> Result<Tenants, BoxError> {

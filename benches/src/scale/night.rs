@@ -160,6 +160,7 @@ impl Night<'_> {
 
         let gateway = self.start(place)?;
         measured.add(Figure::Restart, gateway.started.as_secs_f64());
+        measured.add(Figure::RestartProcessor, gateway.starting);
         measured.megabytes(Figure::PeakRestarted, gateway.fresh.peak);
         let grown = gateway.fresh.resident.saturating_sub(measured.bytes(Figure::Fresh));
         self.each(measured, Figure::GrowthRestarted, grown);

@@ -31,6 +31,7 @@ pub enum Figure {
     DumpOpen,
     RestartCrashed,
     Restart,
+    RestartProcessor,
     AnswerTime,
     AnswerSize,
     AnswerPeak,
@@ -39,7 +40,7 @@ pub enum Figure {
 use Figure as F;
 
 /// Each figure with its decimals.
-const ROWS: [(Figure, usize, &str); 27] = [
+const ROWS: [(Figure, usize, &str); 28] = [
     (F::Closed, 0, "closed a second"),
     (F::Opened, 0, "opened again a second"),
     (F::ProcessorClosed, 1, "gateway's processor time for each, closing, us"),
@@ -64,6 +65,7 @@ const ROWS: [(Figure, usize, &str); 27] = [
     (F::DumpOpen, 0, "the same, opened again, bytes"),
     (F::RestartCrashed, 3, "restart after kill -9, all closed, s"),
     (F::Restart, 3, "restart after SIGTERM, all closed, s"),
+    (F::RestartProcessor, 2, "processor time of that, s"),
     (F::AnswerTime, 3, "GET /tenants, s"),
     (F::AnswerSize, 1, "its answer, MB"),
     (F::AnswerPeak, 1, "most resident after it, MB"),
@@ -94,10 +96,15 @@ impl Measured {
     }
 }
 
+/// All of it in a line, so that a long run which is broken off has said something.
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [closed, opened] = [F::Closed, F::Opened].map(|figure| self.get(figure).sum::<f64>());
-        write!(f, "{closed:.0} closed and {opened:.0} opened a second")
+        for (figure, decimals, name) in ROWS {
+            for value in self.get(figure) {
+                write!(f, "{name} {value:.decimals$}; ")?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -13,8 +13,9 @@ use dashmap::DashMap;
 use crate::{
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
+        alike::Alike,
         derive::{Settle, deciding, status},
-        fact::{Details, Fact, Notified},
+        fact::{Fact, Notified},
         tenant_status::Closure,
     },
     tenant::TenantId,
@@ -29,9 +30,7 @@ pub(crate) struct Directory {
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
     settle: Settle,
-    /// The details seen last. In an upgrade night every tenant is told of the same versions: they
-    /// are kept once.
-    last_details: Mutex<Arc<Details>>,
+    alike: Mutex<Alike>,
 }
 
 /// A tenant. It stays small, because there may be a million.
@@ -93,7 +92,7 @@ impl Directory {
             tenants: DashMap::default(),
             closed: AtomicUsize::new(0),
             settle,
-            last_details: Mutex::default(),
+            alike: Mutex::default(),
         }
     }
 
@@ -155,7 +154,7 @@ impl Directory {
         mut notified: Notified,
         grown: impl FnOnce(),
     ) -> (Outcome, Merged) {
-        notified.details = self.intern(notified.details);
+        notified.details = self.alike().of_notified(&notified.details);
         let change = notified.change;
         let (outcome, merged) = self.update(tenant, |record| {
             let stands = record.notified(change).map(|known| (known.at, known.change));
@@ -180,9 +179,9 @@ impl Directory {
         self.update(tenant, |own| ((), own.merge(record))).1
     }
 
-    /// Like [`merge`](Self::merge), for records that come many at a time and keep their own details.
+    /// Like [`merge`](Self::merge), for records whose details others may have alike.
     pub(crate) fn load(&self, tenant: &TenantId, mut record: Record) -> Merged {
-        record.share_details(|details| self.intern(details));
+        record.share_details(&mut self.alike());
         self.merge(tenant, &record)
     }
 
@@ -236,12 +235,9 @@ impl Directory {
         Merged { grew, before, after }
     }
 
-    fn intern(&self, details: Arc<Details>) -> Arc<Details> {
-        let mut last = self.last_details.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last != details {
-            *last = details;
-        }
-        Arc::clone(&last)
+    fn alike(&self) -> MutexGuard<'_, Alike> {
+        // Nothing is left half done while the lock is held.
+        self.alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

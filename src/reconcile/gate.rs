@@ -22,7 +22,7 @@ impl Tenants for Shared {
         {
             pulled.asked = last.saturating_add(1);
         }
-        let merged = self.directory.merge(tenant, &Record::of(Fact::Pulled(pulled)));
+        let merged = self.directory.load(tenant, Record::of(Fact::Pulled(pulled)));
         self.grew(tenant, &merged);
         merged
     }

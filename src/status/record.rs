@@ -1,13 +1,14 @@
 //! A tenant's record: the newest of each fact, and the join of two records.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{
     ChangeType,
-    fact::{Details, Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
+    alike::Alike,
+    fact::{Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
     state::Verdict,
 };
 
@@ -150,11 +151,13 @@ impl Record {
         Some(Self::of(Fact::Word(Box::new(release))))
     }
 
-    /// Swaps the details of each notification for what `share` gives back for them.
-    pub(crate) fn share_details(&mut self, share: impl Fn(Arc<Details>) -> Arc<Details>) {
+    /// Swaps the details of each fact for ones that say the same and are kept already.
+    pub(crate) fn share_details(&mut self, alike: &mut Alike) {
         for fact in &mut self.facts {
-            if let Fact::Notified(notified) = fact {
-                notified.details = share(Arc::clone(&notified.details));
+            match fact {
+                Fact::Notified(notified) => notified.details = alike.of_notified(&notified.details),
+                Fact::Pulled(pulled) => pulled.details = alike.of_pulled(&pulled.details),
+                Fact::Word(_) => {}
             }
         }
     }

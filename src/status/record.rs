@@ -40,13 +40,16 @@ impl Record {
         Self { facts: Box::new([fact]), foreign: None }
     }
 
-    pub(crate) fn from_parts(facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
-        let foreign = foreign.map(Box::new);
-        let mut record = Self { facts: Box::default(), foreign };
-        for fact in facts {
-            record.merge(&Self::of(fact));
-        }
-        record
+    pub(crate) fn from_parts(mut facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
+        facts.sort_by_key(Fact::slot);
+        facts.dedup_by(|next, kept| {
+            let same = next.slot() == kept.slot();
+            if same && next.age(kept) == Ordering::Greater {
+                std::mem::swap(next, kept);
+            }
+            same
+        });
+        Self { facts: facts.into_boxed_slice(), foreign: foreign.map(Box::new) }
     }
 
     /// Takes each fact's newest of `self` and `other`; says whether `self` grew.
@@ -55,6 +58,11 @@ impl Record {
     /// fact, and so is what a store does: there is no other way for a record to change.
     pub fn merge(&mut self, other: &Self) -> bool {
         let mut grew = self.merge_foreign(other.foreign.as_deref());
+        if self.facts.is_empty() {
+            // Most of what a start loads: facts of tenants that nothing is known of yet.
+            self.facts.clone_from(&other.facts);
+            return grew | !other.facts.is_empty();
+        }
         for fact in &other.facts {
             let slot = fact.slot();
             match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {

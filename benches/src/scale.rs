@@ -53,8 +53,7 @@ async fn run() -> Result<(), BoxError> {
     let workshop = Workshop::new(&simulator)?;
     workshop.describe(&arguments)?;
 
-    let most = arguments.tenants.iter().copied().max().unwrap_or_default();
-    let notifications = Notifications::sign(&simulator, most)?;
+    let notifications = Notifications::sign(&simulator, &arguments)?;
     for &tenants in &arguments.tenants {
         let mut table = Table::new(tenants, arguments.rounds);
         for round in 0..arguments.rounds {

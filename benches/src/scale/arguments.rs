@@ -14,6 +14,8 @@ pub struct Arguments {
     pub connections: usize,
     /// Gateways on one Redis server: one takes the notifications, the others follow.
     pub replicas: usize,
+    /// Leaves the tenants closed: half of the signing, which takes longest with a million.
+    pub close_only: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl Store {
 }
 
 const USAGE: &str = "usage: scale --gateway PROGRAM [--rounds 3] [--connections 128] \
-    [--stores memory,redb,redis,redis-always] [--replicas 1] TENANTS...";
+    [--stores memory,redb,redis,redis-always] [--replicas 1] [--close-only] TENANTS...";
 
 impl Arguments {
     pub fn read() -> Result<Self, BoxError> {
@@ -59,6 +61,7 @@ impl Arguments {
             rounds: 3,
             connections: 128,
             replicas: 1,
+            close_only: false,
         };
         let mut words = std::env::args().skip(1);
         while let Some(word) = words.next() {
@@ -67,6 +70,7 @@ impl Arguments {
                 "--rounds" => read.rounds = count(words.next())?,
                 "--connections" => read.connections = count(words.next())?,
                 "--replicas" => read.replicas = count(words.next())?,
+                "--close-only" => read.close_only = true,
                 "--stores" => {
                     let named: Option<Vec<_>> =
                         words.next().ok_or(USAGE)?.split(',').map(Store::named).collect();

@@ -57,16 +57,28 @@ impl Night<'_> {
         );
 
         let gateway = self.restarts(gateway, &place, &mut measured).await?;
+        if !self.arguments.close_only {
+            self.reopen(&gateway, &place, notifications, &mut measured).await?;
+        }
+        gateway.process.terminate()?;
+        Ok(measured)
+    }
+
+    async fn reopen(
+        &self,
+        gateway: &Gateway,
+        place: &Place,
+        notifications: &Notifications,
+        measured: &mut Measured,
+    ) -> Result<(), BoxError> {
         let figures = [Figure::Opened, Figure::ProcessorOpened, Figure::ServerOpened];
-        self.burst(&gateway, &place, &notifications.opening, figures, &mut measured).await?;
+        self.burst(gateway, place, &notifications.opening, figures, measured).await?;
         if self.store.is_durable() {
             // In memory, this is the gateway that has said which tenants there are: see there.
             measured.megabytes(Figure::PeakOpened, gateway.process.memory()?.peak);
         }
-        self.size(&place, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], &mut measured)?;
-        self.expect(&gateway, 0).await?;
-        gateway.process.terminate()?;
-        Ok(measured)
+        self.size(place, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], measured)?;
+        self.expect(gateway, 0).await.map(drop)
     }
 
     fn place(&self) -> Result<Place, BoxError> {

@@ -7,7 +7,7 @@ use std::{
 
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
-use crate::{BoxError, post::Requests};
+use crate::{BoxError, arguments::Arguments, post::Requests};
 
 /// An Upgrade and a Resume for each tenant, as whole HTTP requests.
 pub struct Notifications {
@@ -19,13 +19,15 @@ pub struct Notifications {
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 
 impl Notifications {
-    /// Signs for `tenants` tenants, on all cores.
-    pub fn sign(simulator: &Simulator, tenants: usize) -> Result<Self, BoxError> {
+    /// Signs for as many tenants as there are at most, on all cores.
+    pub fn sign(simulator: &Simulator, arguments: &Arguments) -> Result<Self, BoxError> {
+        let tenants = arguments.tenants.iter().copied().max().unwrap_or_default();
         let began = Instant::now();
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_secs() as i64;
         let closing = sign(simulator, tenants, ChangeType::Upgrade, now)?;
-        let opening = sign(simulator, tenants, ChangeType::Resume, now + 1)?;
-        eprintln!("signed {} notifications in {:.1?}", 2 * tenants, began.elapsed());
+        let reopened = if arguments.close_only { 0 } else { tenants };
+        let opening = sign(simulator, reopened, ChangeType::Resume, now + 1)?;
+        eprintln!("signed {} notifications in {:.1?}", tenants + reopened, began.elapsed());
         Ok(Self { closing: closing.into(), opening: opening.into() })
     }
 }
@@ -36,7 +38,7 @@ fn sign(
     change: ChangeType,
     issued: i64,
 ) -> Result<Vec<Box<[u8]>>, BoxError> {
-    let part = tenants.div_ceil(thread::available_parallelism()?.get());
+    let part = tenants.div_ceil(thread::available_parallelism()?.get()).max(1);
     thread::scope(|scope| {
         let parts: Vec<_> = (0..tenants)
             .step_by(part)

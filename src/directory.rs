@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
@@ -15,8 +15,9 @@ use crate::{
     events::TenantEvent,
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
+        alike::Alike,
         derive::{Settle, deciding, status},
-        fact::{Details, Fact, Notified},
+        fact::{Fact, Notified},
         tenant_status::Closure,
     },
     tenant::TenantId,
@@ -33,9 +34,7 @@ pub(crate) struct Directory {
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
     settle: Settle,
-    /// The details seen last. In an upgrade night every tenant is told of the same versions: they
-    /// are kept once.
-    last_details: Mutex<Arc<Details>>,
+    alike: Mutex<Alike>,
 }
 
 /// A tenant. It stays small, because there may be a million.
@@ -98,7 +97,7 @@ impl Directory {
             events,
             closed: AtomicUsize::new(0),
             settle,
-            last_details: Mutex::default(),
+            alike: Mutex::default(),
         }
     }
 
@@ -160,7 +159,7 @@ impl Directory {
         mut notified: Notified,
         grown: impl FnOnce(),
     ) -> (Outcome, Merged) {
-        notified.details = self.intern(notified.details);
+        notified.details = self.alike().of_notified(&notified.details);
         let change = notified.change;
         let (outcome, merged) = self.update(tenant, |record| {
             let stands = record.notified(change).map(|known| (known.at, known.change));
@@ -191,12 +190,17 @@ impl Directory {
         tenant: &TenantId,
         make: impl FnOnce(&Record) -> Record,
     ) -> Merged {
-        self.update(tenant, |own| ((), own.merge(&make(own)))).1
+        let join = |own: &mut Record| {
+            let mut made = make(own);
+            made.share_details(&mut self.alike());
+            own.merge(&made)
+        };
+        self.update(tenant, |own| ((), join(own))).1
     }
 
-    /// Like [`merge`](Self::merge), for records that come many at a time and keep their own details.
+    /// Like [`merge`](Self::merge), for records whose details others may have alike.
     pub(crate) fn load(&self, tenant: &TenantId, mut record: Record) -> Merged {
-        record.share_details(|details| self.intern(details));
+        record.share_details(&mut self.alike());
         self.merge(tenant, &record)
     }
 
@@ -263,12 +267,9 @@ impl Directory {
         merged
     }
 
-    fn intern(&self, details: Arc<Details>) -> Arc<Details> {
-        let mut last = self.last_details.lock().unwrap_or_else(PoisonError::into_inner);
-        if *last != details {
-            *last = details;
-        }
-        Arc::clone(&last)
+    fn alike(&self) -> MutexGuard<'_, Alike> {
+        // Nothing is left half done while the lock is held.
+        self.alike.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -25,8 +25,8 @@ impl Shared {
         while let Some(page) = pages.next().await {
             for (tenant, record) in page? {
                 self.learn(&tenant, &record);
-                let knows_all = self.directory.record(&tenant).is_some_and(|own| own == record);
-                if knows_all {
+                let knows_all = self.directory.read(&tenant, |own| *own == record);
+                if knows_all == Some(true) {
                     complete.insert(tenant);
                 } else {
                     complete.remove(&tenant);

@@ -8,17 +8,25 @@
     missing_docs
 )]
 
+#[path = "common/directory.rs"]
+mod directory;
 // Shared with other tests, which use the rest of it.
 #[allow(dead_code)]
 #[path = "common/gateway.rs"]
 mod process;
 
 use bytes::Bytes;
+use directory::Directory;
+use futures::future::try_join_all;
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use process::Gateway;
 use serde_json::Value;
-use tower_superoffice::{ChangeType, State, TenantId, simulator::Simulator};
+use tower_superoffice::{
+    ChangeType, Environment, Record, State, TenantId,
+    simulator::Simulator,
+    store::{RedbStore, Store},
+};
 
 struct World {
     simulator: Simulator,
@@ -127,6 +135,34 @@ async fn tenants_are_listed_with_all_that_is_known() {
     assert!(tenant["epoch"].as_i64().unwrap() > 1_700_000_000);
     assert!(tenant["since"].is_string());
     assert_eq!(list.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_list_of_tenants_is_whole_and_in_order() {
+    let suspend =
+        br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#;
+    let suspend = Record::decode(suspend).unwrap();
+    let base = "http://127.0.0.1:1";
+    let directory = Directory::new();
+    // It is written in pieces of 512.
+    for count in [511, 512, 513, 1500] {
+        let path = directory.join(&format!("{count}.redb"));
+        let store = RedbStore::open(&path, &Environment::custom(base.parse().unwrap())).unwrap();
+        let tenant = |number| TenantId::new(format!("Cust{}", 10_000 + number)).unwrap();
+        let tenants: Vec<_> = (0..count).map(tenant).collect();
+        try_join_all(tenants.iter().map(|tenant| store.merge(tenant, &suspend))).await.unwrap();
+        drop(store);
+
+        let store = format!("redb:{}", path.display());
+        let args = ["--listen", "127.0.0.1:0", "--base-url", base, "--any-audience"];
+        let gateway = Gateway::start(&[&args[..], &["--store", &store]].concat()).await;
+        let answer = gateway.get("/tenants").await;
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+        let list: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+        let listed: Vec<_> = list.iter().map(|tenant| tenant["tenant"].as_str().unwrap()).collect();
+        let expected: Vec<_> = tenants.iter().map(TenantId::as_str).collect();
+        assert_eq!(listed, expected);
+    }
 }
 
 #[tokio::test]

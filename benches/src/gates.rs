@@ -24,10 +24,16 @@ pub fn resumed(number: usize) -> TenantId {
 pub const RESUMED: usize = 1024;
 
 /// A gate for SuperOffice's production hosts with `count` suspended tenants.
+#[allow(dead_code, reason = "not every program that uses this module needs it")]
 pub async fn gate(count: usize) -> TenantGate {
+    gate_of(count, SUSPENDED).await
+}
+
+/// Like [`gate`], with these facts about each suspended tenant.
+pub async fn gate_of(count: usize, facts: &'static str) -> TenantGate {
     let gate = TenantGate::builder(Environment::Production)
         .any_audience()
-        .store(Suspensions { count })
+        .store(Suspensions { count, facts })
         .build()
         .await
         .expect("a gate");
@@ -38,9 +44,11 @@ pub async fn gate(count: usize) -> TenantGate {
 /// Holds one Suspend for each tenant, without holding anything.
 struct Suspensions {
     count: usize,
+    facts: &'static str,
 }
 
-const SUSPENDED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
+/// A Suspend, as it is stored.
+pub const SUSPENDED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
 const RESUME: &str = r#""resume":{"at":1790000100,"seen":1790000101000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
 
 fn record(facts: &str) -> Record {
@@ -53,7 +61,7 @@ impl Store for Suspensions {
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        let suspended = (0..self.count).map(|number| (closed(number), record(SUSPENDED)));
+        let suspended = (0..self.count).map(|number| (closed(number), record(self.facts)));
         let both = format!("{RESUME},{SUSPENDED}");
         let resumed = (0..RESUMED).map(move |number| (resumed(number), record(&both)));
         let tenants = suspended.chain(resumed);

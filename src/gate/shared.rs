@@ -144,8 +144,7 @@ impl Shared {
 
     /// What a record that grew leads to, wherever it grew first.
     fn follow(&self, tenant: &TenantId, merged: &Merged) {
-        let record = self.directory.record(tenant);
-        if let Some(ends) = record.and_then(|record| record.word_ends()) {
+        if let Some(ends) = self.directory.read(tenant, Record::word_ends).flatten() {
             self.ends.note(ends, tenant);
         }
         if let Some(reconciler) = self.reconciler.as_ref().filter(|_| merged.grew) {

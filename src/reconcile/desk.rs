@@ -13,7 +13,7 @@ use super::{
     queue::{Look, Queue, Why},
     schedule::{Last, Schedule},
 };
-use crate::{directory::Directory, tenant::TenantId};
+use crate::{directory::Directory, status::Record, tenant::TenantId};
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
 type Waiter = oneshot::Sender<()>;
@@ -144,16 +144,19 @@ impl Desk {
         if self.flights.contains_key(tenant) {
             return;
         }
-        let record = directory.record(tenant).unwrap_or_default();
-        let told = record.pulls().map(|pulled| pulled.asked).max();
+        let (settle, random) = (directory.settle(), fastrand::f64());
+        let read = |record: &Record| {
+            let told = record.pulls().map(|pulled| pulled.asked).max();
+            (told, schedule.next_look(record, &settle, last, now, random))
+        };
+        let known = directory.read(tenant, read);
+        let (told, next) = known.unwrap_or_else(|| read(&Record::default()));
         if let Some(owed) = self.owed.get(tenant) {
             let silent = matches!(last, Last::Silent { .. });
             if told.is_some_and(|told| told >= owed.since) || (silent && !owed.tracked) {
                 self.owed.remove(tenant);
             }
         }
-        let random = fastrand::f64();
-        let next = schedule.next_look(&record, &directory.settle(), last, now, random);
         let owed = self.owed.contains_key(tenant).then(|| schedule.retry(last, now, random));
         let due = match (next, owed) {
             (Some(next), Some(owed)) => Some(next.min(owed)),

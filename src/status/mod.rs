@@ -6,7 +6,9 @@
 //! - [`record`]: the newest of each fact, and `merge`.
 //! - [`derive`]: what a record says.
 //! - [`encoding`]: a record as bytes, for stores.
+//! - [`alike`]: what many records have alike, kept once.
 
+pub(crate) mod alike;
 mod change_type;
 pub(crate) mod derive;
 mod encoding;

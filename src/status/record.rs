@@ -1,13 +1,14 @@
 //! A tenant's record: the newest of each fact, and the join of two records.
 
-use std::{cmp::Ordering, sync::Arc};
+use std::cmp::Ordering;
 
 use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{
     ChangeType,
-    fact::{Details, Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
+    alike::Alike,
+    fact::{Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
     state::Verdict,
 };
 
@@ -39,13 +40,16 @@ impl Record {
         Self { facts: Box::new([fact]), foreign: None }
     }
 
-    pub(crate) fn from_parts(facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
-        let foreign = foreign.map(Box::new);
-        let mut record = Self { facts: Box::default(), foreign };
-        for fact in facts {
-            record.merge(&Self::of(fact));
-        }
-        record
+    pub(crate) fn from_parts(mut facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
+        facts.sort_by_key(Fact::slot);
+        facts.dedup_by(|next, kept| {
+            let same = next.slot() == kept.slot();
+            if same && next.age(kept) == Ordering::Greater {
+                std::mem::swap(next, kept);
+            }
+            same
+        });
+        Self { facts: facts.into_boxed_slice(), foreign: foreign.map(Box::new) }
     }
 
     /// Takes each fact's newest of `self` and `other`; says whether `self` grew.
@@ -54,6 +58,11 @@ impl Record {
     /// fact, and so is what a store does: there is no other way for a record to change.
     pub fn merge(&mut self, other: &Self) -> bool {
         let mut grew = self.merge_foreign(other.foreign.as_deref());
+        if self.facts.is_empty() {
+            // Most of what a start loads: facts of tenants that nothing is known of yet.
+            self.facts.clone_from(&other.facts);
+            return grew | !other.facts.is_empty();
+        }
         for fact in &other.facts {
             let slot = fact.slot();
             match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {
@@ -150,11 +159,13 @@ impl Record {
         Some(Self::of(Fact::Word(Box::new(release))))
     }
 
-    /// Swaps the details of each notification for what `share` gives back for them.
-    pub(crate) fn share_details(&mut self, share: impl Fn(Arc<Details>) -> Arc<Details>) {
+    /// Swaps the details of each fact for ones that say the same and are kept already.
+    pub(crate) fn share_details(&mut self, alike: &mut Alike) {
         for fact in &mut self.facts {
-            if let Fact::Notified(notified) = fact {
-                notified.details = share(Arc::clone(&notified.details));
+            match fact {
+                Fact::Notified(notified) => notified.details = alike.of_notified(&notified.details),
+                Fact::Pulled(pulled) => pulled.details = alike.of_pulled(&pulled.details),
+                Fact::Word(_) => {}
             }
         }
     }

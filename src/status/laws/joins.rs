@@ -5,11 +5,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::strategies::{derived, facts, join, notified, record_of, records};
-use crate::status::{
-    ChangeType, Record,
-    fact::{Details, Fact},
-};
+use super::strategies::{derived, facts, join, records};
+use crate::status::{ChangeType, Record, alike::Alike, fact::Fact};
 
 proptest! {
     #[test]
@@ -139,18 +136,29 @@ fn a_record_is_empty_until_anything_at_all_is_known() {
     }
 }
 
-/// In an upgrade night a million tenants are told of the same versions, which are kept once.
+/// In an upgrade night a million tenants are told of the same versions, and are on a few hosts.
 #[test]
-fn what_notifications_say_besides_can_be_shared_between_records() {
-    let record = |seen: u64| {
-        let facts = [ChangeType::Upgrade, ChangeType::Resume].map(|c| notified(c, 1, seen));
-        record_of(&facts)
+fn what_facts_say_besides_is_kept_once_for_all_records() {
+    let with = |seen: u64, version: &str, host: &str| {
+        let text = format!(
+            r#"{{"v":"1.0","upgrade":{{"at":2,"seen":{seen},"version":"{version}","file":""}},
+            "resume":{{"at":1,"seen":{seen},"version":"of before","file":""}},
+            "pull_running":{{"asked":{seen},"since":{seen},"state":"Running","endpoint":"{host}"}}}}"#
+        );
+        Record::decode(text.as_bytes()).unwrap()
     };
-    let shared = Arc::new(Details::default());
-    let mut sharing = record(7);
-    sharing.share_details(|own| if own == shared { Arc::clone(&shared) } else { own });
-    assert_eq!(sharing, record(7));
+    let mut alike = Alike::default();
+    let mut share = |seen, version, host| {
+        let mut record = with(seen, version, host);
+        record.share_details(&mut alike);
+        assert_eq!(record, with(seen, version, host));
+        record
+    };
+    let [one, two] = [1, 2].map(|seen| share(seen, "new", "https://online2.superoffice.com"));
     for change in [ChangeType::Upgrade, ChangeType::Resume] {
-        assert!(Arc::ptr_eq(&sharing.notified(change).unwrap().details, &shared));
+        let [one, two] = [&one, &two].map(|record| &record.notified(change).unwrap().details);
+        assert!(Arc::ptr_eq(one, two), "{change}");
     }
+    let [one, two] = [&one, &two].map(|record| &record.pulls().next().unwrap().details);
+    assert!(Arc::ptr_eq(one, two));
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fmt::Write};
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::{Record, TenantId};
+use crate::{Record, TenantId, status::alike::Alike};
 
 /// A value that was in the store, without its bytes: the script compares digests.
 #[derive(Debug, Clone)]
@@ -22,6 +22,7 @@ pub(super) struct Seen {
 pub(super) struct Known {
     young: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
     old: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
+    alike: Alike,
 }
 
 /// At some 250 bytes each, both generations take at most about 65 MB, with more tenants than that.
@@ -60,7 +61,8 @@ impl Known {
         Some(found)
     }
 
-    pub(super) fn put(&mut self, spelling: TenantId, seen: Seen) {
+    pub(super) fn put(&mut self, spelling: TenantId, mut seen: Seen) {
+        seen.record.share_details(&mut self.alike);
         if let Some(there) = self.young.get_mut(&spelling) {
             *there = seen;
             return;

@@ -1,8 +1,9 @@
 //! A key set, a PEM text or a certificate, to the keys in it.
 //!
 //! The bytes are one of those. With a zero byte in front they are a recipe for a key set of one key:
-//! the length of its modulus in bits, the length of its exponent and the exponent, and the text of
-//! what else the key says. So the limits of numbers are near, which take hundreds of characters.
+//! the length of its modulus in bits, as a multiple of 1024 and what is added to it, the length of
+//! its exponent and the exponent, and the text of what else the key says. So the limits of numbers
+//! are near, which take hundreds of characters.
 #![no_main]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -11,10 +12,11 @@ use tower_superoffice::fuzzing::keys;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = match bytes {
-        [0, high, low, exponent, rest @ ..] => {
-            let bits = u16::from_be_bytes([*high, *low]) % 8300;
+        [0, kilobits, added, exponent, rest @ ..] => {
+            let bits = usize::from(*kilobits % 9) * 1024;
+            let bits = bits.saturating_add_signed(isize::from(added.cast_signed()));
             let (e, members) = rest.split_at(usize::from(*exponent % 9).min(rest.len()));
-            keys(&key_set(&modulus(bits.into()), e, members))
+            keys(&key_set(&modulus(bits), e, members))
         }
         _ => keys(bytes),
     };

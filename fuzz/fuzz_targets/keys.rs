@@ -2,8 +2,8 @@
 //!
 //! The bytes are one of those. With a zero byte in front they are a recipe for a key set of one key:
 //! the length of its modulus in bits, as a multiple of 1024 and what is added to it, the length of
-//! its exponent and the exponent, and the text of what else the key says. So the limits of numbers
-//! are near, which take hundreds of characters.
+//! its exponent and the exponent, and the text of what else the key says, its type when that is
+//! nothing. So the limits of numbers are near, which take hundreds of characters.
 #![no_main]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -34,5 +34,6 @@ fn modulus(bits: usize) -> Vec<u8> {
 fn key_set(n: &[u8], e: &[u8], members: &[u8]) -> Vec<u8> {
     let [n, e] = [n, e].map(|number| URL_SAFE_NO_PAD.encode(number));
     let numbers = format!(r#"{{"keys":[{{"n":"{n}","e":"{e}","#);
+    let members = if members.is_empty() { br#""kty":"RSA""# } else { members };
     [numbers.as_bytes(), members, b"}]}"].concat()
 }

@@ -2,12 +2,12 @@
 //!
 //! The bytes are the token. With a line feed in them they are its header and its claims instead: so
 //! what is encoded can be changed, too. With a zero byte in front they are a recipe for claims: `exp`,
-//! `nbf` and `iat`, each as minutes and seconds from now, and the text of the other claims. So the
-//! edges of a token's life are near.
+//! `nbf` and `iat`, each as minutes and seconds from now, and the text of the other claims, good ones
+//! when there is none. So the edges of a token's life are near.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_superoffice::fuzzing::{NOW, compact, token};
+use tower_superoffice::fuzzing::{NOW, TENANT, compact, token};
 
 fuzz_target!(|bytes: &[u8]| {
     if let [0, a, b, c, d, e, f, others @ ..] = bytes {
@@ -30,6 +30,9 @@ fn claims(dates: [[i8; 2]; 3], others: &[u8]) -> Vec<u8> {
             let date = NOW + i64::from(minutes) * 60 + i64::from(seconds);
             claims.extend(format!("\"{name}\":{date},").bytes());
         }
+    }
+    if others.is_empty() {
+        claims.extend(format!(r#""iss":"I","aud":"app","{TENANT}":"Cust1""#).bytes());
     }
     claims.extend(others);
     claims.push(b'}');

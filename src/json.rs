@@ -131,7 +131,7 @@ mod tests {
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
     }
 
-    /// `tests/both-backends` has serde_json show numbers as such maps, and reads notifications.
+    /// In `tests/both-backends` serde_json shows fractions as such maps.
     #[test]
     fn a_map_that_looks_like_a_number_is_none() {
         let text = br#"{"a":{"$serde_json::private::Number":"12"}}"#;

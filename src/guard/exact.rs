@@ -6,7 +6,7 @@
 use crate::tenant::TenantId;
 
 /// The tenant that `path` (without a query) leads to, however it is written. Allocates nothing.
-pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
+pub(crate) fn tenant_in(path: &str) -> Option<TenantId> {
     let mut place = Place::default();
     let mut segment = Segment::default();
     for byte in Decoded(path.as_bytes()) {

@@ -16,6 +16,8 @@ mod path;
 mod service;
 mod unavailable;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::exact::tenant_in as exact_tenant_in;
 pub(crate) use self::gatekeeper::Gatekeeper;
 pub use self::{
     error::GuardError,

@@ -6,14 +6,14 @@ use smol_str::SmolStr;
 use crate::{json, status::ChangeType, tenant::TenantId};
 
 /// What SuperOffice posts, taken apart. The token is the only part that proves anything.
-pub(super) struct Payload {
-    pub(super) change: ChangeType,
-    pub(super) tenant: TenantId,
-    pub(super) version_name: SmolStr,
-    pub(super) file_version: SmolStr,
-    pub(super) endpoint: Option<SmolStr>,
+pub(crate) struct Payload {
+    pub(crate) change: ChangeType,
+    pub(crate) tenant: TenantId,
+    pub(crate) version_name: SmolStr,
+    pub(crate) file_version: SmolStr,
+    pub(crate) endpoint: Option<SmolStr>,
     /// `None` when it is absent, null, or no text.
-    pub(super) token: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 /// Version texts are free; what is kept of one is bounded, in bytes.

@@ -8,13 +8,14 @@ use http_body::Body;
 use super::{
     answer::{Accepted, Refusal},
     body::Collect,
+    judge,
     payload::Payload,
 };
 use crate::{
     gate::Shared,
     status::fact::{Details, Notified},
     tenant::TenantId,
-    token::{Seen, TokenError, Verdict, Verified, VerifyError},
+    token::{Seen, Verdict, Verified, VerifyError},
 };
 
 /// When a sender may try again after the store could not be written.
@@ -54,12 +55,9 @@ impl Receiver {
 
     /// Judges a whole body and, when it is genuine, puts it in force.
     pub(super) fn take(&self, body: &[u8]) -> Taken {
-        let Some(mut payload) = Payload::parse(body) else {
-            return Taken::Now(Err(self.refused(Refusal::Malformed)));
-        };
-        let token = payload.token.take().filter(|token| !token.is_empty());
-        let Some(token) = token else {
-            return Taken::Now(Err(self.refused(Refusal::Token(TokenError::Missing))));
+        let (payload, token) = match judge::open(body) {
+            Ok(opened) => opened,
+            Err(refusal) => return Taken::Now(Err(self.refused(refusal))),
         };
         match self.gate.verifier.verify(&token) {
             Verdict::Done(verified) => self.judged(payload, &token, verified),
@@ -85,8 +83,8 @@ impl Receiver {
             Ok(verified) => verified,
             Err(error) => return Taken::Now(Err(self.unverified(&payload.tenant, token, error))),
         };
-        if verified.tenant != payload.tenant {
-            return Taken::Now(Err(self.refused(Refusal::OtherTenant)));
+        if let Err(refusal) = judge::agree(&payload, &verified) {
+            return Taken::Now(Err(self.refused(refusal)));
         }
         let Payload { change, tenant, version_name, file_version, endpoint, .. } = payload;
         let notified = Notified {

@@ -49,6 +49,12 @@ impl Key {
         bits(&self.0.n)
     }
 
+    /// The modulus and the exponent, big-endian, without zeros in front.
+    #[cfg(any(test, fuzzing))]
+    pub(super) fn numbers(&self) -> (&[u8], &[u8]) {
+        (&self.0.n, &self.0.e)
+    }
+
     /// Whether `signature` is this key's RS256 signature of `signed`.
     ///
     /// The provider is named here. The one jsonwebtoken keeps for the process is missing or panics

@@ -111,6 +111,15 @@ impl SigningKeys {
         self.0.is_empty()
     }
 
+    /// The name, modulus and exponent of each key. What a fuzzer looks at.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<&str>, &[u8], &[u8])> {
+        self.0.iter().map(|key| {
+            let (n, e) = key.numbers();
+            (key.ids().name(), n, e)
+        })
+    }
+
     pub(super) fn as_slice(&self) -> &[Key] {
         &self.0
     }

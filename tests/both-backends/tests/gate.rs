@@ -5,6 +5,16 @@ use std::{
     time::{Duration, UNIX_EPOCH},
 };
 
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    rand::SystemRandom,
+    rsa::{KeyPair, KeySize},
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -18,10 +28,10 @@ fn fixture(name: &str) -> String {
     std::fs::read_to_string(format!("{FIXTURES}/{name}")).unwrap()
 }
 
-async fn gate() -> TenantGate {
+async fn gate(keys: SigningKeys) -> TenantGate {
     TenantGate::builder(Environment::Production)
         .audience("app")
-        .signing_keys(SigningKeys::read(format!("{FIXTURES}/v1-sha1.crt")).unwrap())
+        .signing_keys(keys)
         // When the fixture's token was valid.
         .clock(|| UNIX_EPOCH + Duration::from_secs(1_700_000_000))
         .state_api(false)
@@ -56,7 +66,7 @@ async fn the_gate_verifies_whatever_the_default_does() {
         "with both back ends there is no default; if now there is, see which"
     );
 
-    let gate = gate().await;
+    let gate = gate(SigningKeys::read(format!("{FIXTURES}/v1-sha1.crt")).unwrap()).await;
     let tenant = TenantId::new("Cust12345").unwrap();
     assert!(gate.check(&tenant).is_ok());
 
@@ -77,4 +87,23 @@ async fn the_gate_verifies_whatever_the_default_does() {
         });
         assert!(again.is_err(), "somebody installed a default");
     });
+}
+
+/// Whole numbers are shown as such in every build; a fraction is shown as a map that holds its text.
+#[tokio::test]
+async fn a_number_that_is_kept_as_text_is_a_number() {
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let der = AsDer::<PublicKeyX509Der<'_>>::as_der(pair.public_key()).unwrap();
+    let key = STANDARD.encode(der.as_ref());
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----");
+    let gate = gate(SigningKeys::from_pem(pem).unwrap()).await;
+
+    let claims = r#"{"iss":"SuperOffice AS","aud":"app","exp":1700000300.5,
+        "http://schemes.superoffice.net/identity/ctx":"Cust12345"}"#;
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signed = format!("{}.{}", part(r#"{"alg":"RS256"}"#), part(claims));
+    let mut signature = vec![0; pair.public_modulus_len()];
+    pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+    let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature));
+    assert_eq!(post(&gate, &token).await, (StatusCode::NO_CONTENT, None));
 }

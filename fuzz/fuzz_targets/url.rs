@@ -1,0 +1,13 @@
+//! A URL, to the tenant that it is for.
+//!
+//! The first line is the URL, the rest the `Host` header.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tower_superoffice::fuzzing::url;
+
+fuzz_target!(|bytes: &[u8]| {
+    let mut parts = bytes.splitn(2, |byte| *byte == b'\n');
+    let (address, host) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let _ = url(address, host);
+});

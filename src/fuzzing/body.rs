@@ -1,0 +1,167 @@
+//! The body of a notification, to its answer.
+
+use super::{
+    json::object,
+    token::{self, is_tenant},
+};
+use crate::notification::judge;
+
+/// What a notification that was accepted says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// The tenant as the body spells it.
+    pub tenant: String,
+    /// The number of the change.
+    pub change: u32,
+    /// The token's time, in seconds since the epoch.
+    pub at: i64,
+    /// The texts that come with it, as far as they are kept: version, file version, endpoint.
+    pub texts: [String; 3],
+}
+
+/// Judges `body` at [`NOW`](super::NOW), with a stub in the place of RSA as for
+/// [`token()`](super::token()). What is refused comes back as the status of the answer.
+///
+/// # Errors
+///
+/// With 400, 401 or 403, as a gate would.
+pub fn body(body: &[u8]) -> Result<Notice, u16> {
+    let found = match judge(body, token::judged) {
+        Ok((payload, verified)) => Ok(Notice {
+            tenant: payload.tenant.to_string(),
+            change: payload.change.into(),
+            at: verified.at,
+            texts: [
+                payload.version_name.to_string(),
+                payload.file_version.to_string(),
+                payload.endpoint.unwrap_or_default().to_string(),
+            ],
+        }),
+        Err(refusal) => Err(refusal.status().as_u16()),
+    };
+    assert_eq!(found, expected(body), "the outcome, and what the rules say");
+    found
+}
+
+/// The rules for a body, one after the other.
+fn expected(body: &[u8]) -> Result<Notice, u16> {
+    let map = object(body).ok_or(400_u16)?;
+    let text = |name| match map.get(name) {
+        None => Ok(""),
+        Some(value) if value.is_null() => Ok(""),
+        Some(value) => value.as_str().ok_or(400_u16),
+    };
+    let change = map.get("ChangeType").and_then(serde_json::Value::as_u64).ok_or(400_u16)?;
+    let change = u32::try_from(change).map_err(|_| 400_u16)?;
+    let tenant = map.get("ContextIdentifier").and_then(serde_json::Value::as_str).ok_or(400_u16)?;
+    if !is_tenant(tenant) {
+        return Err(400);
+    }
+    let endpoint = text("PublicEndpoint")?;
+    let texts = [
+        prefix(text("VersionName")?, 128),
+        prefix(text("FileVersion")?, 128),
+        if endpoint.len() <= 253 { endpoint.to_owned() } else { String::new() },
+    ];
+    let token = map.get("Token").and_then(serde_json::Value::as_str).ok_or(401_u16)?;
+    let (proven, at) = token::expected(token).ok_or(401_u16)?;
+    if !proven.eq_ignore_ascii_case(tenant) {
+        return Err(403);
+    }
+    Ok(Notice { tenant: tenant.to_owned(), change, at, texts })
+}
+
+/// The longest start of `text` of whole characters that has at most `max` bytes.
+fn prefix(text: &str, max: usize) -> String {
+    let mut kept = String::new();
+    for character in text.chars() {
+        if kept.len() + character.len_utf8() > max {
+            break;
+        }
+        kept.push(character);
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use proptest::{prelude::*, sample::select};
+
+    use super::*;
+    use crate::fuzzing::{NOW, strategies::*};
+
+    fn good(tenant: &str) -> String {
+        let token = good_token("Cust1");
+        format!(r#"{{"ChangeType":2,"ContextIdentifier":"{tenant}","Token":"{token}"}}"#)
+    }
+
+    #[test]
+    fn every_outcome_is_reached() {
+        let notice = body(good("cust1").as_bytes()).unwrap();
+        assert_eq!((notice.tenant.as_str(), notice.change, notice.at), ("cust1", 2, NOW - 60));
+        assert_eq!(body(good("Cust2").as_bytes()), Err(403));
+        assert_eq!(body(good("Cust1").replace(".AQ", ".Ag").as_bytes()), Err(401));
+        assert_eq!(body(good("Cust1").replace("Token", "token").as_bytes()), Err(401));
+        assert_eq!(body(good("Cust/1").as_bytes()), Err(400));
+    }
+
+    #[test]
+    fn altered_notifications_are_judged_by_the_rules() {
+        let token = prop_oneof![
+            8 => altered_claims().prop_map(|claims| token_of(r#"{"alg":"RS256"}"#, &claims)),
+            1 => Just(String::new()),
+        ];
+        let tenant = select(vec!["Cust1", "Cust1", "Cust1", "cUST1", "Cust2"]);
+        let notification = (token, tenant).prop_flat_map(|(token, tenant)| {
+            let good = vec![
+                ("ChangeType", "2".to_owned()),
+                ("ContextIdentifier", format!("\"{tenant}\"")),
+                ("Token", format!("\"{token}\"")),
+                ("PublicEndpoint", r#""sod3.superoffice.com""#.to_owned()),
+            ];
+            altered(good, vec!["VersionName", "FileVersion", "Novelty"])
+        });
+        let counts = [(); 4].map(|()| Cell::new(0));
+        let [accepted, malformed, unproven, other] = &counts;
+        proptest!(ProptestConfig::with_cases(2000), |(notification in notification)| {
+            let count = match body(notification.as_bytes()) {
+                Ok(_) => accepted,
+                Err(400) => malformed,
+                Err(401) => unproven,
+                Err(_) => other,
+            };
+            count.set(count.get() + 1);
+        });
+        assert!(
+            accepted.get() > 300 && malformed.get() > 300 && unproven.get() > 300,
+            "{counts:?}"
+        );
+        assert!(other.get() > 20, "{counts:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn long_texts_are_kept_in_part(version in "\\PC{0,200}", host in "[a-z.]{0,300}") {
+            let texts = serde_json::json!({"VersionName": version, "PublicEndpoint": host});
+            let texts = texts.to_string();
+            let bytes = good("Cust1").replacen('{', &format!("{},", texts.trim_end_matches('}')), 1);
+            prop_assert!(body(bytes.as_bytes()).is_ok());
+        }
+
+        #[test]
+        fn any_change_of_one_byte_is_judged(index in any::<prop::sample::Index>(), by in any::<u8>()) {
+            let mut bytes = good("Cust1").into_bytes();
+            let index = index.index(bytes.len());
+            bytes[index] = by;
+            // Judged by the rules, whatever they say.
+            drop(body(&bytes));
+        }
+
+        #[test]
+        fn any_bytes_are_malformed(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            prop_assert_eq!(body(&bytes), Err(400));
+        }
+    }
+}

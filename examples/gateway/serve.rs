@@ -18,8 +18,9 @@ use tokio::{
 };
 use tower::ServiceBuilder;
 use tower_http::{
-    catch_panic::CatchPanicLayer, sensitive_headers::SetSensitiveRequestHeadersLayer,
-    trace::TraceLayer,
+    catch_panic::CatchPanicLayer,
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::{DefaultOnFailure, TraceLayer},
 };
 
 use crate::BoxError;
@@ -55,7 +56,11 @@ pub(crate) fn finish(app: Router) -> Router {
     app.layer(
         ServiceBuilder::new()
             .layer(SetSensitiveRequestHeadersLayer::new(secrets))
-            .layer(TraceLayer::new_for_http())
+            // A closed tenant is a 503, and no error of this program.
+            .layer(
+                TraceLayer::new_for_http()
+                    .on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)),
+            )
             .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
                 let mut response = axum::response::Response::new(axum::body::Body::empty());
                 *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;

@@ -146,7 +146,7 @@ async fn a_long_list_of_tenants_is_whole_and_in_order() {
     let directory = Directory::new();
     // It is written in pieces of 512.
     for count in [511, 512, 513, 1500] {
-        let path = directory.join(&format!("{count}.redb"));
+        let path = directory.join(format!("{count}.redb"));
         let store = RedbStore::open(&path, &Environment::custom(base.parse().unwrap())).unwrap();
         let tenant = |number| TenantId::new(format!("Cust{}", 10_000 + number)).unwrap();
         let tenants: Vec<_> = (0..count).map(tenant).collect();

@@ -41,6 +41,8 @@ async fn main() -> ExitCode {
 async fn run(args: Args) -> Result<(), BoxError> {
     let gate = args.gate().await?;
     let public = serve::Listener::bind(args.listen).await?;
+    // Whoever reads that it listens may tell it to end at once.
+    let signals = serve::Signals::listen()?;
     let inner = admin::routes(&gate).fallback_service(forward::service(&gate, &args)?);
 
     let Some(internal) = args.internal_listen else {
@@ -51,13 +53,14 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         ready(&public);
-        return serve::until_told(vec![(public, notifications(&gate, inner))]).await;
+        return serve::until_told(signals, vec![(public, notifications(&gate, inner))]).await;
     };
     let internal = serve::Listener::bind(internal).await?;
     ready(&public);
     tracing::info!("internal on http://{}", internal.address());
     let outer = notifications(&gate, Router::new());
-    serve::until_told(vec![(public, outer), (internal, serve::finish(inner))]).await
+    let servers = vec![(public, outer), (internal, serve::finish(inner))];
+    serve::until_told(signals, servers).await
 }
 
 /// Says where the gateway listens. Whoever started it may have stopped reading by now.

@@ -13,7 +13,7 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::watch,
 };
 use tower::ServiceBuilder;
@@ -64,16 +64,32 @@ pub(crate) fn finish(app: Router) -> Router {
     )
 }
 
+/// What tells a gateway to end.
+pub(crate) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    /// Listens from now on: until then a signal ends the process on the spot.
+    pub(crate) fn listen() -> io::Result<Self> {
+        let (terminate, interrupt) = (SignalKind::terminate(), SignalKind::interrupt());
+        Ok(Self { terminate: signal(terminate)?, interrupt: signal(interrupt)? })
+    }
+}
+
 /// Serves until SIGTERM or an interrupt, then lets what is under way end.
-pub(crate) async fn until_told(servers: Vec<(Listener, Router)>) -> Result<(), BoxError> {
+pub(crate) async fn until_told(
+    mut signals: Signals,
+    servers: Vec<(Listener, Router)>,
+) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
     let servers: Vec<_> = (servers.into_iter())
         .map(|(listener, app)| tokio::spawn(serve(listener, app, stopped.clone())))
         .collect();
-    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        _ = terminate.recv() => {}
-        result = tokio::signal::ctrl_c() => result?,
+        _ = signals.terminate.recv() => {}
+        _ = signals.interrupt.recv() => {}
     }
     tracing::info!("draining");
     drop(stop);

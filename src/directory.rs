@@ -308,3 +308,35 @@ impl fmt::Debug for Directory {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::ChangeType;
+
+    #[test]
+    fn what_tenants_have_alike_is_kept_once_however_it_came() {
+        let directory = Directory::new(Settle::default(), broadcast::Sender::new(1));
+        let stored =
+            r#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
+        let stored = || Record::decode(stored.as_bytes()).unwrap();
+        let notified = || stored().notified(ChangeType::Upgrade).cloned().unwrap();
+        let [loaded, again, told] =
+            ["Cust1", "Cust2", "Cust3"].map(|id| TenantId::new(id).unwrap());
+        directory.load(&loaded, stored());
+        directory.load(&again, stored());
+        directory.take(&told, notified(), || ());
+        let details = [loaded, again, told].map(|tenant| {
+            directory
+                .record(&tenant)
+                .unwrap()
+                .notified(ChangeType::Upgrade)
+                .unwrap()
+                .details
+                .clone()
+        });
+        assert!(Arc::ptr_eq(&details[0], &details[1]) && Arc::ptr_eq(&details[0], &details[2]));
+    }
+}

@@ -211,6 +211,14 @@ async fn only_the_notification_path_is_public_with_an_internal_address() {
 }
 
 #[tokio::test]
+async fn it_exits_0_when_it_is_told_to_end_as_soon_as_it_listens() {
+    let args = ["--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:1", "--any-audience"];
+    for _ in 0..10 {
+        assert!(Gateway::start(&args).await.terminate().await.success());
+    }
+}
+
+#[tokio::test]
 async fn it_drains_and_exits_0_on_sigterm() {
     let mut world = World::new(&[]).await;
     world.gateway.get("/healthz").await;

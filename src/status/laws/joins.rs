@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use proptest::prelude::*;
+use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::strategies::{derived, facts, join, records};
+use super::strategies::{derived, facts, join, record_of, records};
 use crate::status::{ChangeType, Record, alike::Alike, fact::Fact};
 
 proptest! {
@@ -40,6 +40,11 @@ proptest! {
         let mut joined = a.clone();
         let grew = joined.merge(&b);
         prop_assert_eq!(grew, joined != a);
+    }
+
+    #[test]
+    fn a_record_of_many_facts_is_the_join_of_records_of_one(facts in vec(facts(), 0..8)) {
+        prop_assert_eq!(Record::from_parts(facts.clone(), None), record_of(&facts));
     }
 
     #[test]

@@ -76,7 +76,10 @@ impl Known {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::ChangeType;
 
     fn seen(value: &str) -> Seen {
         Seen::new(Record::default(), value.as_bytes())
@@ -106,5 +109,19 @@ mod tests {
         let (spelling, seen) = known.get(&other).unwrap();
         assert_eq!(spelling.as_str(), "Cust1");
         assert_eq!(seen.hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+    }
+
+    #[test]
+    fn what_records_have_alike_is_kept_once() {
+        let mut known = Known::default();
+        let value =
+            br#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
+        let details = [1, 2].map(|n| {
+            let tenant = TenantId::new(format!("Cust{n}")).unwrap();
+            known.put(tenant.clone(), Seen::new(Record::decode(value).unwrap(), value));
+            let (_, seen) = known.get(&tenant).unwrap();
+            seen.record.notified(ChangeType::Upgrade).unwrap().details.clone()
+        });
+        assert!(Arc::ptr_eq(&details[0], &details[1]));
     }
 }

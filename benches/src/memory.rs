@@ -30,6 +30,10 @@ fn main() {
 
     // All of these looks are overdue, and counting them holds up the desk that schedules looks.
     let began = Instant::now();
-    let waiting = gates.last().and_then(|gate| gate.health().pulls).map_or(0, |pulls| pulls.waiting);
-    println!("health with {waiting} looks waiting\t{:.0} ms\t-", began.elapsed().as_secs_f64() * 1e3);
+    let waiting =
+        gates.last().and_then(|gate| gate.health().pulls).map_or(0, |pulls| pulls.waiting);
+    println!(
+        "health with {waiting} looks waiting\t{:.0} ms\t-",
+        began.elapsed().as_secs_f64() * 1e3
+    );
 }

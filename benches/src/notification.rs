@@ -64,7 +64,11 @@ async fn main() {
     }
     let (decode, take) = (median(decodes), median(taken));
     row("jsonwebtoken's RS256 decode on aws-lc", decode, "");
-    row("notification in process, memory store", take, &format!("{:.2} x the decode (budget 1.25)", ratio(take, decode)));
+    row(
+        "notification in process, memory store",
+        take,
+        &format!("{:.2} x the decode (budget 1.25)", ratio(take, decode)),
+    );
     row("refused before any RSA (expired)", median(refused), "(budget 3 us)");
 
     let (by_hand, url) = (world.handler().await, "/NotifyCustomerStateChange");
@@ -78,7 +82,11 @@ async fn main() {
     }
     let (hand, ours) = (median(hand), median(ours));
     row("handler by hand over HTTP", hand, "");
-    row("notification over HTTP", ours, &format!("{:.2} x its throughput (budget 0.95)", ratio(hand, ours)));
+    row(
+        "notification over HTTP",
+        ours,
+        &format!("{:.2} x its throughput (budget 0.95)", ratio(hand, ours)),
+    );
 }
 
 fn row(name: &str, time: Duration, beside: &str) {
@@ -109,7 +117,8 @@ impl World {
         validation.validate_nbf = true;
         let set: jsonwebtoken::jwk::JwkSet = serde_json::from_str(&simulator.key_set()).unwrap();
         let key = DecodingKey::from_jwk(&set.keys[0]).unwrap();
-        let expired = simulator.notification(ChangeType::Suspend, &tenant(0)).issued_at(1_400_000_000).body();
+        let expired =
+            simulator.notification(ChangeType::Suspend, &tenant(0)).issued_at(1_400_000_000).body();
         let peer = Arc::new(Peer { key, validation, states: DashMap::new() });
         Self { tokens: bodies.iter().map(token).collect(), bodies, expired, peer, simulator }
     }
@@ -159,17 +168,21 @@ impl World {
             let Ok(token) = decode::<Value>(&body.token, &peer.key, &peer.validation) else {
                 return StatusCode::UNAUTHORIZED;
             };
-            if token.claims["http://schemes.superoffice.net/identity/ctx"] != body.context_identifier {
+            if token.claims["http://schemes.superoffice.net/identity/ctx"]
+                != body.context_identifier
+            {
                 return StatusCode::FORBIDDEN;
             }
             peer.states.insert(body.context_identifier, body.change_type);
             StatusCode::NO_CONTENT
         }
-        serve(Router::new().route("/hand", post(take)).with_state(Arc::clone(&self.peer)), "/hand").await
+        serve(Router::new().route("/hand", post(take)).with_state(Arc::clone(&self.peer)), "/hand")
+            .await
     }
 
     async fn post(&self, url: &Uri) -> Duration {
-        let client: Client<HttpConnector, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+        let client: Client<HttpConnector, Full<Bytes>> =
+            Client::builder(TokioExecutor::new()).build_http();
         let request = |body: &Bytes| {
             Request::post(url.clone())
                 .header("content-type", "application/json")
@@ -180,7 +193,10 @@ impl World {
         client.request(request(&Bytes::from_static(b"{}"))).await.unwrap();
         let start = Instant::now();
         for body in &self.bodies {
-            assert_eq!(client.request(request(body)).await.unwrap().status(), StatusCode::NO_CONTENT);
+            assert_eq!(
+                client.request(request(body)).await.unwrap().status(),
+                StatusCode::NO_CONTENT
+            );
         }
         start.elapsed()
     }

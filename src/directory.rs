@@ -223,6 +223,23 @@ impl Directory {
         true
     }
 
+    /// How many looks are noted for `now` or earlier, and the earliest of them, in ms since the epoch.
+    /// It walks through all tenants, and holds up those who change one of them for a moment only.
+    pub(crate) fn overdue(&self, now: u64) -> (usize, Option<u64>) {
+        let mut count = 0;
+        let mut earliest = None;
+        for entry in self.tenants.iter().filter(|entry| entry.is_overdue(now)) {
+            count += 1;
+            earliest = Some(earliest.map_or(entry.due, |due: u32| due.min(entry.due)));
+        }
+        (count, earliest.map(|due| u64::from(due) * 1000))
+    }
+
+    /// Whether the look that is noted for `tenant` should have been made by `now`.
+    pub(crate) fn is_overdue(&self, tenant: &TenantId, now: u64) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.is_overdue(now))
+    }
+
     /// Whether a look at `tenant` at `due` is the one that was noted last.
     pub(crate) fn is_due_at(&self, tenant: &TenantId, due: u64) -> bool {
         self.tenants.get(tenant).is_some_and(|entry| entry.due == due_second(due))
@@ -284,6 +301,10 @@ fn is_silent(record: &Record) -> bool {
 }
 
 impl Entry {
+    fn is_overdue(&self, now: u64) -> bool {
+        self.due != 0 && u64::from(self.due) * 1000 <= now
+    }
+
     fn summary(&self) -> Option<Closed> {
         let (reason, evidence) = self.closed?;
         Some(Closed { reason, evidence, since: self.since, due: u64::from(self.due) * 1000 })
@@ -315,6 +336,25 @@ mod tests {
 
     use super::*;
     use crate::ChangeType;
+
+    #[test]
+    fn what_is_overdue_is_counted_without_what_is_to_come_or_never() {
+        let directory = Directory::new(Settle::default(), broadcast::Sender::new(1));
+        let id = |number: u64| TenantId::new(format!("Cust{number}")).unwrap();
+        for number in 0..100 {
+            directory.load(&id(number), Record::default());
+            directory.set_due(&id(number), 1_000_000 + number * 1000);
+        }
+        for number in 0..10 {
+            directory.set_due(&id(number), if number < 5 { 5_000_000 } else { 0 });
+        }
+        assert_eq!(directory.overdue(999_999), (0, None));
+        assert_eq!(directory.overdue(1_049_999), (40, Some(1_010_000)));
+        assert_eq!(directory.overdue(6_000_000), (95, Some(1_010_000)));
+        assert!(directory.is_overdue(&id(10), 1_010_000));
+        assert!(!directory.is_overdue(&id(10), 1_009_999));
+        assert!(!directory.is_overdue(&id(9), u64::MAX));
+    }
 
     #[test]
     fn what_tenants_have_alike_is_kept_once_however_it_came() {

@@ -324,9 +324,21 @@ impl Desk {
         self.flights.len()
     }
 
-    /// How many looks should have been made by now, and since when the oldest.
-    pub(crate) fn waiting(&self, directory: &Directory, now: u64) -> (usize, Option<u64>) {
-        self.queue.waiting(now, |tenant, due| is_current(directory, &self.strangers, tenant, due))
+    /// How many looks should have been made by now and are noted here, not in the directory, less those
+    /// that are noted there and under way; and since when the oldest waits.
+    pub(crate) fn waiting(&self, directory: &Directory, now: u64) -> (isize, Option<u64>) {
+        let (evidence, oldest) = self.queue.evidence();
+        let strangers = self
+            .strangers
+            .iter()
+            .filter(|&(tenant, &due)| due <= now && !self.flights.contains_key(tenant));
+        let (strangers, first) = strangers.fold((0, None), |(count, first), (_, &due)| {
+            (count + 1, Some(first.map_or(due, |first: u64| first.min(due))))
+        });
+        let under_way = self.flights.keys().filter(|tenant| directory.is_overdue(tenant, now));
+        let signed = |count: usize| isize::try_from(count).unwrap_or(isize::MAX);
+        let waiting = signed(evidence) + strangers - signed(under_way.count());
+        (waiting, oldest.into_iter().chain(first).min())
     }
 }
 

@@ -178,30 +178,11 @@ impl Queue {
         !self.unverified.order.is_empty()
     }
 
-    /// How many looks should have been made by `now`, and since when the oldest of them (ms since
-    /// the epoch).
-    pub(crate) fn waiting(
-        &self,
-        now: u64,
-        is_current: impl Fn(&TenantId, u64) -> bool,
-    ) -> (usize, Option<u64>) {
+    /// How much evidence waits for its look, and when the oldest came (ms since the epoch).
+    pub(crate) fn evidence(&self) -> (usize, Option<u64>) {
         let lanes = [&self.evidence, &self.unverified];
-        let mut length: usize = lanes.iter().map(|lane| lane.order.len()).sum();
-        let mut oldest = lanes.iter().filter_map(|lane| lane.oldest()).min();
-        // What is due lies at the top of the heap: below an entry that is not due, nothing is.
-        let heap = self.due.as_slice();
-        let mut places = vec![0];
-        while let Some(place) = places.pop() {
-            let Some(Reverse(entry)) = heap.get(place).filter(|Reverse(e)| e.due() <= now) else {
-                continue;
-            };
-            if is_current(&entry.tenant, entry.due()) {
-                length += 1;
-                oldest = Some(oldest.map_or(entry.due(), |oldest| oldest.min(entry.due())));
-            }
-            places.extend([2 * place + 1, 2 * place + 2]);
-        }
-        (length, oldest)
+        let length = lanes.iter().map(|lane| lane.order.len()).sum();
+        (length, lanes.iter().filter_map(|lane| lane.oldest()).min())
     }
 
     /// Room taken, in entries: what memory goes by.
@@ -265,7 +246,7 @@ mod tests {
         }
         desk.queue.push_unverified(&tenant(4), 6);
         desk.queue.push_unverified(&tenant(3), 6);
-        assert_eq!(desk.queue.waiting(10, |_, _| true), (4, Some(0)));
+        assert_eq!(desk.queue.evidence(), (3, Some(5)));
         assert_eq!(desk.pop(10), Some(tenant(2)));
         assert_eq!(desk.pop(10), Some(tenant(3)));
         assert_eq!(desk.pop(10), Some(tenant(1)));
@@ -286,22 +267,6 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_counted_without_what_is_put_off_or_to_come() {
-        let mut desk = Desk::default();
-        for number in 0..100 {
-            desk.put(number, 1000 + number as u64);
-        }
-        for number in 0..10 {
-            desk.put(number, 5000);
-        }
-        let dues = desk.dues.clone();
-        let count = |now| desk.queue.waiting(now, |t, due| dues.get(t) == Some(&due));
-        assert_eq!(count(999), (0, None));
-        assert_eq!(count(1049), (40, Some(1010)));
-        assert_eq!(count(6000), (100, Some(1010)));
-    }
-
-    #[test]
     fn tries_travel_with_the_look() {
         let mut desk = Desk::default();
         desk.put(1, u64::MAX);
@@ -315,7 +280,7 @@ mod tests {
         for number in 0..10_000 {
             queue.push_unverified(&tenant(number), 0);
         }
-        assert_eq!(queue.waiting(0, |_, _| true).0, UNVERIFIED);
+        assert_eq!(queue.evidence().0, UNVERIFIED);
         assert_eq!(queue.next(|_, _| true), None);
         assert!(queue.waits_unverified());
     }

@@ -28,7 +28,7 @@ fn main() {
     println!("memory, a closed tenant of a million\t{:.0}\t250", bytes(gates::SUSPENDED));
     println!("memory, the same with all that an upgrade night leaves\t{:.0}\t-", bytes(LOOKED_AT));
 
-    // All of these looks are overdue, and counting them holds up the desk that schedules looks.
+    // All of these looks are overdue, and health counts them.
     let began = Instant::now();
     let waiting =
         gates.last().and_then(|gate| gate.health().pulls).map_or(0, |pulls| pulls.waiting);

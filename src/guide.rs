@@ -12,6 +12,9 @@ pub mod compile_errors {}
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
+#[doc = include_str!("../docs/costs.md")]
+pub mod costs {}
+
 #[doc = include_str!("../docs/scale.md")]
 pub mod scale {}
 

@@ -1,7 +1,7 @@
 //! Keeps the directory and a store in step: loads at the start, follows what others write, and
 //! reads everything again after a gap.
 
-use std::{collections::HashSet, sync::Weak};
+use std::{collections::HashSet, sync::Weak, time::Duration};
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
@@ -52,9 +52,16 @@ struct Behind {
     tries: u32,
 }
 
+/// While nothing is heard of what others store, everything is loaded so often.
+const DEAF_PAUSE: Duration = Duration::from_secs(30);
+
 impl Behind {
     fn now() -> Self {
         Self { due: Instant::now(), tries: 0 }
+    }
+
+    fn deaf() -> Self {
+        Self { due: Instant::now() + DEAF_PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0), tries: 0 }
     }
 
     fn again(&self) -> Self {
@@ -85,6 +92,7 @@ pub(crate) async fn follow(
                 }
                 Ok(Some(Change::Lost)) => {
                     hears = false;
+                    behind.get_or_insert_with(Behind::deaf);
                     gate.upgrade()?.persister.iter().for_each(|persister| persister.deaf());
                 }
                 Ok(None) => changes = None,
@@ -102,7 +110,7 @@ pub(crate) async fn follow(
                 match unless_it_panics(gate.load()).await.flatten() {
                     Ok(()) => {
                         persister.read(hears);
-                        behind = None;
+                        behind = (!hears).then(Behind::deaf);
                     }
                     Err(error) => {
                         persister.unread(&error);

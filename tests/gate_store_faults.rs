@@ -9,7 +9,10 @@
 )]
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -34,6 +37,7 @@ use tower_superoffice::{
 struct Faulty {
     inner: MemoryStore,
     fault: Arc<Mutex<Fault>>,
+    deaf: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +55,11 @@ enum Fault {
 impl Faulty {
     fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
+    }
+
+    /// From now on nothing is told.
+    fn deafen(&self) {
+        self.deaf.store(true, Ordering::Relaxed);
     }
 
     fn fault(&self) -> Fault {
@@ -90,8 +99,10 @@ impl Store for Faulty {
 
     fn changes(&self) -> BoxStream<'static, Change> {
         let fault = Arc::clone(&self.fault);
+        let deaf = Arc::clone(&self.deaf);
         let changes = self.inner.changes();
         changes
+            .filter(move |_| std::future::ready(!deaf.load(Ordering::Relaxed)))
             .map(move |change| {
                 let fault = *fault.lock().unwrap();
                 assert_ne!(fault, Fault::Panics, "changes");
@@ -249,6 +260,21 @@ async fn a_replica_that_hears_nothing_says_so_though_it_has_nothing_to_write() {
     assert_eq!(world.gate.health().dirty, 0);
     world.store.inner.set_available(true);
     until(|| world.gate.health().store == StoreHealth::Fresh).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_hears_nothing_reads_everything_now_and_then() {
+    let world = World::new().await;
+    let other = gate(&world.simulator, world.store.inner.clone()).await;
+    // It can be read and written, and nothing is heard of it.
+    world.store.inner.set_available(false);
+    until(|| matches!(world.gate.health().store, StoreHealth::Stale { .. })).await;
+    world.store.deafen();
+    world.store.inner.set_available(true);
+    let suspended = post(&world.simulator, &other, ChangeType::Suspend, &id("a")).await;
+    assert_eq!(suspended, StatusCode::NO_CONTENT);
+    until(|| world.gate.check(&id("a")).is_err()).await;
+    assert!(matches!(world.gate.health().store, StoreHealth::Stale { .. }));
 }
 
 #[tokio::test]

@@ -512,6 +512,25 @@ async fn a_look_survives_the_loss_of_the_replica_that_claimed_it() {
     assert_eq!(world.pulls().left, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn looks_that_waited_for_a_slow_store_keep_to_the_limit_all_the_same() {
+    let store = Arc::new(Claimed { inner: MemoryStore::new(), claims: AtomicU32::new(SLOW) });
+    let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
+    world.gate.track((0..100).map(tenant));
+    let mut asked = Vec::new();
+    while asked.last() != Some(&100) {
+        sleep(Duration::from_millis(50)).await;
+        asked.push(world.simulator.all_state_requests());
+        assert!(asked.len() < 20 * 30, "{asked:?}");
+    }
+    for second in asked.windows(20) {
+        assert!(second[19] - second[0] <= 10, "{asked:?}");
+    }
+}
+
+/// From this number of claims on they are granted, the first ten of them late.
+const SLOW: u32 = 1000;
+
 /// A store whose first claim somebody else holds.
 #[derive(Debug)]
 struct Claimed {
@@ -545,6 +564,10 @@ impl Store for Claimed {
             0 => std::future::ready(Ok(false)).boxed(),
             1 => std::future::ready(Ok(true)).boxed(),
             2 => std::future::pending().boxed(),
+            late @ SLOW.. => {
+                let late = if late < SLOW + 10 { 950 } else { 0 };
+                sleep(Duration::from_millis(late)).map(|()| Ok(true)).boxed()
+            }
             _ => panic!("a store may do that"),
         }
     }

@@ -126,7 +126,7 @@ async fn conforms_with_a_server_that_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_no_more_rights_than_documented() {
     let server = RedisServer::start();
-    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hscan +set +subscribe +select";
+    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select";
     let source = include_str!("../src/store/redis/mod.rs");
     assert!(source.contains(documented), "the documentation says something else");
     let mut acl = redis::cmd("ACL");
@@ -309,6 +309,59 @@ async fn a_server_that_lost_its_data_takes_them_again() {
     // What this process knew of is not taken for what is there, and the script is loaded again.
     assert_eq!(merge_in_the_end(&store, &tenant(1), &suspended(1)).await, suspended(1));
     assert_eq!(load(&store).await.unwrap(), [(tenant(1), suspended(1))]);
+}
+
+#[tokio::test]
+async fn data_that_vanish_from_a_running_server_are_missed() {
+    let server = RedisServer::start();
+    let store = open(&server.url());
+    let mut changes = store.changes();
+    load(&store).await.unwrap();
+    for number in 0..3 {
+        store.merge(&tenant(number), &suspended(5)).await.unwrap();
+    }
+    redis::cmd("FLUSHALL").exec(&mut server.connection()).unwrap();
+    // By who meets it.
+    assert_eq!(store.merge(&tenant(1), &suspended(6)).await.unwrap(), suspended(6));
+    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(load(&store).await.unwrap(), [(tenant(1), suspended(6))]);
+
+    // And by who writes nothing, once the size is known.
+    let size = || {
+        let stats: String =
+            redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
+        stats.contains("cmdstat_hlen")
+    };
+    while !size() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    redis::cmd("FLUSHALL").exec(&mut server.connection()).unwrap();
+    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(load(&store).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_user_that_may_not_publish_stores_nothing_and_is_told_so() {
+    let server = RedisServer::start();
+    let url = server.user("gate", "+@all -publish");
+    let store = open(&url);
+    for _ in 0..3 {
+        let error = store.merge(&tenant(1), &suspended(1)).await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error:?}");
+        assert!(error.to_string().contains("forbids a command"), "{error}");
+    }
+    assert_eq!(load(&open(&server.url())).await.unwrap(), [], "stored, and told to nobody");
+}
+
+#[tokio::test]
+async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
+    let server = RedisServer::start();
+    let store = open(&server.user("gate", "+@all -subscribe"));
+    let mut changes = store.changes();
+    assert_eq!(next(&mut changes).await, Change::Lost);
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("gate").arg("+subscribe").exec(&mut server.connection()).unwrap();
+    assert_eq!(next(&mut changes).await, Change::Reload);
 }
 
 #[tokio::test]

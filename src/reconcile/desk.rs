@@ -110,6 +110,10 @@ const NAP: Duration = Duration::from_secs(60);
 /// A state API that did not explain a 421 is not asked to again for this long.
 const IN_VAIN: Duration = Duration::from_secs(5);
 
+/// While so many tenants wait for a look on evidence, misdirected calls ask for no more: their callers
+/// would not wait that long.
+const MISDIRECTED: usize = 1024;
+
 /// How long a call may be on its way and still profit from a look made meanwhile.
 const LANDINGS: Duration = Duration::from_secs(60);
 
@@ -235,7 +239,7 @@ impl Desk {
     }
 
     /// Joins the look that explains a 421 to a call sent after look number `mark`; `None` when one
-    /// has been made since, or recently in vain.
+    /// has been made since, or recently in vain, or when too many wait.
     pub(crate) fn misdirected(
         &mut self,
         tenant: &TenantId,
@@ -248,6 +252,9 @@ impl Desk {
             flight => {
                 if self.landings.get(tenant).is_some_and(|landing| landing.answers(mark, now.mono))
                 {
+                    return None;
+                }
+                if flight.is_none() && self.queue.evidence().0 >= MISDIRECTED {
                     return None;
                 }
                 // While a look is under way they wait for what it finds: see `land`.
@@ -291,6 +298,12 @@ impl Desk {
             .next(current)
             .map(|due| now.mono + Duration::from_millis(due.saturating_sub(now.wall)).min(NAP));
         Next::Wait(unverified.into_iter().chain(due).min())
+    }
+
+    /// Has a look start at `now` instead of when it was told to; until when to wait, if that is too
+    /// early.
+    pub(crate) fn put_off(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
+        self.pace.put_off(held, now)
     }
 
     /// Starts nothing before `until`: the state API asked for it.

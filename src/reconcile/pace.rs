@@ -45,6 +45,15 @@ impl Pace {
         true
     }
 
+    /// Takes a start at `now` in place of the one that is `held`; until when to wait, without any, when
+    /// that is too early.
+    pub(crate) fn put_off(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
+        if let Some(start) = held {
+            self.give_back(start);
+        }
+        if self.take(now) { None } else { Some(self.next(now)) }
+    }
+
     /// Gives back what [`take`](Self::take) took at `start`, when no pull came of it after all.
     pub(crate) fn give_back(&mut self, start: Instant) {
         if let Some(place) = self.starts.iter().rposition(|&taken| taken == start) {
@@ -91,6 +100,20 @@ mod tests {
         assert!(!pace.take(start + Duration::from_secs(29)));
         assert_eq!(pace.next(start), start + Duration::from_secs(30));
         assert!(pace.take(start + Duration::from_secs(30)));
+    }
+
+    #[test]
+    fn starts_that_are_put_off_together_are_spread_again() {
+        let start = Instant::now();
+        let mut pace = Pace::new(2);
+        let later = start + Duration::from_millis(900);
+        assert!(pace.take(start) && pace.take(start));
+        assert_eq!(pace.put_off(Some(start), later), None);
+        let third = start + Duration::from_millis(1000);
+        assert!(pace.take(third), "the window of the first two is over");
+        let wait = pace.put_off(Some(start), third).expect("two have started in this second");
+        assert_eq!(wait, later + WINDOW);
+        assert_eq!(pace.put_off(None, wait), None);
     }
 
     #[test]

@@ -18,6 +18,8 @@ pub(crate) struct Queue {
     evidence: Lane,
     /// Evidence that anybody can make up, such as a notification that could not be verified.
     unverified: Lane,
+    /// How many looks on evidence were made one after the other.
+    in_a_row: u8,
     /// How long the heap may get before outdated entries are swept out of it.
     sweep_at: usize,
 }
@@ -57,6 +59,10 @@ pub(crate) enum Why {
 /// How many tenants with unverified evidence may wait. A flood of forged notifications fills this
 /// and nothing else.
 const UNVERIFIED: usize = 256;
+
+/// After so many looks on evidence one is made that is due: whoever can cause evidence, by calls to a
+/// host that serves other tenants, must not be able to keep closed tenants from being looked at.
+const IN_A_ROW: u8 = 3;
 
 /// Heaps smaller than this are not swept.
 const SLACK: usize = 1024;
@@ -144,16 +150,27 @@ impl Queue {
         unverified: bool,
         is_current: impl Fn(&TenantId, u64) -> bool,
     ) -> Option<Look> {
+        if self.in_a_row >= IN_A_ROW
+            && let Some(look) = self.pop_due(now, &is_current)
+        {
+            return Some(look);
+        }
         if let Some(tenant) = self.evidence.pop() {
+            self.in_a_row = self.in_a_row.saturating_add(1);
             return Some(Look { tenant, why: Why::Evidence, tries: 0 });
         }
         if unverified && let Some(tenant) = self.unverified.pop() {
             return Some(Look { tenant, why: Why::Unverified, tries: 0 });
         }
+        self.pop_due(now, is_current)
+    }
+
+    fn pop_due(&mut self, now: u64, is_current: impl Fn(&TenantId, u64) -> bool) -> Option<Look> {
         while self.due.peek().is_some_and(|Reverse(first)| first.due() <= now) {
             let Reverse(entry) = self.due.pop()?;
             if is_current(&entry.tenant, entry.due()) {
                 let tries = entry.tries();
+                self.in_a_row = 0;
                 return Some(Look { tenant: entry.tenant, why: Why::Due, tries });
             }
         }
@@ -253,6 +270,20 @@ mod tests {
         assert_eq!(desk.pop(10), None);
         let look = desk.queue.pop(10, true, |_, _| true).unwrap();
         assert_eq!((look.tenant, look.why), (tenant(4), Why::Unverified));
+    }
+
+    #[test]
+    fn a_flood_of_evidence_leaves_a_quarter_to_what_is_due() {
+        let mut desk = Desk::default();
+        for number in 0..100 {
+            desk.queue.push_evidence(&tenant(number), 0);
+            desk.put(1000 + number, 1);
+        }
+        let due = (0..40).filter(|_| {
+            let look = desk.queue.pop(10, false, |_, _| true).unwrap();
+            look.why == Why::Due
+        });
+        assert_eq!(due.count(), 10);
     }
 
     #[test]

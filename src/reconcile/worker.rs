@@ -18,7 +18,7 @@ use super::{
     schedule::{LONGEST_PAUSE, Last},
     state_api::Failure,
 };
-use crate::tenant::TenantId;
+use crate::{store::Store, tenant::TenantId};
 
 /// For how long a replica has the right to look at a tenant: longer than any look takes.
 const CLAIM: Duration = Duration::from_secs(10);
@@ -77,33 +77,49 @@ impl Reconciler {
     }
 
     async fn look(&self, Start { look, at, misdirected }: Start) -> Landed {
-        let asked = self.now().wall;
+        let mut asked = self.now().wall;
         // The client and the store may be anybody's: a panic of theirs is a failed look, and must
         // not be the last.
         let tenant = look.tenant.clone();
-        let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected)).catch_unwind().await;
+        let outcome = self.outcome(&tenant, misdirected, at, &mut asked);
+        let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
         Landed { look, start: at, asked, outcome }
     }
 
-    async fn outcome(&self, tenant: &TenantId, misdirected: bool) -> Outcome {
+    /// Notes when it asked in `asked`.
+    async fn outcome(
+        &self,
+        tenant: &TenantId,
+        misdirected: bool,
+        start: Instant,
+        asked: &mut u64,
+    ) -> Outcome {
         // A call waits for this look; the one that another replica makes may come too late for it,
         // or may have been made before the tenant moved.
-        if !misdirected && !self.claim(tenant).await {
-            return Outcome::Left;
+        if !misdirected && let Some(store) = &self.store {
+            if !claim(&**store, tenant).await {
+                return Outcome::Left;
+            }
+            self.turn(start).await;
         }
+        *asked = self.now().wall;
         match self.api.ask(tenant).await {
             Ok(answer) => Outcome::Answered(answer),
             Err(failure) => Outcome::Failed(failure),
         }
     }
 
-    /// Whether the look is ours to make. A store that can't say leaves it to each replica.
-    async fn claim(&self, tenant: &TenantId) -> bool {
-        let Some(store) = &self.store else { return true };
-        match tokio::time::timeout(CLAIM_TIMEOUT, store.claim(tenant, CLAIM)).await {
-            Ok(Ok(ours)) => ours,
-            Ok(Err(_)) | Err(_) => true,
+    /// Waits for a look's turn once more: the store may have taken its time, looks that waited for it
+    /// together must not start together, and the state API may want to be left alone by now.
+    async fn turn(&self, start: Instant) {
+        let mut held = Some(start);
+        loop {
+            let until = self.desk().put_off(held.take(), Instant::now());
+            match until {
+                Some(until) => sleep_until(until).await,
+                None => return,
+            }
         }
     }
 
@@ -192,5 +208,13 @@ impl Reconciler {
     /// Where the newest pull that says so has the tenant.
     fn endpoint_in_record(&self, tenant: &TenantId) -> Option<smol_str::SmolStr> {
         self.directory.record(tenant)?.endpoint().cloned()
+    }
+}
+
+/// Whether the look at `tenant` is ours to make. A store that can't say leaves it to each replica.
+async fn claim(store: &dyn Store, tenant: &TenantId) -> bool {
+    match tokio::time::timeout(CLAIM_TIMEOUT, store.claim(tenant, CLAIM)).await {
+        Ok(Ok(ours)) => ours,
+        Ok(Err(_)) | Err(_) => true,
     }
 }

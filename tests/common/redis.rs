@@ -66,6 +66,15 @@ impl RedisServer {
     }
 
     /// Ends it as a crash does.
+    /// Makes a user with these rights; its URL.
+    pub(crate) fn user(&self, name: &str, rights: &str) -> String {
+        let mut acl = redis::cmd("ACL");
+        acl.arg("SETUSER").arg(name).arg("on").arg(">word").arg("~*").arg("&*");
+        acl.arg(rights.split(' ').collect::<Vec<_>>());
+        acl.exec(&mut self.connection()).expect("the server makes a user");
+        format!("redis://{name}:word@127.0.0.1:{}/0", self.port())
+    }
+
     pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("redis-server can be killed");

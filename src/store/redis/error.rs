@@ -12,9 +12,11 @@ pub(super) fn store_error(name: &str, error: RedisError) -> StoreError {
                 "{name} refuses the login: check the user and password in its URL"
             ))
         }
-        (_, Some("NOPERM")) => StoreError::misconfigured(format!(
-            "{name} forbids a command or key: allow the user those in the documentation of RedisStore"
-        )),
+        (_, Some("NOPERM")) => forbidden(name),
+        // So says a script that was not allowed one of its commands.
+        (ErrorKind::Server(_) | ErrorKind::Extension, _) if says_forbidden(&error) => {
+            forbidden(name)
+        }
         (ErrorKind::Server(ServerErrorKind::Moved | ServerErrorKind::Ask), _) => {
             let node = error.redirect_node().map_or("another node", |(node, _)| node);
             StoreError::misconfigured(format!(
@@ -41,6 +43,17 @@ pub(super) fn store_error(name: &str, error: RedisError) -> StoreError {
         _ => StoreError::unavailable(format!("{name} failed: see its log")),
     };
     made.caused_by(error)
+}
+
+fn forbidden(name: &str) -> StoreError {
+    StoreError::misconfigured(format!(
+        "{name} forbids a command or key: allow the user those in the documentation of RedisStore"
+    ))
+}
+
+fn says_forbidden(error: &RedisError) -> bool {
+    let text = error.to_string();
+    text.contains("The user executing the script")
 }
 
 pub(super) fn late(name: &str) -> StoreError {

@@ -13,7 +13,8 @@ if digest ~= ARGV[2] then
   return there
 end
 if ARGV[3] ~= '' then
-  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
+  -- Told first: nothing is undone when a command fails, and what is stored must have been told.
   redis.call('PUBLISH', ARGV[5], ARGV[4] .. ' ' .. ARGV[3])
+  redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 end
 return 1

@@ -23,7 +23,7 @@ use futures_util::{FutureExt, StreamExt, stream};
 use redis::{Script, Value};
 use tokio::{
     runtime::Handle,
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
@@ -57,7 +57,7 @@ const PAGE: usize = 1000;
 /// # The server
 ///
 /// Redis 6.0 or later, or anything that speaks like it. Commands: `PING`, `EVALSHA`,
-/// `SCRIPT LOAD`, `HGET`, `HSET`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and
+/// `SCRIPT LOAD`, `HGET`, `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and
 /// `SELECT` as the URL asks for. For an environment called `production` they touch:
 ///
 /// | name | what |
@@ -67,7 +67,7 @@ const PAGE: usize = 1000;
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production/3}:changes` |
 ///
 /// An ACL rule that allows no more:
-/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hscan +set +subscribe +select`.
+/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select`.
 ///
 /// The names share a hash tag, so a cluster keeps them on one node; a node that does not have them
 /// answers with an error that names the one which does.
@@ -97,6 +97,8 @@ struct Shared {
     turns: Turns,
     /// How many loads have begun.
     loads: AtomicU64,
+    /// A tenant that was there is gone.
+    gone: Notify,
     /// How many subscriptions are being made for the first time.
     starting: watch::Sender<usize>,
 }
@@ -140,6 +142,7 @@ impl RedisStore {
             known: Mutex::default(),
             turns: Turns::default(),
             loads: AtomicU64::new(0),
+            gone: Notify::new(),
             starting: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared) }
@@ -178,7 +181,12 @@ impl Shared {
                     }
                     return Ok(record);
                 }
-                Put::Other(None) => None,
+                Put::Other(None) => {
+                    if there.is_some() {
+                        self.gone.notify_one();
+                    }
+                    None
+                }
                 Put::Other(Some(value)) => {
                     let (spelling, record) = stored::decode(&self.endpoint.name, &key, &value)?;
                     Some((spelling, Seen::new(record, &value)))
@@ -219,6 +227,27 @@ impl Shared {
             page.push((tenant, record));
         }
         Ok((cursor, page))
+    }
+
+    /// Waits until the server holds less than it did: tenants are never removed, so somebody has
+    /// removed them all or put an old state back.
+    async fn emptied(&self) {
+        let mut size = 0;
+        loop {
+            let asked = async {
+                tokio::time::sleep(link::HEARTBEAT).await;
+                self.link.ask::<u64>(redis::cmd("HLEN").arg(&self.names.tenants) as &_).await
+            };
+            tokio::select! {
+                () = self.gone.notified() => return,
+                now = asked => match now {
+                    Ok(now) if now < size => return,
+                    Ok(now) => size = now,
+                    // Others notice that the server is away; this is not what it is asked for.
+                    Err(error) => tracing::debug!(%error, "the size of the store is not known"),
+                },
+            }
+        }
     }
 
     /// Waits until subscriptions that are being made are made, or have failed for a first time.

@@ -64,7 +64,12 @@ impl Reader {
                     self.tell_lost();
                 }
                 Err(error) => {
-                    tracing::debug!(store = %self.shared.endpoint.name, %error, "no subscription");
+                    let store = &self.shared.endpoint.name;
+                    if self.told_lost {
+                        tracing::debug!(%store, %error, "still no subscription");
+                    } else {
+                        tracing::warn!(%store, %error, "what others store is not heard");
+                    }
                     drop(starting.take());
                     self.tell_lost();
                 }
@@ -77,6 +82,8 @@ impl Reader {
     async fn follow(&mut self, subscribed: PubSub) -> &'static str {
         let (sink, mut messages) = subscribed.split();
         let mut silent = std::pin::pin!(heartbeat(sink));
+        let shared = self.shared.clone();
+        let mut emptied = std::pin::pin!(shared.emptied());
         loop {
             let give = self.give.clone();
             tokio::select! {
@@ -85,6 +92,12 @@ impl Reader {
                     None => return "the server ended the connection",
                 },
                 () = &mut silent => return "the server fell silent",
+                // The reader's load finds out what is missing, and stores it again.
+                () = &mut emptied => {
+                    tracing::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
+                    self.missed = true;
+                    emptied.set(shared.emptied());
+                }
                 // All room is free again: the reader has read what was waiting.
                 Ok(mut room) = give.reserve_many(KEPT), if self.missed => {
                     if let Some(permit) = room.next() {

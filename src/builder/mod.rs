@@ -226,7 +226,8 @@ impl TenantGateBuilder {
         self
     }
 
-    /// Starts even when the store can't be loaded: with no tenant closed until it can.
+    /// Starts even when the store can't be reached: with no tenant closed until it can. What waiting does
+    /// not mend, such as a wrong password or a damaged file, fails the start all the same.
     pub fn start_without_store(mut self, start: bool) -> Self {
         self.start_without_store = start;
         self

@@ -35,6 +35,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 ///
 /// After an I/O error, such as a full disk, the file is opened anew until it works again.
 ///
+/// Leave the file where it is while it is in use: that it was removed, replaced or cut short is not noticed, and
+/// what is stored from then on is gone with the process. An empty file is taken for a new one.
+///
 /// Dropping the store waits for what is being written, so that the file can be opened again at once.
 ///
 /// ```

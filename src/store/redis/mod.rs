@@ -74,7 +74,7 @@ const PAGE: usize = 1000;
 ///
 /// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash must not be
 /// evicted. How much a crash of the server can lose is up to its `appendfsync`. What it lost, the
-/// replicas that still run fill in again.
+/// replicas that still run fill in again: after they were cut off from it, or within some seconds when they see that it holds less than it did.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::RedisStore};

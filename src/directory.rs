@@ -204,6 +204,18 @@ impl Directory {
         self.merge(tenant, &record)
     }
 
+    /// Spells `tenant` as a shared store does, if it is known: then all replicas show it alike.
+    pub(crate) fn respell(&self, tenant: &TenantId) {
+        let spelled_so = |own: &TenantId| own.as_str() == tenant.as_str();
+        if self.tenants.get(tenant).is_none_or(|entry| spelled_so(entry.key())) {
+            return;
+        }
+        if let dashmap::Entry::Occupied(mut entry) = self.tenants.entry(tenant.clone()) {
+            let kept = std::mem::take(entry.get_mut());
+            entry.replace_entry(kept);
+        }
+    }
+
     /// Keeps `tenant` closed as not ready until something is known of it.
     pub(crate) fn hold(&self, tenant: &TenantId, now: u64) -> Merged {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
@@ -354,6 +366,24 @@ mod tests {
         assert!(directory.is_overdue(&id(10), 1_010_000));
         assert!(!directory.is_overdue(&id(10), 1_009_999));
         assert!(!directory.is_overdue(&id(9), u64::MAX));
+    }
+
+    #[test]
+    fn a_tenant_is_spelled_anew_and_stays_as_it_is() {
+        let directory = Directory::new(Settle::default(), broadcast::Sender::new(1));
+        let [own, stored] = ["CUST1", "Cust1"].map(|id| TenantId::new(id).unwrap());
+        directory.respell(&stored);
+        assert_eq!(directory.len(), 0, "it is not made by that");
+        let suspend = br#"{"v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#;
+        directory.load(&own, Record::decode(suspend).unwrap());
+        directory.set_due(&own, 5000);
+        let before = directory.closed(&own);
+        directory.respell(&stored);
+        assert_eq!((directory.closed(&own), directory.closed_count()), (before, 1));
+        assert!(before.is_some() && directory.is_due_at(&own, 5000));
+        let mut spelled = Vec::new();
+        directory.for_each(|tenant, _, _| spelled.push(tenant.to_string()));
+        assert_eq!(spelled, ["Cust1"]);
     }
 
     #[test]

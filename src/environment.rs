@@ -130,8 +130,10 @@ impl Environment {
             Self::Sod => "sod".to_owned(),
             Self::Stage => "stage".to_owned(),
             Self::Production => "production".to_owned(),
+            // Two under one host have keys and a state API of their own, each below its path.
             Self::Custom { base, .. } => {
-                base.authority().map_or_else(String::new, |a| a.as_str().to_ascii_lowercase())
+                let host = base.authority().map(|a| a.as_str().to_ascii_lowercase());
+                host.unwrap_or_default() + base.path().trim_end_matches('/')
             }
         }
     }

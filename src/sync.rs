@@ -25,6 +25,7 @@ impl Shared {
         while let Some(page) = pages.next().await {
             for (tenant, record) in page? {
                 self.learn(&tenant, &record);
+                self.directory.respell(&tenant);
                 let knows_all = self.directory.read(&tenant, |own| *own == record);
                 if knows_all == Some(true) {
                     complete.insert(tenant);
@@ -85,7 +86,11 @@ pub(crate) async fn follow(
     while changes.is_some() || behind.is_some() {
         tokio::select! {
             change = next(&mut changes) => match change {
-                Ok(Some(Change::Merged(tenant, record))) => gate.upgrade()?.learn(&tenant, &record),
+                Ok(Some(Change::Merged(tenant, record))) => {
+                    let gate = gate.upgrade()?;
+                    gate.learn(&tenant, &record);
+                    gate.directory.respell(&tenant);
+                }
                 Ok(Some(Change::Reload)) => {
                     hears = true;
                     behind = Some(Behind::now());

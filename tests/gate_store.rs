@@ -161,3 +161,21 @@ async fn gates_on_one_store_see_each_others_changes_and_words() {
     there.release(&world.tenant, "it did not").await.unwrap();
     until(|| closed(&here, &world.tenant)).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn gates_on_one_store_come_to_spell_a_tenant_alike() {
+    let world = World::new().await;
+    let (here, there) = (world.gate().await, world.gate().await);
+    world.store.set_available(false);
+    for (gate, id) in [(&here, "Spell"), (&there, "SPELL")] {
+        let tenant = TenantId::new(id).unwrap();
+        post(gate, &world.simulator.notification(ChangeType::Suspend, &tenant)).await;
+    }
+    let spelled = |gate: &TenantGate| gate.snapshot()[0].0.to_string();
+    assert_ne!(spelled(&here), spelled(&there));
+    world.store.set_available(true);
+    until(|| spelled(&here) == spelled(&there)).await;
+    until(|| here.health().dirty + there.health().dirty == 0).await;
+    assert_eq!(spelled(&here), spelled(&there));
+    assert_eq!(here.snapshot(), there.snapshot());
+}

@@ -133,16 +133,18 @@ impl MemoryStore {
 
     fn merge_now(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
         let mut state = self.lock_available()?;
-        let (joined, grew) = match state.records.entry(tenant.clone()) {
+        let (spelled, joined, grew) = match state.records.entry(tenant.clone()) {
             hash_map::Entry::Occupied(mut there) => {
                 let grew = there.get_mut().merge(record);
-                (there.get().clone(), grew)
+                (there.key().clone(), there.get().clone(), grew)
             }
-            hash_map::Entry::Vacant(_) if record.is_empty() => (Record::default(), false),
-            hash_map::Entry::Vacant(place) => (place.insert(record.clone()).clone(), true),
+            hash_map::Entry::Vacant(_) if record.is_empty() => return Ok(Record::default()),
+            hash_map::Entry::Vacant(place) => {
+                (tenant.clone(), place.insert(record.clone()).clone(), true)
+            }
         };
         if grew {
-            state.tell(self.writer, || Change::Merged(tenant.clone(), joined.clone()));
+            state.tell(self.writer, || Change::Merged(spelled, joined.clone()));
         }
         Ok(joined)
     }

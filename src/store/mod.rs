@@ -167,7 +167,7 @@ pub trait Store: Send + Sync + 'static {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It stored this record, the whole of what the store then knew.
+    /// It stored this record, the whole of what the store then knew, under this spelling of the id.
     Merged(TenantId, Record),
     /// Changes may have been missed: [`load`](Store::load) everything again.
     Reload,

@@ -64,7 +64,7 @@ const PAGE: usize = 1000;
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
 /// | `{tower-superoffice:production}:claim:*` | keys with a time to live: who looks after a tenant |
-/// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production/3}:changes` |
+/// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
 /// An ACL rule that allows no more:
 /// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select`.

@@ -33,7 +33,7 @@ impl Names {
             }
         }
         // A channel is heard in all databases. A cluster has only the first.
-        let apart = if database == 0 { String::new() } else { format!("/{database}") };
+        let apart = if database == 0 { String::new() } else { format!("#{database}") };
         Self {
             tenants: format!("{tag}}}:tenants"),
             changes: format!("{tag}{apart}}}:changes"),
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn all_names_share_one_hash_tag() {
         for (base, tag) in [
-            ("http://127.0.0.1:9000/so", "{tower-superoffice:127.0.0.1:9000}"),
+            ("http://127.0.0.1:9000/so", "{tower-superoffice:127.0.0.1:9000/so}"),
             ("http://[::1]:9000", "{tower-superoffice:[::1]:9000}"),
         ] {
             let names = Names::new(&Environment::custom(base.parse().unwrap()), 0);
@@ -63,6 +63,6 @@ mod tests {
         }
         let names = Names::new(&Environment::Production, 3);
         assert_eq!(names.tenants, "{tower-superoffice:production}:tenants");
-        assert_eq!(names.changes, "{tower-superoffice:production/3}:changes");
+        assert_eq!(names.changes, "{tower-superoffice:production#3}:changes");
     }
 }

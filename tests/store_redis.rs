@@ -326,6 +326,14 @@ async fn data_that_vanish_from_a_running_server_are_missed() {
     assert_eq!(next(&mut changes).await, Change::Reload);
     assert_eq!(load(&store).await.unwrap(), [(tenant(1), suspended(6))]);
 
+    // The others are stored again, and that is no loss to be told of once more.
+    for number in [0, 2] {
+        store.merge(&tenant(number), &suspended(5)).await.unwrap();
+    }
+    let other = open(&server.url());
+    other.merge(&tenant(9), &suspended(1)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(9), suspended(1)));
+
     // And by who writes nothing, once the size is known.
     let size = || {
         let stats: String =

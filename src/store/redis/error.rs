@@ -52,8 +52,7 @@ fn forbidden(name: &str) -> StoreError {
 }
 
 fn says_forbidden(error: &RedisError) -> bool {
-    let text = error.to_string();
-    text.contains("The user executing the script")
+    error.to_string().contains("The user executing the script")
 }
 
 pub(super) fn late(name: &str) -> StoreError {

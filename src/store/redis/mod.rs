@@ -1,20 +1,19 @@
 //! A store on a Redis server, for replicas.
 
 mod back_off;
+mod emptied;
 mod endpoint;
 mod error;
 mod known;
 mod link;
 mod names;
+mod starting;
 mod subscriber;
 mod turns;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -33,6 +32,7 @@ use self::{
     known::{Known, Seen},
     link::Link,
     names::Names,
+    starting::Starting,
     turns::Turns,
 };
 use super::{Change, Store, StoreError, stored};
@@ -229,35 +229,6 @@ impl Shared {
         Ok((cursor, page))
     }
 
-    /// Waits until the server holds less than it did: tenants are never removed, so somebody has
-    /// removed them all or put an old state back.
-    async fn emptied(&self) {
-        let mut size = 0;
-        loop {
-            let asked = async {
-                tokio::time::sleep(link::HEARTBEAT).await;
-                self.link.ask::<u64>(redis::cmd("HLEN").arg(&self.names.tenants) as &_).await
-            };
-            tokio::select! {
-                () = self.gone.notified() => return,
-                now = asked => match now {
-                    Ok(now) if now < size => return,
-                    Ok(now) => size = now,
-                    // Others notice that the server is away; this is not what it is asked for.
-                    Err(error) => tracing::debug!(%error, "the size of the store is not known"),
-                },
-            }
-        }
-    }
-
-    /// Waits until subscriptions that are being made are made, or have failed for a first time.
-    async fn begin_load(&self) {
-        let mut starting = self.starting.subscribe();
-        // When it takes too long the load goes ahead, and the subscription asks for another.
-        let _ = timeout(link::ANSWER, starting.wait_for(|&count| count == 0)).await;
-        self.loads.fetch_add(1, Ordering::SeqCst);
-    }
-
     fn nonsense(&self) -> StoreError {
         StoreError::unavailable(format!(
             "{} gives answers that no Redis server gives: check the URL",
@@ -273,30 +244,6 @@ enum Put {
     Done,
     /// The server has something else, or nothing.
     Other(Option<Vec<u8>>),
-}
-
-/// A subscription that is being made. Loads wait while there is one.
-struct Starting {
-    shared: Arc<Shared>,
-    loads: u64,
-}
-
-impl Starting {
-    fn new(shared: &Arc<Shared>) -> Self {
-        shared.starting.send_modify(|count| *count += 1);
-        Self { loads: shared.loads.load(Ordering::SeqCst), shared: shared.clone() }
-    }
-
-    /// Whether a load has begun without waiting for it.
-    fn has_loaded(&self) -> bool {
-        self.shared.loads.load(Ordering::SeqCst) != self.loads
-    }
-}
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        self.shared.starting.send_modify(|count| *count -= 1);
-    }
 }
 
 impl Store for RedisStore {

@@ -13,11 +13,12 @@ use tokio::{
 };
 
 use super::{
-    Shared, Starting,
+    Shared,
     back_off::BackOff,
     error::{late, store_error, unreachable_server},
     known::Seen,
     link::{ANSWER, CONNECT, HEARTBEAT},
+    starting::Starting,
 };
 use crate::store::{Change, StoreError, stored};
 
@@ -55,6 +56,8 @@ impl Reader {
                     self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
                     if starting.is_none() {
                         self.shared.link.renew();
+                        // It may have come back without its data.
+                        self.shared.forget();
                     }
                     // Loads that waited for this begin now.
                     drop(starting.take());
@@ -94,8 +97,10 @@ impl Reader {
                 () = &mut silent => return "the server fell silent",
                 // The reader's load finds out what is missing, and stores it again.
                 () = &mut emptied => {
-                    tracing::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
-                    self.missed = true;
+                    if !std::mem::replace(&mut self.missed, true) {
+                        tracing::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
+                    }
+                    shared.forget();
                     emptied.set(shared.emptied());
                 }
                 // All room is free again: the reader has read what was waiting.

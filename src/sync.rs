@@ -66,7 +66,11 @@ impl Behind {
     }
 
     fn again(&self) -> Self {
-        Self { due: Instant::now() + back_off(self.tries), tries: self.tries.saturating_add(1) }
+        Self::after(self.tries)
+    }
+
+    fn after(tries: u32) -> Self {
+        Self { due: Instant::now() + back_off(tries), tries: tries.saturating_add(1) }
     }
 }
 
@@ -83,6 +87,8 @@ pub(crate) async fn follow(
     let mut changes = Some(changes);
     let mut behind = (!loaded).then(Behind::now);
     let mut hears = true;
+    // A stream that panicked can't be read on: it is asked for again with the next load.
+    let (mut broken, mut panics) = (false, 0_u32);
     while changes.is_some() || behind.is_some() {
         tokio::select! {
             change = next(&mut changes) => match change {
@@ -105,14 +111,23 @@ pub(crate) async fn follow(
                     let gate = gate.upgrade()?;
                     let persister = gate.persister.as_ref()?;
                     persister.unread(&panicked);
-                    changes = Some(persister.store().changes());
-                    behind = Some(behind.as_ref().map_or_else(Behind::now, Behind::again));
+                    changes = None;
+                    broken = true;
+                    behind = Some(Behind::after(panics));
+                    panics = panics.saturating_add(1);
                 }
             },
             () = due(behind.as_ref()) => {
                 let gate = gate.upgrade()?;
                 let persister = gate.persister.as_ref()?;
-                match unless_it_panics(gate.load()).await.flatten() {
+                let load = async {
+                    if broken {
+                        changes = Some(persister.store().changes());
+                        broken = false;
+                    }
+                    gate.load().await
+                };
+                match unless_it_panics(load).await.flatten() {
                     Ok(()) => {
                         persister.read(hears);
                         behind = (!hears).then(Behind::deaf);

@@ -11,7 +11,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -38,6 +38,8 @@ struct Faulty {
     inner: MemoryStore,
     fault: Arc<Mutex<Fault>>,
     deaf: Arc<AtomicBool>,
+    /// How often changes were asked for.
+    followed: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +102,13 @@ impl Store for Faulty {
     fn changes(&self) -> BoxStream<'static, Change> {
         let fault = Arc::clone(&self.fault);
         let deaf = Arc::clone(&self.deaf);
+        self.followed.fetch_add(1, Ordering::Relaxed);
         let changes = self.inner.changes();
+        let changes = match self.fault() {
+            // From the first look at it on.
+            Fault::Panics => stream::poll_fn(|_| panic!("changes")).boxed(),
+            _ => changes,
+        };
         changes
             .filter(move |_| std::future::ready(!deaf.load(Ordering::Relaxed)))
             .map(move |change| {
@@ -218,6 +226,8 @@ async fn a_store_that_panics_stops_nothing() {
     tokio::time::sleep(Duration::from_secs(30)).await;
     assert_eq!(world.gate.health().store, StoreHealth::Failed);
     assert_eq!(world.suspend("fine").await, StatusCode::NO_CONTENT);
+    let followed = world.store.followed.load(Ordering::Relaxed);
+    assert!((3..30).contains(&followed), "changes were asked for {followed} times in 30 s");
 
     world.store.set(Fault::None);
     until(|| world.gate.check(&id("far")).is_err()).await;

@@ -179,7 +179,12 @@ impl Dirty {
         self.outage.take().map(|outage| outage.since)
     }
 
-    /// The store can't be read, or not heard. Says whether that is news.
+    /// What others store is not heard of.
+    pub(super) fn deaf(&mut self, unix_ms: u64) {
+        self.unread.get_or_insert(Unread { since: unix_ms, permanent: false });
+    }
+
+    /// The store can't be read. Says whether that is news.
     pub(super) fn unread(&mut self, permanent: bool, unix_ms: u64) -> bool {
         let began = self.unread.is_none();
         let unread = self.unread.get_or_insert(Unread { since: unix_ms, permanent });
@@ -187,9 +192,12 @@ impl Dirty {
         began
     }
 
-    /// All that the store holds was read, and what is written from now on is heard.
-    pub(super) fn read(&mut self) {
-        self.unread = None;
+    /// All that the store holds was read. `hears` says whether what others store from now on is heard of.
+    pub(super) fn read(&mut self, hears: bool) {
+        match &mut self.unread {
+            Some(unread) if !hears => unread.permanent = false,
+            unread => *unread = None,
+        }
     }
 
     pub(super) fn health(&self) -> StoreState {

@@ -106,15 +106,13 @@ impl Persister {
 
     /// Notes that what others store is not heard of.
     pub(crate) fn deaf(&self) {
-        self.lock().unread(false, self.clock.unix_ms());
+        self.lock().deaf(self.clock.unix_ms());
     }
 
     /// Notes that the whole store was read. `hears` says whether what others store from now on is
     /// heard of.
     pub(crate) fn read(&self, hears: bool) {
-        if hears {
-            self.lock().read();
-        }
+        self.lock().read(hears);
         self.answered();
     }
 

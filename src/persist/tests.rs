@@ -117,6 +117,10 @@ fn health_tells_the_oldest_trouble_and_the_worst() {
     assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "writing is not reading");
     dirty.unread(true, 9);
     assert_eq!(dirty.health(), StoreState::Failed);
-    dirty.read();
+    dirty.deaf(9);
+    assert_eq!(dirty.health(), StoreState::Failed, "being deaf besides makes nothing better");
+    dirty.read(false);
+    assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "read, and deaf still");
+    dirty.read(true);
     assert_eq!(dirty.health(), StoreState::Fresh);
 }

@@ -61,16 +61,12 @@ impl World {
     /// Posts a body to the service, and through the layer, in front of an app that answers with a
     /// body of type `R`.
     async fn post<R: Default, B: Body>(&self, make: impl Fn(Bytes) -> B) -> [StatusCode; 2] {
-        let request = || Request::post("/hook").body(make(self.genuine())).unwrap();
+        let request =
+            || Request::post("/NotifyCustomerStateChange").body(make(self.genuine())).unwrap();
         let alone = self.gate.notification_service().oneshot(request()).await.unwrap();
         let app = service_fn(|_| ready(Ok::<Response<R>, Infallible>(Response::default())));
-        let builder = TenantGate::builder(self.simulator.environment())
-            .audience(self.simulator.application_id())
-            .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())
-            .state_api(false)
-            .notification_path("/hook");
-        let layer = builder.build().await.unwrap().notification_layer();
-        let layered = layer.layer(app).oneshot(request()).await.unwrap();
+        let layered = self.gate.notification_layer().layer(app);
+        let layered = layered.oneshot(request()).await.unwrap();
         [alone.status(), layered.status()]
     }
 }

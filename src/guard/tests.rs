@@ -14,11 +14,10 @@ use std::{
 };
 
 use http::{Request, StatusCode};
+use tokio::sync::broadcast;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::*;
-use tokio::sync::broadcast;
-
 use crate::{
     Evidence, Record, TenantId, UnavailableReason,
     clock::Clock,

@@ -337,9 +337,14 @@ impl Desk {
         self.flights.len()
     }
 
-    /// How many looks should have been made by now and are noted here, not in the directory, less those
-    /// that are noted there and under way; and since when the oldest waits.
-    pub(crate) fn waiting(&self, directory: &Directory, now: u64) -> (isize, Option<u64>) {
+    /// How many looks should have been made by now, and since when the oldest waits. What the directory
+    /// has noted as [`overdue`](Directory::overdue) is counted by the caller, before the desk is locked.
+    pub(crate) fn waiting(
+        &self,
+        directory: &Directory,
+        (overdue, since): (usize, Option<u64>),
+        now: u64,
+    ) -> (usize, Option<u64>) {
         let (evidence, oldest) = self.queue.evidence();
         let strangers = self
             .strangers
@@ -349,9 +354,9 @@ impl Desk {
             (count + 1, Some(first.map_or(due, |first: u64| first.min(due))))
         });
         let under_way = self.flights.keys().filter(|tenant| directory.is_overdue(tenant, now));
-        let signed = |count: usize| isize::try_from(count).unwrap_or(isize::MAX);
-        let waiting = signed(evidence) + strangers - signed(under_way.count());
-        (waiting, oldest.into_iter().chain(first).min())
+        let waiting = (overdue + evidence + strangers).saturating_sub(under_way.count());
+        let oldest = [since, oldest, first].into_iter().flatten().min();
+        (waiting, oldest.filter(|_| waiting > 0))
     }
 }
 

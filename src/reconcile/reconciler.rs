@@ -143,11 +143,9 @@ impl Reconciler {
     pub(crate) fn health(&self) -> PullHealth {
         let now = self.now().wall;
         // Not at the desk: there may be a million, and whoever changes a tenant needs the desk.
-        let (overdue, since) = self.directory.overdue(now);
+        let overdue = self.directory.overdue(now);
         let desk = self.desk();
-        let (waiting, oldest) = desk.waiting(&self.directory, now);
-        let waiting = overdue.saturating_add_signed(waiting);
-        let oldest = oldest.into_iter().chain(since).min().filter(|_| waiting > 0);
+        let (waiting, oldest) = desk.waiting(&self.directory, overdue, now);
         let Tally { told, silent, failed, left } = desk.tally;
         PullHealth {
             waiting,

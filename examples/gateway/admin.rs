@@ -15,11 +15,17 @@ use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tower_superoffice::{TenantGate, TenantId, TenantStatus};
 
+const HEALTHZ: &str = "/healthz";
+const TENANTS: &str = "/tenants";
+
+/// The gateway's own paths, besides that of notifications.
+pub(crate) const PATHS: [&str; 2] = [HEALTHZ, TENANTS];
+
 /// `/healthz` and `/tenants`.
 pub(crate) fn routes(gate: &TenantGate) -> Router {
     Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/tenants", get(tenants))
+        .route(HEALTHZ, get(|| async { "ok\n" }))
+        .route(TENANTS, get(tenants))
         .with_state(gate.clone())
 }
 

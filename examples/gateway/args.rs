@@ -6,7 +6,7 @@ use axum::http::Uri;
 use clap::{Parser, ValueEnum};
 use tower_superoffice::{Environment, SigningKeys, TenantGate, TenantGateBuilder, store};
 
-use crate::BoxError;
+use crate::{BoxError, admin};
 
 /// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
 ///
@@ -134,7 +134,7 @@ impl Args {
 
     /// What would silently do something else than its user wants.
     fn check(&self) -> Result<(), BoxError> {
-        if ["/healthz", "/tenants"].contains(&&*self.notification_path) {
+        if admin::PATHS.contains(&&*self.notification_path) {
             return Err("--notification-path is a path of the gateway's own: choose another".into());
         }
         if self.issuer.iter().any(|issuer| issuer.trim().is_empty()) {

@@ -22,7 +22,7 @@ import time
 
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-PROGRAM = sys.argv[2] if len(sys.argv) > 2 else os.path.join(ROOT, "target/release/examples/gateway")
+PROGRAM = sys.argv[2] if len(sys.argv) > 2 else os.path.join(ROOT, "target/release/superoffice-gateway")
 # The gateway's time-out is 20 s; the rest is for a machine that is busy.
 LONGEST = 40
 

@@ -1,6 +1,6 @@
-//! The gateway example as a child process, and what it is tested against.
+//! The gateway as a child process, and what it is tested against.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitStatus, time::Duration};
+use std::{net::SocketAddr, process::ExitStatus, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, Uri};
@@ -14,6 +14,8 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-gateway");
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -37,18 +39,10 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// Where cargo puts the examples: beside the folder of the tests.
-fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let program = test.ancestors().nth(2).unwrap().join("examples/gateway");
-    assert!(program.exists(), "build it first: cargo build --example gateway");
-    program
-}
-
 impl Gateway {
     /// Starts it and waits for the line that says where it listens.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(program())
+        let mut child = Command::new(PROGRAM)
             .args(args)
             // Not a line for every call that is refused.
             .env("RUST_LOG", "warn,tower_http=off")
@@ -66,7 +60,7 @@ impl Gateway {
 
     /// Starts one and kills it so soon after that it may not even listen.
     pub(crate) async fn dies_young(args: &[&str], after: Duration) {
-        let mut command = Command::new(program());
+        let mut command = Command::new(PROGRAM);
         command.args(args).env("RUST_LOG", "warn").stdout(std::process::Stdio::null());
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         tokio::time::sleep(after).await;
@@ -75,7 +69,7 @@ impl Gateway {
 
     /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
-        let run = Command::new(program()).args(args).kill_on_drop(true).output();
+        let run = Command::new(PROGRAM).args(args).kill_on_drop(true).output();
         let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }

@@ -2,7 +2,7 @@
 //! `/{ContextIdentifier}/...` to the tenant, unless the tenant is closed.
 //!
 //! ```sh
-//! cargo run --release --example gateway -- --help
+//! cargo run --release -p superoffice-gateway -- --help
 //! ```
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]

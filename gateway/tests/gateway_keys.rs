@@ -12,7 +12,7 @@
 
 // Shared with other tests, which use the rest of it.
 #[allow(dead_code)]
-#[path = "common/gateway.rs"]
+#[path = "../../tests/common/gateway.rs"]
 mod process;
 
 use std::{

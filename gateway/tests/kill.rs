@@ -1,7 +1,6 @@
 //! `kill -9` under load: what was answered 204 is in force after the restart, and nothing older is.
 //!
-//! `LIVES=200 cargo test --test kill -- --nocapture` for a long run; `cargo build --example gateway` first.
-#![cfg(feature = "redb")]
+//! `LIVES=200 cargo test -p superoffice-gateway --test kill -- --nocapture` for a long run.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -11,12 +10,12 @@
     missing_docs
 )]
 
-#[path = "common/directory.rs"]
+#[path = "../../tests/common/directory.rs"]
 mod directory;
 #[allow(dead_code)] // Nobody is asked to end in peace here.
-#[path = "common/gateway.rs"]
+#[path = "../../tests/common/gateway.rs"]
 mod process;
-#[path = "common/turns.rs"]
+#[path = "../../tests/common/turns.rs"]
 mod turns;
 
 use std::{

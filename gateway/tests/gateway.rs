@@ -8,11 +8,11 @@
     missing_docs
 )]
 
-#[path = "common/directory.rs"]
+#[path = "../../tests/common/directory.rs"]
 mod directory;
 // Shared with other tests, which use the rest of it.
 #[allow(dead_code)]
-#[path = "common/gateway.rs"]
+#[path = "../../tests/common/gateway.rs"]
 mod process;
 
 use bytes::Bytes;

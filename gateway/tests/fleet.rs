@@ -1,5 +1,4 @@
 //! Three gateways on one redis-server: they agree, and go on working when it is gone.
-#![cfg(feature = "redis")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,21 +8,21 @@
     missing_docs
 )]
 
-#[path = "common/directory.rs"]
+#[path = "../../tests/common/directory.rs"]
 mod directory;
 #[path = "fleet/load.rs"]
 mod load;
 #[allow(dead_code)] // Some of what a gateway can do is for other tests.
-#[path = "common/gateway.rs"]
+#[path = "../../tests/common/gateway.rs"]
 mod process;
 #[allow(dead_code)] // So is some of what a network can do.
-#[path = "common/proxy.rs"]
+#[path = "../../tests/common/proxy.rs"]
 mod proxy;
 #[allow(dead_code)] // And some of what a server can do.
-#[path = "common/redis.rs"]
+#[path = "../../tests/common/redis.rs"]
 mod server;
 #[allow(dead_code)]
-#[path = "common/turns.rs"]
+#[path = "../../tests/common/turns.rs"]
 mod turns;
 #[path = "fleet/world.rs"]
 mod world;

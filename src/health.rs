@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{directory::Outcome, reconcile::PullHealth};
+use crate::{pull::PullHealth, tenants::registry::Outcome};
 
 /// How a gate is doing; from [`TenantGate::health`](crate::TenantGate::health).
 ///

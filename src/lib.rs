@@ -65,15 +65,9 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
-mod available;
-mod body;
-mod builder;
-mod client;
 mod clock;
-mod directory;
 mod endpoint;
 mod environment;
-mod events;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -82,34 +76,37 @@ mod guard;
 #[cfg(doc)]
 pub mod guide;
 mod health;
+mod http_client;
 mod json;
+mod key;
 mod notification;
-mod operator;
 mod persist;
-mod reconcile;
+mod pull;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod status;
 pub mod store;
-mod sync;
-mod tenant;
+mod tenant_id;
+mod tenants;
 mod token;
 
 pub use self::{
-    available::Available,
-    body::EmptyBody,
-    builder::{BuildError, TenantGateBuilder},
-    directory::Outcome,
     endpoint::{Endpoint, EndpointLayer, NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
     environment::Environment,
-    events::{Events, TenantEvent},
-    gate::TenantGate,
-    guard::{Guard, GuardError, GuardLayer, TenantKey, TenantUnavailable, UrlKey},
+    gate::{BuildError, TenantGate, TenantGateBuilder},
+    guard::{Guard, GuardError, GuardLayer, TenantUnavailable},
     health::{Health, NotificationCounts, StoreHealth},
+    http_client::EmptyBody,
+    key::{TenantKey, UrlKey},
     notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
-    reconcile::{Corrected, Correction, PullHealth, Schedule},
+    pull::{Corrected, Correction, PullHealth, Schedule},
     status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
-    tenant::{InvalidTenantId, TenantId},
+    tenant_id::{InvalidTenantId, TenantId},
+    tenants::{
+        events::{Events, TenantEvent},
+        registry::Outcome,
+        waiters::Available,
+    },
     token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},
 };
 

@@ -15,11 +15,8 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::{
-    Origin,
-    target::{Answered, Target},
-};
-use crate::{gate::Shared, tenant::TenantId};
+use super::target::{Answered, Target};
+use crate::{environment::Origin, gate::Shared, tenant_id::TenantId};
 
 /// How long a misdirected call waits until it can be sent again.
 const PATIENCE: Duration = Duration::from_secs(5);

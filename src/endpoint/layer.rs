@@ -8,7 +8,7 @@ use super::{
     Endpoint,
     replay::{NoReplay, ReplayCloned, ReplayEmpty, ReplayWith},
 };
-use crate::{gate::Shared, guard::UrlKey};
+use crate::{gate::Shared, key::UrlKey};
 
 /// Sends each call to the host that serves its tenant now.
 ///

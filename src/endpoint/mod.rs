@@ -2,18 +2,16 @@
 //!
 //! - [`layer`]: what users configure, and [`service`] and [`future`], what runs per call.
 //! - [`replay`]: which requests can be sent a second time.
-//! - [`origin`]: where calls may be sent, and [`whereabouts`], where a tenant is.
+//! - [`whereabouts`]: where a tenant is.
 //! - [`target`]: the two kinds of requests that are followed, `http`'s and `reqwest`'s.
 
 mod future;
 mod layer;
-mod origin;
 mod replay;
 mod service;
 mod target;
 mod whereabouts;
 
-pub(crate) use self::origin::Origin;
 pub use self::{
     future::ResponseFuture,
     layer::EndpointLayer,

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     gate::Shared,
-    guard::{TenantKey, UrlKey},
+    key::{TenantKey, UrlKey},
 };
 
 /// Sends each call to the host that serves its tenant now; see [`EndpointLayer`](crate::EndpointLayer).
@@ -69,7 +69,7 @@ where
         if let Some(origin) = sent_to.as_ref().filter(|origin| !request.goes_to(origin)) {
             request.send_to(origin);
         }
-        let asks = self.shared.reconciler.is_some();
+        let asks = self.shared.pulls.is_some();
         let second = asks.then(|| {
             // The clone is driven to readiness before it is used; `inner` has been already.
             let again = self.replay.copy(&request).map(|copy| (self.inner.clone(), copy));

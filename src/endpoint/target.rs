@@ -5,8 +5,8 @@ use http::{
     header::{HOST, HeaderValue},
 };
 
-use super::Origin;
 use crate::environment::Environment;
+use crate::environment::Origin;
 
 /// A request whose scheme and host can be changed.
 ///

@@ -2,28 +2,28 @@
 
 use tokio::sync::oneshot;
 
-use super::Origin;
+use crate::environment::Origin;
 use crate::{
     environment::Environment,
     gate::Shared,
     status::{ChangeType, Record},
-    tenant::TenantId,
+    tenant_id::TenantId,
 };
 
 impl Shared {
     /// Where calls to `tenant` go; `None` when that is not known.
     pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Origin> {
-        self.directory.read(tenant, |record| self.origin_in(record))?
+        self.registry.read(tenant, |record| self.origin_in(record))?
     }
 
     /// Where `record` has its tenant.
     pub(crate) fn origin_in(&self, record: &Record) -> Option<Origin> {
-        origin(record, &self.environment, self.reconciler.is_some())
+        origin(record, &self.environment, self.pulls.is_some())
     }
 
     /// The number of the last look at any tenant, to be taken along by a call.
     pub(crate) fn mark(&self) -> u64 {
-        self.reconciler.as_ref().map_or(0, |reconciler| reconciler.mark())
+        self.pulls.as_ref().map_or(0, |pulls| pulls.mark())
     }
 
     /// A call to `tenant`, sent at `mark`, was answered with 421: asks where the tenant is. The
@@ -33,7 +33,7 @@ impl Shared {
         tenant: &TenantId,
         mark: u64,
     ) -> Option<oneshot::Receiver<()>> {
-        self.reconciler.as_ref()?.misdirected(tenant, mark)
+        self.pulls.as_ref()?.misdirected(tenant, mark)
     }
 }
 

@@ -3,9 +3,13 @@
 //! This module alone decides which hosts are *tenant hosts*. The guard's key, the check of a moved
 //! tenant's endpoint and the endpoint layer all ask it, so they can't disagree.
 
+mod origin;
+
 use std::{fmt, net::Ipv4Addr};
 
 use http::Uri;
+
+pub(crate) use self::origin::Origin;
 
 /// One of SuperOffice's environments, or one of your own.
 ///

@@ -7,7 +7,7 @@ use http::{
 };
 
 use super::reference;
-use crate::{Environment, TenantId, TenantKey, UrlKey, guard::exact_tenant_in};
+use crate::{Environment, TenantId, TenantKey, UrlKey, key::exact_tenant_in};
 
 /// Finds the tenant of `url` on a production host, or on `127.0.0.1` or `[::1]` as a custom
 /// environment's; `host` is the `Host` header of a URL that has no host.

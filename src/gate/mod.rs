@@ -1,26 +1,27 @@
 //! The gate: owns what is known of the tenants and hands out the layers.
 
+mod builder;
 mod shared;
 
 use std::{fmt, sync::Arc, time::SystemTime};
 
 use http::Uri;
 
+pub use self::builder::{BuildError, TenantGateBuilder};
 pub(crate) use self::shared::{Shared, Tasks};
 
 use crate::{
-    available::Available,
-    builder::TenantGateBuilder,
     endpoint::EndpointLayer,
     environment::Environment,
-    events::Events,
-    guard::{Gatekeeper, GuardLayer, TenantUnavailable},
+    guard::{GuardLayer, GuardState, TenantUnavailable},
     health::Health,
     notification::{NotificationLayer, NotificationService, Receiver},
-    operator::cut_note,
     status::{TenantStatus, UnavailableReason, fact::Order},
     store::StoreError,
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::events::Events,
+    tenants::overrides::cut_note,
+    tenants::waiters::Available,
     token::KeysReport,
 };
 
@@ -32,7 +33,7 @@ use crate::{
 #[derive(Clone)]
 pub struct TenantGate {
     shared: Arc<Shared>,
-    gatekeeper: Arc<Gatekeeper>,
+    guard_state: Arc<GuardState>,
 }
 
 impl TenantGate {
@@ -42,8 +43,8 @@ impl TenantGate {
     }
 
     pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
-        let gatekeeper = Arc::new(Gatekeeper::of(Arc::clone(&shared)));
-        Self { shared, gatekeeper }
+        let guard_state = Arc::new(GuardState::of(Arc::clone(&shared)));
+        Self { shared, guard_state }
     }
 
     /// The notification route as a layer around a whole app.
@@ -64,7 +65,7 @@ impl TenantGate {
     /// The layer that keeps calls of an HTTP client away from closed tenants.
     #[must_use]
     pub fn guard_layer(&self) -> GuardLayer {
-        GuardLayer::new(Arc::clone(&self.gatekeeper))
+        GuardLayer::new(Arc::clone(&self.guard_state))
     }
 
     /// The layer that sends each call of an HTTP client to the host that serves its tenant now.
@@ -86,8 +87,8 @@ impl TenantGate {
     /// It waits for nothing: the answer shows in [`status`](Self::status) and
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
-        if let Some(reconciler) = &self.shared.reconciler {
-            reconciler.evidence(tenant);
+        if let Some(pulls) = &self.shared.pulls {
+            pulls.evidence(tenant);
         }
     }
 
@@ -99,12 +100,12 @@ impl TenantGate {
     /// [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not ready, unless something is
     /// known of it already.
     pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
-        let Some(reconciler) = &self.shared.reconciler else { return };
+        let Some(pulls) = &self.shared.pulls else { return };
         for tenant in tenants {
             if self.shared.hold_tracked {
                 self.shared.hold(&tenant);
             }
-            reconciler.track(&tenant);
+            pulls.track(&tenant);
         }
     }
 
@@ -114,21 +115,21 @@ impl TenantGate {
     ///
     /// When it is closed: why, and since when.
     pub fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
-        self.gatekeeper.check(tenant)
+        self.guard_state.check(tenant)
     }
 
     /// What is known of `tenant`; one never heard of is available.
     #[must_use]
     pub fn status(&self, tenant: &TenantId) -> TenantStatus {
-        let (status, record) = self.shared.directory.look_up(tenant);
+        let (status, record) = self.shared.registry.look_up(tenant);
         self.shared.with_endpoint(status, &record)
     }
 
     /// The status of every tenant ever heard of, ordered by id.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(TenantId, TenantStatus)> {
-        let mut tenants = Vec::with_capacity(self.shared.directory.len());
-        self.shared.directory.for_each(|tenant, status, record| {
+        let mut tenants = Vec::with_capacity(self.shared.registry.len());
+        self.shared.registry.for_each(|tenant, status, record| {
             tenants.push((tenant.clone(), self.shared.with_endpoint(status, record)));
         });
         tenants.sort_by(|(a, _), (b, _)| a.cmp(b));
@@ -138,7 +139,7 @@ impl TenantGate {
     /// Waits until `tenant` can be called; ready at once when it can.
     pub fn available(&self, tenant: &TenantId) -> Available {
         Available::new(
-            Arc::clone(&self.shared.directory),
+            Arc::clone(&self.shared.registry),
             Arc::clone(&self.shared.waiters),
             tenant.clone(),
             self.shared.resume_jitter,
@@ -236,12 +237,12 @@ impl TenantGate {
     #[must_use]
     pub fn health(&self) -> Health {
         let health = self.shared.health();
-        let calls = |count: fn(&Gatekeeper, UnavailableReason) -> u64| {
-            UnavailableReason::ALL.into_iter().map(|reason| count(&self.gatekeeper, reason)).sum()
+        let calls = |count: fn(&GuardState, UnavailableReason) -> u64| {
+            UnavailableReason::ALL.into_iter().map(|reason| count(&self.guard_state, reason)).sum()
         };
         Health {
-            refused_calls: calls(Gatekeeper::refused),
-            observed_calls: calls(Gatekeeper::observed),
+            refused_calls: calls(GuardState::refused),
+            observed_calls: calls(GuardState::observed),
             ..health
         }
     }

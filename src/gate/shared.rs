@@ -10,21 +10,21 @@ use smol_str::SmolStr;
 use tokio::{sync::broadcast, task::AbortHandle};
 
 use crate::{
-    available::Waiters,
     clock::Clock,
-    directory::{Directory, Merged, Outcome},
     environment::Environment,
-    events::TenantEvent,
     health::{Counters, Health, StoreHealth},
-    operator::Ends,
-    persist::{Persister, StoreState, Stored},
-    reconcile::Reconciler,
+    persist::{StoreState, Stored, WriteBack},
+    pull::Pulls,
     status::{
         ChangeType, Record, TenantStatus,
         fact::{Fact, Notified, Order, Word},
         tenant_status::system_time,
     },
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::events::TenantEvent,
+    tenants::overrides::Ends,
+    tenants::registry::{Merged, Outcome, Registry},
+    tenants::waiters::Waiters,
     token::Verifier,
 };
 
@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct Shared {
     pub(crate) environment: Environment,
     pub(crate) clock: Clock,
-    pub(crate) directory: Arc<Directory>,
+    pub(crate) registry: Arc<Registry>,
     pub(crate) verifier: Verifier,
     pub(crate) counters: Counters,
     pub(crate) body_limit: usize,
@@ -44,9 +44,9 @@ pub(crate) struct Shared {
     /// Words that end by themselves.
     pub(crate) ends: Arc<Ends>,
     /// `None` without a store: then nothing has to be carried anywhere.
-    pub(crate) persister: Option<Arc<Persister>>,
+    pub(crate) write_back: Option<Arc<WriteBack>>,
     /// `None` while the state API is off.
-    pub(crate) reconciler: Option<Arc<Reconciler>>,
+    pub(crate) pulls: Option<Arc<Pulls>>,
     pub(crate) hold_tracked: bool,
     pub(crate) tasks: Tasks,
 }
@@ -75,8 +75,8 @@ impl Shared {
         let at = notified.at;
         // Marked while the tenant is locked: else a duplicate could slip in between, find the tenant
         // clean, and be answered before anything is stored.
-        let mark = || self.persister.iter().for_each(|persister| persister.mark(tenant));
-        let (outcome, merged) = self.directory.take(tenant, notified, mark);
+        let mark = || self.write_back.iter().for_each(|write_back| write_back.mark(tenant));
+        let (outcome, merged) = self.registry.take(tenant, notified, mark);
         self.counters.taken(outcome);
         tracing::info!(%tenant, %change, ?outcome, "notification taken");
         if merged.grew {
@@ -96,15 +96,15 @@ impl Shared {
             _ => return,
         });
         // It doesn't say how the tenant is now: the state API does.
-        if let Some(reconciler) = &self.reconciler {
-            reconciler.evidence(tenant);
+        if let Some(pulls) = &self.pulls {
+            pulls.evidence(tenant);
         }
     }
 
     pub(super) fn say(&self, tenant: &TenantId, order: Order, note: String, until: Option<u64>) {
         let now = self.clock.unix_ms();
         tracing::info!(%tenant, ?order, "an operator spoke");
-        let merged = self.directory.merge_with(tenant, |record| {
+        let merged = self.registry.merge_with(tenant, |record| {
             // Two words within one millisecond: the later one counts.
             let last = record.word().map(|word| word.set_at.saturating_add(1));
             let set_at = now.max(last.unwrap_or(0));
@@ -118,9 +118,9 @@ impl Shared {
     pub(crate) fn end_words(&self) {
         let now = self.clock.unix_ms();
         for tenant in self.ends.take_due(now) {
-            let ended = self.directory.record(&tenant).and_then(|record| record.word_ended(now));
+            let ended = self.registry.record(&tenant).and_then(|record| record.word_ended(now));
             if let Some(release) = ended {
-                let merged = self.directory.merge(&tenant, &release);
+                let merged = self.registry.merge(&tenant, &release);
                 self.grew(&tenant, &merged);
             }
         }
@@ -128,7 +128,7 @@ impl Shared {
 
     /// Joins in what the store has of `tenant`.
     pub(crate) fn learn(&self, tenant: &TenantId, record: &Record) {
-        let merged = self.directory.load(tenant, record.clone());
+        let merged = self.registry.load(tenant, record.clone());
         if merged.grew {
             self.follow(tenant, &merged);
         }
@@ -136,19 +136,19 @@ impl Shared {
 
     /// What a record that grew here leads to.
     pub(crate) fn grew(&self, tenant: &TenantId, merged: &Merged) {
-        if let Some(persister) = self.persister.as_ref().filter(|_| merged.grew) {
-            persister.mark(tenant);
+        if let Some(write_back) = self.write_back.as_ref().filter(|_| merged.grew) {
+            write_back.mark(tenant);
         }
         self.follow(tenant, merged);
     }
 
     /// What a record that grew leads to, wherever it grew first.
     fn follow(&self, tenant: &TenantId, merged: &Merged) {
-        if let Some(ends) = self.directory.read(tenant, Record::word_ends).flatten() {
+        if let Some(ends) = self.registry.read(tenant, Record::word_ends).flatten() {
             self.ends.note(ends, tenant);
         }
-        if let Some(reconciler) = self.reconciler.as_ref().filter(|_| merged.grew) {
-            reconciler.changed(tenant);
+        if let Some(pulls) = self.pulls.as_ref().filter(|_| merged.grew) {
+            pulls.changed(tenant);
         }
         if merged.changed() && merged.after.is_available() {
             self.waiters.wake(tenant);
@@ -157,7 +157,7 @@ impl Shared {
 
     /// Keeps `tenant` closed until something is known of it.
     pub(super) fn hold(&self, tenant: &TenantId) {
-        let merged = self.directory.hold(tenant, self.clock.unix_ms());
+        let merged = self.registry.hold(tenant, self.clock.unix_ms());
         self.follow(tenant, &merged);
     }
 
@@ -168,13 +168,13 @@ impl Shared {
 
     /// Waits until what is known of `tenant` is stored; `None` when it already is.
     pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
-        self.persister.as_ref()?.stored(tenant)
+        self.write_back.as_ref()?.stored(tenant)
     }
 
     /// A notification could not be verified for want of keys.
     pub(crate) fn keys_missing(&self, tenant: &TenantId) {
-        if let Some(reconciler) = &self.reconciler {
-            reconciler.unverified(tenant);
+        if let Some(pulls) = &self.pulls {
+            pulls.unverified(tenant);
         }
     }
 
@@ -186,18 +186,18 @@ impl Shared {
 
     pub(super) fn health(&self) -> Health {
         let state =
-            self.persister.as_ref().map_or(StoreState::Fresh, |persister| persister.health());
+            self.write_back.as_ref().map_or(StoreState::Fresh, |write_back| write_back.health());
         Health {
-            tenants: self.directory.len(),
-            closed: self.directory.closed_count(),
+            tenants: self.registry.len(),
+            closed: self.registry.closed_count(),
             store: match state {
                 StoreState::Fresh => StoreHealth::Fresh,
                 StoreState::Stale { since } => StoreHealth::Stale { since: system_time(since) },
                 StoreState::Failed => StoreHealth::Failed,
             },
-            dirty: self.persister.as_ref().map_or(0, |persister| persister.dirty()),
+            dirty: self.write_back.as_ref().map_or(0, |write_back| write_back.dirty()),
             notifications: self.counters.read(),
-            pulls: self.reconciler.as_ref().map(|reconciler| reconciler.health()),
+            pulls: self.pulls.as_ref().map(|pulls| pulls.health()),
             refused_calls: 0,
             observed_calls: 0,
         }
@@ -208,8 +208,8 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TenantGate")
             .field("environment", &self.environment)
-            .field("directory", &self.directory)
-            .field("persister", &self.persister)
+            .field("registry", &self.registry)
+            .field("write_back", &self.write_back)
             .finish_non_exhaustive()
     }
 }

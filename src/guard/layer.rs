@@ -4,7 +4,8 @@ use std::{fmt, sync::Arc};
 
 use tower_layer::Layer;
 
-use super::{Gatekeeper, Guard, UrlKey};
+use super::{Guard, GuardState};
+use crate::key::UrlKey;
 
 /// Puts a [`Guard`] around clients, so that calls to closed tenants are refused.
 ///
@@ -19,15 +20,15 @@ use super::{Gatekeeper, Guard, UrlKey};
 /// ask the gate again. Where you can't choose the order, see [`Guard::release_on_refusal`].
 #[derive(Clone)]
 pub struct GuardLayer<K = UrlKey> {
-    gatekeeper: Arc<Gatekeeper>,
+    guard_state: Arc<GuardState>,
     key: K,
     observe_only: bool,
 }
 
 impl GuardLayer {
-    pub(crate) fn new(gatekeeper: Arc<Gatekeeper>) -> Self {
-        let key = gatekeeper.url_key();
-        Self { gatekeeper, key, observe_only: false }
+    pub(crate) fn new(guard_state: Arc<GuardState>) -> Self {
+        let key = guard_state.url_key();
+        Self { guard_state, key, observe_only: false }
     }
 }
 
@@ -37,7 +38,7 @@ impl<K> GuardLayer<K> {
     /// out.
     #[must_use]
     pub fn key<L>(self, key: L) -> GuardLayer<L> {
-        GuardLayer { gatekeeper: self.gatekeeper, key, observe_only: self.observe_only }
+        GuardLayer { guard_state: self.guard_state, key, observe_only: self.observe_only }
     }
 
     /// Lets every call pass, and counts and logs (at info) those it would have refused.
@@ -54,7 +55,7 @@ impl<S, K: Clone> Layer<S> for GuardLayer<K> {
     type Service = Guard<S, K>;
 
     fn layer(&self, inner: S) -> Guard<S, K> {
-        Guard::new(inner, self.key.clone(), Arc::clone(&self.gatekeeper), self.observe_only)
+        Guard::new(inner, self.key.clone(), Arc::clone(&self.guard_state), self.observe_only)
     }
 }
 

@@ -8,7 +8,8 @@ use std::{
 
 use tower_service::Service;
 
-use super::{Gatekeeper, GuardError, ResponseFuture, TenantKey, TenantUnavailable, UrlKey};
+use super::{GuardError, GuardState, ResponseFuture, TenantUnavailable};
+use crate::key::{TenantKey, UrlKey};
 
 /// A client that refuses calls to closed tenants and passes all others on as they are.
 ///
@@ -20,7 +21,7 @@ use super::{Gatekeeper, GuardError, ResponseFuture, TenantKey, TenantUnavailable
 pub struct Guard<S, K = UrlKey> {
     inner: S,
     key: K,
-    gatekeeper: Arc<Gatekeeper>,
+    guard_state: Arc<GuardState>,
     observe_only: bool,
     /// Makes the service that takes `inner`'s place after a refusal. A function, so that only who
     /// wants it needs `S: Clone`.
@@ -28,8 +29,8 @@ pub struct Guard<S, K = UrlKey> {
 }
 
 impl<S, K> Guard<S, K> {
-    pub(super) fn new(inner: S, key: K, gatekeeper: Arc<Gatekeeper>, observe_only: bool) -> Self {
-        Self { inner, key, gatekeeper, observe_only, renew: None }
+    pub(super) fn new(inner: S, key: K, guard_state: Arc<GuardState>, observe_only: bool) -> Self {
+        Self { inner, key, guard_state, observe_only, renew: None }
     }
 
     /// Gives back what the wrapped service reserved in `poll_ready` whenever a call is refused.
@@ -71,12 +72,12 @@ impl<S, K> Guard<S, K> {
         K: TenantKey<R>,
     {
         let tenant = self.key.tenant(request)?;
-        let unavailable = self.gatekeeper.check(&tenant).err()?;
+        let unavailable = self.guard_state.check(&tenant).err()?;
         if self.observe_only {
-            self.gatekeeper.note_observed(&unavailable);
+            self.guard_state.note_observed(&unavailable);
             return None;
         }
-        self.gatekeeper.note_refused(&unavailable);
+        self.guard_state.note_refused(&unavailable);
         Some(unavailable)
     }
 }
@@ -117,7 +118,7 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         // Two ways, because a request that nobody has looked at can be handed on in place, while one
         // that was borrowed is copied once more by today's compilers.
-        if self.gatekeeper.any_closed() {
+        if self.guard_state.any_closed() {
             return self.decide(request);
         }
         ResponseFuture::allowed(self.inner.call(request))

@@ -5,16 +5,16 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{TenantUnavailable, UrlKey};
+use super::TenantUnavailable;
 use crate::{
-    clock::Clock, directory::Directory, environment::Environment, gate::Shared,
-    status::UnavailableReason, tenant::TenantId,
+    clock::Clock, environment::Environment, gate::Shared, key::UrlKey, status::UnavailableReason,
+    tenant_id::TenantId, tenants::registry::Registry,
 };
 
 /// Decides calls, and counts what it refuses. Made once, when the gate is built.
 #[derive(Debug)]
-pub(crate) struct Gatekeeper {
-    directory: Arc<Directory>,
+pub(crate) struct GuardState {
+    registry: Arc<Registry>,
     clock: Clock,
     url_key: UrlKey,
     refused: Counters,
@@ -23,10 +23,10 @@ pub(crate) struct Gatekeeper {
     _gate: Option<Arc<Shared>>,
 }
 
-impl Gatekeeper {
-    pub(crate) fn new(directory: Arc<Directory>, clock: Clock, environment: Environment) -> Self {
+impl GuardState {
+    pub(crate) fn new(registry: Arc<Registry>, clock: Clock, environment: Environment) -> Self {
         Self {
-            directory,
+            registry,
             clock,
             url_key: UrlKey::new(environment),
             refused: Counters::default(),
@@ -35,10 +35,10 @@ impl Gatekeeper {
         }
     }
 
-    /// The gatekeeper of `gate`.
+    /// The guard_state of `gate`.
     pub(crate) fn of(gate: Arc<Shared>) -> Self {
         let new =
-            Self::new(Arc::clone(&gate.directory), gate.clock.clone(), gate.environment.clone());
+            Self::new(Arc::clone(&gate.registry), gate.clock.clone(), gate.environment.clone());
         Self { _gate: Some(gate), ..new }
     }
 
@@ -50,7 +50,7 @@ impl Gatekeeper {
     /// Whether any tenant is closed. While none is, a call passes unread.
     #[inline]
     pub(super) fn any_closed(&self) -> bool {
-        self.directory.any_closed()
+        self.registry.any_closed()
     }
 
     /// Whether `tenant` may be called now. Counts nothing.
@@ -60,7 +60,7 @@ impl Gatekeeper {
     /// What closes the tenant, when it is closed.
     #[inline]
     pub(crate) fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
-        match self.directory.closed(tenant) {
+        match self.registry.closed(tenant) {
             None => Ok(()),
             Some(closed) => Err(TenantUnavailable::new(tenant.clone(), closed, self.clock.clone())),
         }

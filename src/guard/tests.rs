@@ -1,4 +1,4 @@
-//! The guard with a directory of its own. With a whole gate it is tested in `tests/guard_*.rs`.
+//! The guard with a registry of its own. With a whole gate it is tested in `tests/guard_*.rs`.
 
 use std::{
     convert::Infallible,
@@ -21,21 +21,21 @@ use super::*;
 use crate::{
     Evidence, Record, TenantId, UnavailableReason,
     clock::Clock,
-    directory::Directory,
     environment::Environment,
     status::{
         derive::Settle,
         fact::{Fact, Order, PullDetails, Pulled, Word},
         state::State,
     },
+    tenants::registry::Registry,
 };
 
 const CLOSED_AT: u64 = 1_790_000_000_000;
 
 struct Fixture {
-    directory: Arc<Directory>,
+    registry: Arc<Registry>,
     now: Arc<AtomicU64>,
-    gatekeeper: Arc<Gatekeeper>,
+    guard_state: Arc<GuardState>,
 }
 
 fn tenant(id: &str) -> TenantId {
@@ -44,19 +44,19 @@ fn tenant(id: &str) -> TenantId {
 
 impl Fixture {
     fn new() -> Self {
-        let directory = Arc::new(Directory::new(Settle::default(), broadcast::Sender::new(1)));
+        let registry = Arc::new(Registry::new(Settle::default(), broadcast::Sender::new(1)));
         let now = Arc::new(AtomicU64::new(CLOSED_AT));
         let told = Arc::clone(&now);
         let clock = Clock::new(move || {
             SystemTime::UNIX_EPOCH + Duration::from_millis(told.load(Ordering::SeqCst))
         });
-        let gatekeeper =
-            Arc::new(Gatekeeper::new(Arc::clone(&directory), clock, Environment::Production));
-        Self { directory, now, gatekeeper }
+        let guard_state =
+            Arc::new(GuardState::new(Arc::clone(&registry), clock, Environment::Production));
+        Self { registry, now, guard_state }
     }
 
     fn layer(&self) -> GuardLayer {
-        GuardLayer::new(Arc::clone(&self.gatekeeper))
+        GuardLayer::new(Arc::clone(&self.guard_state))
     }
 
     fn say(&self, id: &str, order: Order) {
@@ -67,7 +67,7 @@ impl Fixture {
             note: String::new(),
             extra: serde_json::Map::default(),
         };
-        self.directory.merge(&tenant(id), &Record::of(Fact::Word(Box::new(word))));
+        self.registry.merge(&tenant(id), &Record::of(Fact::Word(Box::new(word))));
     }
 
     fn pull(&self, id: &str, state: State) {
@@ -77,7 +77,7 @@ impl Fixture {
             since: CLOSED_AT,
             details: Arc::new(PullDetails::default()),
         };
-        self.directory.merge(&tenant(id), &Record::of(Fact::Pulled(pulled)));
+        self.registry.merge(&tenant(id), &Record::of(Fact::Pulled(pulled)));
     }
 }
 
@@ -127,7 +127,7 @@ async fn refuses_the_closed_tenant_and_no_other() {
 
     fixture.say("Cust1", Order::Release);
     guard.clone().oneshot(get(CUST1)).await.unwrap();
-    assert_eq!(fixture.gatekeeper.refused(UnavailableReason::Operator), 1);
+    assert_eq!(fixture.guard_state.refused(UnavailableReason::Operator), 1);
 }
 
 #[tokio::test]
@@ -154,8 +154,8 @@ async fn observe_only_counts_and_lets_pass() {
     fixture.pull("Cust1", State::Suspended);
     let guard = fixture.layer().observe_only().layer(client());
     guard.clone().oneshot(get(CUST1)).await.unwrap();
-    assert_eq!(fixture.gatekeeper.observed(UnavailableReason::Suspended), 1);
-    assert_eq!(fixture.gatekeeper.refused(UnavailableReason::Suspended), 0);
+    assert_eq!(fixture.guard_state.observed(UnavailableReason::Suspended), 1);
+    assert_eq!(fixture.guard_state.refused(UnavailableReason::Suspended), 0);
 }
 
 #[tokio::test]
@@ -250,8 +250,8 @@ async fn a_refused_future_may_be_polled_again() {
 fn retry_after_is_the_time_to_the_next_look() {
     let fixture = Fixture::new();
     let look = |due: u64| {
-        fixture.directory.set_due(&tenant("Cust1"), due);
-        fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err()
+        fixture.registry.set_due(&tenant("Cust1"), due);
+        fixture.guard_state.check(&tenant("Cust1")).unwrap_err()
     };
     fixture.pull("Cust1", State::Suspended);
 
@@ -273,8 +273,8 @@ fn retry_after_is_the_time_to_the_next_look() {
 fn a_deleted_tenant_is_gone_for_good() {
     let fixture = Fixture::new();
     fixture.pull("Cust1", State::Deleted);
-    fixture.directory.set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
-    let gone = fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err();
+    fixture.registry.set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
+    let gone = fixture.guard_state.check(&tenant("Cust1")).unwrap_err();
     assert!(gone.is_permanent());
     assert_eq!(gone.retry_after(), None);
     assert_eq!(gone.to_http_parts().0, StatusCode::GONE);
@@ -287,7 +287,7 @@ fn a_deleted_tenant_is_gone_for_good() {
 fn find_sees_through_wrappers_that_step_over_what_they_hold() {
     let fixture = Fixture::new();
     fixture.say("Cust1", Order::Close);
-    let unavailable = || fixture.gatekeeper.check(&tenant("Cust1")).unwrap_err();
+    let unavailable = || fixture.guard_state.check(&tenant("Cust1")).unwrap_err();
     let shared: Arc<dyn Error + Send + Sync> = Arc::new(unavailable());
     let chains: Vec<Box<dyn Error>> = vec![
         Box::new(unavailable()),

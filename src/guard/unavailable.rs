@@ -12,9 +12,9 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Clock,
-    directory::Closed,
     status::{Evidence, UnavailableReason, tenant_status::system_time},
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::registry::Closed,
 };
 
 /// The tenant is closed: SuperOffice, or an operator, has said that it can't be called now.

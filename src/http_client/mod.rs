@@ -14,8 +14,10 @@ use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
 use http_body::Body;
 use tower_service::Service;
 
-use crate::{body::EmptyBody, environment::is_loopback};
+pub use self::body::EmptyBody;
+use crate::environment::is_loopback;
 
+mod body;
 #[cfg(feature = "client")]
 mod https;
 

@@ -1,7 +1,7 @@
 //! The tenant in a path: the quick look that settles plain paths.
 
-use super::exact;
-use crate::tenant::{TenantId, is_tenant_byte};
+use super::normalize;
+use crate::tenant_id::{TenantId, is_tenant_byte};
 
 /// The tenant that `path` (without a query) leads to: its first segment, unless that is the
 /// environment's own.
@@ -9,7 +9,7 @@ use crate::tenant::{TenantId, is_tenant_byte};
 pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
     match plain_tenant(path) {
         Some(tenant) => Some(TenantId::of_checked(tenant)),
-        None => exact::tenant_in(path),
+        None => normalize::tenant_in(path),
     }
 }
 

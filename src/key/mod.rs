@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use http::header::HOST;
 
-use super::path;
-use crate::{environment::Environment, tenant::TenantId};
+mod fast_path;
+mod normalize;
+
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::normalize::tenant_in as exact_tenant_in;
+use crate::{environment::Environment, tenant_id::TenantId};
 
 /// Finds the tenant that a request is for.
 ///
@@ -63,12 +67,12 @@ impl UrlKey {
     #[doc(hidden)]
     #[must_use]
     pub fn tenant_of_path(path: &str) -> Option<TenantId> {
-        path::tenant_in(without_query(path))
+        fast_path::tenant_in(without_query(path))
     }
 
     #[inline]
     fn decide(&self, authority: &str, path: &str) -> Option<TenantId> {
-        if self.is_tenant_authority(authority) { path::tenant_in(path) } else { None }
+        if self.is_tenant_authority(authority) { fast_path::tenant_in(path) } else { None }
     }
 
     #[inline]
@@ -95,7 +99,7 @@ fn is_bare_superoffice(authority: &[u8]) -> bool {
         return false;
     };
     // Sixteen bytes cover what stands before in every host that is known.
-    let lacks = path::lacks::<b'@', b':'>;
+    let lacks = fast_path::lacks::<b'@', b':'>;
     end == b".superoffice.com"
         && before.len() <= 16
         && lacks(first)

@@ -3,7 +3,7 @@
 //! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes and follow dot segments
 //! before they look for the tenant. Whoever stops short of that can be walked around.
 
-use crate::tenant::TenantId;
+use crate::tenant_id::TenantId;
 
 /// The tenant that `path` (without a query) leads to, however it is written. Allocates nothing.
 pub(crate) fn tenant_in(path: &str) -> Option<TenantId> {

@@ -5,7 +5,8 @@ use std::{fmt, time::Duration};
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
 use crate::{
-    body::EmptyBody, directory::Outcome, status::ChangeType, tenant::TenantId, token::TokenError,
+    http_client::EmptyBody, status::ChangeType, tenant_id::TenantId, tenants::registry::Outcome,
+    token::TokenError,
 };
 
 /// Why a request to the notification route was not answered with 204.

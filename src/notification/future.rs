@@ -18,7 +18,7 @@ use super::{
     body::{Collect, CollectError},
     receiver::{Receiver, Taken},
 };
-use crate::body::EmptyBody;
+use crate::http_client::EmptyBody;
 
 pin_project! {
     /// The answer to one notification.

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::{json, status::ChangeType, tenant::TenantId};
+use crate::{json, status::ChangeType, tenant_id::TenantId};
 
 /// What SuperOffice posts, taken apart. The token is the only part that proves anything.
 pub(crate) struct Payload {

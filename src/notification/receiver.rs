@@ -14,7 +14,7 @@ use super::{
 use crate::{
     gate::Shared,
     status::fact::{Details, Notified},
-    tenant::TenantId,
+    tenant_id::TenantId,
     token::{Seen, Verdict, Verified, VerifyError},
 };
 

@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::{future::NotificationFuture, receiver::Receiver};
-use crate::body::EmptyBody;
+use crate::http_client::EmptyBody;
 
 /// Receives notifications at whatever route it is mounted; made by
 /// [`TenantGate::notification_service`](crate::TenantGate::notification_service).

@@ -8,7 +8,7 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::StoreState;
-use crate::{store::StoreError, tenant::TenantId};
+use crate::{store::StoreError, tenant_id::TenantId};
 
 /// After this time a tenant that the store refused is tried again. Somebody has to mend something
 /// first, so there is no use in asking often.

@@ -5,6 +5,7 @@
 //! store was away.
 
 mod dirty;
+pub(crate) mod resync;
 #[cfg(test)]
 mod tests;
 
@@ -27,10 +28,10 @@ use tokio::{
 use self::dirty::{Dirty, Failed, Waiter};
 use crate::{
     clock::Clock,
-    directory::Directory,
     status::Record,
     store::{Store, StoreError},
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::registry::Registry,
 };
 
 /// How many merges are under way at once while the store answers: enough for a store that commits
@@ -38,7 +39,7 @@ use crate::{
 const IN_FLIGHT: usize = 1024;
 
 /// The dirty tenants, and those who wait for one to be clean.
-pub(crate) struct Persister {
+pub(crate) struct WriteBack {
     store: Arc<dyn Store>,
     clock: Clock,
     timeout: Duration,
@@ -62,7 +63,7 @@ pub(crate) enum StoreState {
     Failed,
 }
 
-impl Persister {
+impl WriteBack {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, timeout: Duration) -> Self {
         let (work, back) = (Notify::new(), Notify::new());
         Self { store, clock, timeout, dirty: Mutex::default(), work, back }
@@ -132,7 +133,7 @@ impl Persister {
     /// Writes dirty tenants for as long as the gate lives. `learn` is given what the store had.
     pub(crate) async fn run(
         self: Arc<Self>,
-        directory: Arc<Directory>,
+        registry: Arc<Registry>,
         learn: impl Fn(&TenantId, &Record),
     ) {
         let mut writing = FuturesUnordered::new();
@@ -154,7 +155,7 @@ impl Persister {
                 dirty.recall(Instant::now());
                 while writing.len() < room {
                     let Some((tenant, waiting)) = dirty.begin() else { break };
-                    writing.push(self.write(&directory, tenant, waiting));
+                    writing.push(self.write(&registry, tenant, waiting));
                 }
                 dirty.recall_at()
             };
@@ -166,13 +167,8 @@ impl Persister {
         }
     }
 
-    async fn write(
-        &self,
-        directory: &Directory,
-        tenant: TenantId,
-        waiting: Vec<Waiter>,
-    ) -> Written {
-        let record = directory.record(&tenant).unwrap_or_default();
+    async fn write(&self, registry: &Registry, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
+        let record = registry.record(&tenant).unwrap_or_default();
         let merge = async { self.store.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, unless_it_panics(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
@@ -250,9 +246,9 @@ impl Stored {
     }
 }
 
-impl fmt::Debug for Persister {
+impl fmt::Debug for WriteBack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Persister")
+        f.debug_struct("WriteBack")
             .field("dirty", &self.dirty())
             .field("state", &self.health())
             .finish_non_exhaustive()

@@ -1,4 +1,4 @@
-//! Keeps the directory and a store in step: loads at the start, follows what others write, and
+//! Keeps the registry and a store in step: loads at the start, follows what others write, and
 //! reads everything again after a gap.
 
 use std::{collections::HashSet, sync::Weak, time::Duration};
@@ -19,14 +19,14 @@ impl Shared {
     /// A store that lost its data is filled again by this: each tenant is compared by its record, so
     /// nothing that others stored meanwhile is overwritten.
     pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        let Some(persister) = &self.persister else { return Ok(()) };
+        let Some(write_back) = &self.write_back else { return Ok(()) };
         let mut complete = HashSet::new();
-        let mut pages = persister.store().load();
+        let mut pages = write_back.store().load();
         while let Some(page) = pages.next().await {
             for (tenant, record) in page? {
                 self.learn(&tenant, &record);
-                self.directory.respell(&tenant);
-                let knows_all = self.directory.read(&tenant, |own| *own == record);
+                self.registry.respell(&tenant);
+                let knows_all = self.registry.read(&tenant, |own| *own == record);
                 if knows_all == Some(true) {
                     complete.insert(tenant);
                 } else {
@@ -35,13 +35,13 @@ impl Shared {
             }
         }
         let mut lacking = Vec::new();
-        self.directory.for_each(|tenant, _, record| {
+        self.registry.for_each(|tenant, _, record| {
             if !record.is_empty() && !complete.contains(tenant) {
                 lacking.push(tenant.clone());
             }
         });
         for tenant in &lacking {
-            persister.mark(tenant);
+            write_back.mark(tenant);
         }
         Ok(())
     }
@@ -95,7 +95,7 @@ pub(crate) async fn follow(
                 Ok(Some(Change::Merged(tenant, record))) => {
                     let gate = gate.upgrade()?;
                     gate.learn(&tenant, &record);
-                    gate.directory.respell(&tenant);
+                    gate.registry.respell(&tenant);
                 }
                 Ok(Some(Change::Reload)) => {
                     hears = true;
@@ -104,13 +104,13 @@ pub(crate) async fn follow(
                 Ok(Some(Change::Lost)) => {
                     hears = false;
                     behind.get_or_insert_with(Behind::deaf);
-                    gate.upgrade()?.persister.iter().for_each(|persister| persister.deaf());
+                    gate.upgrade()?.write_back.iter().for_each(|write_back| write_back.deaf());
                 }
                 Ok(None) => changes = None,
                 Err(panicked) => {
                     let gate = gate.upgrade()?;
-                    let persister = gate.persister.as_ref()?;
-                    persister.unread(&panicked);
+                    let write_back = gate.write_back.as_ref()?;
+                    write_back.unread(&panicked);
                     changes = None;
                     broken = true;
                     behind = Some(Behind::after(panics));
@@ -119,21 +119,21 @@ pub(crate) async fn follow(
             },
             () = due(behind.as_ref()) => {
                 let gate = gate.upgrade()?;
-                let persister = gate.persister.as_ref()?;
+                let write_back = gate.write_back.as_ref()?;
                 let load = async {
                     if broken {
-                        changes = Some(persister.store().changes());
+                        changes = Some(write_back.store().changes());
                         broken = false;
                     }
                     gate.load().await
                 };
                 match unless_it_panics(load).await.flatten() {
                     Ok(()) => {
-                        persister.read(hears);
+                        write_back.read(hears);
                         behind = (!hears).then(Behind::deaf);
                     }
                     Err(error) => {
-                        persister.unread(&error);
+                        write_back.unread(&error);
                         behind = behind.as_ref().map(Behind::again);
                     }
                 }

@@ -2,7 +2,7 @@ use super::{
     StoreState,
     dirty::{Dirty, Failed, REFUSED_PAUSE},
 };
-use crate::{store::StoreError, tenant::TenantId};
+use crate::{store::StoreError, tenant_id::TenantId};
 
 use tokio::{sync::oneshot::error::TryRecvError, time::Instant};
 

@@ -8,14 +8,14 @@ use smol_str::format_smolstr;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
-    endpoint::Origin,
     environment::Environment,
+    environment::Origin,
     json,
     status::{
         Record, State,
         fact::{PullDetails, Pulled},
     },
-    tenant::TenantId,
+    tenant_id::TenantId,
 };
 
 /// What the state API says of a tenant, as far as it makes sense.

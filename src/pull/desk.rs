@@ -13,12 +13,12 @@ use super::{
     queue::{Look, Queue, Why},
     schedule::{Last, Schedule},
 };
-use crate::{directory::Directory, status::Record, tenant::TenantId};
+use crate::{status::Record, tenant_id::TenantId, tenants::registry::Registry};
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
 type Waiter = oneshot::Sender<()>;
 
-/// All that changes hands under the reconciler's lock.
+/// All that changes hands under the pulls's lock.
 #[derive(Debug)]
 pub(crate) struct Desk {
     queue: Queue,
@@ -28,7 +28,7 @@ pub(crate) struct Desk {
     flights: Map<Flight>,
     /// Looks that were asked for and not answered yet: they are made again until they are.
     owed: Map<Owed>,
-    /// When looks are due at tenants that the directory has no entry of.
+    /// When looks are due at tenants that the registry has no entry of.
     strangers: Map<u64>,
     /// Calls that wait for a look that is not under way yet.
     waiters: Map<Vec<Waiter>>,
@@ -140,7 +140,7 @@ impl Desk {
     pub(crate) fn reschedule(
         &mut self,
         tenant: &TenantId,
-        directory: &Directory,
+        registry: &Registry,
         schedule: &Schedule,
         last: Last,
         now: u64,
@@ -148,12 +148,12 @@ impl Desk {
         if self.flights.contains_key(tenant) {
             return;
         }
-        let (settle, random) = (directory.settle(), fastrand::f64());
+        let (settle, random) = (registry.settle(), fastrand::f64());
         let read = |record: &Record| {
             let told = record.pulls().map(|pulled| pulled.asked).max();
             (told, schedule.next_look(record, &settle, last, now, random))
         };
-        let known = directory.read(tenant, read);
+        let known = registry.read(tenant, read);
         let (told, next) = known.unwrap_or_else(|| read(&Record::default()));
         if let Some(owed) = self.owed.get(tenant) {
             let silent = matches!(last, Last::Silent { .. });
@@ -170,7 +170,7 @@ impl Desk {
             Last::Silent { tries } | Last::Failed { tries, .. } => tries,
             Last::Unasked | Last::Told { .. } => 0,
         };
-        self.put(tenant, directory, due, tries);
+        self.put(tenant, registry, due, tries);
     }
 
     /// Ends a look at `tenant` that another replica has the right to make, and puts the next off
@@ -179,7 +179,7 @@ impl Desk {
         &mut self,
         look: &Look,
         start: Instant,
-        directory: &Directory,
+        registry: &Registry,
         due: u64,
         now: u64,
     ) {
@@ -192,11 +192,11 @@ impl Desk {
         if flight.again || self.waiters.contains_key(&look.tenant) {
             self.queue.push_evidence(&look.tenant, now);
         }
-        self.put(&look.tenant, directory, Some(due), look.tries);
+        self.put(&look.tenant, registry, Some(due), look.tries);
     }
 
-    fn put(&mut self, tenant: &TenantId, directory: &Directory, due: Option<u64>, tries: u8) {
-        let known = directory.set_due(tenant, due.unwrap_or(0));
+    fn put(&mut self, tenant: &TenantId, registry: &Registry, due: Option<u64>, tries: u8) {
+        let known = registry.set_due(tenant, due.unwrap_or(0));
         match due {
             Some(due) if !known => _ = self.strangers.insert(tenant.clone(), due),
             _ => _ = self.strangers.remove(tenant),
@@ -204,7 +204,7 @@ impl Desk {
         let Some(due) = due else { return };
         let strangers = &self.strangers;
         self.queue.push(tenant.clone(), due, tries, |tenant, due| {
-            is_current(directory, strangers, tenant, due)
+            is_current(registry, strangers, tenant, due)
         });
     }
 
@@ -230,11 +230,11 @@ impl Desk {
     }
 
     /// Looks at `tenant` in its turn, and again until there is an answer that says something.
-    pub(crate) fn track(&mut self, tenant: &TenantId, directory: &Directory, now: u64) {
+    pub(crate) fn track(&mut self, tenant: &TenantId, registry: &Registry, now: u64) {
         self.owed.insert(tenant.clone(), Owed { since: now, tracked: true });
         match self.flights.get_mut(tenant) {
             Some(flight) => flight.again = true,
-            None => self.put(tenant, directory, Some(now), 0),
+            None => self.put(tenant, registry, Some(now), 0),
         }
     }
 
@@ -268,10 +268,10 @@ impl Desk {
     }
 
     /// The look to start now, or until when to wait for one.
-    pub(crate) fn next(&mut self, directory: &Directory, now: Now) -> Next {
+    pub(crate) fn next(&mut self, registry: &Registry, now: Now) -> Next {
         let may_start = self.pace.next(now.mono);
         let Self { queue, strangers, .. } = self;
-        let current = |tenant: &TenantId, due| is_current(directory, strangers, tenant, due);
+        let current = |tenant: &TenantId, due| is_current(registry, strangers, tenant, due);
         if may_start > now.mono {
             let waits = queue.next(current).is_some() || queue.waits_unverified();
             return Next::Wait(waits.then_some(may_start));
@@ -337,11 +337,11 @@ impl Desk {
         self.flights.len()
     }
 
-    /// How many looks should have been made by now, and since when the oldest waits. What the directory
-    /// has noted as [`overdue`](Directory::overdue) is counted by the caller, before the desk is locked.
+    /// How many looks should have been made by now, and since when the oldest waits. What the registry
+    /// has noted as [`overdue`](Registry::overdue) is counted by the caller, before the desk is locked.
     pub(crate) fn waiting(
         &self,
-        directory: &Directory,
+        registry: &Registry,
         (overdue, since): (usize, Option<u64>),
         now: u64,
     ) -> (usize, Option<u64>) {
@@ -353,7 +353,7 @@ impl Desk {
         let (strangers, first) = strangers.fold((0, None), |(count, first), (_, &due)| {
             (count + 1, Some(first.map_or(due, |first: u64| first.min(due))))
         });
-        let under_way = self.flights.keys().filter(|tenant| directory.is_overdue(tenant, now));
+        let under_way = self.flights.keys().filter(|tenant| registry.is_overdue(tenant, now));
         let waiting = (overdue + evidence + strangers).saturating_sub(under_way.count());
         let oldest = [since, oldest, first].into_iter().flatten().min();
         (waiting, oldest.filter(|_| waiting > 0))
@@ -367,6 +367,6 @@ impl Landing {
     }
 }
 
-fn is_current(directory: &Directory, strangers: &Map<u64>, tenant: &TenantId, due: u64) -> bool {
-    directory.is_due_at(tenant, due) || strangers.get(tenant) == Some(&due)
+fn is_current(registry: &Registry, strangers: &Map<u64>, tenant: &TenantId, due: u64) -> bool {
+    registry.is_due_at(tenant, due) || strangers.get(tenant) == Some(&due)
 }

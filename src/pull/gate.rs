@@ -2,19 +2,19 @@
 
 use super::{Correction, Tenants};
 use crate::{
-    directory::Merged,
-    events::TenantEvent,
     gate::Shared,
     status::{
         Record,
         fact::{Fact, Pulled},
     },
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::events::TenantEvent,
+    tenants::registry::Merged,
 };
 
 impl Tenants for Shared {
     fn pulled(&self, tenant: &TenantId, mut pulled: Pulled) -> Merged {
-        let merged = self.directory.merge_with(tenant, |record| {
+        let merged = self.registry.merge_with(tenant, |record| {
             // Of two answers within a few milliseconds the later one counts. Times further apart come
             // from another replica's clock, and are left as they are.
             let last = record.pulls().map(|pulled| pulled.asked).max();

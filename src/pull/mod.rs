@@ -4,7 +4,7 @@
 //! - [`queue`]: what to look at next, and [`pace`], how fast.
 //! - [`answer`]: what the state API says, and [`state_api`], asking it.
 //! - [`meter`]: how often it had to correct what the notifications said.
-//! - [`desk`]: all of that under one lock; [`reconciler`]: the gate's handle on it; [`worker`]: the
+//! - [`desk`]: all of that under one lock; [`pulls`]: the gate's handle on it; [`worker`]: the
 //!   task that makes the looks.
 
 mod answer;
@@ -12,8 +12,8 @@ mod desk;
 mod gate;
 mod meter;
 mod pace;
+mod pulls;
 mod queue;
-mod reconciler;
 mod schedule;
 #[cfg(test)]
 mod search;
@@ -22,10 +22,10 @@ mod worker;
 
 pub use self::{
     meter::{Corrected, Correction},
-    reconciler::PullHealth,
+    pulls::PullHealth,
     schedule::Schedule,
 };
 pub(crate) use self::{
-    reconciler::{Reconciler, Tenants},
+    pulls::{Pulls, Tenants},
     state_api::StateApi,
 };

@@ -22,10 +22,10 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    directory::{Directory, Merged},
     status::{ChangeType, fact::Pulled},
     store::Store,
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::registry::{Merged, Registry},
 };
 
 /// What the pull side needs of the gate.
@@ -40,9 +40,9 @@ pub(crate) trait Tenants: Send + Sync {
 /// Knows which tenants are to be looked at, and when. Its task, [`run`](Self::run), looks at them.
 ///
 /// It is told of every record that grew, by [`changed`](Self::changed), and never waits for anybody.
-/// None of its methods may be called while an entry of the directory is locked.
-pub(crate) struct Reconciler {
-    pub(super) directory: Arc<Directory>,
+/// None of its methods may be called while an entry of the registry is locked.
+pub(crate) struct Pulls {
+    pub(super) registry: Arc<Registry>,
     pub(super) clock: Clock,
     pub(super) schedule: Schedule,
     pub(super) api: StateApi,
@@ -77,9 +77,9 @@ pub struct PullHealth {
     pub corrected: Vec<(Option<ChangeType>, Corrected)>,
 }
 
-impl Reconciler {
+impl Pulls {
     pub(crate) fn new(
-        directory: Arc<Directory>,
+        registry: Arc<Registry>,
         clock: Clock,
         schedule: Schedule,
         api: StateApi,
@@ -87,14 +87,14 @@ impl Reconciler {
     ) -> Self {
         let desk = Mutex::new(Desk::new(&schedule));
         let (wake, mark) = (Notify::new(), AtomicU64::new(0));
-        Self { directory, clock, schedule, api, store, desk, wake, mark }
+        Self { registry, clock, schedule, api, store, desk, wake, mark }
     }
 
     /// What is known of `tenant` grew: by a notification, an operator, another replica or the load
     /// of a store.
     pub(crate) fn changed(&self, tenant: &TenantId) {
         let now = self.now().wall;
-        self.desk().reschedule(tenant, &self.directory, &self.schedule, Last::Unasked, now);
+        self.desk().reschedule(tenant, &self.registry, &self.schedule, Last::Unasked, now);
         self.wake.notify_one();
     }
 
@@ -117,7 +117,7 @@ impl Reconciler {
     /// Looks at a tenant that is known to exist, in its turn, until there is an answer.
     pub(crate) fn track(&self, tenant: &TenantId) {
         let now = self.now().wall;
-        self.desk().track(tenant, &self.directory, now);
+        self.desk().track(tenant, &self.registry, now);
         self.wake.notify_one();
     }
 
@@ -143,9 +143,9 @@ impl Reconciler {
     pub(crate) fn health(&self) -> PullHealth {
         let now = self.now().wall;
         // Not at the desk: there may be a million, and whoever changes a tenant needs the desk.
-        let overdue = self.directory.overdue(now);
+        let overdue = self.registry.overdue(now);
         let desk = self.desk();
-        let (waiting, oldest) = desk.waiting(&self.directory, overdue, now);
+        let (waiting, oldest) = desk.waiting(&self.registry, overdue, now);
         let Tally { told, silent, failed, left } = desk.tally;
         PullHealth {
             waiting,
@@ -172,8 +172,8 @@ impl Reconciler {
     }
 }
 
-impl fmt::Debug for Reconciler {
+impl fmt::Debug for Pulls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reconciler").field("schedule", &self.schedule).finish_non_exhaustive()
+        f.debug_struct("Pulls").field("schedule", &self.schedule).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::{
     collections::{BinaryHeap, HashSet, VecDeque},
 };
 
-use crate::tenant::TenantId;
+use crate::tenant_id::TenantId;
 
 /// The looks to come.
 ///
@@ -219,7 +219,7 @@ mod tests {
         TenantId::new(format!("Cust{number}")).unwrap()
     }
 
-    /// A queue with the due times that the directory keeps beside it.
+    /// A queue with the due times that the registry keeps beside it.
     #[derive(Default)]
     struct Desk {
         queue: Queue,

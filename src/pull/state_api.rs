@@ -10,11 +10,11 @@ use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::answer::{Answer, Odd};
 use crate::{
-    client::{Fetch, FetchError},
     clock::Clock,
     environment::Environment,
+    http_client::{Fetch, FetchError},
     status::tenant_status::system_time,
-    tenant::TenantId,
+    tenant_id::TenantId,
 };
 
 /// A client of the environment's state API: `GET /api/state/{ContextIdentifier}`.

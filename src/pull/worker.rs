@@ -13,12 +13,12 @@ use super::{
     answer::Answer,
     desk::{Next, Start},
     meter::Correction,
+    pulls::{Pulls, Tenants},
     queue::Look,
-    reconciler::{Reconciler, Tenants},
     schedule::{LONGEST_PAUSE, Last},
     state_api::Failure,
 };
-use crate::{store::Store, tenant::TenantId};
+use crate::{store::Store, tenant_id::TenantId};
 
 /// For how long a replica has the right to look at a tenant: longer than any look takes.
 const CLAIM: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ enum Outcome {
     Left,
 }
 
-impl Reconciler {
+impl Pulls {
     /// Makes the looks that are due, until the gate is gone.
     pub(crate) async fn run(self: Arc<Self>, gate: Weak<dyn Tenants>) {
         let mut under_way = FuturesUnordered::new();
@@ -71,7 +71,7 @@ impl Reconciler {
     fn next(&self) -> Next {
         let now = self.now();
         let mut desk = self.desk();
-        let next = desk.next(&self.directory, now);
+        let next = desk.next(&self.registry, now);
         self.set_mark(desk.started);
         next
     }
@@ -145,7 +145,7 @@ impl Reconciler {
             Last::Unasked => {}
         }
         let waiters = desk.land(&tenant, moved, now);
-        desk.reschedule(&tenant, &self.directory, &self.schedule, last, now.wall);
+        desk.reschedule(&tenant, &self.registry, &self.schedule, last, now.wall);
         drop(desk);
         // Only now, when all that the look brought is in place, its waiters go on.
         drop(waiters);
@@ -159,7 +159,7 @@ impl Reconciler {
         answer: &Answer,
         tries: u8,
     ) -> Last {
-        let record = self.directory.record(tenant).unwrap_or_default();
+        let record = self.registry.record(tenant).unwrap_or_default();
         let Some(pulled) = answer.pulled(asked, &record) else {
             tracing::debug!(%tenant, "the state API has nothing to say of this tenant");
             return Last::Silent { tries };
@@ -194,20 +194,20 @@ impl Reconciler {
     /// right to look is free again.
     fn leave(&self, look: &Look, start: Instant, asked: u64) {
         let now = self.now().wall;
-        let record = self.directory.record(&look.tenant).unwrap_or_default();
+        let record = self.registry.record(&look.tenant).unwrap_or_default();
         let claim = u64::try_from(CLAIM.as_millis()).unwrap_or(u64::MAX);
         let due = now.saturating_add(claim + fastrand::u64(..claim / 2));
         let mut desk = self.desk();
-        desk.leave(look, start, &self.directory, due, now);
+        desk.leave(look, start, &self.registry, due, now);
         if record.pulls().any(|pulled| pulled.asked >= asked) {
             // It came while the store was asked for the right to look.
-            desk.reschedule(&look.tenant, &self.directory, &self.schedule, Last::Unasked, now);
+            desk.reschedule(&look.tenant, &self.registry, &self.schedule, Last::Unasked, now);
         }
     }
 
     /// Where the newest pull that says so has the tenant.
     fn endpoint_in_record(&self, tenant: &TenantId) -> Option<smol_str::SmolStr> {
-        self.directory.record(tenant)?.endpoint().cloned()
+        self.registry.record(tenant)?.endpoint().cloned()
     }
 }
 

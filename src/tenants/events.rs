@@ -10,7 +10,7 @@ use futures_core::Stream;
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
 
-use crate::{reconcile::Correction, status::TenantStatus, tenant::TenantId};
+use crate::{pull::Correction, status::TenantStatus, tenant_id::TenantId};
 
 /// Something that happened to a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]

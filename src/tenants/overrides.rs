@@ -8,7 +8,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use crate::{clock::Clock, tenant::TenantId};
+use crate::{clock::Clock, tenant_id::TenantId};
 
 /// The longest note that is kept, in characters.
 const MAX_NOTE: usize = 200;

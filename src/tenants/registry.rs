@@ -12,7 +12,6 @@ use dashmap::DashMap;
 use tokio::sync::broadcast;
 
 use crate::{
-    events::TenantEvent,
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
         alike::Alike,
@@ -20,14 +19,15 @@ use crate::{
         fact::{Fact, Notified},
         tenant_status::Closure,
     },
-    tenant::TenantId,
+    tenant_id::TenantId,
+    tenants::events::TenantEvent,
 };
 
 /// The records of all tenants, and beside each what the hot path needs of it.
 ///
 /// One map: whoever changes a tenant holds its entry while it merges and derives, so the summary
 /// that the guard reads always belongs to the record.
-pub(crate) struct Directory {
+pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
     /// Told of each change while its tenant is locked: the changes of one tenant come in their order.
     events: broadcast::Sender<TenantEvent>,
@@ -90,7 +90,7 @@ pub enum Outcome {
     Stale,
 }
 
-impl Directory {
+impl Registry {
     pub(crate) fn new(settle: Settle, events: broadcast::Sender<TenantEvent>) -> Self {
         Self {
             tenants: DashMap::default(),
@@ -333,9 +333,9 @@ impl Entry {
     }
 }
 
-impl fmt::Debug for Directory {
+impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Directory")
+        f.debug_struct("Registry")
             .field("tenants", &self.len())
             .field("closed", &self.closed_count())
             .finish_non_exhaustive()

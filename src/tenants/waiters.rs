@@ -13,7 +13,7 @@ use dashmap::DashMap;
 use futures_core::future::BoxFuture;
 use tokio::sync::Notify;
 
-use crate::{directory::Directory, tenant::TenantId};
+use crate::{tenant_id::TenantId, tenants::registry::Registry};
 
 /// Those who wait, by tenant. A tenant that nobody waits for has no entry.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(crate) struct Waiters {
 impl Waiters {
     /// Wakes all who wait for `tenant`, after it opened.
     pub(crate) fn wake(&self, tenant: &TenantId) {
-        // Those who come later look at the directory before they wait, so no wake is lost with the
+        // Those who come later look at the registry before they wait, so no wake is lost with the
         // entry.
         if let Some((_, waiting)) = self.by_tenant.remove(tenant) {
             waiting.notify_waiters();
@@ -54,14 +54,14 @@ pub struct Available {
 
 impl Available {
     pub(crate) fn new(
-        directory: Arc<Directory>,
+        registry: Arc<Registry>,
         waiters: Arc<Waiters>,
         tenant: TenantId,
         jitter: Duration,
     ) -> Self {
         let inner = Box::pin(async move {
-            while directory.closed(&tenant).is_some() {
-                wait(&directory, &waiters, &tenant).await;
+            while registry.closed(&tenant).is_some() {
+                wait(&registry, &waiters, &tenant).await;
                 if !jitter.is_zero() {
                     tokio::time::sleep(jitter.mul_f64(fastrand::f64())).await;
                 }
@@ -71,14 +71,14 @@ impl Available {
     }
 }
 
-async fn wait(directory: &Directory, waiters: &Arc<Waiters>, tenant: &TenantId) {
+async fn wait(registry: &Registry, waiters: &Arc<Waiters>, tenant: &TenantId) {
     let seat = Seat { waiters, tenant, waiting: Some(waiters.join(tenant)) };
     let Some(waiting) = &seat.waiting else { return };
     let woken = waiting.notified();
     tokio::pin!(woken);
     woken.as_mut().enable();
     // Looked at once more with the place taken: an opening in between is either seen here or wakes.
-    if directory.closed(tenant).is_some() {
+    if registry.closed(tenant).is_some() {
         woken.await;
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::tenant::TenantId;
+use crate::tenant_id::TenantId;
 
 use super::{Policy, TokenError, Verified};
 

@@ -1,6 +1,6 @@
 //! Everything about a token but its signature, without I/O, clock or lock.
 
-use crate::{json, tenant::TenantId};
+use crate::{json, tenant_id::TenantId};
 
 use super::{Policy, TokenError, claims, compact::Compact, header, key_id::KeyIds};
 

@@ -17,19 +17,19 @@ use tokio::sync::broadcast;
 use tower_service::Service;
 
 use crate::{
-    available::Waiters,
-    body::EmptyBody,
-    client::{Fetch, is_fetchable},
     clock::Clock,
-    directory::Directory,
     environment::Environment,
     gate::{Shared, Tasks, TenantGate},
     health::Counters,
-    operator::Ends,
-    persist::Persister,
-    reconcile::{Reconciler, Schedule, StateApi},
+    http_client::EmptyBody,
+    http_client::{Fetch, is_fetchable},
+    persist::WriteBack,
+    pull::{Pulls, Schedule, StateApi},
     status::derive::Settle,
     store::Store,
+    tenants::overrides::Ends,
+    tenants::registry::Registry,
+    tenants::waiters::Waiters,
     token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
 };
 
@@ -285,23 +285,23 @@ impl TenantGateBuilder {
         self.check()?;
         let verifier = self.verifier()?;
         let events = broadcast::Sender::new(self.event_capacity.max(1));
-        let directory = Arc::new(Directory::new(self.settle, events.clone()));
-        let reconciler = if self.state_api {
+        let registry = Arc::new(Registry::new(self.settle, events.clone()));
+        let pulls = if self.state_api {
             let (environment, clock) = (self.environment.clone(), self.clock.clone());
             let api = StateApi::new(environment, self.fetch()?, clock.clone());
             let (store, schedule) = (self.store.clone(), self.schedule);
-            let reconciler = Reconciler::new(Arc::clone(&directory), clock, schedule, api, store);
-            Some(Arc::new(reconciler))
+            let pulls = Pulls::new(Arc::clone(&registry), clock, schedule, api, store);
+            Some(Arc::new(pulls))
         } else {
             None
         };
-        let persister = self
+        let write_back = self
             .store
-            .map(|store| Arc::new(Persister::new(store, self.clock.clone(), self.store_timeout)));
+            .map(|store| Arc::new(WriteBack::new(store, self.clock.clone(), self.store_timeout)));
         let shared = Arc::new(Shared {
             environment: self.environment,
             clock: self.clock,
-            directory,
+            registry,
             verifier,
             counters: Counters::default(),
             body_limit: self.body_limit,
@@ -311,8 +311,8 @@ impl TenantGateBuilder {
             events,
             waiters: Arc::new(Waiters::default()),
             ends: Arc::new(Ends::default()),
-            persister,
-            reconciler,
+            write_back,
+            pulls,
             hold_tracked: self.hold_tracked,
             tasks: Tasks::default(),
         });

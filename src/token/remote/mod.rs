@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use crate::client::Fetch;
+use crate::http_client::Fetch;
 
 use self::status::{Prospect, Status};
 use super::{KeysReport, SigningKeys, key::Key, ring::KeyRing};

@@ -8,7 +8,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::client::{Fetch, FetchError};
+use crate::http_client::{Fetch, FetchError};
 
 use super::{
     super::{KeyError, key::Key, key_set::from_key_set},

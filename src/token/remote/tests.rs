@@ -12,8 +12,8 @@ use tower::service_fn;
 
 use super::*;
 use crate::{
-    body::EmptyBody,
     clock::Clock,
+    http_client::EmptyBody,
     token::{
         Audiences, TokenError, Verdict, Verified, Verifier, VerifierConfig, VerifyError,
         testing::{NOW, ONE, Signer, TWO, claims, key_set},

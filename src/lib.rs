@@ -76,6 +76,7 @@ mod guard;
 #[cfg(doc)]
 pub mod guide;
 mod health;
+mod hex;
 mod http_client;
 mod json;
 mod key;

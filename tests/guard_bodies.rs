@@ -139,8 +139,8 @@ async fn streams_a_body_that_is_still_arriving() {
         hyper::client::conn::http1::handshake(TokioIo::new(theirs)).await.unwrap();
     tokio::spawn(connection);
 
-    let (sender, body) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
-    let body = StreamBody::new(tokio_stream::wrappers::ReceiverStream::new(body));
+    let (sender, mut body) = tokio::sync::mpsc::channel::<Result<Frame<Bytes>, Infallible>>(1);
+    let body = StreamBody::new(futures::stream::poll_fn(move |cx| body.poll_recv(cx)));
     let sending = tokio::spawn(async move {
         let response = send.send_request(Request::post("/x").body(body).unwrap()).await.unwrap();
         response.into_body()

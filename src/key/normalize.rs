@@ -3,7 +3,7 @@
 //! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes and follow dot segments
 //! before they look for the tenant. Whoever stops short of that can be walked around.
 
-use crate::tenant_id::TenantId;
+use crate::{hex, tenant_id::TenantId};
 
 /// The tenant that `path` (without a query) leads to, however it is written. Allocates nothing.
 pub(crate) fn tenant_in(path: &str) -> Option<TenantId> {
@@ -92,23 +92,13 @@ impl Iterator for Decoded<'_> {
 
     fn next(&mut self) -> Option<u8> {
         if let [b'%', high, low, rest @ ..] = self.0
-            && let (Some(high), Some(low)) = (hex(*high), hex(*low))
+            && let Some(decoded) = hex::byte(*high, *low)
         {
             self.0 = rest;
-            return Some(high << 4 | low);
+            return Some(decoded);
         }
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
-    }
-}
-
-/// The value of a hexadecimal digit.
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
     }
 }

@@ -6,7 +6,6 @@ use std::{
 };
 
 use http::{HeaderMap, StatusCode, header};
-use time::{OffsetDateTime, format_description::well_known::Rfc2822};
 
 use super::answer::{Answer, Odd};
 use crate::{
@@ -76,8 +75,8 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Opti
     if let Ok(seconds) = value.parse() {
         return Some(Duration::from_secs(seconds));
     }
-    let date = OffsetDateTime::parse(value, &Rfc2822).ok()?;
-    Some(Duration::try_from(date - OffsetDateTime::from(now)).unwrap_or_default())
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
 }
 
 impl Failure {
@@ -164,6 +163,9 @@ mod tests {
         assert_eq!(read(503, " 7 "), Some(7));
         assert_eq!(read(503, "Wed, 21 Oct 2015 07:28:00 GMT"), Some(60));
         assert_eq!(read(503, "Wed, 21 Oct 2015 07:20:00 GMT"), Some(0));
+        // The two forms that HTTP had before (RFC 9110, 5.6.7).
+        assert_eq!(read(503, "Wednesday, 21-Oct-15 07:28:00 GMT"), Some(60));
+        assert_eq!(read(503, "Wed Oct 21 07:28:00 2015"), Some(60));
         assert_eq!(read(503, "later"), None);
         assert_eq!(read(503, "-1"), None);
         assert_eq!(read(500, "120"), None);

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use x509_cert::der;
+use spki::der;
 
 /// The simulator could not start.
 #[derive(Debug)]

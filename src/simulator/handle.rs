@@ -71,8 +71,7 @@ impl Simulator {
     /// SuperOffice's.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
-        // The buffer for the text is sized by the encoder itself: there is nothing to go wrong.
-        self.world.lock().key.certificate_pem().unwrap_or_default()
+        self.world.lock().key.certificate_pem()
     }
 
     /// The published key set, as JSON.

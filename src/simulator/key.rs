@@ -16,13 +16,10 @@ use base64::{
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
 use serde_json::{Value, json};
-use x509_cert::der::{
-    self, AnyRef, Decode,
-    asn1::UintRef,
-    pem::{LineEnding, encode_string},
-};
+use spki::der::{self, AnyRef, Decode, asn1::UintRef};
 
 use super::{StartError, certificate::certificate};
+use crate::hex;
 
 /// An RSA-2048 key with its certificate.
 pub(super) struct SigningKey {
@@ -57,7 +54,7 @@ impl SigningKey {
 
     /// The SHA-1 of the certificate in upper-case hex: SuperOffice's `kid`.
     pub(super) fn hex_thumbprint(&self) -> String {
-        self.thumbprint.iter().map(|byte| format!("{byte:02X}")).collect()
+        hex::upper(&self.thumbprint)
     }
 
     /// The SHA-1 of the certificate in base64url: SuperOffice's `x5t`.
@@ -65,8 +62,16 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(&self.thumbprint)
     }
 
-    pub(super) fn certificate_pem(&self) -> Result<String, der::pem::Error> {
-        encode_string("CERTIFICATE", LineEnding::LF, &self.certificate)
+    /// The certificate in PEM: 64 characters a line (RFC 7468).
+    pub(super) fn certificate_pem(&self) -> String {
+        let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
+        // 48 bytes make 64 characters, and only the last line can be padded.
+        for line in self.certificate.chunks(48) {
+            STANDARD.encode_string(line, &mut pem);
+            pem.push('\n');
+        }
+        pem.push_str("-----END CERTIFICATE-----\n");
+        pem
     }
 
     /// The key as a member of a JSON Web Key Set, with every member that SuperOffice sends.

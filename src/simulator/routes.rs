@@ -2,6 +2,7 @@
 
 use std::{
     convert::Infallible,
+    future::poll_fn,
     pin::pin,
     time::{Duration, UNIX_EPOCH},
 };
@@ -9,7 +10,6 @@ use std::{
 use bytes::Buf;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::Body;
-use http_body_util::BodyExt;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -243,7 +243,7 @@ async fn tenant_answer<B: Body>(
 /// Reads a body to its end and returns its length; `None` when it broke off.
 async fn drain<B: Body>(body: B) -> Option<u64> {
     let (mut body, mut length) = (pin!(body), 0_u64);
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = poll_fn(|cx| body.as_mut().poll_frame(cx)).await {
         if let Ok(data) = frame.ok()?.into_data() {
             length = length.saturating_add(data.remaining() as u64);
         }

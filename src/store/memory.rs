@@ -12,8 +12,7 @@ use std::{
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
-use tokio::sync::broadcast;
-use tokio_stream::wrappers::BroadcastStream;
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Change, Store, StoreError, claims::Claims};
 use crate::{Record, TenantId};
@@ -204,14 +203,18 @@ impl Store for MemoryStore {
         let own = self.writer;
         let mut state = self.lock();
         let changes = state.changes.get_or_insert_with(|| broadcast::Sender::new(CHANGES_KEPT));
-        BroadcastStream::new(changes.subscribe())
-            .filter_map(move |change| {
-                std::future::ready(match change {
-                    Ok((writer, change)) => (writer != own).then_some(change),
-                    Err(_lagged) => Some(Change::Reload),
-                })
-            })
-            .boxed()
+        let receiver = changes.subscribe();
+        stream::unfold(receiver, move |mut receiver| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok((writer, _)) if writer == own => {}
+                    Ok((_, change)) => return Some((change, receiver)),
+                    Err(RecvError::Lagged(_)) => return Some((Change::Reload, receiver)),
+                    Err(RecvError::Closed) => return None,
+                }
+            }
+        })
+        .boxed()
     }
 
     fn claim<'a>(

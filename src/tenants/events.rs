@@ -7,8 +7,8 @@ use std::{
 };
 
 use futures_core::Stream;
-use tokio::sync::broadcast;
-use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+use futures_util::stream;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::{pull::Correction, status::TenantStatus, tenant_id::TenantId};
 
@@ -61,12 +61,20 @@ pub enum TenantEvent {
 /// A slow reader delays nobody: it loses the oldest events and is told how many, with
 /// [`TenantEvent::Missed`]. The stream ends with the gate.
 pub struct Events {
-    inner: BroadcastStream<TenantEvent>,
+    inner: Pin<Box<dyn Stream<Item = TenantEvent> + Send + Sync>>,
 }
 
 impl Events {
-    pub(crate) fn new(receiver: broadcast::Receiver<TenantEvent>) -> Self {
-        Self { inner: BroadcastStream::new(receiver) }
+    pub(crate) fn new(receiver: Receiver<TenantEvent>) -> Self {
+        let inner = Box::pin(stream::unfold(receiver, |mut receiver| async {
+            let event = match receiver.recv().await {
+                Ok(event) => event,
+                Err(RecvError::Lagged(missed)) => TenantEvent::Missed(missed),
+                Err(RecvError::Closed) => return None,
+            };
+            Some((event, receiver))
+        }));
+        Self { inner }
     }
 }
 
@@ -74,12 +82,7 @@ impl Stream for Events {
     type Item = TenantEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<TenantEvent>> {
-        Pin::new(&mut self.inner).poll_next(cx).map(|event| {
-            event.map(|event| match event {
-                Ok(event) => event,
-                Err(BroadcastStreamRecvError::Lagged(missed)) => TenantEvent::Missed(missed),
-            })
-        })
+        self.inner.as_mut().poll_next(cx)
     }
 }
 

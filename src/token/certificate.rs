@@ -5,12 +5,12 @@
 //! all, or let a development token into production. So the key is taken out and pinned.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use x509_cert::{
+use spki::{
+    SubjectPublicKeyInfoRef,
     der::{
-        Decode, Reader, SliceReader, Tag, TagNumber, Tagged,
+        self, Decode, Reader, SliceReader, Tag, TagNumber, Tagged,
         asn1::{AnyRef, ObjectIdentifier, UintRef},
     },
-    spki::SubjectPublicKeyInfoRef,
 };
 
 use super::{KeyError, key::Key, key_id::KeyIds};
@@ -54,7 +54,7 @@ fn from_public_key_info(info: SubjectPublicKeyInfoRef<'_>, ids: KeyIds) -> Resul
 
 /// Walks to the subject's public key (RFC 5280 section 4.1) and reads nothing else: names, dates and
 /// extensions may be as odd as they like.
-fn public_key_of(der: &[u8]) -> x509_cert::der::Result<SubjectPublicKeyInfoRef<'_>> {
+fn public_key_of(der: &[u8]) -> der::Result<SubjectPublicKeyInfoRef<'_>> {
     let certificate = AnyRef::from_der(der)?;
     certificate.tag().assert_eq(Tag::Sequence)?;
     let to_be_signed = AnyRef::decode(&mut SliceReader::new(certificate.value())?)?;
@@ -72,7 +72,7 @@ fn public_key_of(der: &[u8]) -> x509_cert::der::Result<SubjectPublicKeyInfoRef<'
 }
 
 /// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 appendix A.1.1).
-pub(super) fn numbers(der: &[u8]) -> x509_cert::der::Result<(UintRef<'_>, UintRef<'_>)> {
+pub(super) fn numbers(der: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
     let sequence = AnyRef::from_der(der)?;
     sequence.tag().assert_eq(Tag::Sequence)?;
     let mut fields = SliceReader::new(sequence.value())?;

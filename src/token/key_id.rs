@@ -6,6 +6,8 @@
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
+use crate::hex;
+
 type Thumbprint = [u8; 20];
 
 /// The names of a key, or the names by which a token asks for one.
@@ -23,8 +25,8 @@ impl KeyIds {
     /// The names that SuperOffice derives from a certificate.
     pub(super) fn of_certificate(der: &[u8]) -> Self {
         let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
-        let hex: String = thumbprint.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
-        Self::new(Some(&hex), Some(&URL_SAFE_NO_PAD.encode(thumbprint)))
+        let kid = hex::upper(thumbprint.as_ref());
+        Self::new(Some(&kid), Some(&URL_SAFE_NO_PAD.encode(thumbprint)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -67,13 +69,13 @@ fn thumbprint(id: &str) -> Option<Thumbprint> {
     if id.len() == 27 {
         return URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok();
     }
-    if id.len() != 40 || !is_hex(id) {
+    if id.len() != 40 {
         return None;
     }
     let mut bytes = Thumbprint::default();
     let (pairs, _) = id.as_bytes().as_chunks::<2>();
-    for (byte, pair) in bytes.iter_mut().zip(pairs) {
-        *byte = u8::from_str_radix(str::from_utf8(pair).ok()?, 16).ok()?;
+    for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+        *byte = hex::byte(*high, *low)?;
     }
     Some(bytes)
 }

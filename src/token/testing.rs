@@ -58,9 +58,9 @@ impl Signer {
 
     /// One member of a key set; `rest` adds to it.
     pub(crate) fn jwk(&self, kid: &str, rest: &str) -> String {
-        use x509_cert::der::Decode;
+        use spki::der::Decode;
         let der = self.der();
-        let info = x509_cert::spki::SubjectPublicKeyInfoRef::from_der(&der).unwrap();
+        let info = spki::SubjectPublicKeyInfoRef::from_der(&der).unwrap();
         let (n, e) =
             super::certificate::numbers(info.subject_public_key.as_bytes().unwrap()).unwrap();
         let (n, e) = (base64url(n.as_bytes()), base64url(e.as_bytes()));

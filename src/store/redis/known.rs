@@ -1,10 +1,10 @@
 //! What this process last saw in the store, so that most merges take one round trip.
 
-use std::{collections::HashMap, fmt::Write};
+use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::{Record, TenantId, status::alike::Alike};
+use crate::{Record, TenantId, hex, status::alike::Alike};
 
 /// A value that was in the store, without its bytes: the script compares digests.
 #[derive(Debug, Clone)]
@@ -40,12 +40,7 @@ impl Seen {
 
     /// The digest as the script spells it.
     pub(super) fn hex(&self) -> String {
-        let mut hex = String::with_capacity(2 * self.digest.len());
-        for byte in self.digest {
-            // Writing to a string can't fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        hex
+        hex::lower(&self.digest)
     }
 }
 

@@ -1,25 +1,25 @@
-//! A gateway for services in any language: it receives SuperOffice's notifications and forwards
+//! A gateway for services in any language: receives SuperOffice's notifications and forwards
 //! `/{ContextIdentifier}/...` to the tenant, unless the tenant is closed.
 //!
 //! ```sh
 //! cargo run --release -p superoffice-gateway -- --help
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program speaks to its user")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the program's output")]
 
-mod admin;
-mod args;
+mod cli;
 mod forward;
-mod serve;
+mod routes;
+mod server;
 
 use std::{io::Write, process::ExitCode};
 
-use axum::Router;
 use clap::Parser;
-use tower::Layer;
-use tower_superoffice::TenantGate;
 
-use crate::args::Args;
+use crate::{
+    cli::Args,
+    server::{Listener, Signals},
+};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -39,41 +39,41 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
-    let mut signals = serve::Signals::new()?;
+    let mut signals = Signals::new()?;
     let gate = tokio::select! {
         gate = args.gate() => gate?,
-        () = signals.told() => return Ok(()),
+        () = signals.received() => return Ok(()),
     };
-    let public = serve::Listener::bind(args.listen).await?;
-    let inner = admin::routes(&gate).fallback_service(forward::service(&gate, &args)?);
+    let public = Listener::bind(args.listen).await?;
+    let forward = forward::service(&gate, &args)?;
 
     let Some(internal) = args.internal_listen else {
         if !args.listen.ip().is_loopback() {
             tracing::warn!(
-                "everybody who reaches {} can list tenants and call them: give --internal-listen an address that only your services reach",
-                args.listen
+                listen = %args.listen,
+                "every host that reaches this address can list tenants and call them: give \
+                 --internal-listen an address that only your services reach"
             );
         }
-        ready(&public);
-        return serve::until_told(signals, vec![(public, notifications(&gate, inner))]).await;
+        announce(&public);
+        let app = routes::public(&gate, routes::internal(&gate, forward));
+        return server::run(signals, vec![(public, app)]).await;
     };
-    let internal = serve::Listener::bind(internal).await?;
-    ready(&public);
+    let internal = Listener::bind(internal).await?;
+    announce(&public);
     tracing::info!("internal on http://{}", internal.address());
-    let outer = notifications(&gate, Router::new());
-    serve::until_told(signals, vec![(public, outer), (internal, serve::finish(inner))]).await
+    let servers = vec![
+        (public, routes::public(&gate, axum::Router::new())),
+        (internal, routes::internal(&gate, forward)),
+    ];
+    server::run(signals, servers).await
 }
 
-/// Says where the gateway listens. Whoever started it may have stopped reading by now.
-fn ready(public: &serve::Listener) {
+/// Prints the address of `public` for the parent process, which may have closed the pipe by now.
+fn announce(public: &Listener) {
     let mut stdout = std::io::stdout();
-    let said = writeln!(stdout, "listening on http://{}", public.address());
-    if let Err(error) = said.and_then(|()| stdout.flush()) {
-        tracing::warn!(%error, "nobody reads where this listens");
+    let printed = writeln!(stdout, "listening on http://{}", public.address());
+    if let Err(error) = printed.and_then(|()| stdout.flush()) {
+        tracing::warn!(%error, "address not printed");
     }
-}
-
-/// The notification route in front of `rest`; its path is compared exactly, and is no pattern.
-fn notifications(gate: &TenantGate, rest: Router) -> Router {
-    serve::finish(Router::new().fallback_service(gate.notification_layer().layer(rest)))
 }

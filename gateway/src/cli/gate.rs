@@ -1,0 +1,59 @@
+//! The gate that a command line describes.
+
+use tower_superoffice::{Environment, SigningKeys, TenantGate};
+
+use super::{Args, NamedEnvironment, Switch, store};
+use crate::{BoxError, routes};
+
+impl Args {
+    /// Builds the gate.
+    pub(crate) async fn gate(&self) -> Result<TenantGate, BoxError> {
+        self.check()?;
+        let environment = self.environment();
+        let mut gate = TenantGate::builder(environment.clone())
+            .notification_path(&self.notification_path)
+            .settle(self.settle)
+            .upgrade_settle(self.upgrade_settle)
+            .state_api(self.state_api());
+        for audience in &self.audience {
+            gate = gate.audience(audience);
+        }
+        if self.any_audience {
+            gate = gate.any_audience();
+        }
+        for issuer in &self.issuer {
+            gate = gate.issuer(issuer);
+        }
+        for file in self.certificate.iter().chain(&self.jwks) {
+            gate = gate.signing_keys(SigningKeys::read(file)?);
+        }
+        if let Some(url) = &self.key_url {
+            gate = gate.key_url(url.clone());
+        }
+        Ok(store::open(gate, &self.store, &environment)?.build().await?)
+    }
+
+    /// Refuses values that would silently do something else than was meant.
+    fn check(&self) -> Result<(), BoxError> {
+        if routes::PATHS.contains(&&*self.notification_path) {
+            return Err("--notification-path is a path of the gateway's own: choose another".into());
+        }
+        if self.issuer.iter().any(|issuer| issuer.trim().is_empty()) {
+            return Err("--issuer is empty".into());
+        }
+        Ok(())
+    }
+
+    fn environment(&self) -> Environment {
+        match (self.environment, &self.base_url) {
+            (Some(NamedEnvironment::Sod), _) => Environment::Sod,
+            (Some(NamedEnvironment::Stage), _) => Environment::Stage,
+            (Some(NamedEnvironment::Production), _) => Environment::Production,
+            (None, base) => Environment::custom(base.clone().unwrap_or_default()),
+        }
+    }
+
+    fn state_api(&self) -> bool {
+        self.state_api.map_or(self.environment.is_some(), |switch| switch == Switch::On)
+    }
+}

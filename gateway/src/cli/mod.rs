@@ -1,0 +1,108 @@
+//! The command line.
+
+mod gate;
+mod store;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use axum::http::Uri;
+use clap::{Parser, ValueEnum};
+
+/// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
+///
+/// Set the State Change URL of your application to --notification-path here, and let your services
+/// call /{ContextIdentifier}/... here instead of at SuperOffice. A call to a tenant that is
+/// suspended, upgrading or deleted is answered with 503 (410 when deleted) and never sent.
+#[derive(Debug, Parser)]
+#[command(name = "gateway", version)]
+pub(crate) struct Args {
+    /// Address to listen on; port 0 picks a free one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub(crate) listen: SocketAddr,
+
+    /// Address to serve everything but the notification path on, instead of --listen.
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) internal_listen: Option<SocketAddr>,
+
+    /// SuperOffice's environment.
+    #[arg(long, value_enum, required_unless_present = "base_url", conflicts_with = "base_url")]
+    environment: Option<NamedEnvironment>,
+
+    /// A custom environment: keys, state API and tenants live under this URL.
+    #[arg(long, value_name = "URL")]
+    base_url: Option<Uri>,
+
+    /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for byte.
+    #[arg(long, value_name = "URL")]
+    pub(crate) upstream: Option<Uri>,
+
+    /// Verifies tokens with the certificate or public key in this file, not with the keys of the
+    /// environment's key URL.
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+
+    /// Verifies tokens with the JSON Web Key Set in this file, not with that of the environment's key
+    /// URL.
+    #[arg(long, value_name = "FILE")]
+    jwks: Option<PathBuf>,
+
+    /// Fetches keys from here instead of the environment's key URL; keys in files are used too.
+    #[arg(long, value_name = "URL")]
+    key_url: Option<Uri>,
+
+    /// Accepts notifications for this application id (repeatable).
+    #[arg(long, value_name = "ID", required_unless_present = "any_audience")]
+    audience: Vec<String>,
+
+    /// Accepts notifications for any application.
+    #[arg(long, conflicts_with = "audience")]
+    any_audience: bool,
+
+    /// Accepts notifications from this issuer too (repeatable).
+    #[arg(long, value_name = "ISS")]
+    issuer: Vec<String>,
+
+    /// Path of the State Change URL.
+    #[arg(long, value_name = "PATH", default_value = "/NotifyCustomerStateChange")]
+    pub(crate) notification_path: String,
+
+    /// Store of the tenants' records: memory, redb:FILE, or redis://HOST:PORT[/DB].
+    #[arg(long, value_name = "STORE", default_value = "memory")]
+    store: String,
+
+    /// Switches pulls from the state API on or off [default: on with --environment, off with
+    /// --base-url].
+    #[arg(long, value_name = "on|off")]
+    state_api: Option<Switch>,
+
+    /// Settle time: how long after a notification a pull may still tell of the time before it.
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
+    settle: Duration,
+
+    /// Settle time of an upgrade, whose notification precedes it.
+    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
+    upgrade_settle: Duration,
+
+    /// How long a tenant may take to start its response.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    pub(crate) upstream_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum NamedEnvironment {
+    /// Development.
+    Sod,
+    Stage,
+    Production,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}

@@ -1,0 +1,55 @@
+//! Error responses, as RFC 9457 describes them.
+
+use axum::{
+    Json,
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+};
+use serde_json::{Value, json};
+use tower::timeout::error::Elapsed;
+use tower_superoffice::TenantUnavailable;
+
+use crate::{BoxError, routes::rfc3339};
+
+/// The response to a call that was not sent, or got no response.
+pub(super) fn for_error(error: &BoxError) -> Response<Body> {
+    let error: &(dyn std::error::Error + 'static) = &**error;
+    if let Some(closed) = TenantUnavailable::find(error) {
+        return unavailable(closed);
+    }
+    if error.is::<Elapsed>() {
+        return problem(StatusCode::GATEWAY_TIMEOUT, "The tenant did not respond in time.");
+    }
+    tracing::warn!(error, "call failed");
+    problem(StatusCode::BAD_GATEWAY, "The tenant could not be reached.")
+}
+
+fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
+    let (status, headers) = closed.to_http_parts();
+    let members = json!({
+        "tenant": closed.tenant(),
+        "reason": closed.reason().as_str(),
+        "since": rfc3339(closed.since()),
+    });
+    let mut response = with_members(status, "The tenant is closed.", members);
+    response.headers_mut().extend(headers);
+    response
+}
+
+/// A problem with no members but the standard ones.
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+    with_members(status, detail, json!({}))
+}
+
+fn with_members(status: StatusCode, detail: &str, mut members: Value) -> Response<Body> {
+    if let Some(members) = members.as_object_mut() {
+        members.insert("title".to_owned(), json!(status.canonical_reason()));
+        members.insert("status".to_owned(), json!(status.as_u16()));
+        members.insert("detail".to_owned(), json!(detail));
+    }
+    let mut response = (status, Json(members)).into_response();
+    let kind = HeaderValue::from_static("application/problem+json");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}

@@ -1,0 +1,48 @@
+//! A listening socket and the connections that it accepts.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::BoxError;
+
+/// Pause after a failure to accept, for connections to end and free their file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound socket.
+pub(crate) struct Listener {
+    inner: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, BoxError> {
+        let inner = TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("can't listen on {address}: {error}"))?;
+        Ok(Self { address: inner.local_addr()?, inner })
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Returns the next connection. Safe to cancel.
+    pub(super) async fn accept(&self) -> TcpStream {
+        loop {
+            match self.inner.accept().await {
+                Ok((stream, _)) => return stream,
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "accept failed");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+}
+
+/// Whether `error` ended the connection that was about to be accepted, and no other.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset)
+}

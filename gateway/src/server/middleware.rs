@@ -1,0 +1,34 @@
+//! Layers around every route.
+
+use std::any::Any;
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderName, Response, StatusCode, header},
+};
+use tower::ServiceBuilder;
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    sensitive_headers::SetSensitiveRequestHeadersLayer,
+    trace::{DefaultOnFailure, TraceLayer},
+};
+
+/// Wraps `routes` in tracing and in a handler for panics.
+pub(crate) fn middleware(routes: Router) -> Router {
+    let secrets = [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("so-apptoken")];
+    // A closed tenant is a 503, which is no failure of this program.
+    let failures = DefaultOnFailure::new().level(tracing::Level::DEBUG);
+    routes.layer(
+        ServiceBuilder::new()
+            .layer(SetSensitiveRequestHeadersLayer::new(secrets))
+            .layer(TraceLayer::new_for_http().on_failure(failures))
+            .layer(CatchPanicLayer::custom(internal_error)),
+    )
+}
+
+fn internal_error(_panic: Box<dyn Any + Send>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
+}

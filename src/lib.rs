@@ -83,6 +83,7 @@ mod key;
 mod notification;
 mod persist;
 mod pull;
+mod rfc3339;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod status;

@@ -8,10 +8,10 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     clock::Clock,
+    rfc3339,
     status::{Evidence, UnavailableReason, tenant_status::system_time},
     tenant_id::TenantId,
     tenants::registry::Closed,
@@ -145,8 +145,7 @@ impl fmt::Display for TenantUnavailable {
         };
         write!(f, "tenant {} is {state}", self.tenant)?;
         let since = i64::try_from(self.closed.since / 1000).ok();
-        let since = since.and_then(|since| OffsetDateTime::from_unix_timestamp(since).ok());
-        if let Some(since) = since.and_then(|since| since.format(&Rfc3339).ok()) {
+        if let Some(since) = since.and_then(rfc3339::format) {
             write!(f, " since {since}")?;
         }
         match self.retry_after() {

@@ -12,7 +12,6 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::
 use http_body::Body;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 
 use super::{
     SimulatorBody,
@@ -20,7 +19,7 @@ use super::{
     tenants::{Arrival, ClosedCall},
     world::{Inner, World},
 };
-use crate::{State, TenantId};
+use crate::{State, TenantId, rfc3339};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,12 +145,9 @@ fn millis(duration: Duration) -> u64 {
 
 /// A time as SuperOffice writes it, with seven fractional digits: `2026-02-23T09:52:01.9342965Z`.
 fn seven_digits(unix_ms: u64) -> String {
-    let nanos = i128::from(unix_ms) * 1_000_000;
-    let time =
-        OffsetDateTime::from_unix_timestamp_nanos(nanos).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let ((year, month, day), (hour, minute, second)) = (time.to_calendar_date(), time.to_hms());
-    let (month, ticks) = (u8::from(month), time.nanosecond() / 100);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{ticks:07}Z")
+    let seconds = i64::try_from(unix_ms / 1000).ok().and_then(rfc3339::format);
+    let seconds = seconds.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());
+    format!("{}.{:07}Z", seconds.trim_end_matches('Z'), unix_ms % 1000 * 10_000)
 }
 
 /// Answers well, or as the fault says.

@@ -1,4 +1,4 @@
-//! The guard with a registry of its own. With a whole gate it is tested in `tests/guard_*.rs`.
+//! The guard with a registry of its own. With a whole gate it is tested in `tests/it/guard/`.
 
 use std::{
     convert::Infallible,

@@ -1,0 +1,88 @@
+//! The examples, run as a reader of the README would run them.
+
+use std::process::{Child, Command, Output, Stdio};
+
+/// Begins to run an example, built by the cargo that runs this test.
+fn begin(example: &str, arguments: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO"));
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    command.args(["run", "--quiet", "--package", "tower-superoffice", "--example", example]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    command.arg("--").args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.spawn().unwrap()
+}
+
+/// The exit code and what was printed for a reader; logs and the compiler's words go along when
+/// the test fails.
+fn end(child: Child) -> (Option<i32>, String) {
+    let Output { status, stdout, stderr } = child.wait_with_output().unwrap();
+    eprintln!("{}", String::from_utf8_lossy(&stderr));
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned())
+}
+
+fn run(example: &str) -> String {
+    let (code, text) = end(begin(example, &[]));
+    assert_eq!(code, Some(0), "{text}");
+    text
+}
+
+#[test]
+fn the_demo_keeps_its_promises_and_notices_each_broken_rule() {
+    // The first one builds for all.
+    let help = end(begin("demo", &["--help"])).1;
+    let rules: Vec<_> = (help.lines())
+        .filter_map(|line| line.trim().strip_prefix("- ")?.split(':').next())
+        .collect();
+    assert!(rules.len() >= 4, "{help}");
+    let (code, text) = end(begin("demo", &[]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("promises were kept."), "{text}");
+    // A few at a time: their workers must not starve each other.
+    for rules in rules.chunks(3) {
+        let broken = rules.iter().map(|rule| (rule, begin("demo", &["--break", rule])));
+        for (rule, child) in broken.collect::<Vec<_>>() {
+            let (code, text) = end(child);
+            assert_eq!(code, Some(1), "--break {rule} went unnoticed:\n{text}");
+            assert!(text.contains("BROKEN  "), "--break {rule}:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn axum_app_answers_503_while_its_tenant_is_closed() {
+    let text = run("axum_app");
+    assert!(text.contains("suspended: 503 Service Unavailable"), "{text}");
+    assert!(text.contains("while closed: 0"), "{text}");
+    assert_eq!(text.matches("open:      200 OK").count(), 2, "{text}");
+}
+
+#[test]
+fn hyper_server_takes_the_true_notification_and_not_the_forged_one() {
+    let text = run("hyper_server");
+    assert!(text.contains("an Upgrade:        204 No Content"), "{text}");
+    assert!(text.contains("a forged Resume:   401 Unauthorized"), "{text}");
+    assert!(text.contains("the app itself:    hello"), "{text}");
+}
+
+#[test]
+fn the_clients_are_kept_away_while_the_tenant_is_closed() {
+    for example in ["hyper_client", "reqwest_client"] {
+        let text = run(example);
+        let lines: Vec<_> = text.lines().collect();
+        let [first, second, third, reached] = lines[..] else { panic!("{text}") };
+        assert_eq!((first, third), ("answered 200 OK", "answered 200 OK"), "{text}");
+        assert!(second.starts_with("kept away: tenant Cust12345 is "), "{text}");
+        assert_eq!(reached, "calls that reached the tenant while closed: 0");
+    }
+}
+
+#[test]
+fn the_replicas_agree_and_it_is_noticed_when_they_do_not() {
+    let text = run("replicas");
+    assert!(text.contains("promises were kept."), "{text}");
+    let (code, text) = end(begin("replicas", &["--break", "sharing"]));
+    assert_eq!(code, Some(1), "{text}");
+    assert!(text.contains("BROKEN  what A was told closed the tenant at B"), "{text}");
+}

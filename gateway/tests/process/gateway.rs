@@ -1,0 +1,301 @@
+//! The gateway as a process, driven over its sockets.
+
+use crate::{
+    directory::Directory,
+    process::{self, Gateway},
+};
+use bytes::Bytes;
+use futures::future::try_join_all;
+use http::{Request, StatusCode, header};
+use http_body_util::Full;
+use serde_json::Value;
+use tower_superoffice::{
+    ChangeType, Environment, Record, State, TenantId,
+    simulator::Simulator,
+    store::{RedbStore, Store},
+};
+
+struct World {
+    simulator: Simulator,
+    gateway: Gateway,
+    tenant: TenantId,
+}
+
+impl World {
+    async fn new(more: &[&str]) -> Self {
+        let simulator = Simulator::start().await.unwrap();
+        let base = simulator.hosts()[0].to_string();
+        let mut args = vec![
+            "--listen",
+            "127.0.0.1:0",
+            "--base-url",
+            &base,
+            "--audience",
+            simulator.application_id(),
+        ];
+        args.extend(more);
+        let gateway = Gateway::start(&args).await;
+        simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
+        Self { simulator, gateway, tenant: TenantId::new("Cust1").unwrap() }
+    }
+
+    async fn notify(&self, change: ChangeType) -> StatusCode {
+        self.simulator.notify(change, &self.tenant).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_closed_tenant_is_answered_with_a_problem_and_nothing_is_sent() {
+    let world = World::new(&[]).await;
+    let ok = world.gateway.get("/Cust1/api/v1/Contact/1?$select=name").await;
+    assert_eq!(ok.status, StatusCode::OK);
+    assert_eq!(world.simulator.calls(&world.tenant), 1);
+
+    assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
+    for path in [
+        "/Cust1/api/v1/Contact/1",
+        "/cust1/",
+        "/CUST1",
+        "//Cust1/x",
+        "/%43ust1/x",
+        "/%2FCust1/x",
+        "/%5CCust1/x",
+        "/x/../Cust1/y",
+        "/x/%2e%2e/Cust1/y",
+        "/./Cust1/",
+        "/login/../Cust1/x",
+        "/api/state/../../Cust1/x",
+    ] {
+        let closed = world.gateway.get(path).await;
+        assert_eq!(closed.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(closed.headers[header::CONTENT_TYPE], "application/problem+json");
+        let problem: Value = serde_json::from_slice(&closed.body).unwrap();
+        assert!(problem["tenant"].as_str().unwrap().eq_ignore_ascii_case("Cust1"), "{path}");
+        assert_eq!(problem["reason"], "suspended");
+        assert!(problem["since"].as_str().unwrap().ends_with('Z'));
+    }
+    assert_eq!(world.simulator.calls(&world.tenant), 1, "a call got around the guard");
+
+    assert_eq!(world.notify(ChangeType::Delete).await, StatusCode::NO_CONTENT);
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::GONE);
+    assert_eq!(world.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_leads_to_no_tenant_is_400() {
+    let world = World::new(&[]).await;
+    for path in [
+        "/",
+        "/login/x",
+        "/Login",
+        "/api/v1/x",
+        "/api/state/Cust1",
+        "/a.b/x",
+        "/%20/x",
+        "/Cust1/../login/x",
+        "/notifycustomerstatechange",
+        "//NotifyCustomerStateChange/",
+        "/~",
+    ] {
+        assert_eq!(world.gateway.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
+    }
+    assert_eq!(world.simulator.all_calls(), 0);
+}
+
+#[tokio::test]
+async fn tenants_are_listed_with_all_that_is_known() {
+    let world = World::new(&[]).await;
+    let empty: Value = serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+    assert_eq!(empty, serde_json::json!([]));
+    assert_eq!(world.gateway.get("/healthz").await.status, StatusCode::OK);
+    world.notify(ChangeType::BackupRestored).await;
+    world.notify(ChangeType::Upgrade).await;
+    let list: Value = serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+    let tenant = &list[0];
+    assert_eq!(tenant["tenant"], "Cust1");
+    assert_eq!(tenant["available"], false);
+    assert_eq!(tenant["reason"], "upgrading");
+    assert_eq!(tenant["evidence"], "notification");
+    assert_eq!(tenant["confirmed"], false);
+    assert_eq!(tenant["endpoint"], Value::Null);
+    assert!(tenant["epoch"].as_i64().unwrap() > 1_700_000_000);
+    assert!(tenant["since"].is_string());
+    assert_eq!(list.as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_long_list_of_tenants_is_whole_and_in_order() {
+    let suspend =
+        br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#;
+    let suspend = Record::decode(suspend).unwrap();
+    let base = "http://127.0.0.1:1";
+    let directory = Directory::new();
+    // It is written in pieces of 512.
+    for count in [511, 512, 513, 1500] {
+        let path = directory.join(format!("{count}.redb"));
+        let store = RedbStore::open(&path, &Environment::custom(base.parse().unwrap())).unwrap();
+        let tenant = |number| TenantId::new(format!("Cust{}", 10_000 + number)).unwrap();
+        let tenants: Vec<_> = (0..count).map(tenant).collect();
+        try_join_all(tenants.iter().map(|tenant| store.merge(tenant, &suspend))).await.unwrap();
+        drop(store);
+
+        let store = format!("redb:{}", path.display());
+        let args = ["--listen", "127.0.0.1:0", "--base-url", base, "--any-audience"];
+        let gateway = Gateway::start(&[&args[..], &["--store", &store]].concat()).await;
+        let answer = gateway.get("/tenants").await;
+        assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json");
+        let list: Vec<Value> = serde_json::from_slice(&answer.body).unwrap();
+        let listed: Vec<_> = list.iter().map(|tenant| tenant["tenant"].as_str().unwrap()).collect();
+        let expected: Vec<_> = tenants.iter().map(TenantId::as_str).collect();
+        assert_eq!(listed, expected);
+    }
+}
+
+#[tokio::test]
+async fn large_bodies_stream_through_both_ways() {
+    let world = World::new(&[]).await;
+    let body = Bytes::from(vec![7_u8; 300 * 1024]);
+    let request =
+        Request::post(world.gateway.url("/Cust1/api/v1/Document")).body(Full::new(body)).unwrap();
+    assert_eq!(world.gateway.send(request).await.status, StatusCode::OK);
+    assert_eq!(world.simulator.calls(&world.tenant), 1);
+}
+
+#[tokio::test]
+async fn a_dead_upstream_is_502_and_a_slow_one_504() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = nobody.local_addr().unwrap();
+    let upstream = format!("http://{address}");
+    let world = World::new(&["--upstream", &upstream, "--upstream-timeout", "0.3"]).await;
+    // It accepts, through its backlog, and never answers.
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::GATEWAY_TIMEOUT);
+    drop(nobody);
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::BAD_GATEWAY);
+}
+
+#[tokio::test]
+async fn an_upstream_off_superoffice_is_guarded_all_the_same() {
+    let world = World::new(&["--upstream", "http://localhost:9"]).await;
+    world.notify(ChangeType::Suspend).await;
+    assert_eq!(world.gateway.get("/cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn only_the_notification_path_is_public_with_an_internal_address() {
+    let internal = process::free_port();
+    let world = World::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
+    assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
+    for path in ["/tenants", "/healthz", "/Cust1/x"] {
+        assert_eq!(world.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let inside = |path: &str| {
+        let url = format!("http://127.0.0.1:{internal}{path}");
+        world.gateway.send(Request::get(url).body(Full::default()).unwrap())
+    };
+    assert_eq!(inside("/tenants").await.status, StatusCode::OK);
+    assert_eq!(inside("/Cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
+}
+
+#[tokio::test]
+async fn it_exits_0_when_it_is_told_to_end_as_soon_as_it_listens() {
+    let args = ["--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:1", "--any-audience"];
+    for _ in 0..10 {
+        assert!(Gateway::start(&args).await.terminate().await.success());
+    }
+}
+
+#[tokio::test]
+async fn it_drains_and_exits_0_on_sigterm() {
+    let mut world = World::new(&[]).await;
+    world.gateway.get("/healthz").await;
+    assert_eq!(world.gateway.terminate().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_command_line_that_makes_no_sense_is_refused_with_the_reason() {
+    for (args, said) in [
+        (&["--audience", "a"][..], "--environment"),
+        (&["--base-url", "http://127.0.0.1:1"], "--audience"),
+        (
+            &["--base-url", "http://127.0.0.1:1", "--audience", "a", "--any-audience"],
+            "cannot be used with",
+        ),
+        (&["--base-url", "http://10.0.0.1", "--audience", "a"], "loopback"),
+        (&["--base-url", "http://127.0.0.1:1", "--audience", "a", "--store", "disk"], "redb:FILE"),
+        (
+            &[
+                "--base-url",
+                "http://127.0.0.1:1",
+                "--audience",
+                "a",
+                "--certificate",
+                "/nowhere.pem",
+            ],
+            "/nowhere.pem",
+        ),
+        (
+            &["--base-url", "http://127.0.0.1:1", "--audience", "a", "--upstream", "http://h/path"],
+            "--upstream",
+        ),
+        (
+            &["--base-url", "http://127.0.0.1:1", "--audience", "a", "--upstream", "ftp://h"],
+            "http:// or https://",
+        ),
+        (&["--base-url", "http://127.0.0.1:1", "--audience", "a", "--issuer", ""], "--issuer"),
+        (
+            &[
+                "--base-url",
+                "http://127.0.0.1:1",
+                "--audience",
+                "a",
+                "--notification-path",
+                "/healthz",
+            ],
+            "--notification-path",
+        ),
+        (&["--base-url", "http://127.0.0.1:1", "--audience", "a", "--settle", "-1"], "negative"),
+    ] {
+        let (code, text) = Gateway::fails(args).await;
+        assert_ne!(code, Some(0), "{args:?}");
+        assert!(text.contains(said), "{args:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_lost_resume_heals_and_tenants_says_so() {
+    let world = World::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
+    world.simulator.suspend(&world.tenant).await.unwrap();
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    world.simulator.set_state(&world.tenant, State::Running);
+    let healed = async {
+        loop {
+            let list: Value =
+                serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+            if list[0]["available"] == true {
+                return list[0].clone();
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let tenant =
+        tokio::time::timeout(std::time::Duration::from_secs(20), healed).await.expect("healed");
+    assert_eq!(tenant["evidence"], "state_api");
+    assert_eq!(tenant["confirmed"], true);
+    assert!(tenant["endpoint"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn path_and_query_arrive_byte_for_byte() {
+    let (address, mut seen) = process::targets().await;
+    let upstream = format!("http://{address}");
+    let world = World::new(&["--upstream", &upstream]).await;
+    for path in
+        ["/Cust1/a//b/./c/../d%2Fe%20f?q=%20x&y=a+b;c", "/%43ust1//x?", "/x/../Cust1/%C3%A9"]
+    {
+        let answer = world.gateway.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK);
+        assert_eq!(seen.recv().await.unwrap(), path);
+    }
+}

@@ -1,0 +1,227 @@
+//! Readiness: what the guard promises the services around it, and what a refused call does to those
+//! inside it.
+
+use std::{future::Future, time::Duration};
+
+use http::Request;
+use tokio_test::{assert_pending, assert_ready, assert_ready_ok, task};
+use tower::{
+    BoxError, Layer, Service, ServiceExt,
+    buffer::Buffer,
+    limit::ConcurrencyLimit,
+    load_shed::{LoadShed, error::Overloaded},
+};
+use tower_superoffice::{Guard, GuardError, TenantGate, TenantUnavailable};
+use tower_test::mock::{self, Mock};
+
+use crate::guard_common::{call, gate_with_closed};
+
+type Client = Mock<Request<()>, &'static str>;
+type Handle = mock::Handle<Request<()>, &'static str>;
+
+/// Whether `service` can be called now. Without waiting, and in a task of its own.
+fn is_ready<S: Service<Request<()>>>(service: &mut S) -> bool {
+    task::spawn(service.ready()).poll().is_ready()
+}
+
+fn open() -> Request<()> {
+    call("Open", ())
+}
+
+fn closed() -> Request<()> {
+    call("Closed", ())
+}
+
+async fn is_refused<T, E: Into<BoxError>>(call: impl Future<Output = Result<T, E>>) -> bool {
+    let Err(error) = call.await else { return false };
+    TenantUnavailable::find(&*error.into()).is_some()
+}
+
+/// Answers every call, so that nothing but readiness is in the way.
+fn answering(mut handle: Handle) {
+    tokio::spawn(async move {
+        while let Some((_, answer)) = handle.next_request().await {
+            answer.send_response("hello");
+        }
+    });
+}
+
+#[tokio::test]
+async fn is_ready_when_the_client_is_and_fails_when_it_fails() {
+    let gate = gate_with_closed().await;
+    let (mut guard, mut handle) =
+        mock::spawn_layer::<Request<()>, &'static str, _>(gate.guard_layer());
+
+    handle.allow(0);
+    assert_pending!(guard.poll_ready());
+    handle.allow(1);
+    assert!(guard.is_woken());
+    assert_ready_ok!(guard.poll_ready());
+
+    let mut answer = task::spawn(guard.call(open()));
+    assert_pending!(answer.poll());
+    let (request, respond) = handle.next_request().await.unwrap();
+    assert_eq!(request.uri().path(), "/Open/api/v1/Contact/1");
+    respond.send_response("hello");
+    assert_eq!(assert_ready_ok!(answer.poll()), "hello");
+
+    handle.allow(0);
+    assert_pending!(guard.poll_ready());
+    handle.send_error("broken");
+    assert!(matches!(assert_ready!(guard.poll_ready()), Err(GuardError::Inner(_))));
+}
+
+#[tokio::test]
+async fn a_refused_call_leaves_the_reservation_for_the_next() {
+    let gate = gate_with_closed().await;
+    let (mut guard, mut handle) =
+        mock::spawn_layer::<Request<()>, &'static str, _>(gate.guard_layer());
+    handle.allow(1);
+    for _ in 0..3 {
+        assert_ready_ok!(guard.poll_ready());
+        assert!(is_refused(guard.call(closed())).await);
+    }
+    // The one call that was allowed for is still to be had.
+    assert_ready_ok!(guard.poll_ready());
+    drop(guard.call(open()));
+    assert_pending!(guard.poll_ready());
+    let (request, _) = handle.next_request().await.unwrap();
+    assert_eq!(request.uri().path(), "/Open/api/v1/Contact/1");
+}
+
+/// A guard around `limit(client)`, where the limit is one call at a time.
+fn guarded_limit(gate: &TenantGate) -> Guard<ConcurrencyLimit<Client>> {
+    let (client, handle) = mock::pair();
+    answering(handle);
+    gate.guard_layer().layer(ConcurrencyLimit::new(client, 1))
+}
+
+#[tokio::test]
+async fn a_limit_outside_has_its_permit_back_after_a_refusal() {
+    let gate = gate_with_closed().await;
+    let (client, handle) = mock::pair::<Request<()>, &'static str>();
+    answering(handle);
+    let mut one = ConcurrencyLimit::new(gate.guard_layer().layer(client), 1);
+    let mut other = one.clone();
+
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(is_ready(&mut other));
+    assert_eq!(other.call(open()).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn a_limit_inside_keeps_its_permit_taken_after_a_refusal() {
+    let gate = gate_with_closed().await;
+    let mut one = guarded_limit(&gate);
+    let mut other = one.clone();
+
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(!is_ready(&mut other));
+    // Until the handle that holds it calls, or goes.
+    assert_eq!(one.ready().await.unwrap().call(open()).await.unwrap(), "hello");
+    assert!(is_ready(&mut other));
+    drop(other);
+
+    let mut other = one.clone();
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(!is_ready(&mut other));
+    drop(one);
+    assert!(is_ready(&mut other));
+}
+
+#[tokio::test]
+async fn a_limit_inside_has_its_permit_back_with_release_on_refusal() {
+    let gate = gate_with_closed().await;
+    let mut one = guarded_limit(&gate).release_on_refusal();
+    let mut other = one.clone();
+
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(is_ready(&mut other));
+    assert!(is_refused(other.call(closed())).await);
+    assert_eq!(one.ready().await.unwrap().call(open()).await.unwrap(), "hello");
+    assert_eq!(other.ready().await.unwrap().call(open()).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn load_shed_outside_sheds_and_passes_refusals_on() {
+    let gate = gate_with_closed().await;
+    let (client, mut handle) = mock::pair::<Request<()>, &'static str>();
+    let mut shed = LoadShed::new(gate.guard_layer().layer(client));
+
+    handle.allow(0);
+    let error = shed.ready().await.unwrap().call(open()).await.unwrap_err();
+    assert!(error.is::<Overloaded>());
+    handle.allow(1);
+    assert!(is_refused(shed.ready().await.unwrap().call(closed())).await);
+}
+
+#[tokio::test]
+async fn load_shed_inside_sheds_calls_that_were_allowed_only() {
+    let gate = gate_with_closed().await;
+    let (client, mut handle) = mock::pair::<Request<()>, &'static str>();
+    let mut guard = gate.guard_layer().layer(LoadShed::new(client));
+
+    handle.allow(0);
+    assert!(is_refused(guard.ready().await.unwrap().call(closed())).await);
+    let error = guard.ready().await.unwrap().call(open()).await.unwrap_err();
+    assert!(error.inner().unwrap().is::<Overloaded>());
+}
+
+#[tokio::test]
+async fn a_buffer_outside_goes_on_after_a_refusal() {
+    let gate = gate_with_closed().await;
+    let (client, handle) = mock::pair::<Request<()>, &'static str>();
+    answering(handle);
+    let mut one = Buffer::new(gate.guard_layer().layer(client), 1);
+    let mut other = one.clone();
+
+    for _ in 0..3 {
+        assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+        assert_eq!(other.ready().await.unwrap().call(open()).await.unwrap(), "hello");
+    }
+}
+
+#[tokio::test]
+async fn a_buffer_inside_keeps_its_place_taken_unless_told_to_release_it() {
+    let gate = gate_with_closed().await;
+    let buffer = || {
+        let (client, handle) = mock::pair::<Request<()>, &'static str>();
+        answering(handle);
+        Buffer::new(client, 1)
+    };
+
+    let mut one = gate.guard_layer().layer(buffer());
+    let mut other = one.clone();
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(!is_ready(&mut other));
+    assert_eq!(one.call(open()).await.unwrap(), "hello");
+
+    let mut one = gate.guard_layer().layer(buffer()).release_on_refusal();
+    let mut other = one.clone();
+    assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
+    assert!(is_ready(&mut other));
+    assert_eq!(other.call(open()).await.unwrap(), "hello");
+}
+
+#[tokio::test]
+async fn many_callers_of_a_narrow_limit_all_get_an_answer() {
+    let gate = gate_with_closed().await;
+    let guard = guarded_limit(&gate).release_on_refusal();
+    let callers = (0..200).map(|number| {
+        let guard = guard.clone();
+        tokio::spawn(async move {
+            let request = if number % 3 == 0 { open() } else { closed() };
+            guard.oneshot(request).await.is_ok()
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let all = async {
+        let mut answered = 0;
+        for caller in callers {
+            answered += usize::from(caller.await.unwrap());
+        }
+        answered
+    };
+    let answered = tokio::time::timeout(Duration::from_secs(20), all).await.unwrap();
+    assert_eq!(answered, 67);
+}

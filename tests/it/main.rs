@@ -1,0 +1,25 @@
+//! The library as a user has it, in one process: gate, layers and simulator.
+//!
+//! Which behaviour is tested where: `tests/README.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs
+)]
+
+#[allow(dead_code)] // `memory` uses the rest.
+#[path = "../common/guard.rs"]
+mod guard_common;
+
+mod auto_traits;
+mod endpoint;
+mod gate;
+mod guard;
+mod notification;
+mod pull;
+mod simulator;

@@ -1,0 +1,202 @@
+//! Headers that would weaken the check: other algorithms, keys sent along, names that are paths.
+
+use std::io::ErrorKind;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde_json::{Value, json};
+use tower_superoffice::{Refusal, TokenError};
+
+use super::world::{World, part};
+
+pub(crate) const CASES: usize = HMAC + ALGORITHMS + MEMBERS + IDS + EMBEDDED;
+const HMAC: usize = 24;
+const ALGORITHMS: usize = 27;
+const MEMBERS: usize = 14;
+const IDS: usize = 22;
+const EMBEDDED: usize = 4;
+
+/// The bytes that libraries took for an HMAC secret where they should have seen a public key.
+fn secrets(world: &World) -> [Vec<u8>; 8] {
+    let pem = world.simulator.certificate_pem();
+    let der = world.certificate_der();
+    let modulus = world.modulus();
+    let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&modulus).unwrap();
+    let spki = format!(
+        "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+        STANDARD.encode(&raw)
+    );
+    [
+        pem.clone().into_bytes(),
+        pem.trim_end().as_bytes().to_vec(),
+        STANDARD.encode(&der).into_bytes(),
+        der,
+        modulus.into_bytes(),
+        raw,
+        spki.into_bytes(),
+        Vec::new(),
+    ]
+}
+
+#[tokio::test]
+async fn a_public_key_is_no_secret() {
+    let world = World::new().await;
+    let mut cases = 0;
+    for alg in ["HS256", "HS384", "HS512"] {
+        for (index, secret) in secrets(&world).iter().enumerate() {
+            let token = world.hmac(alg, secret);
+            world.refuses_token(&format!("{alg} {index}"), token, TokenError::Algorithm).await;
+            cases += 1;
+        }
+    }
+    assert_eq!(cases, HMAC);
+    // The same HMAC under the right name of the algorithm is just a wrong signature.
+    let token = world.hmac("RS256", &secrets(&world)[0]);
+    world.refuses_token("an HMAC called RS256", token, TokenError::Signature).await;
+    world.still_works().await;
+}
+
+#[tokio::test]
+async fn no_algorithm_but_rs256() {
+    let world = World::new().await;
+    let algorithms: [Value; ALGORITHMS] = [
+        json!("none"),
+        json!("None"),
+        json!("NONE"),
+        json!("nOnE"),
+        json!("none "),
+        json!("\u{ff4e}one"),
+        json!("n\u{0}one"),
+        json!(""),
+        json!("rs256"),
+        json!("RS256 "),
+        json!("RS256\u{0}"),
+        json!("\u{feff}RS256"),
+        json!("RS384"),
+        json!("RS512"),
+        json!("PS256"),
+        json!("PS384"),
+        json!("PS512"),
+        json!("ES256"),
+        json!("ES512"),
+        json!("EdDSA"),
+        json!("RSA-OAEP"),
+        json!(null),
+        json!(true),
+        json!(256),
+        json!(["RS256"]),
+        json!({"alg": "RS256"}),
+        json!("A".repeat(3000)),
+    ];
+    for alg in algorithms {
+        // Signed well: only the name is wrong.
+        let body = world.resume().header("alg", alg.clone()).body();
+        world.refuses(&alg.to_string(), body, Refusal::Token(TokenError::Algorithm)).await;
+        // And with a signature of one byte, since an empty one is no token at all.
+        let header = part(json!({"alg": alg}).to_string());
+        let token = format!("{header}.{}.AA", part(world.texts().1));
+        world.refuses_token(&alg.to_string(), token, TokenError::Algorithm).await;
+    }
+    let unsigned =
+        |end: &str| format!("{}.{}{end}", part(r#"{"alg":"none"}"#), part(world.texts().1));
+    world.refuses_token("none without a signature", unsigned("."), TokenError::Malformed).await;
+    world.refuses_token("none in two parts", unsigned(""), TokenError::Malformed).await;
+    let body = world.resume().without_header("alg").body();
+    world.refuses("no alg", body, Refusal::Token(TokenError::Algorithm)).await;
+    world.still_works().await;
+}
+
+#[tokio::test]
+async fn extensions_and_types_that_are_not_understood() {
+    use TokenError::{Critical, Type};
+    let world = World::new().await;
+    let members: [(&str, Value, TokenError); MEMBERS] = [
+        ("crit", json!(["exp"]), Critical),
+        ("crit", json!(["b64"]), Critical),
+        ("crit", json!([]), Critical),
+        ("crit", json!(null), Critical),
+        ("crit", json!(false), Critical),
+        ("crit", json!("exp"), Critical),
+        ("crit", json!({}), Critical),
+        ("b64", json!(false), Critical),
+        ("b64", json!(true), Critical),
+        ("typ", json!("at+jwt"), Type),
+        ("typ", json!("JOSE"), Type),
+        ("typ", json!(null), Type),
+        ("typ", json!(1), Type),
+        ("typ", json!(["JWT"]), Type),
+    ];
+    for (name, value, error) in members {
+        let body = world.resume().header(name, value.clone()).body();
+        world.refuses(&format!("{name} {value}"), body, Refusal::Token(error)).await;
+    }
+    world.still_works().await;
+}
+
+#[tokio::test]
+async fn a_key_id_is_a_name_and_nothing_else() {
+    use TokenError::{Malformed, UnknownKey};
+    let world = World::new().await;
+    let ids: [(Value, TokenError); IDS] = [
+        (json!("../../../../etc/passwd"), UnknownKey),
+        (json!("/dev/null"), UnknownKey),
+        (json!("file:///dev/null"), UnknownKey),
+        (json!("http://127.0.0.1:1/keys"), UnknownKey),
+        (json!("'OR'1'='1"), UnknownKey),
+        (json!("x';DROP/**/TABLE/**/keys;--"), UnknownKey),
+        (json!("$(id)"), UnknownKey),
+        (json!("{{7*7}}"), UnknownKey),
+        (json!("%s%n"), UnknownKey),
+        (json!("*"), UnknownKey),
+        (json!("k".repeat(128)), UnknownKey),
+        (json!("k".repeat(129)), Malformed),
+        (json!(""), Malformed),
+        (json!("a b"), Malformed),
+        (json!("a\r\nX: y"), Malformed),
+        (json!("a\u{0}b"), Malformed),
+        (json!("\u{1b}[2J"), Malformed),
+        (json!("\u{e9}"), Malformed),
+        (json!(null), Malformed),
+        (json!(1), Malformed),
+        (json!(["a"]), Malformed),
+        (json!({"a": 1}), Malformed),
+    ];
+    for (kid, error) in ids {
+        for name in ["kid", "x5t"] {
+            let other = if name == "kid" { "x5t" } else { "kid" };
+            let body = world.resume().without_header(other).header(name, kid.clone()).body();
+            world.refuses(&format!("{name} {kid}"), body, Refusal::Token(error)).await;
+        }
+    }
+    world.still_works().await;
+}
+
+#[tokio::test]
+async fn keys_sent_along_are_never_looked_at() {
+    let world = World::new().await;
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/keys", silent.local_addr().unwrap());
+    let forged = serde_json::from_str::<Value>(
+        &tower_superoffice::simulator::Simulator::start().await.unwrap().key_set(),
+    )
+    .unwrap();
+    let embedded: [(&str, Value); EMBEDDED] = [
+        ("jwk", forged["keys"][0].clone()),
+        ("jku", json!(url)),
+        ("x5u", json!(url)),
+        ("x5c", forged["keys"][0]["x5c"].clone()),
+    ];
+    let mut all = world.resume().forged();
+    for (name, value) in embedded {
+        let body = world.resume().forged().header(name, value.clone()).body();
+        world.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
+        let nameless = world.resume().forged().without_header("kid").without_header("x5t");
+        let body = nameless.header(name, value.clone()).body();
+        world.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
+        all = all.header(name, value);
+    }
+    world.refuses("all at once", all.body(), Refusal::Token(TokenError::Signature)).await;
+    world.still_works().await;
+    // A connection that had been made would be waiting here.
+    let silent = silent.into_std().unwrap();
+    assert_eq!(silent.accept().unwrap_err().kind(), ErrorKind::WouldBlock);
+}

@@ -1,0 +1,15 @@
+//! What strangers may post: every case has its exact answer, and no tenant is any different for it.
+
+mod bodies;
+mod claims;
+mod endpoints;
+mod headers;
+mod shapes;
+mod world;
+
+/// The tables together must not shrink by accident.
+#[test]
+fn there_are_at_least_120_cases() {
+    let cases = bodies::CASES + claims::CASES + endpoints::CASES + headers::CASES + shapes::CASES;
+    assert!(cases >= 120, "{cases}");
+}

@@ -1,0 +1,192 @@
+//! Every row of the table in docs/mounting.md, with axum's own routers: where the notification route
+//! is reached, and where it is silently lost.
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    response::Response,
+    routing::{get, post},
+};
+use http::StatusCode;
+use tower::{Layer, Service, ServiceExt};
+use tower_superoffice::{Environment, Refusal, SigningKeys, TenantGate, simulator::Simulator};
+
+const PATH: &str = "/NotifyCustomerStateChange";
+
+/// A gate with keys at hand, so that nothing is fetched.
+async fn gate() -> TenantGate {
+    let simulator = Simulator::start().await.unwrap();
+    TenantGate::builder(Environment::Sod)
+        .audience("app")
+        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
+        .build()
+        .await
+        .unwrap()
+}
+
+/// The user's app: a page at `/` and one below `/shop`.
+fn app() -> Router {
+    Router::new().route("/", get(|| async { "home" }))
+}
+
+async fn send<S>(app: S, request: Request) -> Response
+where
+    S: Service<Request, Response = Response>,
+    S::Error: std::fmt::Debug,
+{
+    app.oneshot(request).await.unwrap()
+}
+
+/// Whether the gate answers a POST to `path`. An empty object is no notification, and only the gate
+/// gives its typed reason with the answer.
+async fn is_reached<S>(app: S, path: &str) -> bool
+where
+    S: Service<Request, Response = Response>,
+    S::Error: std::fmt::Debug,
+{
+    let response = send(app, Request::post(path).body(Body::from("{}")).unwrap()).await;
+    response.extensions().get::<Refusal>() == Some(&Refusal::Malformed)
+}
+
+/// What the app answers at `path`, whatever stands around it.
+async fn page<S>(app: S, path: &str) -> (StatusCode, String)
+where
+    S: Service<Request, Response = Response>,
+    S::Error: std::fmt::Debug,
+{
+    let response = send(app, Request::get(path).body(Body::empty()).unwrap()).await;
+    let status = response.status();
+    let body = axum::body::to_bytes(response.into_body(), 1024).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+mod a_route_of_its_own {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_reached() {
+        let app = app().route_service(PATH, gate().await.notification_service());
+        assert!(super::is_reached(app.clone(), PATH).await);
+        assert_eq!(page(app, "/").await, (StatusCode::OK, "home".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn is_reached_whatever_is_added_later() {
+        let app = app()
+            .route_service(PATH, gate().await.notification_service())
+            .fallback(|| async { "nothing here" })
+            .route_layer(tower::layer::layer_fn(|inner| inner))
+            .nest("/shop", app())
+            .merge(Router::new().route("/more", get(|| async { "more" })));
+        assert!(super::is_reached(app.clone(), PATH).await);
+        assert_eq!(page(app.clone(), "/shop").await.1, "home");
+        assert_eq!(page(app, "/other").await.1, "nothing here");
+    }
+
+    #[tokio::test]
+    async fn is_reached_in_a_merged_and_in_a_nested_router() {
+        let hooks = Router::new().route_service(PATH, gate().await.notification_service());
+        assert!(super::is_reached(app().merge(hooks.clone()), PATH).await);
+        assert!(super::is_reached(app().nest("/hooks", hooks), &format!("/hooks{PATH}")).await);
+    }
+
+    #[tokio::test]
+    async fn answers_other_methods_itself() {
+        let app = app().route_service(PATH, gate().await.notification_service());
+        let response = send(app, Request::get(PATH).body(Body::empty()).unwrap()).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.extensions().get::<Refusal>(), Some(&Refusal::Method));
+        assert_eq!(response.headers()[http::header::ALLOW], "POST");
+    }
+}
+
+mod a_layer_around_the_whole_app {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_reached_whatever_the_router_does() {
+        let inner = app()
+            .route(PATH, post(|| async { "never" }))
+            .fallback(|| async { "nothing here" })
+            .nest("/shop", app());
+        let app = gate().await.notification_layer().layer(inner);
+        assert!(super::is_reached(app.clone(), PATH).await);
+        assert_eq!(page(app.clone(), "/").await.1, "home");
+        assert_eq!(page(app, "/other").await.1, "nothing here");
+    }
+
+    #[tokio::test]
+    async fn is_reached_over_a_socket_with_axum_serve() {
+        use axum::ServiceExt;
+
+        let app = gate().await.notification_layer().layer(app());
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(
+            axum::serve(listener, ServiceExt::<Request>::into_make_service(app)).into_future(),
+        );
+
+        let client = reqwest::Client::new();
+        let notified =
+            client.post(format!("http://{address}{PATH}")).body("{}").send().await.unwrap();
+        assert_eq!(notified.status(), reqwest::StatusCode::BAD_REQUEST);
+        let home = client.get(format!("http://{address}/")).send().await.unwrap();
+        assert_eq!(home.text().await.unwrap(), "home");
+    }
+}
+
+mod a_layer_inside_the_router {
+    use super::*;
+
+    #[tokio::test]
+    async fn is_reached_when_it_is_the_last_thing_done() {
+        let app = app().layer(gate().await.notification_layer());
+        assert!(super::is_reached(app.clone(), PATH).await);
+        assert_eq!(page(app, "/").await.1, "home");
+    }
+
+    #[tokio::test]
+    async fn is_reached_when_a_fallback_came_before_it() {
+        let app =
+            app().fallback(|| async { "nothing here" }).layer(gate().await.notification_layer());
+        assert!(super::is_reached(app, PATH).await);
+    }
+
+    #[tokio::test]
+    async fn is_lost_when_a_fallback_comes_later() {
+        let app =
+            app().layer(gate().await.notification_layer()).fallback(|| async { "nothing here" });
+        assert!(!super::is_reached(app, PATH).await);
+    }
+
+    #[tokio::test]
+    async fn is_lost_as_a_route_layer() {
+        let app = app().route_layer(gate().await.notification_layer());
+        assert!(!super::is_reached(app, PATH).await);
+    }
+
+    #[tokio::test]
+    async fn is_lost_when_its_router_is_nested() {
+        let hooks = app().layer(gate().await.notification_layer());
+        let app = Router::new().nest("/hooks", hooks);
+        assert!(!super::is_reached(app.clone(), PATH).await);
+        assert!(!super::is_reached(app, &format!("/hooks{PATH}")).await);
+    }
+
+    #[tokio::test]
+    async fn is_lost_when_a_plain_router_is_merged_into_its_router() {
+        let app = app()
+            .layer(gate().await.notification_layer())
+            .merge(Router::new().route("/more", get(|| async { "more" })));
+        assert!(!super::is_reached(app, PATH).await);
+    }
+
+    #[tokio::test]
+    async fn is_reached_when_its_router_is_merged_into_a_plain_one() {
+        let layered = app().layer(gate().await.notification_layer());
+        let app = Router::new().route("/more", get(|| async { "more" })).merge(layered);
+        assert!(super::is_reached(app.clone(), PATH).await);
+        assert_eq!(page(app, "/more").await.1, "more");
+    }
+}

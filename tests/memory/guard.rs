@@ -1,0 +1,97 @@
+//! The guard allocates nothing, whether it lets a call pass or refuses it.
+
+use std::{
+    convert::Infallible,
+    future::{Future, Ready, ready},
+    hint::black_box,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use allocation_counter::measure;
+use http::{Request, Response};
+use tower::{Layer, Service, util::BoxCloneService};
+
+use crate::guard_common::{call, gate, gate_with_closed, tenant};
+
+/// A client that answers at once and allocates nothing itself.
+#[derive(Clone)]
+struct Client;
+
+impl Service<Request<()>> for Client {
+    type Response = Response<()>;
+    type Error = Infallible;
+    type Future = Ready<Result<Response<()>, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<()>) -> Self::Future {
+        drop(request);
+        ready(Ok(Response::new(())))
+    }
+}
+
+/// How many allocations 100 calls of `request` through `service` take, and how many succeed.
+fn allocations<S>(service: &mut S, request: &Request<()>) -> (u64, usize)
+where
+    S: Service<Request<()>>,
+{
+    let mut cx = Context::from_waker(Waker::noop());
+    // Requests own their parts: made before the count starts, and dropped by the client within it.
+    let requests: Vec<_> = (0..100).map(|_| request.clone()).collect();
+    let mut succeeded = 0;
+    let info = measure(|| {
+        for request in requests {
+            assert!(service.poll_ready(&mut cx).is_ready());
+            let answer = pin!(service.call(request)).poll(&mut cx);
+            succeeded += usize::from(matches!(black_box(answer), Poll::Ready(Ok(_))));
+        }
+    });
+    (info.count_total, succeeded)
+}
+
+#[tokio::test]
+async fn an_allowed_call_allocates_nothing() {
+    let gate = gate().await;
+    let mut guard = gate.guard_layer().layer(Client);
+    assert_eq!(allocations(&mut guard, &call("Open", ())), (0, 100));
+
+    gate.close(&tenant("Closed"), "test").await.unwrap();
+    for open in ["Open", "/%4fpen/../Open//.", "Cust2000000", "ATenantIdOf23Characters"] {
+        assert_eq!(allocations(&mut guard, &call(open, ())), (0, 100), "{open}");
+    }
+
+    // A URL without a host, and a tenant in the extensions.
+    let mut request = call("Open", ());
+    *request.uri_mut() = "/Open/api".parse().unwrap();
+    request.headers_mut().insert("host", "127.0.0.1:80".parse().unwrap());
+    assert_eq!(allocations(&mut guard, &request), (0, 100));
+    request.extensions_mut().insert(tenant("Open"));
+    assert_eq!(allocations(&mut guard, &request), (0, 100));
+}
+
+#[tokio::test]
+async fn a_refused_call_allocates_nothing() {
+    let gate = gate_with_closed().await;
+    let mut guard = gate.guard_layer().layer(Client);
+    assert_eq!(allocations(&mut guard, &call("Closed", ())), (0, 0));
+    assert_eq!(allocations(&mut guard, &call("x/..//%63losed", ())), (0, 0));
+    let mut observing = gate.guard_layer().observe_only().layer(Client);
+    assert_eq!(allocations(&mut observing, &call("Closed", ())), (0, 100));
+}
+
+#[tokio::test]
+async fn an_id_longer_than_any_seen_costs_one_allocation_while_a_tenant_is_closed() {
+    let gate = gate_with_closed().await;
+    let mut guard = gate.guard_layer().layer(Client);
+    assert_eq!(allocations(&mut guard, &call("ATenantIdOf_24Characters", ())), (100, 100));
+}
+
+#[tokio::test]
+async fn the_counter_counts() {
+    let gate = gate().await;
+    let mut boxed = BoxCloneService::new(gate.guard_layer().layer(Client));
+    assert_eq!(allocations(&mut boxed, &call("Open", ())), (100, 100));
+}

@@ -1,0 +1,280 @@
+//! The suite for stores finds what it looks for: each of these stores breaks one promise.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+use tower_superoffice::{
+    Record, TenantId,
+    store::{Change, MemoryStore, Store, StoreError, conformance::Conformance},
+};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    LastWriterWins,
+    AnswersOnly,
+    MindsCase,
+    FoldsSpelling,
+    DropsWhatIsNew,
+    StuckWhenDropped,
+    LosesChanges,
+    EverybodyHolds,
+    ClaimsNeverEnd,
+    ClaimsEndEarly,
+    HangsInAnOutage,
+    WorksInAnOutage,
+    FailsForGood,
+    DeafAfterAnOutage,
+    LosesOneInTenThousand,
+}
+
+type Page = Result<Vec<(TenantId, Record)>, StoreError>;
+
+#[derive(Clone)]
+struct Broken {
+    fault: Fault,
+    inner: MemoryStore,
+    up: Arc<AtomicBool>,
+    fell: Arc<AtomicBool>,
+    stuck: Arc<AtomicBool>,
+    count: Arc<AtomicU64>,
+    /// The spelling under which a tenant is kept by a store that minds case.
+    spelled: Arc<Mutex<HashMap<String, TenantId>>>,
+}
+
+impl Broken {
+    fn new(fault: Fault) -> Self {
+        Self {
+            fault,
+            inner: MemoryStore::new(),
+            up: Arc::new(AtomicBool::new(true)),
+            fell: Arc::default(),
+            stuck: Arc::default(),
+            count: Arc::default(),
+            spelled: Arc::default(),
+        }
+    }
+
+    fn switch(&self, up: bool) {
+        self.up.store(up, Ordering::SeqCst);
+        match self.fault {
+            Fault::HangsInAnOutage | Fault::WorksInAnOutage => {}
+            Fault::FailsForGood if up => {}
+            _ => {
+                self.fell.store(true, Ordering::SeqCst);
+                self.inner.set_available(up);
+            }
+        }
+    }
+
+    async fn gate(&self) -> Result<(), StoreError> {
+        if self.fault == Fault::HangsInAnOutage && !self.up.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    }
+
+    async fn merge(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
+        self.gate().await?;
+        let count = self.count.fetch_add(1, Ordering::SeqCst);
+        match self.fault {
+            Fault::LastWriterWins => {
+                let other = Broken::new(Fault::None);
+                let answer = other.inner.merge(tenant, record).await?;
+                self.inner.merge(tenant, record).await?;
+                Ok(answer)
+            }
+            Fault::AnswersOnly if count % 3 == 2 => {
+                let mut answer = self.inner.merge(tenant, &Record::default()).await?;
+                answer.merge(record);
+                Ok(answer)
+            }
+            Fault::MindsCase => {
+                let kept = {
+                    let mut spelled = self.spelled.lock().unwrap();
+                    let fresh = TenantId::new(format!("x{}", spelled.len())).unwrap();
+                    spelled.entry(tenant.to_string()).or_insert(fresh).clone()
+                };
+                self.inner.merge(&kept, record).await
+            }
+            Fault::DropsWhatIsNew => {
+                let mut json: serde_json::Value = serde_json::from_slice(&record.encode()).unwrap();
+                json.as_object_mut().unwrap().remove("billing");
+                let known = Record::decode(json.to_string().as_bytes()).unwrap();
+                self.inner.merge(tenant, &known).await
+            }
+            Fault::StuckWhenDropped => {
+                while self.stuck.swap(true, Ordering::SeqCst) {
+                    tokio::task::yield_now().await;
+                }
+                tokio::task::yield_now().await;
+                let answer = self.inner.merge(tenant, record).await;
+                self.stuck.store(false, Ordering::SeqCst);
+                answer
+            }
+            Fault::LosesOneInTenThousand if count == 15_000 => Ok(record.clone()),
+            _ => self.inner.merge(tenant, record).await,
+        }
+    }
+}
+
+impl Store for Broken {
+    fn name(&self) -> String {
+        format!("{:?}", self.fault)
+    }
+
+    fn load(&self) -> BoxStream<'_, Page> {
+        let pages = futures::stream::once(self.gate()).flat_map(|gate| match gate {
+            Ok(()) => self.inner.load(),
+            Err(error) => futures::stream::iter([Err(error)]).boxed(),
+        });
+        let fault = self.fault;
+        let spelled = self.spelled.clone();
+        pages
+            .map(move |page| {
+                let mut page = page?;
+                for (tenant, _) in &mut page {
+                    if fault == Fault::FoldsSpelling {
+                        *tenant = TenantId::new(tenant.as_str().to_ascii_lowercase()).unwrap();
+                    }
+                    if fault == Fault::MindsCase {
+                        let spelled = spelled.lock().unwrap();
+                        let name = spelled.iter().find(|(_, kept)| *kept == tenant).unwrap().0;
+                        *tenant = TenantId::new(name).unwrap();
+                    }
+                }
+                Ok(page)
+            })
+            .boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        Broken::merge(self, tenant, record).boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        let (fault, fell, mut count) = (self.fault, self.fell.clone(), 0);
+        self.inner
+            .changes()
+            .filter(move |_| {
+                count += 1;
+                let lost = match fault {
+                    Fault::LosesChanges => count % 20 == 0,
+                    Fault::DeafAfterAnOutage => fell.load(Ordering::SeqCst),
+                    _ => false,
+                };
+                std::future::ready(!lost)
+            })
+            .boxed()
+    }
+
+    fn claim<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let ttl = match self.fault {
+            Fault::EverybodyHolds => Duration::ZERO,
+            Fault::ClaimsNeverEnd => Duration::MAX,
+            Fault::ClaimsEndEarly => ttl / 2,
+            _ => ttl,
+        };
+        async move {
+            self.gate().await?;
+            self.inner.claim(tenant, ttl).await
+        }
+        .boxed()
+    }
+}
+
+/// Reads, and then writes what it made of that.
+#[derive(Clone, Default)]
+struct NotAtomic(Arc<Mutex<HashMap<TenantId, Record>>>);
+
+impl Store for NotAtomic {
+    fn name(&self) -> String {
+        "not atomic".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Page> {
+        let all = self.0.lock().unwrap().clone().into_iter().collect();
+        futures::stream::iter([Ok(all)]).boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        async move {
+            let mut joined = self.0.lock().unwrap().get(tenant).cloned().unwrap_or_default();
+            joined.merge(record);
+            // A round trip takes a while, and others write meanwhile.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            // The key too, for the first spelling stays.
+            self.0.lock().unwrap().insert(tenant.clone(), joined.clone());
+            Ok(joined)
+        }
+        .boxed()
+    }
+}
+
+async fn run(fault: Fault) -> Result<(), String> {
+    let store = Broken::new(fault);
+    let switch = store.clone();
+    let suite = Conformance::new(move || std::future::ready(Ok(store.clone())))
+        .outage(move |up| {
+            switch.switch(up);
+            std::future::ready(())
+        })
+        .tenants(20_000)
+        .patience(Duration::from_secs(2));
+    match suite.run().await {
+        Ok(_) => Ok(()),
+        Err(failure) => Err(failure.to_string()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_broken_promise_is_found_and_named() {
+    run(Fault::None).await.unwrap();
+    for (fault, promise) in [
+        (Fault::LastWriterWins, "merge joins"),
+        (Fault::AnswersOnly, "merge joins"),
+        (Fault::MindsCase, "ids that differ in case"),
+        (Fault::FoldsSpelling, "ids that differ in case"),
+        (Fault::DropsWhatIsNew, "merge joins"),
+        (Fault::StuckWhenDropped, "dropped half way"),
+        (Fault::LosesChanges, "no gap"),
+        (Fault::EverybodyHolds, "a claim has one holder"),
+        (Fault::ClaimsNeverEnd, "a claim has one holder"),
+        (Fault::ClaimsEndEarly, "a claim has one holder"),
+        (Fault::HangsInAnOutage, "an outage fails calls"),
+        (Fault::WorksInAnOutage, "an outage fails calls"),
+        (Fault::FailsForGood, "an outage fails calls"),
+        (Fault::DeafAfterAnOutage, "an outage fails calls"),
+        (Fault::LosesOneInTenThousand, "many tenants"),
+    ] {
+        let found = run(fault).await.expect_err(&format!("{fault:?}"));
+        assert!(found.contains(promise), "{fault:?}: {found}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_that_is_not_atomic_is_found() {
+    let store = NotAtomic::default();
+    let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
+    let failure = suite.without_claims().tenants(0).run().await.unwrap_err().to_string();
+    assert!(failure.contains("writers of one tenant at the same time"), "{failure}");
+}

@@ -1,0 +1,70 @@
+//! The store in memory keeps the contract.
+
+use futures::{FutureExt, StreamExt};
+use tower_superoffice::{
+    Record, TenantId,
+    store::{Change, MemoryStore, Store, conformance::Conformance},
+};
+
+fn suspended(at: i64) -> Record {
+    let seen = at * 1000;
+    let record =
+        format!(r#"{{"v":"1.0","suspend":{{"at":{at},"seen":{seen},"version":"","file":""}}}}"#);
+    Record::decode(record.as_bytes()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms() {
+    let shared = MemoryStore::new();
+    let switch = shared.clone();
+    let report = Conformance::new(move || std::future::ready(Ok(shared.clone())))
+        .outage(move |up| {
+            switch.set_available(up);
+            std::future::ready(())
+        })
+        .run()
+        .await
+        .unwrap();
+    println!("{report}");
+    assert_eq!(report.left_out().count(), 0);
+}
+
+#[tokio::test]
+async fn own_writes_are_not_told_and_others_are() {
+    let here = MemoryStore::new();
+    let there = here.clone();
+    let tenant = TenantId::new("Cust1").unwrap();
+    let mut changes = here.changes();
+    here.merge(&tenant, &suspended(1)).await.unwrap();
+    assert_eq!(changes.next().now_or_never(), None);
+    there.merge(&tenant, &suspended(2)).await.unwrap();
+    assert_eq!(
+        changes.next().now_or_never(),
+        Some(Some(Change::Merged(tenant.clone(), suspended(2))))
+    );
+    there.merge(&tenant, &suspended(1)).await.unwrap();
+    assert_eq!(changes.next().now_or_never(), None, "nothing was stored");
+}
+
+#[tokio::test]
+async fn a_subscriber_that_lags_is_told_to_reload() {
+    let here = MemoryStore::new();
+    let there = here.clone();
+    let mut changes = here.changes();
+    for at in 0..10_000 {
+        there.merge(&TenantId::new("Cust1").unwrap(), &suspended(at)).await.unwrap();
+    }
+    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Reload)));
+}
+
+#[tokio::test]
+async fn a_cleared_store_asks_for_a_reload_and_takes_records_again() {
+    let store = MemoryStore::new();
+    let tenant = TenantId::new("Cust1").unwrap();
+    store.merge(&tenant, &suspended(1)).await.unwrap();
+    let mut changes = store.changes();
+    store.clear();
+    assert!(store.is_empty());
+    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Reload)));
+    assert_eq!(store.merge(&tenant, &suspended(0)).await.unwrap(), suspended(0));
+}

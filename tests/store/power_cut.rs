@@ -1,0 +1,245 @@
+//! Whatever a merge answered is there after a power cut, wherever the cut falls.
+//!
+//! `POWER_CUTS=10000 cargo test --features redb --test store power_cut` for a long run.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use crate::disk::{Cut, Disk, Unsynced};
+use futures::{TryStreamExt, future::join_all};
+use tower_superoffice::{
+    Environment, Record, TenantId,
+    store::{RedbStore, Store, StoreError},
+};
+
+const TENANTS: usize = 24;
+
+fn tenant(n: usize) -> TenantId {
+    TenantId::new(format!("Cust{n}")).unwrap()
+}
+
+/// Suspended at `at`. The length of a record varies, so that pages split and merge.
+fn suspended(at: i64) -> Record {
+    let version = "x".repeat((at % 97) as usize * 4);
+    let record = format!(
+        r#"{{"v":"1.0","suspend":{{"at":{at},"seen":{at},"version":"{version}","file":""}}}}"#
+    );
+    Record::decode(record.as_bytes()).unwrap()
+}
+
+/// When `record` says that its tenant was suspended; 0 for one never heard of.
+fn at(record: &Record) -> i64 {
+    let json: serde_json::Value = serde_json::from_slice(&record.encode()).unwrap();
+    json["suspend"]["at"].as_i64().unwrap_or(0)
+}
+
+fn open(disk: &Disk) -> Result<RedbStore, StoreError> {
+    let disk = disk.clone();
+    RedbStore::with_backend("disk", &Environment::Production, move || disk.open())
+}
+
+/// What was promised over all lives of the store.
+struct Promised {
+    /// For each tenant: what a merge answered `Ok` for.
+    answered: Vec<AtomicI64>,
+    /// For each tenant: what was given to a merge at all.
+    given: Vec<AtomicI64>,
+}
+
+impl Promised {
+    fn new() -> Self {
+        let zeros = || (0..TENANTS).map(|_| AtomicI64::new(0)).collect();
+        Self { answered: zeros(), given: zeros() }
+    }
+
+    /// What is wrong with what `store` holds.
+    async fn broken(&self, store: &RedbStore) -> Vec<String> {
+        let all: Vec<_> = store.load().try_concat().await.unwrap();
+        let mut found = vec![0; TENANTS];
+        for (tenant, record) in all {
+            found[tenant.as_str()[4..].parse::<usize>().unwrap()] = at(&record);
+        }
+        let mut broken = Vec::new();
+        for (n, found) in found.into_iter().enumerate() {
+            let answered = self.answered[n].load(Ordering::SeqCst);
+            let given = self.given[n].load(Ordering::SeqCst);
+            if found < answered || found > given {
+                broken.push(format!("Cust{n}: {found}, answered {answered}, given {given}"));
+            }
+            // What came through unanswered is there now, and must stay.
+            self.answered[n].fetch_max(found, Ordering::SeqCst);
+        }
+        broken
+    }
+
+    /// Merges, several tenants at a time, until the power goes or each has done `merges`.
+    async fn work(&self, store: &RedbStore, merges: usize) {
+        join_all((0..TENANTS).map(|n| async move {
+            for _ in 0..merges {
+                let at = self.given[n].fetch_add(1, Ordering::SeqCst) + 1;
+                match store.merge(&tenant(n), &suspended(at)).await {
+                    Ok(record) => {
+                        assert_eq!(record, suspended(at));
+                        self.answered[n].fetch_max(at, Ordering::SeqCst);
+                    }
+                    Err(error) => {
+                        assert!(error.is_unavailable(), "{error:?}");
+                        return;
+                    }
+                }
+            }
+        }))
+        .await;
+    }
+}
+
+/// One life: open, check, work, cut. Gives the disk as it is found after the cut.
+async fn live(promised: &Promised, disk: &Disk) -> Vec<String> {
+    let mut broken = Vec::new();
+    match open(disk) {
+        Ok(store) => {
+            if disk.is_on() {
+                broken = promised.broken(&store).await;
+            }
+            promised.work(&store, 20).await;
+            disk.cut();
+        }
+        Err(error) => {
+            // Cut while it was opened: that is an outage, not damage.
+            assert!(!disk.is_on(), "{error:?}");
+            assert!(error.is_unavailable(), "{error:?}");
+        }
+    }
+    broken
+}
+
+fn cuts() -> u64 {
+    let cuts = std::env::var("POWER_CUTS").ok();
+    cuts.map_or(100, |cuts| cuts.parse().expect("POWER_CUTS is a number"))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_answered_is_there_after_a_power_cut() {
+    let total = cuts();
+    let seed = fastrand::u64(..);
+    println!("seed {seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let promised = Promised::new();
+    let disk = Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0);
+    drop(open(&disk).unwrap());
+    disk.cut();
+    let mut image = disk.image();
+    let mut lives = 0;
+    let mut syncs = 0;
+    'all: for point in 1.. {
+        for unsynced in [Unsynced::Lost, Unsynced::Torn, Unsynced::Scattered] {
+            // Each sync point in turn, from those of the open to those of the work, over and over.
+            let sync = (point - 1) % 25 + 1;
+            let write = random.u64(1..200);
+            for cut in [Cut::BeforeSync(sync), Cut::AfterSync(sync), Cut::AtWrite(write)] {
+                if lives == total {
+                    break 'all;
+                }
+                lives += 1;
+                let disk = Disk::new(image, cut, unsynced, random.u64(..));
+                let broken = live(&promised, &disk).await;
+                assert!(broken.is_empty(), "life {lives}, {cut:?}, {unsynced:?}: {broken:#?}");
+                syncs += disk.syncs();
+                image = disk.image();
+            }
+        }
+    }
+    let disk = Disk::new(image, Cut::Never, Unsynced::Lost, 0);
+    let broken = promised.broken(&open(&disk).unwrap()).await;
+    assert!(broken.is_empty(), "{broken:#?}");
+    let answered: i64 = promised.answered.iter().map(|at| at.load(Ordering::SeqCst)).sum();
+    println!("{lives} power cuts, {syncs} syncs, {answered} merges answered, none lost");
+    assert!(answered > total as i64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_lies_about_syncs_is_caught() {
+    let promised = Promised::new();
+    let disk = Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0);
+    drop(open(&disk).unwrap());
+    disk.cut();
+    let disk = Disk::new(disk.image(), Cut::Never, Unsynced::Lost, 0).lying();
+    assert!(live(&promised, &disk).await.is_empty());
+    let disk = Disk::new(disk.image(), Cut::Never, Unsynced::Lost, 0);
+    assert_eq!(promised.broken(&open(&disk).unwrap()).await.len(), TENANTS);
+}
+
+#[tokio::test]
+async fn a_cut_while_the_store_is_made_leaves_nothing_or_a_store() {
+    for unsynced in [Unsynced::Lost, Unsynced::Torn, Unsynced::Scattered] {
+        for sync in 1..20 {
+            for cut in [Cut::BeforeSync(sync), Cut::AfterSync(sync)] {
+                let disk = Disk::new(Vec::new(), cut, unsynced, sync);
+                let store = open(&disk);
+                disk.cut();
+                drop(store);
+                let again = Disk::new(disk.image(), Cut::Never, unsynced, 0);
+                match open(&again) {
+                    Ok(store) => {
+                        let all: Vec<_> = store.load().try_concat().await.unwrap();
+                        assert_eq!(all, []);
+                    }
+                    Err(error) => assert!(error.is_foreign() || error.is_corrupt(), "{error:?}"),
+                }
+            }
+        }
+    }
+}
+
+/// A disk that is full for a while.
+#[derive(Debug, Clone)]
+struct Full(Disk, Arc<AtomicBool>);
+
+impl redb::StorageBackend for Full {
+    fn len(&self) -> io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.1.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        self.0.write(offset, data)
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_outage_that_ends_by_itself() {
+    let full = Arc::new(AtomicBool::new(false));
+    let disk = Full(Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0), full.clone());
+    let store = RedbStore::with_backend("disk", &Environment::Production, move || Ok(disk.clone()));
+    let store = store.unwrap();
+    store.merge(&tenant(1), &suspended(1)).await.unwrap();
+    full.store(true, Ordering::SeqCst);
+    for _ in 0..3 {
+        let error = store.merge(&tenant(1), &suspended(2)).await.unwrap_err();
+        assert!(error.is_unavailable() && error.to_string().contains("disk"), "{error:?}");
+    }
+    full.store(false, Ordering::SeqCst);
+    let back = async {
+        while store.merge(&tenant(1), &suspended(2)).await.is_err() {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), back).await.unwrap();
+    let all: Vec<_> = store.load().try_concat().await.unwrap();
+    assert_eq!(all, [(tenant(1), suspended(2))]);
+}

@@ -97,11 +97,11 @@ pub(crate) async fn follow(
                     gate.learn(&tenant, &record);
                     gate.registry.respell(&tenant);
                 }
-                Ok(Some(Change::Reload)) => {
+                Ok(Some(Change::Resync)) => {
                     hears = true;
                     behind = Some(Behind::now());
                 }
-                Ok(Some(Change::Lost)) => {
+                Ok(Some(Change::Disconnected)) => {
                     hears = false;
                     behind.get_or_insert_with(Behind::deaf);
                     gate.upgrade()?.write_back.iter().for_each(|write_back| write_back.deaf());

@@ -213,7 +213,7 @@ impl Pulls {
 
 /// Whether the look at `tenant` is ours to make. A store that can't say leaves it to each replica.
 async fn claim(store: &dyn Store, tenant: &TenantId) -> bool {
-    match tokio::time::timeout(CLAIM_TIMEOUT, store.claim(tenant, CLAIM)).await {
+    match tokio::time::timeout(CLAIM_TIMEOUT, store.try_lease(tenant, CLAIM)).await {
         Ok(Ok(ours)) => ours,
         Ok(Err(_)) | Err(_) => true,
     }

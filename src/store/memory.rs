@@ -14,7 +14,7 @@ use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Change, Store, StoreError, claims::Claims};
+use super::{Change, Store, StoreError, leases::Leases};
 use crate::{Record, TenantId};
 
 /// How many changes a subscriber may lag behind before it is told to reload.
@@ -57,7 +57,7 @@ struct Shared {
 
 struct State {
     records: HashMap<TenantId, Record>,
-    claims: Claims,
+    leases: Leases,
     available: bool,
     /// Made for the first subscriber: its buffer is large.
     changes: Option<broadcast::Sender<(u64, Change)>>,
@@ -72,7 +72,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         let state = State {
             records: HashMap::new(),
-            claims: Claims::default(),
+            leases: Leases::default(),
             available: true,
             changes: None,
         };
@@ -91,7 +91,7 @@ impl MemoryStore {
     pub fn set_available(&self, available: bool) {
         let mut state = self.lock();
         if available != state.available {
-            state.tell(NOBODY, || if available { Change::Reload } else { Change::Lost });
+            state.tell(NOBODY, || if available { Change::Resync } else { Change::Disconnected });
         }
         state.available = available;
     }
@@ -100,8 +100,8 @@ impl MemoryStore {
     pub fn clear(&self) {
         let mut state = self.lock();
         state.records.clear();
-        state.claims = Claims::default();
-        state.tell(NOBODY, || Change::Reload);
+        state.leases = Leases::default();
+        state.tell(NOBODY, || Change::Resync);
     }
 
     /// How many tenants the store holds.
@@ -209,7 +209,7 @@ impl Store for MemoryStore {
                 match receiver.recv().await {
                     Ok((writer, _)) if writer == own => {}
                     Ok((_, change)) => return Some((change, receiver)),
-                    Err(RecvError::Lagged(_)) => return Some((Change::Reload, receiver)),
+                    Err(RecvError::Lagged(_)) => return Some((Change::Resync, receiver)),
                     Err(RecvError::Closed) => return None,
                 }
             }
@@ -217,12 +217,12 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.lock_available()?.claims.claim(tenant, ttl)) })
+        Box::pin(async move { Ok(self.lock_available()?.leases.try_lease(tenant, ttl)) })
     }
 }
 

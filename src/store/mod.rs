@@ -9,16 +9,16 @@
 //! Another engine is a [`Store`] of your own: the [`conformance`] suite tells whether it keeps the
 //! contract.
 
-mod claims;
 pub mod conformance;
 mod error;
+mod leases;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redis")]
 mod redis;
 #[cfg(any(feature = "redb", feature = "redis"))]
-mod stored;
+mod value;
 
 use std::{sync::Arc, time::Duration};
 
@@ -45,7 +45,7 @@ use crate::{Record, TenantId};
 /// - Tenant ids that differ in case only are one tenant. The spelling that was stored first stays.
 /// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). Whatever another
 ///   writer stores after `changes` returned is in what `load` yields, or comes as
-///   [`Change::Merged`], or is covered by a [`Change::Reload`].
+///   [`Change::Merged`], or is covered by a [`Change::Resync`].
 /// - No call hangs for ever: one that can't be served fails after a few seconds at most. Whoever
 ///   calls sets tighter limits.
 /// - Many merges may be under way at once, a thousand and more. A store that pays per write
@@ -103,7 +103,7 @@ use crate::{Record, TenantId};
 ///
 /// let store = Arc::new(Bytes::default());
 /// let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
-/// suite.without_claims().tenants(100).run().await?;
+/// suite.without_leases().tenants(100).run().await?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -138,22 +138,21 @@ pub trait Store: Send + Sync + 'static {
     /// What other writers store from now on. Own writes may come along: joining them is harmless.
     ///
     /// The stream recovers from outages by itself, without an end. It may say that there is one with
-    /// [`Change::Lost`]. It ends only when no other
+    /// [`Change::Disconnected`]. It ends only when no other
     /// writer can ever be, which is the default, or when the store is gone.
     fn changes(&self) -> BoxStream<'static, Change> {
         Box::pin(futures_util::stream::empty())
     }
 
-    /// Asks for the right to look after `tenant` for `ttl`: `true` for at most one caller of all
-    /// replicas until `ttl` has passed by the store's clock.
+    /// Requests a lease on `tenant` for `ttl`: `true` for at most one caller among all replicas until
+    /// `ttl` has passed by the store's clock.
     ///
-    /// It is advisory: it spares SuperOffice a question from each replica. By default everybody
-    /// gets the right.
+    /// It is advisory: it spares SuperOffice one pull per replica. The default grants every request.
     ///
     /// # Errors
     ///
-    /// When the store can't be asked. The caller then does what it would do without a store.
-    fn claim<'a>(
+    /// When the store can't answer. The caller then proceeds as it would without a store.
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
@@ -169,11 +168,11 @@ pub trait Store: Send + Sync + 'static {
 pub enum Change {
     /// It stored this record, the whole of what the store then knew, under this spelling of the id.
     Merged(TenantId, Record),
-    /// Changes may have been missed: [`load`](Store::load) everything again.
-    Reload,
-    /// What others store is not heard of from now on. A [`Reload`](Change::Reload) follows when it
-    /// is again.
-    Lost,
+    /// Changes may have been lost: [`load`](Store::load) everything again.
+    Resync,
+    /// The subscription is lost: changes by other writers do not arrive until a
+    /// [`Resync`](Change::Resync) follows.
+    Disconnected,
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -197,11 +196,11 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         (**self).changes()
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        (**self).claim(tenant, ttl)
+        (**self).try_lease(tenant, ttl)
     }
 }

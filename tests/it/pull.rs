@@ -547,7 +547,7 @@ impl Store for Claimed {
         self.inner.merge(tenant, record)
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         _: &'a TenantId,
         _: Duration,

@@ -26,8 +26,8 @@ enum Fault {
     StuckWhenDropped,
     LosesChanges,
     EverybodyHolds,
-    ClaimsNeverEnd,
-    ClaimsEndEarly,
+    LeasesNeverEnd,
+    LeasesEndEarly,
     HangsInAnOutage,
     WorksInAnOutage,
     FailsForGood,
@@ -179,20 +179,20 @@ impl Store for Broken {
             .boxed()
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let ttl = match self.fault {
             Fault::EverybodyHolds => Duration::ZERO,
-            Fault::ClaimsNeverEnd => Duration::MAX,
-            Fault::ClaimsEndEarly => ttl / 2,
+            Fault::LeasesNeverEnd => Duration::MAX,
+            Fault::LeasesEndEarly => ttl / 2,
             _ => ttl,
         };
         async move {
             self.gate().await?;
-            self.inner.claim(tenant, ttl).await
+            self.inner.try_lease(tenant, ttl).await
         }
         .boxed()
     }
@@ -257,9 +257,9 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::DropsWhatIsNew, "merge joins"),
         (Fault::StuckWhenDropped, "dropped half way"),
         (Fault::LosesChanges, "no gap"),
-        (Fault::EverybodyHolds, "a claim has one holder"),
-        (Fault::ClaimsNeverEnd, "a claim has one holder"),
-        (Fault::ClaimsEndEarly, "a claim has one holder"),
+        (Fault::EverybodyHolds, "a lease has one holder"),
+        (Fault::LeasesNeverEnd, "a lease has one holder"),
+        (Fault::LeasesEndEarly, "a lease has one holder"),
         (Fault::HangsInAnOutage, "an outage fails calls"),
         (Fault::WorksInAnOutage, "an outage fails calls"),
         (Fault::FailsForGood, "an outage fails calls"),
@@ -275,6 +275,6 @@ async fn each_broken_promise_is_found_and_named() {
 async fn a_store_that_is_not_atomic_is_found() {
     let store = NotAtomic::default();
     let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
-    let failure = suite.without_claims().tenants(0).run().await.unwrap_err().to_string();
+    let failure = suite.without_leases().tenants(0).run().await.unwrap_err().to_string();
     assert!(failure.contains("writers of one tenant at the same time"), "{failure}");
 }

@@ -54,7 +54,7 @@ async fn a_subscriber_that_lags_is_told_to_reload() {
     for at in 0..10_000 {
         there.merge(&TenantId::new("Cust1").unwrap(), &suspended(at)).await.unwrap();
     }
-    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Reload)));
+    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Resync)));
 }
 
 #[tokio::test]
@@ -65,6 +65,6 @@ async fn a_cleared_store_asks_for_a_reload_and_takes_records_again() {
     let mut changes = store.changes();
     store.clear();
     assert!(store.is_empty());
-    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Reload)));
+    assert_eq!(changes.next().now_or_never(), Some(Some(Change::Resync)));
     assert_eq!(store.merge(&tenant, &suspended(0)).await.unwrap(), suspended(0));
 }

@@ -221,8 +221,8 @@ async fn there_is_no_gap_though_the_subscription_takes_long() {
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     other.merge(&tenant(1), &suspended(2)).await.unwrap();
     proxy.set(Network::Up);
-    assert_eq!(next(&mut changes).await, Change::Lost);
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Disconnected);
+    assert_eq!(next(&mut changes).await, Change::Resync);
 }
 
 #[tokio::test]
@@ -246,8 +246,8 @@ async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
             assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
             proxy.set(Network::Up);
         }
-        assert_eq!(next(&mut changes).await, Change::Lost, "{network:?}");
-        assert_eq!(next(&mut changes).await, Change::Reload, "{network:?}");
+        assert_eq!(next(&mut changes).await, Change::Disconnected, "{network:?}");
+        assert_eq!(next(&mut changes).await, Change::Resync, "{network:?}");
         assert_eq!(load(&cut_off).await.unwrap(), [(tenant(1), suspended(at))], "{network:?}");
         other.merge(&tenant(1), &suspended(at + 2)).await.unwrap();
         assert_eq!(next(&mut changes).await, Change::Merged(tenant(1), suspended(at + 2)));
@@ -287,8 +287,8 @@ async fn a_server_that_lost_its_data_takes_them_again() {
     // A connection that was lost while nothing was asked is made anew without a word.
     assert_eq!(store.merge(&tenant(2), &suspended(5)).await.unwrap(), suspended(5));
     server.restart_without_data();
-    assert_eq!(next(&mut changes).await, Change::Lost);
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Disconnected);
+    assert_eq!(next(&mut changes).await, Change::Resync);
     assert_eq!(load(&store).await.unwrap(), []);
     // What this process knew of is not taken for what is there, and the script is loaded again.
     assert_eq!(merge_in_the_end(&store, &tenant(1), &suspended(1)).await, suspended(1));
@@ -307,7 +307,7 @@ async fn data_that_vanish_from_a_running_server_are_missed() {
     redis::cmd("FLUSHALL").exec(&mut server.connection()).unwrap();
     // By who meets it.
     assert_eq!(store.merge(&tenant(1), &suspended(6)).await.unwrap(), suspended(6));
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Resync);
     assert_eq!(load(&store).await.unwrap(), [(tenant(1), suspended(6))]);
 
     // The others are stored again, and that is no loss to be told of once more.
@@ -328,7 +328,7 @@ async fn data_that_vanish_from_a_running_server_are_missed() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     redis::cmd("FLUSHALL").exec(&mut server.connection()).unwrap();
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Resync);
     assert_eq!(load(&store).await.unwrap(), []);
 }
 
@@ -350,10 +350,10 @@ async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
     let server = RedisServer::start();
     let store = open(&server.user("gate", "+@all -subscribe"));
     let mut changes = store.changes();
-    assert_eq!(next(&mut changes).await, Change::Lost);
+    assert_eq!(next(&mut changes).await, Change::Disconnected);
     let mut acl = redis::cmd("ACL");
     acl.arg("SETUSER").arg("gate").arg("+subscribe").exec(&mut server.connection()).unwrap();
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Resync);
 }
 
 #[tokio::test]
@@ -367,8 +367,8 @@ async fn a_server_that_is_down_at_the_start_is_found_later() {
     assert!(began.elapsed() < Duration::from_secs(1), "a refusal is known at once");
     server.run();
     merge_in_the_end(&open(&server.url()), &tenant(1), &suspended(1)).await;
-    assert_eq!(next(&mut changes).await, Change::Lost);
-    assert_eq!(next(&mut changes).await, Change::Reload);
+    assert_eq!(next(&mut changes).await, Change::Disconnected);
+    assert_eq!(next(&mut changes).await, Change::Resync);
     assert_eq!(merge_in_the_end(&store, &tenant(1), &suspended(0)).await, suspended(1));
 }
 
@@ -460,7 +460,7 @@ async fn environments_are_kept_apart() {
         let store = RedisStore::connect(&server.url(), &environment).unwrap();
         assert_eq!(load(&store).await.unwrap(), []);
         store.merge(&tenant(1), &suspended(1)).await.unwrap();
-        assert!(store.claim(&tenant(1), Duration::from_secs(60)).await.unwrap());
+        assert!(store.try_lease(&tenant(1), Duration::from_secs(60)).await.unwrap());
     }
 }
 
@@ -495,7 +495,7 @@ fn changes_can_be_asked_for_outside_of_a_runtime() {
     runtime.block_on(async {
         assert_eq!(load(&here).await.unwrap(), []);
         there.merge(&tenant(1), &suspended(1)).await.unwrap();
-        assert_eq!(next(&mut changes).await, Change::Reload);
+        assert_eq!(next(&mut changes).await, Change::Resync);
         assert_eq!(load(&here).await.unwrap(), [(tenant(1), suspended(1))]);
     });
 }

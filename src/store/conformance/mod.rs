@@ -23,8 +23,8 @@
 //! What it can't see from outside is the store's own to test: that a merge is still there after a
 //! power cut, that another program's data is refused, that a record of a newer major schema is.
 
-mod claims;
 mod laws;
+mod leases;
 mod outage;
 mod records;
 mod report;
@@ -49,7 +49,7 @@ type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 pub struct Conformance {
     open: Box<Open>,
     switch: Option<Box<Switch>>,
-    claims: bool,
+    leases: bool,
     tenants: usize,
     patience: Duration,
 }
@@ -72,7 +72,7 @@ impl Conformance {
         Self {
             open: Box::new(open),
             switch: None,
-            claims: true,
+            leases: true,
             tenants: 100_000,
             patience: Duration::from_secs(10),
         }
@@ -89,10 +89,10 @@ impl Conformance {
         self
     }
 
-    /// Leaves out the test of claims, for a store that grants every one.
+    /// Leaves out the test of leases, for a store that grants every one.
     #[must_use]
-    pub fn without_claims(mut self) -> Self {
-        self.claims = false;
+    pub fn without_leases(mut self) -> Self {
+        self.leases = false;
         self
     }
 
@@ -124,7 +124,7 @@ impl Conformance {
         report.take(Check::Dropped, self.dropped().await)?;
         report.take(Check::OneTenant, self.one_tenant().await)?;
         report.take(Check::Changes, self.changes().await)?;
-        report.take(Check::Claims, self.claims().await)?;
+        report.take(Check::Leases, self.leases().await)?;
         report.take(Check::Outage, self.outages().await)?;
         let scale = self.scale(&mut report.times).await;
         report.take(Check::Scale, scale)?;
@@ -167,7 +167,7 @@ impl fmt::Debug for Conformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conformance")
             .field("outage", &self.switch.is_some())
-            .field("claims", &self.claims)
+            .field("leases", &self.leases)
             .field("tenants", &self.tenants)
             .field("patience", &self.patience)
             .finish_non_exhaustive()

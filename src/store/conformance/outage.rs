@@ -42,8 +42,8 @@ impl Conformance {
         while !(view.covers(&kept, &expected) && view.covers(&late, &records::suspended(3))) {
             match self.limit("a change after an outage", changes.next()).await? {
                 Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
-                Some(Change::Reload) => view = self.load(&*here).await?,
-                Some(Change::Lost) => {}
+                Some(Change::Resync) => view = self.load(&*here).await?,
+                Some(Change::Disconnected) => {}
                 // No other writers: a load tells what they would have.
                 None => view = self.load(&*here).await?,
             }
@@ -58,9 +58,10 @@ impl Conformance {
             fails("merge", merged.map(|_| ()))?;
             let first = self.limit("load", store.load().next()).await?;
             fails("load", first.unwrap_or_else(|| Ok(Vec::new())).map(|_| ()))?;
-            if self.claims {
-                let claimed = self.limit("claim", store.claim(&tenant, Duration::from_secs(1)));
-                fails("claim", claimed.await?.map(|_| ()))?;
+            if self.leases {
+                let leased =
+                    self.limit("try_lease", store.try_lease(&tenant, Duration::from_secs(1)));
+                fails("try_lease", leased.await?.map(|_| ()))?;
             }
         }
         Ok(())

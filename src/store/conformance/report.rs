@@ -13,7 +13,7 @@ pub(super) enum Check {
     Dropped,
     OneTenant,
     Changes,
-    Claims,
+    Leases,
     Outage,
     Scale,
 }
@@ -27,7 +27,7 @@ impl Check {
             Self::Dropped => "a merge that is dropped half way leaves the store whole",
             Self::OneTenant => "writers of one tenant at the same time lose nothing",
             Self::Changes => "no gap between load and changes",
-            Self::Claims => "a claim has one holder until it ends",
+            Self::Leases => "a lease has one holder until it ends",
             Self::Outage => "an outage fails calls without a hang, and ends by itself",
             Self::Scale => "many tenants at full speed are all there",
         }

@@ -99,8 +99,8 @@ impl Conformance {
                 let what = format!("news of {tenant}, stored by another writer,");
                 match self.limit(&what, changes.next()).await? {
                     Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
-                    Some(Change::Reload) => view = self.load(&*reader).await?,
-                    Some(Change::Lost) => {}
+                    Some(Change::Resync) => view = self.load(&*reader).await?,
+                    Some(Change::Disconnected) => {}
                     None => return Err(Broken::new("changes ended while others still wrote")),
                 }
             }

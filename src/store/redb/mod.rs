@@ -18,7 +18,7 @@ use futures_util::{StreamExt, stream};
 use redb::StorageBackend;
 
 use self::writer::Writer;
-use super::{Store, StoreError, claims::Claims};
+use super::{Store, StoreError, leases::Leases};
 use crate::{Environment, Record, TenantId};
 
 /// How long a call waits for the disk. One that is merely busy answers long before.
@@ -64,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct RedbStore {
     name: String,
     writer: Writer,
-    claims: Mutex<Claims>,
+    leases: Mutex<Leases>,
 }
 
 impl RedbStore {
@@ -114,7 +114,7 @@ impl RedbStore {
     ) -> Result<Self, StoreError> {
         let table = format!("tenants:{environment}");
         let writer = Writer::start(name.clone(), table, Box::new(open))?;
-        Ok(Self { name, writer, claims: Mutex::default() })
+        Ok(Self { name, writer, leases: Mutex::default() })
     }
 
     /// Waits for an answer of the writer, but not for ever: a disk can hang.
@@ -154,14 +154,14 @@ impl Store for RedbStore {
         Box::pin(self.answered(self.writer.merge(tenant.clone(), record.clone())))
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        // One process has the file, so the claims need not be in it.
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        Box::pin(std::future::ready(Ok(claims.claim(tenant, ttl))))
+        // One process has the file, so the leases need not be in it.
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        Box::pin(std::future::ready(Ok(leases.try_lease(tenant, ttl))))
     }
 }
 

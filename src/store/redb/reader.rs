@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::open::{damaged, failed};
 use crate::{
     Record, TenantId,
-    store::{StoreError, stored},
+    store::{StoreError, value},
 };
 
 type Page = Result<Vec<(TenantId, Record)>, StoreError>;
@@ -108,7 +108,7 @@ impl Raw {
         for &(key_end, value_end) in &self.ends {
             let key = self.bytes.get(start..key_end).unwrap_or_default();
             let value = self.bytes.get(key_end..value_end).unwrap_or_default();
-            page.push(stored::decode(name, &String::from_utf8_lossy(key), value)?);
+            page.push(value::decode(name, &String::from_utf8_lossy(key), value)?);
             start = value_end;
         }
         Ok(page)

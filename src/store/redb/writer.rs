@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     Record, TenantId,
-    store::{StoreError, stored},
+    store::{StoreError, value},
 };
 
 /// As many jobs may wait; more wait to wait.
@@ -178,13 +178,13 @@ impl Work {
         {
             let mut table = writing.open_table(TableDefinition::<&str, &[u8]>::new(&self.table))?;
             for Merge { tenant, given, .. } in merges {
-                let key = stored::key(tenant);
+                let key = value::key(tenant);
                 let joined = {
                     let there = table.get(key.as_str())?;
                     let there = there.as_ref().map(|value| value.value());
-                    stored::join(&self.name, tenant, there, given)
+                    value::join(&self.name, tenant, there, given)
                 };
-                if let Ok(stored::Joined { value: Some(value), .. }) = &joined {
+                if let Ok(value::Joined { value: Some(value), .. }) = &joined {
                     table.insert(key.as_str(), value.as_slice())?;
                     wrote = true;
                 }

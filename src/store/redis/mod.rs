@@ -35,7 +35,7 @@ use self::{
     starting::Starting,
     turns::Turns,
 };
-use super::{Change, Store, StoreError, stored};
+use super::{Change, Store, StoreError, value};
 use crate::{Environment, Record, TenantId};
 
 /// How long a merge may take in all: it may have to come again when others write the same tenant.
@@ -63,7 +63,7 @@ const PAGE: usize = 1000;
 /// | name | what |
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
-/// | `{tower-superoffice:production}:claim:*` | keys with a time to live: who looks after a tenant |
+/// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant |
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
 /// An ACL rule that allows no more:
@@ -156,7 +156,7 @@ impl Shared {
     }
 
     async fn merge(&self, tenant: &TenantId, given: &Record) -> Result<Record, StoreError> {
-        let key = stored::key(tenant);
+        let key = value::key(tenant);
         let _turn = self.turns.take(&key).await;
         let mut there = self.known().get(tenant);
         let mut told_now = false;
@@ -166,7 +166,7 @@ impl Shared {
                 Some((spelling, seen)) => (spelling.clone(), seen.record.clone()),
                 None => (tenant.clone(), Record::default()),
             };
-            let value = record.merge(given).then(|| stored::encode(&spelling, &record));
+            let value = record.merge(given).then(|| value::encode(&spelling, &record));
             // What was known before may be gone by now; what the server just told of is there.
             let put = match &value {
                 None if told_now => Put::Done,
@@ -188,7 +188,7 @@ impl Shared {
                     None
                 }
                 Put::Other(Some(value)) => {
-                    let (spelling, record) = stored::decode(&self.endpoint.name, &key, &value)?;
+                    let (spelling, record) = value::decode(&self.endpoint.name, &key, &value)?;
                     Some((spelling, Seen::new(record, &value)))
                 }
             };
@@ -222,7 +222,7 @@ impl Shared {
         let mut page = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key = String::from_utf8_lossy(&key).into_owned();
-            let (tenant, record) = stored::decode(&self.endpoint.name, &key, &value)?;
+            let (tenant, record) = value::decode(&self.endpoint.name, &key, &value)?;
             self.known().put(tenant.clone(), Seen::new(record.clone(), &value));
             page.push((tenant, record));
         }
@@ -296,12 +296,12 @@ impl Store for RedisStore {
         }
     }
 
-    fn claim<'a>(
+    fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let key = self.shared.names.claim(&stored::key(tenant));
+        let key = self.shared.names.lease(&value::key(tenant));
         // Redis refuses 0, and times that reach past the end of its own.
         let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000);
         let ttl = u64::try_from(ttl).unwrap_or(1);

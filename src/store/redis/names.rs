@@ -14,8 +14,8 @@ pub(super) struct Names {
     pub(super) tenants: String,
     /// A channel of the database's own: every stored value, with its writer.
     pub(super) changes: String,
-    /// Keys that start so hold claims.
-    claim: String,
+    /// Keys that start so hold leases.
+    lease: String,
 }
 
 impl Names {
@@ -37,12 +37,12 @@ impl Names {
         Self {
             tenants: format!("{tag}}}:tenants"),
             changes: format!("{tag}{apart}}}:changes"),
-            claim: format!("{tag}}}:claim:"),
+            lease: format!("{tag}}}:lease:"),
         }
     }
 
-    pub(super) fn claim(&self, tenant: &str) -> String {
-        format!("{}{tenant}", self.claim)
+    pub(super) fn lease(&self, tenant: &str) -> String {
+        format!("{}{tenant}", self.lease)
     }
 }
 
@@ -59,7 +59,7 @@ mod tests {
             let names = Names::new(&Environment::custom(base.parse().unwrap()), 0);
             assert_eq!(names.tenants, format!("{tag}:tenants"));
             assert_eq!(names.changes, format!("{tag}:changes"));
-            assert_eq!(names.claim("cust1"), format!("{tag}:claim:cust1"));
+            assert_eq!(names.lease("cust1"), format!("{tag}:lease:cust1"));
         }
         let names = Names::new(&Environment::Production, 3);
         assert_eq!(names.tenants, "{tower-superoffice:production}:tenants");

@@ -20,7 +20,7 @@ use super::{
     link::{ANSWER, CONNECT, HEARTBEAT},
     starting::Starting,
 };
-use crate::store::{Change, StoreError, stored};
+use crate::store::{Change, StoreError, value};
 
 /// A reader that lags behind by more than this is told to reload.
 pub(super) const KEPT: usize = 65_536;
@@ -106,7 +106,7 @@ impl Reader {
                 // All room is free again: the reader has read what was waiting.
                 Ok(mut room) = give.reserve_many(KEPT), if self.missed => {
                     if let Some(permit) = room.next() {
-                        permit.send(Change::Reload);
+                        permit.send(Change::Resync);
                         self.missed = false;
                     }
                 }
@@ -122,7 +122,7 @@ impl Reader {
             return;
         }
         let value = value.get(1..).unwrap_or_default();
-        match stored::decode_alone(&self.shared.endpoint.name, value) {
+        match value::decode_alone(&self.shared.endpoint.name, value) {
             Ok((tenant, record)) => {
                 self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
                 self.tell(Change::Merged(tenant, record));
@@ -137,7 +137,7 @@ impl Reader {
     /// A reload follows: from the second subscription on, each begins with one.
     fn tell_lost(&mut self) {
         if !std::mem::replace(&mut self.told_lost, true) {
-            self.tell(Change::Lost);
+            self.tell(Change::Disconnected);
         }
     }
 

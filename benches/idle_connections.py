@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what idle connections cost the gateway: scripts/idle-connections runs it.
+"""Measures the cost of idle connections to the gateway. scripts/idle-connections runs it.
 
     python3 benches/idle_connections.py [COUNT] [PATH OF THE GATEWAY]
 
-Opens COUNT (10,000) connections to a gateway in a process of its own, of several kinds in turn: those that say
-nothing, that send half a request head or half an HTTP/2 preface, and that ask once and keep silent. Prints the
-gateway's resident bytes for each, how long until the last was closed by the gateway, what was given
-back, and how requests fared meanwhile. Exits with 1 when a connection is left or a request failed.
+Opens COUNT (10,000) connections to a gateway in a process of its own, of several kinds in turn: without a byte,
+with half a request head, with half an HTTP/2 preface, and idle after one request. Prints for each kind the
+gateway's resident bytes per connection, the time until the gateway had closed the last one, and the memory and
+descriptors that remain; and the latency of requests during the whole run. Exits with 1 when a connection stays
+open or a request fails.
 Linux only: it reads /proc.
 """
 
@@ -23,7 +24,7 @@ import time
 COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 PROGRAM = sys.argv[2] if len(sys.argv) > 2 else os.path.join(ROOT, "target/release/superoffice-gateway")
-# The gateway's time-out is 20 s; the rest is for a machine that is busy.
+# The gateway's time-out is 20 s; the rest is slack for a busy machine.
 LONGEST = 40
 
 
@@ -40,7 +41,7 @@ def descriptors(pid):
 
 
 class Requests(threading.Thread):
-    """Good requests, each on a connection of its own, until told to stop."""
+    """Sends valid requests, each on a connection of its own, until `stop` is set."""
 
     def __init__(self, host, port):
         super().__init__(daemon=True)
@@ -63,18 +64,18 @@ class Requests(threading.Thread):
             self.times.append(time.monotonic() - begin)
 
 
-def open_all(host, port, said):
+def open_all(host, port, payloads):
     opened = []
     for index in range(COUNT):
         connection = socket.create_connection((host, port), timeout=30)
-        connection.sendall(said[index % len(said)])
+        connection.sendall(payloads[index % len(payloads)])
         connection.setblocking(False)
         opened.append(connection)
     return opened
 
 
 def wait_until_closed(opened, begin):
-    """Seconds until the gateway had closed the last one, and how many were left when time was up."""
+    """Returns the seconds until the gateway closed the last one, and how many are open at the limit."""
     selector = selectors.DefaultSelector()
     for connection in opened:
         selector.register(connection, selectors.EVENT_READ)
@@ -99,7 +100,7 @@ def main():
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = COUNT + 1000
     if hard != resource.RLIM_INFINITY and hard < wanted:
-        sys.exit(f"the limit of open files is {hard}: raise it to {wanted} first (ulimit -Hn)")
+        sys.exit(f"the limit of open files is {hard}, but {wanted} are needed: raise it (ulimit -Hn)")
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
     command = [PROGRAM, "--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:9", "--any-audience"]
@@ -120,19 +121,19 @@ def measure(pid, host, port):
         ("silent", [b""]),
         ("half a head", [b"POST /NotifyCustomerStateChange HTTP/1.1\r\nHost: a\r\nX: "]),
         ("half a preface of HTTP/2", [b"PRI * HTTP/2"]),
-        ("asked once", [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]),
-        # What the allocator has kept of the first time is used again, unless something leaks.
+        ("one request", [b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"]),
+        # The allocator reuses what it kept from the first wave, unless something leaks.
         ("half a head, once more", [b"POST /NotifyCustomerStateChange HTTP/1.1\r\nHost: a\r\nX: "]),
     ]
     bad = False
-    for name, said in kinds:
+    for name, payloads in kinds:
         before, files = resident(pid), descriptors(pid)
         begin = time.monotonic()
-        opened = open_all(host, port, said)
+        opened = open_all(host, port, payloads)
         took = time.monotonic() - begin
         time.sleep(1)
         during, files_during = resident(pid), descriptors(pid)
-        # From the last one opened: the first ones may be closed while the others are opened.
+        # Counted from the last one opened: the first may be closed while others are opened.
         seconds, left = wait_until_closed(opened, time.monotonic())
         for connection in opened:
             connection.close()
@@ -151,7 +152,7 @@ def measure(pid, host, port):
     times = sorted(requests.times)
     bad |= bool(requests.failures)
     print(
-        f"requests meanwhile: {len(times)} answered in {times[len(times) // 2] * 1e3:.1f} ms (median), "
+        f"requests during the run: {len(times)} answered in {times[len(times) // 2] * 1e3:.1f} ms (median), "
         f"{times[len(times) * 99 // 100] * 1e3:.1f} ms (99 %), {times[-1] * 1e3:.1f} ms (slowest); "
         f"{len(requests.failures)} failed {requests.failures[:3]}"
     )

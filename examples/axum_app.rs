@@ -1,7 +1,7 @@
-//! An axum app that does both: it takes SuperOffice's notifications, and calls tenants.
+//! An axum app that receives SuperOffice's notifications and calls tenants.
 //!
 //! ```sh
-//! cargo run --example axum_app                                   # against a simulator, and ends
+//! cargo run --example axum_app                                   # runs against a simulator and exits
 //! cargo run --example axum_app -- production MY-APPLICATION-ID   # serves on port 8080
 //! ```
 #![allow(clippy::print_stdout)]
@@ -37,9 +37,9 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Clone)]
 struct App {
-    /// Calls tenants, unless they are closed.
+    /// A client that refuses calls to closed tenants.
     tenants: Guard<reqwest::Client>,
-    /// Where they are called.
+    /// Scheme and host of the tenants.
     origin: String,
 }
 
@@ -57,7 +57,7 @@ fn app(gate: &TenantGate) -> Result<Router, BoxError> {
         .layer(
             ServiceBuilder::new()
                 .layer(SetSensitiveRequestHeadersLayer::new(secrets))
-                // A closed tenant is a 503, and no error of this program.
+                // A 503 for a closed tenant is no failure of this app: do not log it as an error.
                 .layer(
                     TraceLayer::new_for_http()
                         .on_failure(DefaultOnFailure::new().level(tracing::Level::DEBUG)),
@@ -71,7 +71,7 @@ fn app(gate: &TenantGate) -> Result<Router, BoxError> {
 }
 
 /// Fetches a contact from its tenant. A closed tenant is a 503 (410 when it is deleted) that says
-/// when to come back.
+/// when to retry.
 async fn contact(
     State(app): State<App>,
     Path((tenant, id)): Path<(TenantId, u32)>,
@@ -85,17 +85,18 @@ async fn contact(
     }
 }
 
-/// Like `axum::serve`, with a bound on the time that a connection may take to say what it wants.
+/// Serves like `axum::serve`, with a limit on the time a connection may take to send its request
+/// head.
 async fn serve(listener: TcpListener, app: Router) -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         let app = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
             let mut server = auto::Builder::new(TokioExecutor::new());
-            // Without the timer the time-out does nothing.
+            // Without a timer hyper ignores the time-out.
             server.http1().timer(TokioTimer::new()).header_read_timeout(Duration::from_secs(20));
             if let Err(error) = server.serve_connection(TokioIo::new(stream), app).await {
-                tracing::debug!(error, "a connection broke");
+                tracing::debug!(error, "connection failed");
             }
         });
     }
@@ -106,20 +107,21 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let environment = match arguments.first().map(String::as_str) {
-        None => return rehearse().await,
+        None => return run_against_simulator().await,
         Some("sod") => Environment::Sod,
         Some("stage") => Environment::Stage,
         Some("production") => Environment::Production,
-        Some(_) => return Err("the environment is sod, stage or production".into()),
+        Some(_) => return Err("unknown environment: give sod, stage or production".into()),
     };
-    let audience = arguments.get(1).ok_or("give the application id after the environment")?;
+    let audience =
+        arguments.get(1).ok_or("missing application id: give it after the environment")?;
     let gate = TenantGate::builder(environment).audience(audience).build().await?;
     serve(TcpListener::bind("127.0.0.1:8080").await?, app(&gate)?).await?;
     Ok(())
 }
 
-/// Plays a Suspend and a Resume against the app.
-async fn rehearse() -> Result<(), BoxError> {
+/// Sends a Suspend and a Resume to the app, and calls a tenant in between.
+async fn run_against_simulator() -> Result<(), BoxError> {
     let simulator = Simulator::start().await?;
     let gate = TenantGate::builder(simulator.environment())
         .audience(simulator.application_id())

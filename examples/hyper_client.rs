@@ -1,4 +1,4 @@
-//! A guarded hyper-util client, with a limit and a time-out where they belong: outside the guard.
+//! A guarded hyper-util client, with a concurrency limit and a time-out outside the guard.
 //!
 //! ```sh
 //! cargo run --example hyper_client
@@ -47,7 +47,7 @@ async fn main() -> Result<(), BoxError> {
         let (simulator, tenant) = (simulator.clone(), tenant.clone());
         async move { simulator.resume(&tenant).await }
     });
-    // Ends the moment the tenant opens.
+    // Resolves as soon as the tenant opens.
     gate.available(&tenant).await;
     call(&mut client, &url).await?;
     resumed.await??;
@@ -55,7 +55,7 @@ async fn main() -> Result<(), BoxError> {
     Ok(())
 }
 
-/// Calls once. A closed tenant is no failure: it is a reason to come back later.
+/// Makes one call. A refusal is no failure: the caller retries when the tenant is open.
 async fn call<S, B>(client: &mut S, url: &str) -> Result<(), BoxError>
 where
     S: Service<Request<Empty<Bytes>>, Response = Response<B>, Error = BoxError>,
@@ -63,9 +63,9 @@ where
     let request = Request::get(url).body(Empty::new())?;
     match client.ready().await?.call(request).await {
         Ok(answer) => println!("answered {}", answer.status()),
-        // The time-out has put the guard's error into a box; it is found in there all the same.
+        // The time-out layer boxes the guard's error; `find` looks through the box.
         Err(error) => match TenantUnavailable::find(error.as_ref()) {
-            Some(closed) => println!("kept away: {closed}"),
+            Some(closed) => println!("refused: {closed}"),
             None => return Err(error),
         },
     }

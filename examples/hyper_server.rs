@@ -1,7 +1,7 @@
-//! A hyper server without a framework: the notification route in front of a service of one's own.
+//! A hyper server without a framework: the notification layer around a plain service.
 //!
 //! ```sh
-//! cargo run --example hyper_server                                   # against a simulator, and ends
+//! cargo run --example hyper_server                                   # runs against a simulator and exits
 //! cargo run --example hyper_server -- production MY-APPLICATION-ID   # serves on port 8080
 //! ```
 #![allow(clippy::print_stdout)]
@@ -22,9 +22,11 @@ use tower_superoffice::{ChangeType, Environment, TenantGate, TenantId, simulator
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The app itself. The gate sees to `/NotifyCustomerStateChange`; all else comes here untouched.
+/// The app itself. The gate answers `/NotifyCustomerStateChange`; every other request arrives here
+/// unchanged.
 ///
-/// The body needs a default, for the gate's empty answers: hyper's `Incoming` has none, so box it.
+/// The response body must implement `Default`, for the gate's empty responses. hyper's `Incoming`
+/// does not: box it.
 async fn hello(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     Ok(Response::new(Full::from("hello\n")))
 }
@@ -36,12 +38,12 @@ async fn serve(listener: TcpListener, gate: TenantGate) -> io::Result<()> {
         let app = TowerToHyperService::new(app.clone());
         tokio::spawn(async move {
             let connection = http1::Builder::new()
-                // Without the timer the time-out does nothing.
+                // Without a timer hyper ignores the time-out.
                 .timer(TokioTimer::new())
                 .header_read_timeout(Duration::from_secs(20))
                 .serve_connection(TokioIo::new(stream), app);
             if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection broke");
+                tracing::debug!(%error, "connection failed");
             }
         });
     }
@@ -52,20 +54,21 @@ async fn main() -> Result<(), BoxError> {
     tracing_subscriber::fmt().with_writer(io::stderr).init();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let environment = match arguments.first().map(String::as_str) {
-        None => return rehearse().await,
+        None => return run_against_simulator().await,
         Some("sod") => Environment::Sod,
         Some("stage") => Environment::Stage,
         Some("production") => Environment::Production,
-        Some(_) => return Err("the environment is sod, stage or production".into()),
+        Some(_) => return Err("unknown environment: give sod, stage or production".into()),
     };
-    let audience = arguments.get(1).ok_or("give the application id after the environment")?;
+    let audience =
+        arguments.get(1).ok_or("missing application id: give it after the environment")?;
     let gate = TenantGate::builder(environment).audience(audience).build().await?;
     serve(TcpListener::bind("127.0.0.1:8080").await?, gate).await?;
     Ok(())
 }
 
-/// Sends the server a true notification and a forged one.
-async fn rehearse() -> Result<(), BoxError> {
+/// Sends a genuine notification and a forged one to the server.
+async fn run_against_simulator() -> Result<(), BoxError> {
     let simulator = Simulator::start().await?;
     let gate = TenantGate::builder(simulator.environment())
         .audience(simulator.application_id())

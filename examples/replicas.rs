@@ -1,23 +1,23 @@
-//! Two replicas of a service, one Redis, and a SuperOffice: what one replica is told the other knows,
-//! and neither needs Redis to go on working.
+//! Two replicas of a service that share their tenants' records through a Redis server, and go on
+//! without it.
 //!
 //! ```sh
 //! cargo run --release --example replicas
 //! cargo run --release --example replicas -- --break sharing     # must fail, and does
 //! ```
 //!
-//! It starts a redis-server of its own on a free port of loopback, and ends it. Exits with 0 when every
-//! promise was kept, and with 1 when one was broken.
+//! Starts a redis-server of its own on a free port of loopback, and stops it. Exits with 0 when every
+//! check passed, and with 1 when one failed.
 #![allow(clippy::print_stdout, unreachable_pub)]
 
-#[path = "demo/promises.rs"]
-mod promises;
+#[path = "demo/checks.rs"]
+mod checks;
 #[path = "replicas/redis_server.rs"]
 mod redis_server;
 #[path = "replicas/replica.rs"]
 mod replica;
-#[path = "replicas/story.rs"]
-mod story;
+#[path = "replicas/scenario.rs"]
+mod scenario;
 
 use std::{process::ExitCode, time::Duration};
 
@@ -25,10 +25,10 @@ use clap::{Parser, ValueEnum};
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Shows two replicas that share what they know through a Redis server.
+/// Shows two replicas that share their records through a Redis server.
 #[derive(Parser)]
 struct Args {
-    /// Break a rule on purpose, to see that it is noticed.
+    /// Break a rule on purpose: the checks must fail.
     #[arg(long = "break", value_name = "RULE")]
     rule: Option<Rule>,
 }
@@ -40,25 +40,24 @@ enum Rule {
     Sharing,
 }
 
-/// It takes about five seconds; past this time something hangs. A build without optimisation makes
-/// its RSA key slowly when the machine is busy.
+/// Upper bound of a run, which takes about five seconds. An unoptimised build generates its RSA key
+/// slowly on a busy machine.
 const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 15 });
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { rule } = Args::parse();
-    let told = tokio::time::timeout(LIMIT, story::tell(rule == Some(Rule::Sharing))).await;
-    match told {
-        Ok(Ok(promises)) => {
-            promises.print();
-            if promises.all_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    match tokio::time::timeout(LIMIT, scenario::run(rule == Some(Rule::Sharing))).await {
+        Ok(Ok(checks)) => {
+            checks.print();
+            if checks.all_passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Ok(Err(error)) => {
-            println!("\nIt broke off: {error}");
+            println!("\nThe example failed: {error}");
             ExitCode::FAILURE
         }
         Err(_) => {
-            println!("\nIt did not end within {} s.", LIMIT.as_secs());
+            println!("\nThe example did not end within {} s.", LIMIT.as_secs());
             ExitCode::FAILURE
         }
     }

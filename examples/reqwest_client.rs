@@ -34,7 +34,7 @@ async fn main() -> anyhow::Result<()> {
         let request = reqwest.get(&url).header("Accept", "application/json").build()?;
         match client.ready().await?.call(request).await {
             Ok(answer) => println!("answered {}", answer.status()),
-            Err(GuardError::Unavailable(closed)) => println!("kept away: {closed}"),
+            Err(GuardError::Unavailable(closed)) => println!("refused: {closed}"),
             Err(GuardError::Inner(error)) => return Err(error.into()),
         }
     }

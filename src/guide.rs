@@ -1,7 +1,7 @@
 //! Guides, beside the reference.
 
-#[doc = include_str!("../docs/first-day.md")]
-pub mod first_day {}
+#[doc = include_str!("../docs/getting-started.md")]
+pub mod getting_started {}
 
 #[doc = include_str!("../docs/clients.md")]
 pub mod clients {}
@@ -12,11 +12,11 @@ pub mod compile_errors {}
 #[doc = include_str!("../docs/operations.md")]
 pub mod operations {}
 
-#[doc = include_str!("../docs/costs.md")]
-pub mod costs {}
+#[doc = include_str!("../docs/performance.md")]
+pub mod performance {}
 
-#[doc = include_str!("../docs/scale.md")]
-pub mod scale {}
+#[doc = include_str!("../docs/capacity.md")]
+pub mod capacity {}
 
 /// The examples of the README, compiled as tests.
 #[cfg(doctest)]

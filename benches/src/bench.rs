@@ -1,7 +1,7 @@
-//! The budgets of the hot paths, measured beside their peers in one interleaved run.
+//! Measures the hot paths and their peers in one interleaved run, with the budget of each.
 //!
 //! `bench` prints times; `bench count ROW CALLS` makes that many calls and nothing else, for an
-//! instruction counter; `bench rows` lists the rows. `scripts/bench` puts all of it into one table.
+//! instruction counter; `bench rows` lists the rows. `scripts/bench` runs all of it.
 
 mod client;
 mod gates;
@@ -10,10 +10,10 @@ mod timing;
 
 use rows::Row;
 
-/// Closed tenants in a timed run.
+/// Number of closed tenants in a timed run.
 const MANY: usize = 1_000_000;
-/// And under the instruction counter, which is fifty times slower. How many there are changes cache
-/// misses, not instructions.
+/// Number of closed tenants under the instruction counter, which is fifty times slower. It changes
+/// cache misses, not instructions.
 const FEW: usize = 20_000;
 
 fn main() {

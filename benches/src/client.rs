@@ -1,4 +1,4 @@
-//! What the middleware under test wraps, and the middleware they are measured against.
+//! The client under the middleware, and the `Identity` middleware they are compared with.
 
 use std::{
     convert::Infallible,
@@ -30,19 +30,19 @@ impl Service<Call> for Client {
         Poll::Ready(Ok(()))
     }
 
-    // A client worth the name is not inlined into what wraps it.
+    // A real client is too large to be inlined into the middleware.
     #[inline(never)]
     fn call(&mut self, _: Call) -> Self::Future {
         ready(Ok(Response::new(())))
     }
 }
 
-/// Forwards everything, in a future of the same shape as the guard's: what every middleware that
-/// *might* refuse costs at least.
+/// Forwards everything, in a future of the same shape as the guard's: the lower bound for a middleware
+/// that *may* refuse.
 #[derive(Clone)]
 pub struct Identity<S> {
     pub inner: S,
-    /// Never anything, which the compiler must not know.
+    /// Always `None`, hidden from the optimiser.
     pub refusal: Option<TenantUnavailable>,
 }
 

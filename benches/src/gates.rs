@@ -1,4 +1,4 @@
-//! Gates with any number of closed tenants, filled the way a restart fills them: from a store.
+//! Gates with any number of closed tenants, loaded from a store as at a restart.
 
 use futures::{
     FutureExt, StreamExt,
@@ -10,27 +10,27 @@ use tower_superoffice::{
     store::{Store, StoreError},
 };
 
-/// The id of a tenant that is suspended, if it is among the first `number`.
+/// Returns the id of a suspended tenant, by number.
 pub fn closed(number: usize) -> TenantId {
     TenantId::new(format!("Cust{}", 1_000_000 + number)).expect("a tenant id")
 }
 
-/// The id of an open tenant that was heard of.
+/// Returns the id of an open tenant with a record, by number.
 pub fn resumed(number: usize) -> TenantId {
     TenantId::new(format!("Cust{}", 3_000_000 + number)).expect("a tenant id")
 }
 
-/// How many tenants were heard of and are open.
+/// Number of open tenants with a record.
 pub const RESUMED: usize = 1024;
 
-/// A gate for SuperOffice's production hosts with `count` suspended tenants.
+/// Builds a gate for SuperOffice's production hosts with `count` suspended tenants.
 #[allow(dead_code, reason = "not every program that uses this module needs it")]
 pub async fn gate(count: usize) -> TenantGate {
-    gate_of(count, SUSPENDED).await
+    gate_with_facts(count, SUSPENDED).await
 }
 
-/// Like [`gate`], with these facts about each suspended tenant.
-pub async fn gate_of(count: usize, facts: &'static str) -> TenantGate {
+/// Builds a gate like [`gate`], with these facts in the record of each suspended tenant.
+pub async fn gate_with_facts(count: usize, facts: &'static str) -> TenantGate {
     let gate = TenantGate::builder(Environment::Production)
         .any_audience()
         .store(Suspensions { count, facts })
@@ -41,13 +41,13 @@ pub async fn gate_of(count: usize, facts: &'static str) -> TenantGate {
     gate
 }
 
-/// Holds one Suspend for each tenant, without holding anything.
+/// A store that generates the record of each tenant.
 struct Suspensions {
     count: usize,
     facts: &'static str,
 }
 
-/// A Suspend, as it is stored.
+/// A Suspend as stored.
 pub const SUSPENDED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
 const RESUME: &str = r#""resume":{"at":1790000100,"seen":1790000101000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"}"#;
 

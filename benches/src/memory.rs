@@ -1,6 +1,6 @@
-//! What a million closed tenants cost in memory: everything a gate keeps of them.
+//! Measures a gate's memory per closed tenant, with a million of them.
 
-// Replaces the allocator: nothing that allocates is timed in this program.
+// Replaces the allocator, so nothing that allocates is timed in this program.
 use std::time::Instant;
 
 use allocation_counter::measure;
@@ -10,8 +10,8 @@ mod gates;
 
 const COUNT: usize = 1_000_000;
 
-/// The same when the state API has confirmed it, and the tenant had been resumed before.
-const LOOKED_AT: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"},
+/// The facts of a tenant that was resumed before and whose state was confirmed by pulls.
+const PULLED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"},
     "resume":{"at":1780000000,"seen":1780000001000,"version":"Release_10.3.7_2024.07.31-01","file":"10.3.7.1234"},
     "pull_running":{"asked":1780000100000,"since":1780000100000,"state":"Running","endpoint":"https://online2.superoffice.com"},
     "pull_suspended":{"asked":1790000100000,"since":1790000100000,"state":"Suspended","endpoint":"https://online2.superoffice.com"}"#;
@@ -21,19 +21,19 @@ fn main() {
     let runtime = runtime.expect("a runtime");
     let mut gates = Vec::new();
     let mut bytes = |facts| {
-        let empty = measure(|| gates.push(runtime.block_on(gates::gate_of(0, facts))));
-        let full = measure(|| gates.push(runtime.block_on(gates::gate_of(COUNT, facts))));
+        let empty = measure(|| gates.push(runtime.block_on(gates::gate_with_facts(0, facts))));
+        let full = measure(|| gates.push(runtime.block_on(gates::gate_with_facts(COUNT, facts))));
         (full.bytes_current - empty.bytes_current) as f64 / COUNT as f64
     };
     println!("memory, a closed tenant of a million\t{:.0}\t250", bytes(gates::SUSPENDED));
-    println!("memory, the same with all that an upgrade night leaves\t{:.0}\t-", bytes(LOOKED_AT));
+    println!("memory, the same with the pulls of an upgrade night\t{:.0}\t-", bytes(PULLED));
 
-    // All of these looks are overdue, and health counts them.
+    // Every pull is overdue, and `health` counts them.
     let began = Instant::now();
     let waiting =
         gates.last().and_then(|gate| gate.health().pulls).map_or(0, |pulls| pulls.waiting);
     println!(
-        "health with {waiting} looks waiting\t{:.0} ms\t-",
+        "health with {waiting} pulls waiting\t{:.0} ms\t-",
         began.elapsed().as_secs_f64() * 1e3
     );
 }

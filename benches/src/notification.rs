@@ -1,8 +1,8 @@
-//! The inbound side beside its peers, in one interleaved run: taking a notification against
-//! `jsonwebtoken`'s decode of its token, the route over HTTP against a handler written by hand, and
-//! a refusal that needs no RSA.
+//! Measures the inbound side and its peers in one interleaved run: a notification against
+//! `jsonwebtoken`'s decode of its token, the route over HTTP against a hand-written handler, and a
+//! refusal that needs no RSA.
 //!
-//! Every notification is new to its gate: a repeated one would skip the work that matters.
+//! Every notification is new to its gate: a duplicate would skip most of the work.
 
 use std::{
     sync::Arc,
@@ -24,11 +24,11 @@ use serde_json::Value;
 use tower::ServiceExt;
 use tower_superoffice::{ChangeType, SigningKeys, TenantGate, TenantId, simulator::Simulator};
 
-/// Notifications a round, each of a tenant of its own.
+/// Notifications per round, each for another tenant.
 const BATCH: usize = 256;
 const ROUNDS: usize = 25;
 
-struct World {
+struct Setup {
     simulator: Simulator,
     tokens: Vec<String>,
     bodies: Vec<Bytes>,
@@ -36,7 +36,7 @@ struct World {
     peer: Arc<Peer>,
 }
 
-/// What a handler written by hand would check tokens with.
+/// The state of the hand-written handler.
 struct Peer {
     key: DecodingKey,
     validation: Validation,
@@ -53,32 +53,32 @@ struct Body {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
-    let world = World::new().await;
+    let setup = Setup::new().await;
     let mut decodes = Vec::new();
-    let mut taken = Vec::new();
+    let mut received = Vec::new();
     let mut refused = Vec::new();
     for _ in 0..ROUNDS {
-        decodes.push(world.decode());
-        taken.push(world.take().await);
-        refused.push(world.refuse().await);
+        decodes.push(setup.decode());
+        received.push(setup.receive().await);
+        refused.push(setup.refuse().await);
     }
-    let (decode, take) = (median(decodes), median(taken));
+    let (decode, receive) = (median(decodes), median(received));
     row("jsonwebtoken's RS256 decode on aws-lc", decode, "");
     row(
         "notification in process, memory store",
-        take,
-        &format!("{:.2} x the decode (budget 1.25)", ratio(take, decode)),
+        receive,
+        &format!("{:.2} x the decode (budget 1.25)", ratio(receive, decode)),
     );
     row("refused before any RSA (expired)", median(refused), "(budget 3 us)");
 
-    let (by_hand, url) = (world.handler().await, "/NotifyCustomerStateChange");
+    let (by_hand, url) = (setup.handler().await, "/NotifyCustomerStateChange");
     let mut hand = Vec::new();
     let mut ours = Vec::new();
     for _ in 0..ROUNDS {
-        hand.push(world.post(&by_hand).await);
-        let gate = world.gate().await;
+        hand.push(setup.post(&by_hand).await);
+        let gate = setup.gate().await;
         let app = Router::new().route_service(url, gate.notification_service());
-        ours.push(world.post(&serve(app, url).await).await);
+        ours.push(setup.post(&serve(app, url).await).await);
     }
     let (hand, ours) = (median(hand), median(ours));
     row("handler by hand over HTTP", hand, "");
@@ -97,20 +97,20 @@ fn ratio(a: Duration, b: Duration) -> f64 {
     a.as_secs_f64() / b.as_secs_f64()
 }
 
-/// The median of what one notification took in each round.
+/// Returns the median time per notification over all rounds.
 fn median(mut rounds: Vec<Duration>) -> Duration {
     rounds.sort();
     rounds[rounds.len() / 2] / u32::try_from(BATCH).unwrap()
 }
 
-impl World {
+impl Setup {
     async fn new() -> Self {
         let simulator = Simulator::start().await.unwrap();
         let tenant = |number: usize| TenantId::new(format!("Cust{}", 2_000_000 + number)).unwrap();
         let notifications: Vec<_> =
             (0..BATCH).map(|n| simulator.notification(ChangeType::Suspend, &tenant(n))).collect();
         let bodies: Vec<Bytes> = notifications.iter().map(|n| n.body()).collect();
-        // Signing again would make other tokens with the same meaning; these are the posted ones.
+        // The tokens of the posted bodies: signing again would make others.
         let token = |body: &Bytes| serde_json::from_slice::<Body>(body).unwrap().token;
         let mut validation = Validation::new(Algorithm::RS256);
         validation.set_audience(&[simulator.application_id()]);
@@ -141,7 +141,7 @@ impl World {
         start.elapsed()
     }
 
-    async fn take(&self) -> Duration {
+    async fn receive(&self) -> Duration {
         let service = self.gate().await.notification_service();
         let start = Instant::now();
         for body in &self.bodies {
@@ -164,7 +164,7 @@ impl World {
     }
 
     async fn handler(&self) -> Uri {
-        async fn take(State(peer): State<Arc<Peer>>, Json(body): Json<Body>) -> StatusCode {
+        async fn handle(State(peer): State<Arc<Peer>>, Json(body): Json<Body>) -> StatusCode {
             let Ok(token) = decode::<Value>(&body.token, &peer.key, &peer.validation) else {
                 return StatusCode::UNAUTHORIZED;
             };
@@ -176,8 +176,11 @@ impl World {
             peer.states.insert(body.context_identifier, body.change_type);
             StatusCode::NO_CONTENT
         }
-        serve(Router::new().route("/hand", post(take)).with_state(Arc::clone(&self.peer)), "/hand")
-            .await
+        serve(
+            Router::new().route("/hand", post(handle)).with_state(Arc::clone(&self.peer)),
+            "/hand",
+        )
+        .await
     }
 
     async fn post(&self, url: &Uri) -> Duration {
@@ -189,7 +192,7 @@ impl World {
                 .body(Full::new(body.clone()))
                 .unwrap()
         };
-        // The connection is made before the clock starts.
+        // Connects before the time is taken.
         client.request(request(&Bytes::from_static(b"{}"))).await.unwrap();
         let start = Instant::now();
         for body in &self.bodies {

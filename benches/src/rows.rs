@@ -1,4 +1,4 @@
-//! What is measured: one row for each line of the table.
+//! The rows of the table: the guard and its peers, each with its budget.
 
 use std::{
     future::Future,
@@ -22,18 +22,18 @@ use crate::{
 /// One line of the table.
 pub struct Row {
     pub name: &'static str,
-    /// The row whose time and instructions are taken off: what the middleware adds.
+    /// The row to subtract, so that the rest is the cost of the middleware.
     pub base: &'static str,
-    /// The most instructions it may add.
+    /// Budget: instructions over the base.
     pub instructions: Option<u64>,
-    /// The most nanoseconds it may add; or take, where there is no base.
+    /// Budget: nanoseconds over the base, or in all where there is none.
     pub nanoseconds: Option<f64>,
     /// Makes [`CALLS`](Row::CALLS) calls.
     pub run: Box<dyn FnMut() -> Duration>,
 }
 
 impl Row {
-    /// Calls in a run: as many requests as fit into the first-level cache.
+    /// Calls per run: as many requests as fit into the first-level cache.
     pub const CALLS: usize = 64;
 
     fn new<S>(name: &'static str, calls: Vec<Call>, mut service: S) -> Self
@@ -43,7 +43,7 @@ impl Row {
         let mut next = 0;
         let mut batch = Vec::with_capacity(Self::CALLS);
         let run = move || {
-            // Made beforehand: a request costs more than what is measured.
+            // Cloned beforehand: a request costs more than the call through the guard.
             for _ in 0..Self::CALLS {
                 batch.push(calls[next].clone());
                 next = if next + 1 == calls.len() { 0 } else { next + 1 };
@@ -73,7 +73,7 @@ fn make_calls<S: Service<Call>>(service: &mut S, batch: &mut Vec<Call>) {
     }
 }
 
-/// Not inlined, so that every row hands its request over as it would to a client of another crate.
+/// Not inlined, so that every row passes its request as to a client of another crate.
 #[inline(never)]
 fn make_call<S: Service<Call>>(service: &mut S, call: Call) {
     let mut cx = Context::from_waker(Waker::noop());
@@ -91,12 +91,12 @@ fn one(tenant: &TenantId) -> Vec<Call> {
     vec![call(tenant)]
 }
 
-/// Calls to 1,024 tenants in turn.
+/// Builds calls to 1,024 tenants in turn.
 fn in_turn(tenant: impl Fn(usize) -> TenantId) -> Vec<Call> {
     (0..1024).map(|number| call(&tenant(number))).collect()
 }
 
-fn unheard_of(number: usize) -> TenantId {
+fn unknown(number: usize) -> TenantId {
     TenantId::new(format!("Cust{}", 2_000_000 + number)).expect("a tenant id")
 }
 
@@ -104,9 +104,9 @@ fn identity() -> Identity<Client> {
     Identity { inner: Client, refusal: std::hint::black_box(None) }
 }
 
-/// Rows of the guard and of its peers, with `count` closed tenants where there are any.
+/// Builds the rows of the guard and its peers, with `count` closed tenants where a row has any.
 pub fn all(count: usize) -> Vec<Row> {
-    // Kept running: the gates' tasks belong to it.
+    // Leaked: the gates' tasks run on it.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
     let none = runtime.block_on(gate(0));
@@ -121,7 +121,7 @@ pub fn all(count: usize) -> Vec<Row> {
     runtime.block_on(handle.force_open());
 
     let guard = |gate: &TenantGate| gate.guard_layer().layer(Client);
-    let tenant = unheard_of(0);
+    let tenant = unknown(0);
     vec![
         Row::new("identity", one(&tenant), identity()),
         Row::new("guard, none closed", one(&tenant), guard(&none))
@@ -129,8 +129,8 @@ pub fn all(count: usize) -> Vec<Row> {
             .budget(Some(40), 10.0),
         Row::new("load_shed", one(&tenant), LoadShed::new(Client)).over("identity"),
         Row::new("breaker, closed", one(&tenant), breaker.layer(Client)).over("identity"),
-        Row::new("identity, 1024 in turn", in_turn(unheard_of), identity()),
-        Row::new("guard, million closed, 1024 open", in_turn(unheard_of), guard(&million))
+        Row::new("identity, 1024 in turn", in_turn(unknown), identity()),
+        Row::new("guard, million closed, 1024 open", in_turn(unknown), guard(&million))
             .over("identity, 1024 in turn")
             .budget(Some(350), 45.0),
         Row::new("guard, million closed, 1024 resumed", in_turn(resumed), guard(&million))
@@ -140,6 +140,5 @@ pub fn all(count: usize) -> Vec<Row> {
         Row::new("guard, refused, 1024 of a million", in_turn(refused), guard(&million))
             .budget(None, 120.0),
         Row::new("breaker, open", one(&tenant), tripped.layer(Client)),
-        // Rows of the notification side go here.
     ]
 }

@@ -1,16 +1,13 @@
-//! An upgrade night through the `gateway` example: every tenant is closed, then opened again, over
-//! HTTP at full speed, with each store in turn. `scripts/scale` builds and runs it; docs/scale.md
-//! has what it said.
+//! An upgrade night through the gateway: every tenant is closed, then opened again, over HTTP at full
+//! speed, with each store in turn. `scripts/scale` builds and runs it; docs/capacity.md has the results.
 //!
-//! Linux only: it reads /proc. The load generator shares the machine with what it measures, so the
-//! gateway's own processor time says more than the clock, and ratios of one run more than figures.
+//! Linux only: it reads /proc. The load generator shares the machine with the gateway, so the gateway's
+//! processor time is more reliable than elapsed time, and ratios within a run more than absolute figures.
 
 #[path = "scale/arguments.rs"]
 mod arguments;
 #[path = "scale/gateway.rs"]
 mod gateway;
-#[path = "scale/night.rs"]
-mod night;
 #[path = "scale/notifications.rs"]
 mod notifications;
 #[path = "scale/post.rs"]
@@ -21,18 +18,20 @@ mod process;
 mod redis;
 #[path = "scale/table.rs"]
 mod table;
-#[path = "scale/workshop.rs"]
-mod workshop;
+#[path = "scale/test_env.rs"]
+mod test_env;
+#[path = "scale/upgrade_burst.rs"]
+mod upgrade_burst;
 
 use std::process::ExitCode;
 
 use tower_superoffice::simulator::Simulator;
 
 use arguments::Arguments;
-use night::Night;
 use notifications::Notifications;
 use table::Table;
-use workshop::Workshop;
+use test_env::TestEnv;
+use upgrade_burst::UpgradeBurst;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,19 +47,19 @@ async fn main() -> ExitCode {
 }
 
 async fn run() -> Result<(), BoxError> {
-    let arguments = Arguments::read()?;
+    let arguments = Arguments::parse()?;
     let simulator = Simulator::start().await?;
-    let workshop = Workshop::new(&simulator)?;
-    workshop.describe(&arguments)?;
+    let env = TestEnv::new(&simulator)?;
+    env.describe(&arguments)?;
 
     let notifications = Notifications::sign(&simulator, &arguments)?;
     for &tenants in &arguments.tenants {
         let mut table = Table::new(tenants, arguments.rounds);
         for round in 0..arguments.rounds {
-            // The stores take turns, so that whatever slows the machine slows them all.
+            // The stores alternate, so that a slow phase of the machine affects all of them.
             for &store in &arguments.stores {
-                let night = Night { store, tenants, arguments: &arguments, workshop: &workshop };
-                let measured = night.run(&notifications).await?;
+                let burst = UpgradeBurst { store, tenants, arguments: &arguments, env: &env };
+                let measured = burst.run(&notifications).await?;
                 eprintln!("{tenants} tenants, {}, round {}: {measured}", store.name(), round + 1);
                 table.add(store, measured);
             }

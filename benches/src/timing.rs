@@ -1,14 +1,16 @@
-//! Times the rows in turn, so that whatever slows the machine slows them all.
+//! Times the rows in turn, so that a slow phase of the machine affects all of them.
 
 use std::time::Duration;
 
 use crate::rows::Row;
 
-/// Rounds; each runs every row this many times over.
+/// Number of rounds.
 const ROUNDS: usize = 400;
+/// Runs of each row per round.
 const RUNS: usize = 16;
 
-/// Prints, tab-separated: row, ns a call, ns over its base, the budget for one of them, the base.
+/// Prints, tab-separated: row, ns per call, ns over its base, the budgets in ns and instructions, the
+/// base.
 pub fn print(rows: &mut [Row]) {
     let times = measure(rows);
     for (row, own) in rows.iter().zip(&times) {
@@ -26,12 +28,12 @@ pub fn print(rows: &mut [Row]) {
     }
 }
 
-/// For each row, the ns a call takes in each round.
+/// Measures the ns per call of each row in each round.
 fn measure(rows: &mut [Row]) -> Vec<Vec<f64>> {
     let mut times = vec![Vec::with_capacity(ROUNDS); rows.len()];
     for round in 0..ROUNDS {
         for offset in 0..rows.len() {
-            // Another order in every round.
+            // The order differs in every round.
             let place = (round + offset) % rows.len();
             let mut fastest_half: Vec<Duration> = (0..RUNS).map(|_| (rows[place].run)()).collect();
             fastest_half.sort_unstable();

@@ -1,4 +1,4 @@
-//! The app: an axum server whose one route of interest is SuperOffice's.
+//! The app: an axum server with the notification route.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use axum::{Router, routing::get};
 use tokio::net::TcpListener;
 use tower_superoffice::{Schedule, TenantGate, simulator::Simulator};
 
-use crate::{Rule, story::BoxError};
+use crate::{Rule, scenario::BoxError};
 
-/// Builds the gate and serves its notification route; SuperOffice is told where.
+/// Builds the gate, serves its notification route, and registers that route with the simulator.
 pub async fn start(simulator: &Simulator, rule: Option<Rule>) -> Result<TenantGate, BoxError> {
     let audience = match rule {
-        Some(Rule::Audience) => "somebody-elses-application",
+        Some(Rule::Audience) => "another-application",
         _ => simulator.application_id(),
     };
     let gate = TenantGate::builder(simulator.environment())
         .audience(audience)
-        // All of these are minutes in production, and a demo has seconds.
+        // Minutes in production; the demo runs for seconds.
         .settle(Duration::from_millis(600))
         .upgrade_settle(Duration::from_millis(600))
         .schedule(schedule())
@@ -25,7 +25,10 @@ pub async fn start(simulator: &Simulator, rule: Option<Rule>) -> Result<TenantGa
         .await?;
 
     let app = Router::new()
-        .route("/", get(async || "The app itself is up, whatever its tenants are."))
+        .route(
+            "/",
+            get(async || "The app serves its own routes, whether tenants are open or closed."),
+        )
         .route_service("/NotifyCustomerStateChange", gate.notification_service());
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/NotifyCustomerStateChange", listener.local_addr()?);
@@ -34,8 +37,8 @@ pub async fn start(simulator: &Simulator, rule: Option<Rule>) -> Result<TenantGa
     Ok(gate)
 }
 
-/// How often the state API is asked.
+/// Pulls every few hundred milliseconds instead of minutes.
 fn schedule() -> Schedule {
-    let (often, seldom) = (Duration::from_millis(200), Duration::from_millis(400));
-    Schedule::new().first_after_upgrade(often).upgrading(often, seldom).suspended(often, seldom)
+    let (first, longest) = (Duration::from_millis(200), Duration::from_millis(400));
+    Schedule::new().first_after_upgrade(first).upgrading(first, longest).suspended(first, longest)
 }

@@ -1,18 +1,18 @@
-//! The whole story in a few seconds: a SuperOffice on loopback, an app with the notification route,
-//! and workers that call four tenants through the guard while SuperOffice closes and opens them.
+//! The whole crate in a few seconds: a simulated SuperOffice on loopback, an app with the notification
+//! route, and workers that call four tenants through the guard while SuperOffice closes and opens them.
 //!
 //! ```sh
 //! cargo run --release --example demo
 //! cargo run --release --example demo -- --break guard     # must fail, and does
 //! ```
 //!
-//! Exits with 0 when every promise was kept, and with 1 when one was broken.
+//! Exits with 0 when every check passed, and with 1 when one failed.
 #![allow(clippy::print_stdout, unreachable_pub)]
 
 mod app;
-mod board;
-mod promises;
-mod story;
+mod checks;
+mod output;
+mod scenario;
 mod workers;
 
 use std::{process::ExitCode, time::Duration};
@@ -22,7 +22,7 @@ use clap::{Parser, ValueEnum};
 /// Shows how a gate keeps calls away from closed tenants.
 #[derive(Parser)]
 struct Args {
-    /// Break a rule on purpose, to see that the demo notices.
+    /// Break a rule on purpose: the checks must fail.
     #[arg(long = "break", value_name = "RULE")]
     rule: Option<Rule>,
 }
@@ -38,24 +38,24 @@ enum Rule {
     Replay,
     /// The gate expects notifications for another application.
     Audience,
-    /// The gate does not ask the state API, so a lost notification stays lost.
+    /// The gate does not pull the state API, so a lost notification stays lost.
     Pull,
     /// The workers do not follow a tenant that moves.
     Follow,
 }
 
-/// The demo takes about seven seconds; past this time something hangs. A build without optimisation
-/// makes its RSA keys slowly when the machine is busy.
+/// Upper bound of a run, which takes about seven seconds. An unoptimised build generates its RSA keys
+/// slowly on a busy machine.
 const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 15 });
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { rule } = Args::parse();
-    match tokio::time::timeout(LIMIT, story::tell(rule)).await {
-        Ok(Ok(promises)) if promises.all_kept() => ExitCode::SUCCESS,
+    match tokio::time::timeout(LIMIT, scenario::run(rule)).await {
+        Ok(Ok(checks)) if checks.all_passed() => ExitCode::SUCCESS,
         Ok(Ok(_)) => ExitCode::FAILURE,
         Ok(Err(error)) => {
-            println!("\nThe demo broke off: {error}");
+            println!("\nThe demo failed: {error}");
             ExitCode::FAILURE
         }
         Err(_) => {

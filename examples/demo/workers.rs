@@ -1,4 +1,4 @@
-//! The workers: two for each tenant, calling it as fast as a polite client would.
+//! The workers: two per tenant, each with a pause between its calls.
 
 use std::{
     collections::BTreeMap,
@@ -11,101 +11,108 @@ use std::{
 
 use axum::body::Body;
 use http::Request;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tower_superoffice::{TenantGate, TenantId, TenantUnavailable, simulator::Simulator};
 
-use crate::{Rule, story::BoxError};
+use crate::{Rule, scenario::BoxError};
 
-/// Between two calls of a worker.
+/// Pause between two calls of a worker.
 const PAUSE: Duration = Duration::from_millis(40);
 
-/// How long a worker waits for a closed tenant before it looks again.
-const PATIENCE: Duration = Duration::from_millis(250);
+/// How long a worker waits for a closed tenant before it calls again.
+const MAX_WAIT: Duration = Duration::from_millis(250);
 
-const PER_TENANT: usize = 2;
+const WORKERS_PER_TENANT: usize = 2;
 
-type Calls = BoxCloneSyncService<Request<Body>, http::StatusCode, BoxError>;
+type Client = BoxCloneSyncService<Request<Body>, http::StatusCode, BoxError>;
 
-/// What the workers of one tenant have seen.
+/// Results of the calls to one tenant.
 #[derive(Default)]
-pub struct Tally {
+pub struct CallCounts {
     /// Calls that were answered with 200.
     pub answered: AtomicU64,
-    /// Calls that were answered otherwise, or not at all.
+    /// Calls with another answer, or none.
     pub failed: AtomicU64,
     /// Calls that the guard refused, by reason.
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-impl Tally {
+impl CallCounts {
     pub fn refused(&self) -> BTreeMap<&'static str, u64> {
         self.refused.lock().map(|refused| refused.clone()).unwrap_or_default()
     }
 
-    pub fn all_refused(&self) -> u64 {
+    pub fn total_refused(&self) -> u64 {
         self.refused().values().sum()
     }
 
-    fn refuse(&self, reason: &'static str) {
+    fn count_refused(&self, reason: &'static str) {
         if let Ok(mut refused) = self.refused.lock() {
             *refused.entry(reason).or_default() += 1;
         }
     }
 }
 
-/// The client that all workers share.
-fn client(gate: &TenantGate, rule: Option<Rule>) -> Calls {
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+/// Builds the client of the workers, without the layer whose rule is broken.
+fn client(gate: &TenantGate, rule: Option<Rule>) -> Client {
+    let client: legacy::Client<_, Body> =
+        legacy::Client::builder(TokioExecutor::new()).build_http();
     let endpoint = gate.endpoint_layer();
     match rule {
-        Some(Rule::Guard) => finish(endpoint.layer(client)),
-        Some(Rule::Follow) => finish(gate.guard_layer().layer(client)),
-        _ => finish(endpoint.layer(gate.guard_layer().layer(client))),
+        Some(Rule::Guard) => boxed(endpoint.layer(client)),
+        Some(Rule::Follow) => boxed(gate.guard_layer().layer(client)),
+        _ => boxed(endpoint.layer(gate.guard_layer().layer(client))),
     }
 }
 
-/// Hides which client it is, and keeps only the status of its answers.
-fn finish<S, B>(client: S) -> Calls
+/// Erases the type of the client and reduces its responses to their status.
+fn boxed<S, B>(client: S) -> Client
 where
     S: Service<Request<Body>, Response = http::Response<B>> + Clone + Send + Sync + 'static,
     S::Future: Send,
     S::Error: Into<BoxError>,
     B: 'static,
 {
-    let client = client.map_response(|answer: http::Response<B>| answer.status());
+    let client = client.map_response(|response: http::Response<B>| response.status());
     BoxCloneSyncService::new(client.map_err(Into::into))
 }
 
-/// Sets the workers of `tenant` to work. They end with the program.
+/// Starts the workers of `tenant`. They end with the program.
 pub fn start(
     simulator: &Simulator,
     gate: &TenantGate,
     tenant: &TenantId,
     rule: Option<Rule>,
-) -> Arc<Tally> {
-    let tally = Arc::new(Tally::default());
-    for _ in 0..PER_TENANT {
+) -> Arc<CallCounts> {
+    let counts = Arc::new(CallCounts::default());
+    for _ in 0..WORKERS_PER_TENANT {
         let url = simulator.url(tenant, "api/v1/Contact/1");
-        let (client, gate, tally) = (client(gate, rule), gate.clone(), Arc::clone(&tally));
-        tokio::spawn(work(client, gate, tenant.clone(), url, tally));
+        let (client, gate, counts) = (client(gate, rule), gate.clone(), Arc::clone(&counts));
+        tokio::spawn(work(client, gate, tenant.clone(), url, counts));
     }
-    tally
+    counts
 }
 
-async fn work(client: Calls, gate: TenantGate, tenant: TenantId, url: String, tally: Arc<Tally>) {
+async fn work(
+    client: Client,
+    gate: TenantGate,
+    tenant: TenantId,
+    url: String,
+    counts: Arc<CallCounts>,
+) {
     loop {
         let Ok(request) = Request::get(&url).body(Body::empty()) else { return };
         match client.clone().oneshot(request).await {
-            Ok(status) if status == 200 => _ = tally.answered.fetch_add(1, Relaxed),
-            Ok(_) => _ = tally.failed.fetch_add(1, Relaxed),
+            Ok(status) if status == 200 => _ = counts.answered.fetch_add(1, Relaxed),
+            Ok(_) => _ = counts.failed.fetch_add(1, Relaxed),
             Err(error) => match TenantUnavailable::find(error.as_ref()) {
                 Some(closed) => {
-                    tally.refuse(closed.reason().as_str());
-                    // Ready the moment the tenant opens; the patience only keeps the counts alive.
-                    _ = tokio::time::timeout(PATIENCE, gate.available(&tenant)).await;
+                    counts.count_refused(closed.reason().as_str());
+                    // Ready as soon as the tenant opens. The time-out keeps the counts moving.
+                    _ = tokio::time::timeout(MAX_WAIT, gate.available(&tenant)).await;
                 }
-                None => _ = tally.failed.fetch_add(1, Relaxed),
+                None => _ = counts.failed.fetch_add(1, Relaxed),
             },
         }
         tokio::time::sleep(PAUSE).await;

@@ -1,4 +1,4 @@
-//! A redis-server of this program's own, which keeps nothing on disk.
+//! A redis-server child process without persistence.
 
 use std::{
     io::ErrorKind,
@@ -21,7 +21,7 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one on a free port of loopback.
+    /// Starts a server on a free port of loopback.
     pub async fn start() -> Result<Self, BoxError> {
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?.local_addr()?;
         let mut server = Self { address: free, child: None };
@@ -37,7 +37,7 @@ impl RedisServer {
         format!("redis://{}", self.address)
     }
 
-    /// Runs it, and waits until it answers.
+    /// Runs the server, and waits until it answers.
     pub async fn run(&mut self) -> Result<(), BoxError> {
         let spawned = Command::new("redis-server")
             .args(["--bind", "127.0.0.1", "--port", &self.address.port().to_string()])
@@ -54,7 +54,7 @@ impl RedisServer {
         })?;
         while self.ping().await.is_err() {
             if let Some(status) = child.try_wait()? {
-                return Err(format!("redis-server ended at once: {status}").into());
+                return Err(format!("redis-server exited at start: {status}").into());
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -62,7 +62,7 @@ impl RedisServer {
         Ok(())
     }
 
-    /// Ends it as a crash does.
+    /// Kills the server, as a crash would.
     pub async fn kill(&mut self) -> Result<(), BoxError> {
         if let Some(mut child) = self.child.take() {
             child.kill().await?;
@@ -75,6 +75,6 @@ impl RedisServer {
         stream.write_all(b"PING\r\n").await?;
         let mut answer = [0; 5];
         stream.read_exact(&mut answer).await?;
-        if answer == *b"+PONG" { Ok(()) } else { Err("it does not answer PING".into()) }
+        if answer == *b"+PONG" { Ok(()) } else { Err("redis-server does not answer PING".into()) }
     }
 }

@@ -1,4 +1,4 @@
-//! A replica: a gate with the shared store, and an app that calls tenants and takes notifications.
+//! A replica: a gate with the shared store, and an app that receives notifications and calls tenants.
 
 use std::time::{Duration, Instant};
 
@@ -24,13 +24,13 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts one on a free port of loopback.
+    /// Starts a replica on a free port of loopback.
     pub async fn start(simulator: &Simulator, redis: &str) -> Result<Self, BoxError> {
         let environment = simulator.environment();
         let gate = TenantGate::builder(environment.clone())
             .audience(simulator.application_id())
             .store(RedisStore::connect(redis, &environment)?)
-            // It would tell each replica what the other was told.
+            // Off, so that only the store can carry a change from one replica to the other.
             .state_api(false)
             .build()
             .await?;
@@ -47,21 +47,21 @@ impl Replica {
         Ok(Self { gate, origin, client })
     }
 
-    /// Where it takes notifications.
+    /// Returns the URL of its notification route.
     pub fn notification_url(&self) -> Result<Uri, BoxError> {
         Ok(format!("{}/NotifyCustomerStateChange", self.origin).parse()?)
     }
 
-    /// Asks the app for a contact of `tenant`; its answer, and how long that took.
+    /// Requests a contact of `tenant` from the app, and returns the status and the time it took.
     pub async fn call(&self, tenant: &TenantId) -> Result<(StatusCode, Duration), BoxError> {
-        let began = Instant::now();
+        let start = Instant::now();
         let url = format!("{}/contacts/{tenant}", self.origin);
         let status = self.client.get(url).send().await?.status();
-        Ok((status, began.elapsed()))
+        Ok((status, start.elapsed()))
     }
 }
 
-/// Fetches a contact from its tenant; a closed tenant is a 503.
+/// Fetches a contact from its tenant. A closed tenant is a 503.
 async fn contact(
     State((tenants, simulator)): State<(Guard<reqwest::Client>, Simulator)>,
     Path(tenant): Path<TenantId>,

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use crate::BoxError;
 
 pub struct Arguments {
-    /// The `gateway` example, built for release.
+    /// Path of the gateway, built for release.
     pub gateway: PathBuf,
     pub tenants: Vec<usize>,
     pub stores: Vec<Store>,
     pub rounds: usize,
-    /// Connections that post at once.
+    /// Number of concurrent connections.
     pub connections: usize,
-    /// Gateways on one Redis server: one takes the notifications, the others follow.
+    /// Number of gateways on one Redis server: one receives the notifications, the others follow.
     pub replicas: usize,
-    /// Leaves the tenants closed: half of the signing, which takes longest with a million.
+    /// Skips the Resumes, and with them half of the signing, which dominates with a million tenants.
     pub close_only: bool,
 }
 
@@ -22,9 +22,9 @@ pub struct Arguments {
 pub enum Store {
     Memory,
     Redb,
-    /// Syncs every second, as Redis recommends.
+    /// Syncs its log every second, as Redis recommends.
     Redis,
-    /// Syncs before it answers.
+    /// Syncs its log before it answers.
     RedisAlways,
 }
 
@@ -53,8 +53,8 @@ const USAGE: &str = "usage: scale --gateway PROGRAM [--rounds 3] [--connections 
     [--stores memory,redb,redis,redis-always] [--replicas 1] [--close-only] TENANTS...";
 
 impl Arguments {
-    pub fn read() -> Result<Self, BoxError> {
-        let mut read = Self {
+    pub fn parse() -> Result<Self, BoxError> {
+        let mut parsed = Self {
             gateway: PathBuf::new(),
             tenants: Vec::new(),
             stores: vec![Store::Memory, Store::Redb, Store::Redis],
@@ -63,30 +63,30 @@ impl Arguments {
             replicas: 1,
             close_only: false,
         };
-        let mut words = std::env::args().skip(1);
-        while let Some(word) = words.next() {
-            match word.as_str() {
-                "--gateway" => read.gateway = words.next().ok_or(USAGE)?.into(),
-                "--rounds" => read.rounds = count(words.next())?,
-                "--connections" => read.connections = count(words.next())?,
-                "--replicas" => read.replicas = count(words.next())?,
-                "--close-only" => read.close_only = true,
+        let mut args = std::env::args().skip(1);
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--gateway" => parsed.gateway = args.next().ok_or(USAGE)?.into(),
+                "--rounds" => parsed.rounds = count(args.next())?,
+                "--connections" => parsed.connections = count(args.next())?,
+                "--replicas" => parsed.replicas = count(args.next())?,
+                "--close-only" => parsed.close_only = true,
                 "--stores" => {
                     let named: Option<Vec<_>> =
-                        words.next().ok_or(USAGE)?.split(',').map(Store::named).collect();
-                    read.stores = named.ok_or(USAGE)?;
+                        args.next().ok_or(USAGE)?.split(',').map(Store::named).collect();
+                    parsed.stores = named.ok_or(USAGE)?;
                 }
-                _ => read.tenants.push(count(Some(word))?),
+                _ => parsed.tenants.push(count(Some(arg))?),
             }
         }
-        if read.tenants.is_empty() || !read.gateway.is_file() {
+        if parsed.tenants.is_empty() || !parsed.gateway.is_file() {
             return Err(USAGE.into());
         }
-        Ok(read)
+        Ok(parsed)
     }
 }
 
-fn count(word: Option<String>) -> Result<usize, BoxError> {
-    let count = word.and_then(|word| word.parse().ok()).filter(|&count| count > 0);
+fn count(arg: Option<String>) -> Result<usize, BoxError> {
+    let count = arg.and_then(|arg| arg.parse().ok()).filter(|&count| count > 0);
     count.ok_or_else(|| USAGE.into())
 }

@@ -19,21 +19,21 @@ use crate::{
     BoxError,
     arguments::Arguments,
     process::{Memory, Process},
-    workshop::Workshop,
+    test_env::TestEnv,
 };
 
 pub struct Gateway {
     pub process: Process,
     pub address: SocketAddr,
-    /// From its start to the line that says where it listens.
+    /// Time from its start to the line with its address.
     pub started: Duration,
-    /// The processor time that took, in seconds.
-    pub starting: f64,
-    /// What it had by then.
+    /// Processor time of the start, in seconds.
+    pub start_processor: f64,
+    /// Memory in use after the start.
     pub fresh: Memory,
 }
 
-/// What `GET /tenants` says.
+/// A summary of the answer to `GET /tenants`.
 pub struct Tenants {
     pub all: usize,
     pub closed: usize,
@@ -47,18 +47,14 @@ struct Tenant {
 }
 
 impl Gateway {
-    pub fn start(
-        arguments: &Arguments,
-        workshop: &Workshop,
-        store: &str,
-    ) -> Result<Self, BoxError> {
+    pub fn start(arguments: &Arguments, env: &TestEnv, store: &str) -> Result<Self, BoxError> {
         let began = Instant::now();
         let mut child = Command::new(&arguments.gateway)
-            .args(["--listen", "127.0.0.1:0", "--base-url", &workshop.base_url])
-            .args(["--audience", &workshop.audience, "--store", store, "--certificate"])
-            .arg(workshop.certificate())
-            // As in production: its looks cost memory and time. None of them may open a tenant here,
-            // which the simulator's state API says is running.
+            .args(["--listen", "127.0.0.1:0", "--base-url", &env.base_url])
+            .args(["--audience", &env.audience, "--store", store, "--certificate"])
+            .arg(env.certificate())
+            // On as in production, because pulls cost memory and time. The long settle time keeps
+            // them from opening a tenant, which the simulator reports as running.
             .args(["--state-api", "on", "--upgrade-settle", "86400"])
             .env("RUST_LOG", "warn")
             .stdin(Stdio::null())
@@ -67,11 +63,14 @@ impl Gateway {
         let stdout = child.stdout.take();
         let process = Process(child);
         let mut line = String::new();
-        BufReader::new(stdout.ok_or("its output was asked for")?).read_line(&mut line)?;
+        BufReader::new(stdout.ok_or("the gateway has no stdout")?).read_line(&mut line)?;
         let started = began.elapsed();
-        let address = line.trim().strip_prefix("listening on http://").ok_or("it did not start")?;
-        let (fresh, starting) = (process.memory()?, process.processor()?);
-        Ok(Self { address: address.parse()?, started, starting, fresh, process })
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .ok_or("the gateway printed no address")?;
+        let (fresh, start_processor) = (process.memory()?, process.processor()?);
+        Ok(Self { address: address.parse()?, started, start_processor, fresh, process })
     }
 
     pub async fn tenants(&self) -> Result<Tenants, BoxError> {

@@ -19,7 +19,7 @@ pub struct Notifications {
 const LIFE: Duration = Duration::from_secs(12 * 3600);
 
 impl Notifications {
-    /// Signs for as many tenants as there are at most, on all cores.
+    /// Signs for the largest number of tenants, on all cores.
     pub fn sign(simulator: &Simulator, arguments: &Arguments) -> Result<Self, BoxError> {
         let tenants = arguments.tenants.iter().copied().max().unwrap_or_default();
         let began = Instant::now();

@@ -1,7 +1,7 @@
-//! Posts notifications as fast as they are taken.
+//! Posts notifications as fast as they are answered.
 //!
-//! A client library would take as much of the two cores as the gateway. This one writes a request
-//! that lies ready and reads its answer, over connections that stay open.
+//! A client library would use as much of the two cores as the gateway. This one writes a prepared
+//! request and reads its answer, over connections that stay open.
 
 use std::{
     net::SocketAddr,
@@ -23,10 +23,10 @@ use crate::BoxError;
 /// Requests as they go over the wire.
 pub type Requests = Arc<Vec<Box<[u8]>>>;
 
-/// How a burst went.
+/// The result of a burst.
 pub struct Burst {
     pub took: Duration,
-    /// From the first byte sent to the answer, in order.
+    /// Times from the first byte sent to the end of the answer, sorted.
     answers: Vec<Duration>,
 }
 
@@ -35,7 +35,7 @@ impl Burst {
         self.answers.len() as f64 / self.took.as_secs_f64()
     }
 
-    /// The time within which this part of all were answered.
+    /// Returns the time within which this fraction of all requests was answered.
     pub fn answered(&self, part: f64) -> Duration {
         let last = self.answers.len() - 1;
         self.answers[(last as f64 * part) as usize]

@@ -1,4 +1,4 @@
-//! What Linux says of a process, and the end of one.
+//! A child process: its memory and processor time from /proc, and its termination.
 
 use std::{
     fs, io,
@@ -8,14 +8,14 @@ use std::{
 
 use crate::BoxError;
 
-/// A child that does not outlive this.
+/// A child process that is killed on drop.
 pub struct Process(pub Child);
 
 /// In bytes.
 #[derive(Clone, Copy, Default)]
 pub struct Memory {
     pub resident: u64,
-    /// The most that was ever resident.
+    /// Highest resident size so far.
     pub peak: u64,
 }
 
@@ -33,7 +33,7 @@ impl Process {
         Ok(Memory { resident: kilobytes("VmRSS:")? * 1024, peak: kilobytes("VmHWM:")? * 1024 })
     }
 
-    /// The processor time it has taken, of all threads, in seconds.
+    /// Returns the processor time of all its threads, in seconds.
     pub fn processor(&self) -> Result<f64, BoxError> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         // The name, which comes first, may have spaces in it.
@@ -42,13 +42,13 @@ impl Process {
         Ok(ticks.sum::<f64>() / TICKS_A_SECOND)
     }
 
-    /// Ends it as a crash does.
+    /// Kills it, as a crash would.
     pub fn kill(mut self) -> io::Result<()> {
         self.0.kill()?;
         self.0.wait().map(drop)
     }
 
-    /// Asks it to end, and says how long that took.
+    /// Sends SIGTERM, and returns how long it took to exit.
     pub fn terminate(mut self) -> Result<Duration, BoxError> {
         let began = Instant::now();
         let id = self.0.id().to_string();
@@ -57,14 +57,14 @@ impl Process {
         if status.success() {
             Ok(began.elapsed())
         } else {
-            Err(format!("it ended with {status}").into())
+            Err(format!("the process exited with {status}").into())
         }
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // One that has ended is past killing.
+        // Fails when the process has exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

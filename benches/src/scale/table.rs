@@ -1,10 +1,10 @@
-//! The figures: medians of all rounds, one column a store.
+//! The table of results: medians of all rounds, one column per store.
 
 use std::fmt;
 
 use crate::arguments::Store;
 
-/// What is measured, in the order of the table.
+/// A measured figure, in the order of the table.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Figure {
     Closed,
@@ -39,7 +39,7 @@ pub enum Figure {
 
 use Figure as F;
 
-/// Each figure with its decimals.
+/// Each figure with its decimals and its label.
 const ROWS: [(Figure, usize, &str); 28] = [
     (F::Closed, 0, "closed a second"),
     (F::Opened, 0, "opened again a second"),
@@ -51,7 +51,7 @@ const ROWS: [(Figure, usize, &str); 28] = [
     (F::Median, 1, "answered within, median, ms"),
     (F::Most, 1, "the same, 99 of 100, ms"),
     (F::Worst, 1, "the same, slowest, ms"),
-    (F::Fresh, 1, "resident, nothing known, MB"),
+    (F::Fresh, 1, "resident, no tenants, MB"),
     (F::PeakClosed, 1, "most resident, all closed, MB"),
     (F::PeakOpened, 1, "most resident, restarted and all opened, MB"),
     (F::PeakRestarted, 1, "most resident, restarted, MB"),
@@ -71,7 +71,7 @@ const ROWS: [(Figure, usize, &str); 28] = [
     (F::AnswerPeak, 1, "most resident after it, MB"),
 ];
 
-/// What one night showed.
+/// The figures of one run.
 #[derive(Default)]
 pub struct Measured(Vec<(Figure, f64)>);
 
@@ -86,7 +86,7 @@ impl Measured {
         self.add(figure, bytes as f64 / MEGABYTE);
     }
 
-    /// A figure in megabytes as bytes again.
+    /// Converts a figure in megabytes back to bytes.
     pub fn bytes(&self, figure: Figure) -> u64 {
         (self.get(figure).next().unwrap_or_default() * MEGABYTE) as u64
     }
@@ -96,7 +96,7 @@ impl Measured {
     }
 }
 
-/// All of it in a line, so that a long run which is broken off has said something.
+/// Prints all figures in a line, so that an interrupted run leaves partial results.
 impl fmt::Display for Measured {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (figure, decimals, name) in ROWS {
@@ -126,7 +126,7 @@ impl Table {
         }
     }
 
-    /// Prints it as Markdown.
+    /// Prints the table as Markdown.
     pub fn print(&self) {
         println!("\n{} tenants, medians of {}\n", self.tenants, self.rounds);
         let names: Vec<_> = self.columns.iter().map(|(store, _)| store.name()).collect();
@@ -147,7 +147,7 @@ impl Table {
         }
     }
 
-    /// How a throughput compares with that of the memory store in the same rounds.
+    /// Returns the median ratio of a throughput to that of the memory store in the same rounds.
     fn ratio(&self, figure: Figure, store: Store) -> Option<String> {
         if !matches!(figure, F::Closed | F::Opened) || store == Store::Memory {
             return None;

@@ -1,4 +1,4 @@
-//! One night with one store: all closed, a crash, a restart, all opened again.
+//! One run with one store: all tenants closed, a crash, a restart, all tenants opened again.
 
 use std::{
     fs,
@@ -14,35 +14,35 @@ use crate::{
     post::{Burst, Requests, post},
     redis::Redis,
     table::{Figure, Measured},
-    workshop::Workshop,
+    test_env::TestEnv,
 };
 
-pub struct Night<'a> {
+pub struct UpgradeBurst<'a> {
     pub store: Store,
     pub tenants: usize,
     pub arguments: &'a Arguments,
-    pub workshop: &'a Workshop,
+    pub env: &'a TestEnv,
 }
 
-/// Where the records are.
-enum Place {
+/// Where the records are stored.
+enum Location {
     Memory,
     Redb(PathBuf),
     Redis(Redis),
 }
 
-impl Night<'_> {
+impl UpgradeBurst<'_> {
     pub async fn run(&self, notifications: &Notifications) -> Result<Measured, BoxError> {
         let mut measured = Measured::default();
-        let place = self.place()?;
-        let gateway = self.start(&place)?;
+        let location = self.location()?;
+        let gateway = self.start(&location)?;
         measured.megabytes(Figure::Fresh, gateway.fresh.resident);
-        let followers = (1..self.replicas()).map(|_| self.start(&place));
+        let followers = (1..self.replicas()).map(|_| self.start(&location));
         let followers: Vec<_> = followers.collect::<Result<_, _>>()?;
 
         let figures = [Figure::Closed, Figure::ProcessorClosed, Figure::ServerClosed];
         let closing = &notifications.closing;
-        let burst = self.burst(&gateway, &place, closing, figures, &mut measured).await?;
+        let burst = self.burst(&gateway, &location, closing, figures, &mut measured).await?;
         for (figure, part) in [(Figure::Median, 0.5), (Figure::Most, 0.99), (Figure::Worst, 1.0)] {
             measured.add(figure, burst.answered(part).as_secs_f64() * 1e3);
         }
@@ -56,9 +56,9 @@ impl Night<'_> {
             memory.resident.saturating_sub(gateway.fresh.resident),
         );
 
-        let gateway = self.restarts(gateway, &place, &mut measured).await?;
+        let gateway = self.restarts(gateway, &location, &mut measured).await?;
         if !self.arguments.close_only {
-            self.reopen(&gateway, &place, notifications, &mut measured).await?;
+            self.reopen(&gateway, &location, notifications, &mut measured).await?;
         }
         gateway.process.terminate()?;
         Ok(measured)
@@ -67,37 +67,37 @@ impl Night<'_> {
     async fn reopen(
         &self,
         gateway: &Gateway,
-        place: &Place,
+        location: &Location,
         notifications: &Notifications,
         measured: &mut Measured,
     ) -> Result<(), BoxError> {
         let figures = [Figure::Opened, Figure::ProcessorOpened, Figure::ServerOpened];
-        self.burst(gateway, place, &notifications.opening, figures, measured).await?;
+        self.burst(gateway, location, &notifications.opening, figures, measured).await?;
         if self.store.is_durable() {
-            // In memory, this is the gateway that has said which tenants there are: see there.
+            // With the memory store this is the gateway that listed all tenants, which raised its peak.
             measured.megabytes(Figure::PeakOpened, gateway.process.memory()?.peak);
         }
-        self.size(place, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], measured)?;
+        self.size(location, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], measured)?;
         self.expect(gateway, 0).await.map(drop)
     }
 
-    fn place(&self) -> Result<Place, BoxError> {
-        let folder = self.workshop.fresh(self.store.name())?;
+    fn location(&self) -> Result<Location, BoxError> {
+        let directory = self.env.empty_directory(self.store.name())?;
         Ok(match self.store {
-            Store::Memory => Place::Memory,
-            Store::Redb => Place::Redb(folder.join("tenants.redb")),
-            Store::Redis => Place::Redis(Redis::start(folder, "everysec")?),
-            Store::RedisAlways => Place::Redis(Redis::start(folder, "always")?),
+            Store::Memory => Location::Memory,
+            Store::Redb => Location::Redb(directory.join("tenants.redb")),
+            Store::Redis => Location::Redis(Redis::start(directory, "everysec")?),
+            Store::RedisAlways => Location::Redis(Redis::start(directory, "always")?),
         })
     }
 
-    fn start(&self, place: &Place) -> Result<Gateway, BoxError> {
-        let store = match place {
-            Place::Memory => "memory".to_owned(),
-            Place::Redb(path) => format!("redb:{}", path.display()),
-            Place::Redis(redis) => redis.url(),
+    fn start(&self, location: &Location) -> Result<Gateway, BoxError> {
+        let store = match location {
+            Location::Memory => "memory".to_owned(),
+            Location::Redb(path) => format!("redb:{}", path.display()),
+            Location::Redis(redis) => redis.url(),
         };
-        Gateway::start(self.arguments, self.workshop, &store)
+        Gateway::start(self.arguments, self.env, &store)
     }
 
     fn replicas(&self) -> usize {
@@ -109,13 +109,13 @@ impl Night<'_> {
     async fn burst(
         &self,
         gateway: &Gateway,
-        place: &Place,
+        location: &Location,
         requests: &Requests,
         [speed, own, servers]: [Figure; 3],
         measured: &mut Measured,
     ) -> Result<Burst, BoxError> {
-        let server = || match place {
-            Place::Redis(redis) => redis.process.processor(),
+        let server = || match location {
+            Location::Redis(redis) => redis.process.processor(),
             _ => Ok(0.0),
         };
         let (before, server_before) = (gateway.process.processor()?, server()?);
@@ -123,18 +123,18 @@ impl Night<'_> {
         let burst = post(gateway.address, requests, self.tenants, connections).await?;
         measured.add(speed, burst.per_second());
         measured.add(own, self.microseconds(gateway.process.processor()? - before));
-        if matches!(place, Place::Redis(_)) {
+        if matches!(location, Location::Redis(_)) {
             measured.add(servers, self.microseconds(server()? - server_before));
         }
         Ok(burst)
     }
 
-    /// Waits until the other replicas know what the first was told.
+    /// Waits until the other replicas have applied the changes that the first received.
     async fn follow(&self, followers: &[Gateway], measured: &mut Measured) -> Result<(), BoxError> {
         for follower in followers {
             let began = Instant::now();
             let mut used = follower.process.processor()?;
-            // Asking it would cost it time that is to be measured, so it is watched until it rests.
+            // A request would cost processor time that is to be measured, so wait until it is idle.
             loop {
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 let now = follower.process.processor()?;
@@ -149,67 +149,67 @@ impl Night<'_> {
         Ok(())
     }
 
-    /// Ends the gateway as a crash does and starts it again, then once more in good order. A gateway
-    /// without a store lives on.
+    /// Kills the gateway and starts it again, then stops it with SIGTERM and starts it again. A gateway
+    /// without a store is kept running.
     async fn restarts(
         &self,
         gateway: Gateway,
-        place: &Place,
+        location: &Location,
         measured: &mut Measured,
     ) -> Result<Gateway, BoxError> {
         let sizes = [Figure::StoredClosed, Figure::LogClosed, Figure::DumpClosed];
         if !self.store.is_durable() {
-            self.ask(&gateway, measured).await?;
+            self.list(&gateway, measured).await?;
             return Ok(gateway);
         }
         gateway.process.kill()?;
-        self.size(place, &sizes, measured)?;
+        self.size(location, &sizes, measured)?;
 
-        let gateway = self.start(place)?;
+        let gateway = self.start(location)?;
         measured.add(Figure::RestartCrashed, gateway.started.as_secs_f64());
-        self.ask(&gateway, measured).await?;
+        self.list(&gateway, measured).await?;
         gateway.process.terminate()?;
 
-        let gateway = self.start(place)?;
+        let gateway = self.start(location)?;
         measured.add(Figure::Restart, gateway.started.as_secs_f64());
-        measured.add(Figure::RestartProcessor, gateway.starting);
+        measured.add(Figure::RestartProcessor, gateway.start_processor);
         measured.megabytes(Figure::PeakRestarted, gateway.fresh.peak);
         let grown = gateway.fresh.resident.saturating_sub(measured.bytes(Figure::Fresh));
         self.each(measured, Figure::GrowthRestarted, grown);
         Ok(gateway)
     }
 
-    /// Has the gateway list all tenants, which have to be closed.
-    async fn ask(&self, gateway: &Gateway, measured: &mut Measured) -> Result<(), BoxError> {
-        let said = self.expect(gateway, self.tenants).await?;
-        measured.megabytes(Figure::AnswerSize, said.bytes as u64);
-        measured.add(Figure::AnswerTime, said.took.as_secs_f64());
+    /// Lists all tenants, which must be closed, and records the cost.
+    async fn list(&self, gateway: &Gateway, measured: &mut Measured) -> Result<(), BoxError> {
+        let listed = self.expect(gateway, self.tenants).await?;
+        measured.megabytes(Figure::AnswerSize, listed.bytes as u64);
+        measured.add(Figure::AnswerTime, listed.took.as_secs_f64());
         measured.megabytes(Figure::AnswerPeak, gateway.process.memory()?.peak);
         Ok(())
     }
 
     async fn expect(&self, gateway: &Gateway, closed: usize) -> Result<Tenants, BoxError> {
-        let said = gateway.tenants().await?;
-        if (said.all, said.closed) == (self.tenants, closed) {
-            return Ok(said);
+        let listed = gateway.tenants().await?;
+        if (listed.all, listed.closed) == (self.tenants, closed) {
+            return Ok(listed);
         }
         Err(format!(
-            "{} tenants, of which {} closed, where {} and {closed} were expected",
-            said.all, said.closed, self.tenants
+            "{} tenants with {} closed; expected {} with {closed} closed",
+            listed.all, listed.closed, self.tenants
         )
         .into())
     }
 
     fn size(
         &self,
-        place: &Place,
+        location: &Location,
         [stored, log, dump]: &[Figure; 3],
         measured: &mut Measured,
     ) -> Result<(), BoxError> {
-        match place {
-            Place::Memory => {}
-            Place::Redb(path) => self.each(measured, *stored, fs::metadata(path)?.len()),
-            Place::Redis(redis) => {
+        match location {
+            Location::Memory => {}
+            Location::Redb(path) => self.each(measured, *stored, fs::metadata(path)?.len()),
+            Location::Redis(redis) => {
                 let size = redis.size()?;
                 self.each(measured, *stored, size.used);
                 self.each(measured, *log, size.log);
@@ -223,7 +223,7 @@ impl Night<'_> {
         measured.add(figure, bytes as f64 / self.tenants as f64);
     }
 
-    /// A notification's part of so many seconds.
+    /// Converts `seconds` to microseconds per notification.
     fn microseconds(&self, seconds: f64) -> f64 {
         seconds * 1e6 / self.tenants as f64
     }

@@ -1,4 +1,4 @@
-//! The folder everything happens in, and the machine it happens on.
+//! The working directory of a run, and the machine it runs on.
 
 use std::{
     fs,
@@ -11,39 +11,40 @@ use tower_superoffice::simulator::Simulator;
 
 use crate::{BoxError, arguments::Arguments};
 
-pub struct Workshop {
-    folder: PathBuf,
-    /// Where the environment's login and state API are.
+pub struct TestEnv {
+    directory: PathBuf,
+    /// Origin of the simulated environment's login and state API.
     pub base_url: String,
     pub audience: String,
 }
 
-impl Workshop {
+impl TestEnv {
     pub fn new(simulator: &Simulator) -> Result<Self, BoxError> {
-        let folder = std::env::temp_dir().join(format!("superoffice-scale-{}", std::process::id()));
-        fs::create_dir(&folder)?;
-        let base_url = simulator.hosts().first().ok_or("a simulator has hosts")?.to_string();
+        let directory =
+            std::env::temp_dir().join(format!("superoffice-scale-{}", std::process::id()));
+        fs::create_dir(&directory)?;
+        let base_url = simulator.hosts().first().ok_or("the simulator has no hosts")?.to_string();
         let audience = simulator.application_id().to_owned();
-        let workshop = Self { folder, base_url, audience };
-        fs::write(workshop.certificate(), simulator.certificate_pem())?;
-        Ok(workshop)
+        let env = Self { directory, base_url, audience };
+        fs::write(env.certificate(), simulator.certificate_pem())?;
+        Ok(env)
     }
 
     pub fn certificate(&self) -> PathBuf {
-        self.folder.join("certificate.pem")
+        self.directory.join("certificate.pem")
     }
 
-    /// An empty folder of this name.
-    pub fn fresh(&self, name: &str) -> Result<PathBuf, BoxError> {
-        let folder = self.folder.join(name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
+    /// Creates an empty directory of this name.
+    pub fn empty_directory(&self, name: &str) -> Result<PathBuf, BoxError> {
+        let directory = self.directory.join(name);
+        if directory.exists() {
+            fs::remove_dir_all(&directory)?;
         }
-        fs::create_dir(&folder)?;
-        Ok(folder)
+        fs::create_dir(&directory)?;
+        Ok(directory)
     }
 
-    /// Says what the figures depend on.
+    /// Prints the properties of the machine that the figures depend on.
     pub fn describe(&self, arguments: &Arguments) -> Result<(), BoxError> {
         let cpu = fs::read_to_string("/proc/cpuinfo")?;
         let model =
@@ -60,9 +61,9 @@ impl Workshop {
         Ok(())
     }
 
-    /// The median of what it takes to have 4 KiB on the disk, in ms.
+    /// Measures the median time of writing and syncing 4 KiB, in ms.
     fn sync_time(&self) -> Result<f64, BoxError> {
-        let path = self.folder.join("sync");
+        let path = self.directory.join("sync");
         let mut file = fs::File::create(&path)?;
         let mut times = Vec::new();
         for _ in 0..100 {
@@ -78,9 +79,9 @@ impl Workshop {
     }
 }
 
-impl Drop for Workshop {
+impl Drop for TestEnv {
     fn drop(&mut self) {
-        // What can't be removed is left to whoever tidies up the folder for temporary files.
-        let _ = fs::remove_dir_all(&self.folder);
+        // Best effort: the system cleans its temporary directory.
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }

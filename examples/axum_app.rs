@@ -30,7 +30,7 @@ use tower_http::{
     trace::{DefaultOnFailure, TraceLayer},
 };
 use tower_superoffice::{
-    Environment, Guard, GuardError, TenantGate, TenantId, simulator::Simulator,
+    Environment, GuardError, TenantGate, TenantId, guard::Guard, simulator::Simulator,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -58,7 +58,11 @@
 //! | every knob | [`TenantGateBuilder`] |
 //! | where to mount the route | [`NotificationLayer`] |
 //! | limits, retries and redirects around the guard | [`GuardLayer`] |
+//! | types of each side, futures included | [`notification`], [`guard`], [`endpoint`] |
+//! | a tenant's state, and what changes it | [`status`], [`events`] |
 //! | state that survives restarts and spans replicas | [`store`] |
+//! | keys and tokens, and how often the state API is asked | [`token`], [`pull`] |
+//! | how a gate is doing | [`health`] |
 //! | tests of your own app | `simulator`, a SuperOffice on loopback (feature `simulator`) |
 #![cfg_attr(
     test,
@@ -66,57 +70,51 @@
 )]
 
 mod clock;
-mod endpoint;
+pub mod endpoint;
 mod environment;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;
-mod guard;
+pub mod guard;
 #[cfg(doc)]
 pub mod guide;
-mod health;
+pub mod health;
 mod hex;
 mod http_client;
 mod json;
 mod key;
-mod notification;
+pub mod notification;
 mod persist;
-mod pull;
+pub mod pull;
 mod rfc3339;
 #[cfg(feature = "simulator")]
 pub mod simulator;
-mod status;
+pub mod status;
 pub mod store;
 mod tenant_id;
 mod tenants;
-mod token;
+pub mod token;
 
 pub use self::{
-    endpoint::{Endpoint, EndpointLayer, NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
+    endpoint::EndpointLayer,
     environment::Environment,
+    events::TenantEvent,
     gate::{BuildError, TenantGate, TenantGateBuilder},
-    guard::{Guard, GuardError, GuardLayer, TenantUnavailable},
-    health::{Health, NotificationCounts, StoreHealth},
-    http_client::EmptyBody,
+    guard::{GuardError, GuardLayer, TenantUnavailable},
     key::{TenantKey, UrlKey},
-    notification::{Accepted, NotificationLayer, NotificationService, Notifications, Refusal},
-    pull::{Corrected, Correction, PullHealth, Schedule},
-    status::{ChangeType, DecodeError, Evidence, Record, State, TenantStatus, UnavailableReason},
-    tenant_id::{InvalidTenantId, TenantId},
-    tenants::{
-        events::{Events, TenantEvent},
-        registry::Outcome,
-        waiters::Available,
-    },
-    token::{KeyError, KeyReport, KeySource, KeysReport, SigningKeys, TokenError},
+    notification::{NotificationLayer, NotificationService},
+    status::{ChangeType, TenantStatus, UnavailableReason},
+    tenant_id::TenantId,
 };
 
-/// The futures of the crate's services, for those who name types.
-pub mod future {
-    pub use crate::{
-        endpoint::ResponseFuture as EndpointFuture,
-        guard::ResponseFuture as GuardFuture,
-        notification::{NotificationFuture, ResponseFuture as NotificationsFuture},
+/// Following what happens to tenants, and waiting until one opens.
+///
+/// [`TenantGate::events`] gives the stream of all tenants' [`TenantEvent`]s, and
+/// [`TenantGate::available`] a future that ends when calls to one tenant are allowed.
+pub mod events {
+    pub use crate::tenants::{
+        events::{Events, TenantEvent},
+        waiters::Available,
     };
 }

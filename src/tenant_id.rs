@@ -25,7 +25,7 @@ use smol_str::SmolStr;
 /// assert_eq!(tenant, TenantId::new("cust12345")?);
 /// assert_eq!(tenant.to_string(), "Cust12345");
 /// assert!(TenantId::new("../login").is_err());
-/// # Ok::<(), tower_superoffice::InvalidTenantId>(())
+/// # Ok::<(), tower_superoffice::status::InvalidTenantId>(())
 /// ```
 #[derive(Clone)]
 pub struct TenantId(SmolStr);

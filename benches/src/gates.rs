@@ -5,10 +5,7 @@ use futures::{
     future::{BoxFuture, ready},
     stream::{self, BoxStream},
 };
-use tower_superoffice::{
-    Environment, Record, TenantGate, TenantId,
-    store::{Store, StoreError},
-};
+use tower_superoffice::{Environment, status::Record, store::{Store, StoreError}, TenantGate, TenantId};
 
 /// Returns the id of a suspended tenant, by number.
 pub fn closed(number: usize) -> TenantId {

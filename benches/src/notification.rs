@@ -22,7 +22,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
 use serde_json::Value;
 use tower::ServiceExt;
-use tower_superoffice::{ChangeType, SigningKeys, TenantGate, TenantId, simulator::Simulator};
+use tower_superoffice::{ChangeType, simulator::Simulator, TenantGate, TenantId, token::SigningKeys};
 
 /// Notifications per round, each for another tenant.
 const BATCH: usize = 256;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{Router, routing::get};
 use tokio::net::TcpListener;
-use tower_superoffice::{Schedule, TenantGate, simulator::Simulator};
+use tower_superoffice::{TenantGate, pull::Schedule, simulator::Simulator};
 
 use crate::{Rule, scenario::BoxError};
 

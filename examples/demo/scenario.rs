@@ -7,8 +7,9 @@ use std::{
 
 use http::StatusCode;
 use tower_superoffice::{
-    ChangeType, Evidence, TenantGate, TenantId, UnavailableReason,
+    ChangeType, TenantGate, TenantId, UnavailableReason,
     simulator::{Notification, Simulator},
+    status::Evidence,
 };
 
 use crate::{

@@ -12,7 +12,7 @@ use axum::{
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
 use tower_superoffice::{
-    Guard, GuardError, TenantGate, TenantId, simulator::Simulator, store::RedisStore,
+    GuardError, TenantGate, TenantId, guard::Guard, simulator::Simulator, store::RedisStore,
 };
 
 use crate::BoxError;

@@ -22,7 +22,7 @@ use crate::{environment::Origin, gate::Shared, tenant_id::TenantId};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 pin_project! {
-    /// The answer to a call through an [`Endpoint`](crate::Endpoint).
+    /// The answer to a call through an [`Endpoint`](crate::endpoint::Endpoint).
     pub struct ResponseFuture<S, R>
     where
         S: Service<R>,

@@ -1,9 +1,8 @@
-//! Following a tenant to the host that serves it.
+//! The outbound side: each call goes to the host that serves its tenant now.
 //!
-//! - [`layer`]: what users configure, and [`service`] and [`future`], what runs per call.
-//! - [`replay`]: which requests can be sent a second time.
-//! - [`whereabouts`]: where a tenant is.
-//! - [`target`]: the two kinds of requests that are followed, `http`'s and `reqwest`'s.
+//! [`EndpointLayer`], from [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer), wraps a
+//! guarded client in an [`Endpoint`]. It rewrites the host of calls to tenants that moved, and repeats
+//! a call that was answered with *421 Misdirected Request* where the tenant lives now.
 
 mod future;
 mod layer;

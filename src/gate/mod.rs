@@ -93,7 +93,7 @@ impl TenantGate {
     }
 
     /// Asks the state API about tenants that are known to exist, one after the other, as fast as the
-    /// [`Schedule`](crate::Schedule) allows, until each has answered; does nothing while it is off.
+    /// [`Schedule`](crate::pull::Schedule) allows, until each has answered; does nothing while it is off.
     ///
     /// Call it once at start with the tenants you serve: a Suspend that began before your service
     /// first ran was announced to nobody. Until a tenant's answer is in, it is open, or with

@@ -19,10 +19,11 @@ use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
-    Evidence, Record, TenantId, UnavailableReason,
+    TenantId, UnavailableReason,
     clock::Clock,
     environment::Environment,
     status::{
+        Evidence, Record,
         derive::Settle,
         fact::{Fact, Order, PullDetails, Pulled, Word},
         state::State,

@@ -14,7 +14,7 @@ use crate::{
 /// The answer carries it in its extensions, for layers further out that log or count:
 ///
 /// ```
-/// # use tower_superoffice::Refusal;
+/// # use tower_superoffice::notification::Refusal;
 /// # let response = http::Response::new(());
 /// if let Some(refusal) = response.extensions().get::<Refusal>() {
 ///     eprintln!("refused with {}: {refusal}", refusal.status());

@@ -1,8 +1,8 @@
-//! The inbound side: the route that SuperOffice's notifications arrive at.
+//! The inbound side: the route that serves SuperOffice's notifications.
 //!
-//! A notification goes from [`layer`] or [`service`] through [`future`], which reads the [`body`],
-//! to the [`receiver`], which takes the [`payload`] apart, has its token verified, [judges](judge)
-//! both together, and puts it in force; [`answer`] says what is told to the sender.
+//! [`NotificationService`] is that route as a service, [`NotificationLayer`] puts it in front of a
+//! whole app. What a request was answered with sits in the response's extensions: [`Accepted`], or a
+//! [`Refusal`] with its reason.
 
 mod answer;
 mod body;
@@ -22,3 +22,4 @@ pub use self::{
     layer::{NotificationLayer, Notifications},
     service::NotificationService,
 };
+pub use crate::{http_client::EmptyBody, tenants::registry::Outcome};

@@ -1,11 +1,6 @@
-//! The pull side: asking the state API, so that lost notifications heal.
+//! Pulls: requests to SuperOffice's state API, so that lost notifications heal.
 //!
-//! - [`schedule`]: when to look at a tenant next, a pure function.
-//! - [`queue`]: what to look at next, and [`pace`], how fast.
-//! - [`answer`]: what the state API says, and [`state_api`], asking it.
-//! - [`meter`]: how often it had to correct what the notifications said.
-//! - [`desk`]: all of that under one lock; [`pulls`]: the gate's handle on it; [`worker`]: the
-//!   task that makes the looks.
+//! A [`Schedule`] says how often they are made, and [`PullHealth`] how they are doing.
 
 mod answer;
 mod desk;

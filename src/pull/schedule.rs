@@ -19,7 +19,7 @@ use crate::status::{
 ///
 /// ```
 /// use std::time::Duration;
-/// use tower_superoffice::Schedule;
+/// use tower_superoffice::pull::Schedule;
 ///
 /// let eager = Schedule::new()
 ///     .suspended(Duration::from_secs(60), Duration::from_secs(120))

@@ -116,12 +116,17 @@ mod tests {
     fn api(response: Response<&'static str>) -> (StateApi, Arc<std::sync::Mutex<Vec<String>>>) {
         let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
         let log = Arc::clone(&seen);
-        let fetch = Fetch::new(service_fn(move |request: http::Request<crate::EmptyBody>| {
-            let accept = request.headers()[header::ACCEPT].to_str().unwrap();
-            log.lock().unwrap().push(format!("{} {} {accept}", request.method(), request.uri()));
-            let response = response.clone().map(|body| Full::new(Bytes::from(body)));
-            async { Ok::<_, Infallible>(response) }
-        }));
+        let fetch =
+            Fetch::new(service_fn(move |request: http::Request<crate::http_client::EmptyBody>| {
+                let accept = request.headers()[header::ACCEPT].to_str().unwrap();
+                log.lock().unwrap().push(format!(
+                    "{} {} {accept}",
+                    request.method(),
+                    request.uri()
+                ));
+                let response = response.clone().map(|body| Full::new(Bytes::from(body)));
+                async { Ok::<_, Infallible>(response) }
+            }));
         (StateApi::new(Environment::Production, fetch, Clock::system()), seen)
     }
 

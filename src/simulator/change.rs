@@ -10,7 +10,7 @@ use std::{
 use http::StatusCode;
 
 use super::{Notification, error::NotifyError, tenants::Shown, world::World};
-use crate::{ChangeType, State, TenantId};
+use crate::{ChangeType, TenantId, status::State};
 
 /// A change of a tenant, such as [`Simulator::upgrade`](super::Simulator::upgrade) begins.
 ///

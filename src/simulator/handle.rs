@@ -14,7 +14,7 @@ use super::{
     tenants::{Shown, Tenant},
     world::World,
 };
-use crate::{ChangeType, Environment, State, TenantId};
+use crate::{ChangeType, Environment, TenantId, status::State};
 
 /// A SuperOffice on loopback: see the [module](super).
 ///

@@ -10,7 +10,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! use http::Request;
 //! use tower::{Layer, ServiceExt};
-//! use tower_superoffice::{EmptyBody, GuardError, TenantGate, TenantId, simulator::Simulator};
+//! use tower_superoffice::{GuardError, notification::EmptyBody, simulator::Simulator, TenantGate, TenantId};
 //!
 //! let simulator = Simulator::start().await?;
 //! let gate = TenantGate::builder(simulator.environment())

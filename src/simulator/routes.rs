@@ -19,7 +19,7 @@ use super::{
     tenants::{Arrival, ClosedCall},
     world::{Inner, World},
 };
-use crate::{State, TenantId, rfc3339};
+use crate::{TenantId, rfc3339, status::State};
 
 /// What a request asks for.
 #[derive(Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::{
 
 use http::Method;
 
-use crate::{State, TenantId};
+use crate::{TenantId, status::State};
 
 /// Changes of one tenant that are remembered, for a state API that lags.
 const HISTORY: usize = 64;

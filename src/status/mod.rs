@@ -1,12 +1,10 @@
-//! The domain: facts about a tenant, the record that joins them, and the status derived from it.
+//! The domain: what is known of a tenant, and the status derived from it.
 //!
-//! Pure: no I/O, no clock, no lock. Everything else in the crate moves records about.
-//!
-//! - [`fact`]: what can be known, and which of two facts is the newer.
-//! - [`record`]: the newest of each fact, and `merge`.
-//! - [`derive`]: what a record says.
-//! - [`encoding`]: a record as bytes, for stores.
-//! - [`alike`]: what many records have alike, kept once.
+//! A [`Record`] keeps the newest of each independent fact about a tenant, and two records join with
+//! [`Record::merge`]. A [`TenantStatus`] is what a record says: open, or closed for an
+//! [`UnavailableReason`].
+
+// Pure: no I/O, no clock, no lock. Everything else in the crate moves records about.
 
 pub(crate) mod alike;
 mod change_type;
@@ -26,3 +24,4 @@ pub use self::{
     state::State,
     tenant_status::{Evidence, TenantStatus, UnavailableReason},
 };
+pub use crate::tenant_id::InvalidTenantId;

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-use crate::{DecodeError, TenantId};
+use crate::{TenantId, status::DecodeError};
 
 /// A store that could not do what it was asked.
 ///

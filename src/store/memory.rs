@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Change, Store, StoreError, leases::Leases};
-use crate::{Record, TenantId};
+use crate::{TenantId, status::Record};
 
 /// How many changes a subscriber may lag behind before it is told to reload.
 const CHANGES_KEPT: usize = 4096;
@@ -30,7 +30,7 @@ const PAGE: usize = 1024;
 /// tests can play replicas. A gate alone needs no store at all.
 ///
 /// ```
-/// use tower_superoffice::{Record, TenantId, store::{MemoryStore, Store}};
+/// use tower_superoffice::{status::Record, store::{MemoryStore, Store}, TenantId};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
 /// let here = MemoryStore::new();

@@ -29,7 +29,7 @@ pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::{error::StoreError, memory::MemoryStore};
-use crate::{Record, TenantId};
+use crate::{TenantId, status::Record};
 
 /// Keeps the records of tenants.
 ///
@@ -58,7 +58,7 @@ use crate::{Record, TenantId};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
-/// use tower_superoffice::{Record, TenantId, store::{Store, StoreError}};
+/// use tower_superoffice::{status::Record, store::{Store, StoreError}, TenantId};
 ///
 /// /// Keeps records as bytes, the way a database would.
 /// #[derive(Default)]

@@ -4,7 +4,10 @@
 //! first spelled, a space, and the encoded record: `Cust12345 {"v":"1.0",...}`.
 
 use super::StoreError;
-use crate::{DecodeError, Record, TenantId};
+use crate::{
+    TenantId,
+    status::{DecodeError, Record},
+};
 
 /// The key of `tenant`.
 pub(super) fn key(tenant: &TenantId) -> String {

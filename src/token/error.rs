@@ -8,7 +8,7 @@ use std::{fmt, time::Duration};
 /// answer. The gate puts them into `WWW-Authenticate` as `error_description`.
 ///
 /// ```
-/// use tower_superoffice::TokenError;
+/// use tower_superoffice::token::TokenError;
 ///
 /// assert_eq!(TokenError::Expired.to_string(), "the token has expired");
 /// ```

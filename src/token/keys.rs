@@ -16,11 +16,11 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// A certificate is taken for the key in it. Neither its chain nor its dates are looked at.
 ///
 /// ```no_run
-/// use tower_superoffice::SigningKeys;
+/// use tower_superoffice::token::SigningKeys;
 ///
 /// let keys = SigningKeys::read("SuperOfficeFederatedLogin.crt")?;
 /// println!("{keys:?}");
-/// # Ok::<(), tower_superoffice::KeyError>(())
+/// # Ok::<(), tower_superoffice::token::KeyError>(())
 /// ```
 #[derive(Clone, Default)]
 pub struct SigningKeys(Vec<Key>);

@@ -1,8 +1,11 @@
-//! Notification tokens: who may have sent this, about which tenant, and when.
+//! Notification tokens, and the keys that verify them.
 //!
-//! A token goes through [`examine`](examine::examine), which is pure and refuses everything that can
-//! be refused without cryptography; then its signature is checked with a key of the [`KeyRing`](ring::KeyRing),
-//! which holds the keys given and those fetched from the environment.
+//! [`SigningKeys`] are keys that you give; a gate without any fetches the environment's. A
+//! [`TokenError`] says why a token was refused, and a [`KeysReport`] which keys a gate has.
+
+// A token goes through `examine`, which is pure and refuses everything that can be refused without
+// cryptography; then its signature is checked with a key of the `KeyRing`, which holds the keys given
+// and those fetched from the environment.
 
 mod certificate;
 mod claims;

@@ -8,12 +8,18 @@ use std::{
 use http::{Request, Response};
 use tower::util::ServiceFn;
 use tower_superoffice::{
-    Accepted, Available, BuildError, ChangeType, DecodeError, EmptyBody, Environment, Events,
-    Evidence, Guard, GuardError, GuardLayer, Health, InvalidTenantId, KeyError, KeysReport,
-    NotificationCounts, NotificationLayer, NotificationService, Notifications, Outcome, Record,
-    Refusal, SigningKeys, State, StoreHealth, TenantEvent, TenantGate, TenantGateBuilder, TenantId,
-    TenantStatus, TenantUnavailable, TokenError, UnavailableReason, UrlKey,
-    future::{GuardFuture, NotificationFuture, NotificationsFuture},
+    BuildError, ChangeType, Environment, GuardError, GuardLayer, NotificationLayer,
+    NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantId, TenantStatus,
+    TenantUnavailable, UnavailableReason, UrlKey,
+    events::{Available, Events},
+    guard::{Guard, ResponseFuture as GuardFuture},
+    health::{Health, NotificationCounts, StoreHealth},
+    notification::{
+        Accepted, EmptyBody, NotificationFuture, Notifications, Outcome, Refusal,
+        ResponseFuture as NotificationsFuture,
+    },
+    status::{DecodeError, Evidence, InvalidTenantId, Record, State},
+    token::{KeyError, KeysReport, SigningKeys, TokenError},
 };
 
 /// Tells at run time whether a type has a trait: an inherent constant goes before one of a trait.

@@ -24,9 +24,10 @@ use tokio::{
 };
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, Environment, GuardError, SigningKeys, State, TenantGate, TenantId,
-    UnavailableReason,
+    ChangeType, Environment, GuardError, TenantGate, TenantId, UnavailableReason,
     simulator::{Fault, Network, Simulator, SimulatorBody},
+    status::State,
+    token::SigningKeys,
 };
 
 type Body = Full<Bytes>;

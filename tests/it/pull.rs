@@ -18,10 +18,13 @@ use http_body_util::Full;
 use tokio::time::{Duration, Instant, sleep};
 use tower::{ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, EmptyBody, Evidence, PullHealth, Record, Schedule, SigningKeys, State, TenantEvent,
-    TenantGate, TenantGateBuilder, TenantId, UnavailableReason,
+    ChangeType, TenantEvent, TenantGate, TenantGateBuilder, TenantId, UnavailableReason,
+    notification::EmptyBody,
+    pull::{PullHealth, Schedule},
     simulator::{Fault, Simulator},
+    status::{Evidence, Record, State},
     store::{MemoryStore, Store, StoreError},
+    token::SigningKeys,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

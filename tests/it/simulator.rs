@@ -24,8 +24,9 @@ use tokio::{
 };
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, State, TenantId,
+    ChangeType, TenantId,
     simulator::{Fault, NotifyError, Simulator, SimulatorBody},
+    status::State,
 };
 
 fn tenant() -> TenantId {

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::Service;
-use tower_superoffice::{SigningKeys, TenantGate, simulator::Simulator};
+use tower_superoffice::{TenantGate, simulator::Simulator, token::SigningKeys};
 
 /// The largest body that is read.
 const BODY: usize = 16 * 1024;

@@ -11,7 +11,8 @@ use std::{
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use tower_superoffice::{
-    Record, TenantId,
+    TenantId,
+    status::Record,
     store::{Change, MemoryStore, Store, StoreError, conformance::Conformance},
 };
 

@@ -11,7 +11,8 @@ use crate::directory::Directory;
 use crate::server::RedisServer;
 use futures::{StreamExt, TryStreamExt, stream};
 use tower_superoffice::{
-    Environment, Record, TenantId,
+    Environment, TenantId,
+    status::Record,
     store::{MemoryStore, RedbStore, RedisStore, Store},
 };
 

@@ -2,7 +2,8 @@
 
 use futures::{FutureExt, StreamExt};
 use tower_superoffice::{
-    Record, TenantId,
+    TenantId,
+    status::Record,
     store::{Change, MemoryStore, Store, conformance::Conformance},
 };
 

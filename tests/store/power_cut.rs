@@ -13,7 +13,8 @@ use std::{
 use crate::disk::{Cut, Disk, Unsynced};
 use futures::{TryStreamExt, future::join_all};
 use tower_superoffice::{
-    Environment, Record, TenantId,
+    Environment, TenantId,
+    status::Record,
     store::{RedbStore, Store, StoreError},
 };
 

@@ -6,7 +6,8 @@ use crate::directory::Directory;
 use futures::TryStreamExt;
 use redb::{Database, MultimapTableDefinition, TableDefinition};
 use tower_superoffice::{
-    Environment, Record, TenantId,
+    Environment, TenantId,
+    status::Record,
     store::{RedbStore, Store, StoreError, conformance::Conformance},
 };
 

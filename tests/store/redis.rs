@@ -11,7 +11,8 @@ use crate::server::RedisServer;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream::BoxStream};
 use redis::Commands;
 use tower_superoffice::{
-    Environment, Record, TenantId,
+    Environment, TenantId,
+    status::Record,
     store::{Change, RedisStore, Store, StoreError, conformance::Conformance},
 };
 

@@ -1,6 +1,6 @@
 //! The gate that a command line describes.
 
-use tower_superoffice::{Environment, SigningKeys, TenantGate};
+use tower_superoffice::{Environment, TenantGate, token::SigningKeys};
 
 use super::{Args, NamedEnvironment, Switch, store};
 use crate::{BoxError, routes};

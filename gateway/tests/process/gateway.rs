@@ -10,8 +10,9 @@ use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::Value;
 use tower_superoffice::{
-    ChangeType, Environment, Record, State, TenantId,
+    ChangeType, Environment, TenantId,
     simulator::Simulator,
+    status::{Record, State},
     store::{RedbStore, Store},
 };
 

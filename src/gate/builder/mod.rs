@@ -41,7 +41,7 @@ const PATH: &str = "/NotifyCustomerStateChange";
 /// Configures a [`TenantGate`].
 ///
 /// ```
-/// use tower_superoffice::{Environment, SigningKeys, TenantGate};
+/// use tower_superoffice::{Environment, TenantGate, token::SigningKeys};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let gate = TenantGate::builder(Environment::Production)

@@ -6,7 +6,7 @@ use super::{
     Conformance, records,
     report::{Broken, Done, ensure},
 };
-use crate::{Record, TenantId};
+use crate::{TenantId, status::Record};
 
 impl Conformance {
     pub(super) async fn laws(&self) -> Result<Done, Broken> {

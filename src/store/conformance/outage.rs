@@ -10,7 +10,8 @@ use super::{
     report::{Broken, Done, ensure},
 };
 use crate::{
-    Record, TenantId,
+    TenantId,
+    status::Record,
     store::{Change, Store, StoreError},
 };
 

@@ -6,8 +6,9 @@ use serde_json::json;
 
 use super::report::Broken;
 use crate::{
-    ChangeType, Record, State, TenantId,
+    ChangeType, TenantId,
     status::{
+        Record, State,
         fact::{Details, Fact, Notified, Order, PullDetails, Pulled, Word},
         record::Foreign,
     },

@@ -19,7 +19,7 @@ use redb::StorageBackend;
 
 use self::writer::Writer;
 use super::{Store, StoreError, leases::Leases};
-use crate::{Environment, Record, TenantId};
+use crate::{Environment, TenantId, status::Record};
 
 /// How long a call waits for the disk. One that is merely busy answers long before.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -41,7 +41,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Dropping the store waits for what is being written, so that the file can be opened again at once.
 ///
 /// ```
-/// use tower_superoffice::{Environment, Record, TenantId, store::{RedbStore, Store}};
+/// use tower_superoffice::{Environment, status::Record, store::{RedbStore, Store}, TenantId};
 ///
 /// # let directory = std::env::temp_dir().join(format!("redb-store-{}", std::process::id()));
 /// # std::fs::create_dir_all(&directory)?;

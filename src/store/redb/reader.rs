@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 
 use super::open::{damaged, failed};
 use crate::{
-    Record, TenantId,
+    TenantId,
+    status::Record,
     store::{StoreError, value},
 };
 

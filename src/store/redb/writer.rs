@@ -19,7 +19,8 @@ use super::{
     reader,
 };
 use crate::{
-    Record, TenantId,
+    TenantId,
+    status::Record,
     store::{StoreError, value},
 };
 

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
-use crate::{Record, TenantId, hex, status::alike::Alike};
+use crate::{
+    TenantId, hex,
+    status::{Record, alike::Alike},
+};
 
 /// A value that was in the store, without its bytes: the script compares digests.
 #[derive(Debug, Clone)]

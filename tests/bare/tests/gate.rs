@@ -14,10 +14,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_superoffice::{
-    BuildError, Environment, GuardError, Refusal, SigningKeys, TenantGate, TenantId, TokenError,
-    UnavailableReason,
-};
+use tower_superoffice::{BuildError, Environment, GuardError, notification::Refusal, TenantGate, TenantId, token::{SigningKeys, TokenError}, UnavailableReason};
 
 const CERTIFICATE: &str = include_str!("../../fixtures/v1-sha1.crt");
 /// For the audience `app` and the tenant `Cust12345`, signed with the key of the certificate.

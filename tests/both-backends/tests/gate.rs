@@ -20,7 +20,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tower::ServiceExt;
-use tower_superoffice::{Environment, Refusal, SigningKeys, TenantGate, TenantId, TokenError};
+use tower_superoffice::{Environment, notification::Refusal, TenantGate, TenantId, token::{SigningKeys, TokenError}};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 

@@ -14,8 +14,8 @@ use http::{Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, GuardError, SigningKeys, TenantGate, TenantId, UnavailableReason,
-    simulator::Simulator,
+    ChangeType, GuardError, TenantGate, TenantId, UnavailableReason, simulator::Simulator,
+    token::SigningKeys,
 };
 
 const TENANTS: u64 = 16;

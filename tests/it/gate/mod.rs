@@ -17,8 +17,9 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::ServiceExt;
 use tower_superoffice::{
-    BuildError, ChangeType, Environment, Evidence, SigningKeys, StoreHealth, TenantEvent,
-    TenantGate, TenantGateBuilder, TenantId, UnavailableReason, simulator::Simulator,
+    BuildError, ChangeType, Environment, TenantEvent, TenantGate, TenantGateBuilder, TenantId,
+    UnavailableReason, health::StoreHealth, simulator::Simulator, status::Evidence,
+    token::SigningKeys,
 };
 
 fn tenant() -> TenantId {

@@ -8,10 +8,13 @@ use http_body_util::Full;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_superoffice::{
-    BuildError, ChangeType, EmptyBody, Record, SigningKeys, StoreHealth, TenantGate,
-    TenantGateBuilder, TenantId, TenantStatus,
+    BuildError, ChangeType, TenantGate, TenantGateBuilder, TenantId, TenantStatus,
+    health::StoreHealth,
+    notification::EmptyBody,
     simulator::{Notification, Simulator},
+    status::Record,
     store::{MemoryStore, Store},
+    token::SigningKeys,
 };
 
 struct World {

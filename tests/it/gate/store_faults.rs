@@ -19,9 +19,12 @@ use http_body_util::Full;
 use tokio::time::Instant;
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Record, SigningKeys, StoreHealth, TenantGate, TenantId,
+    ChangeType, TenantGate, TenantId,
+    health::StoreHealth,
     simulator::Simulator,
+    status::Record,
     store::{Change, MemoryStore, Store, StoreError},
+    token::SigningKeys,
 };
 
 /// A memory store that is broken for some tenants.

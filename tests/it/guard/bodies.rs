@@ -16,7 +16,7 @@ use http_body_util::{BodyExt, Empty, Full, StreamBody, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_superoffice::{EmptyBody, TenantGate};
+use tower_superoffice::{TenantGate, notification::EmptyBody};
 
 use crate::guard_common::{call, gate_with_closed};
 

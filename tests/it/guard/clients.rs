@@ -6,7 +6,7 @@ use http_body_util::{BodyExt, Empty};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use tower::{Layer, Service, ServiceExt};
 use tower_superoffice::{
-    GuardError, SigningKeys, TenantGate, TenantId, UnavailableReason, simulator::Simulator,
+    GuardError, TenantGate, TenantId, UnavailableReason, simulator::Simulator, token::SigningKeys,
 };
 
 struct World {

@@ -11,7 +11,7 @@ use tower::{
     limit::ConcurrencyLimit,
     load_shed::{LoadShed, error::Overloaded},
 };
-use tower_superoffice::{Guard, GuardError, TenantGate, TenantUnavailable};
+use tower_superoffice::{GuardError, TenantGate, TenantUnavailable, guard::Guard};
 use tower_test::mock::{self, Mock};
 
 use crate::guard_common::{call, gate_with_closed};

@@ -25,7 +25,9 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tower::{Layer, ServiceExt, service_fn};
-use tower_superoffice::{ChangeType, SigningKeys, TenantGate, TenantId, simulator::Simulator};
+use tower_superoffice::{
+    ChangeType, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
+};
 
 struct World {
     simulator: Simulator,

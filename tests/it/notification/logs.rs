@@ -11,8 +11,9 @@ use http_body_util::Full;
 use serde_json::json;
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, SigningKeys, TenantGate, TenantId,
+    ChangeType, TenantGate, TenantId,
     simulator::{Fault, Simulator},
+    token::SigningKeys,
 };
 use tracing_subscriber::fmt::MakeWriter;
 

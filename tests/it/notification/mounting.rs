@@ -10,7 +10,9 @@ use axum::{
 };
 use http::StatusCode;
 use tower::{Layer, Service, ServiceExt};
-use tower_superoffice::{Environment, Refusal, SigningKeys, TenantGate, simulator::Simulator};
+use tower_superoffice::{
+    Environment, TenantGate, notification::Refusal, simulator::Simulator, token::SigningKeys,
+};
 
 const PATH: &str = "/NotifyCustomerStateChange";
 

@@ -6,9 +6,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    Accepted, ChangeType, EmptyBody, Environment, Outcome, Refusal, SigningKeys, TenantGate,
-    TenantId, TokenError,
+    ChangeType, Environment, TenantGate, TenantId,
+    notification::{Accepted, EmptyBody, Outcome, Refusal},
     simulator::{Notification, Simulator},
+    token::{SigningKeys, TokenError},
 };
 
 struct World {

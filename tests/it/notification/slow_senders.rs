@@ -12,7 +12,9 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, timeout},
 };
-use tower_superoffice::{ChangeType, SigningKeys, TenantGate, TenantId, simulator::Simulator};
+use tower_superoffice::{
+    ChangeType, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
+};
 
 const DEADLINE: Duration = Duration::from_millis(500);
 /// Far more than anything may take, on a machine that is busy.

@@ -1,7 +1,7 @@
 //! Bodies around a genuine token.
 
 use serde_json::{Value, json};
-use tower_superoffice::Refusal;
+use tower_superoffice::notification::Refusal;
 
 use super::world::World;
 

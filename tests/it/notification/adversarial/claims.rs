@@ -6,7 +6,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Environment, Refusal, SigningKeys, TenantGate, TokenError, simulator::Simulator,
+    ChangeType, Environment, TenantGate,
+    notification::Refusal,
+    simulator::Simulator,
+    token::{SigningKeys, TokenError},
 };
 
 use super::world::World;

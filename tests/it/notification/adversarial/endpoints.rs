@@ -5,7 +5,7 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Environment, SigningKeys, TenantGate, TenantId, simulator::Simulator,
+    ChangeType, Environment, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
 };
 
 pub(crate) const CASES: usize = HOSTS.len();

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
-use tower_superoffice::{Refusal, TokenError};
+use tower_superoffice::{notification::Refusal, token::TokenError};
 
 use super::world::{World, part};
 

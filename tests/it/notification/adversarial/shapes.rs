@@ -1,7 +1,7 @@
 //! Tokens that are almost a token.
 
 use serde_json::{Value, json};
-use tower_superoffice::TokenError::{self, Malformed, Missing, Signature, TooLong};
+use tower_superoffice::token::TokenError::{self, Malformed, Missing, Signature, TooLong};
 
 use super::world::{World, part};
 

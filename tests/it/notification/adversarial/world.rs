@@ -8,8 +8,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Refusal, SigningKeys, TenantGate, TenantId, TokenError,
+    ChangeType, TenantGate, TenantId,
+    notification::Refusal,
     simulator::{Notification, Simulator},
+    token::{SigningKeys, TokenError},
 };
 
 pub(crate) struct World {

@@ -15,7 +15,10 @@ use tokio::{
 };
 use tower_service::Service;
 
-use super::target::{Answered, Target};
+use super::{
+    has_status::{HasStatus, is_misdirected},
+    retarget::Retarget,
+};
 use crate::{environment::Origin, gate::Shared, tenant_id::TenantId};
 
 /// How long a misdirected call waits until it can be sent again.
@@ -65,8 +68,8 @@ impl<S: Service<R>, R> ResponseFuture<S, R> {
 impl<S, R> Future for ResponseFuture<S, R>
 where
     S: Service<R>,
-    S::Response: Answered,
-    R: Target,
+    S::Response: HasStatus,
+    R: Retarget,
 {
     type Output = Result<S::Response, S::Error>;
 
@@ -75,7 +78,7 @@ where
         loop {
             if let Some(call) = this.call.as_mut().as_pin_mut() {
                 let response = ready!(call.poll(cx))?;
-                let second = this.second.as_ref().filter(|_| response.is_misdirected());
+                let second = this.second.as_ref().filter(|_| is_misdirected(&response));
                 let Some(second) = second else { return Poll::Ready(Ok(response)) };
                 // It may hold a permit that the second try needs.
                 this.call.set(None);
@@ -113,13 +116,13 @@ where
 impl<S, R> Second<S, R>
 where
     S: Service<R>,
-    R: Target,
+    R: Retarget,
 {
     /// Where the tenant is by now, if that is not where the first try went.
     fn elsewhere(&self) -> Option<Origin> {
         let origin = self.shared.origin(&self.tenant)?;
         let went_there = match (&self.again, &self.sent_to) {
-            (Some((_, request)), _) => request.goes_to(&origin),
+            (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),
             (None, Some(sent_to)) => *sent_to == origin,
             // It went where its URL said, which nobody knows any more.
             (None, None) => true,
@@ -156,7 +159,7 @@ where
             return Poll::Ready(None);
         };
         tracing::info!(tenant = %self.tenant, %origin, "a misdirected call is sent again");
-        request.send_to(&origin);
+        request.send_to(origin.scheme(), origin.authority());
         Poll::Ready(Some(service.call(request)))
     }
 }

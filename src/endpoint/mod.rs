@@ -5,15 +5,18 @@
 //! a call that was answered with *421 Misdirected Request* where the tenant lives now.
 
 mod future;
+mod has_status;
 mod layer;
 mod replay;
+mod retarget;
 mod service;
-mod target;
 mod whereabouts;
 
 pub use self::{
     future::ResponseFuture,
+    has_status::HasStatus,
     layer::EndpointLayer,
     replay::{NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
+    retarget::Retarget,
     service::Endpoint,
 };

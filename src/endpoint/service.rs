@@ -10,8 +10,9 @@ use tower_service::Service;
 
 use super::{
     future::{ResponseFuture, Second},
+    has_status::HasStatus,
     replay::{Replay, ReplayEmpty},
-    target::{Answered, Target},
+    retarget::Retarget,
 };
 use crate::{
     gate::Shared,
@@ -41,8 +42,8 @@ impl<S, P, K> Endpoint<S, P, K> {
 impl<S, R, P, K> Service<R> for Endpoint<S, P, K>
 where
     S: Service<R> + Clone,
-    S::Response: Answered,
-    R: Target,
+    S::Response: HasStatus,
+    R: Retarget,
     P: Replay<R>,
     K: TenantKey<R>,
 {
@@ -66,8 +67,10 @@ where
         // Taken before the host is read: a look that starts in between counts as made since.
         let mark = self.shared.mark();
         let sent_to = self.shared.origin(&tenant);
-        if let Some(origin) = sent_to.as_ref().filter(|origin| !request.goes_to(origin)) {
-            request.send_to(origin);
+        if let Some(origin) = &sent_to
+            && !request.goes_to(origin.scheme(), origin.authority())
+        {
+            request.send_to(origin.scheme(), origin.authority());
         }
         let asks = self.shared.pulls.is_some();
         let second = asks.then(|| {

@@ -9,7 +9,7 @@ use std::{fmt, net::Ipv4Addr};
 
 use http::Uri;
 
-pub(crate) use self::origin::Origin;
+pub(crate) use self::origin::{Origin, default_port};
 
 /// One of SuperOffice's environments, or one of your own.
 ///

@@ -12,7 +12,7 @@ use crate::environment::{Environment, is_loopback};
 /// host of the environment, and only for https (http on loopback), whoever named it: the state API,
 /// a notification or a record out of a shared store.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Origin {
+pub(crate) struct Origin {
     scheme: Scheme,
     authority: Authority,
 }
@@ -70,10 +70,6 @@ impl Origin {
         &self.authority
     }
 
-    pub(crate) fn default_port(&self) -> u16 {
-        default_port(&self.scheme)
-    }
-
     pub(crate) fn to_uri(&self) -> Option<Uri> {
         Uri::builder()
             .scheme(self.scheme.clone())
@@ -84,7 +80,8 @@ impl Origin {
     }
 }
 
-fn default_port(scheme: &Scheme) -> u16 {
+/// The port of a URL that names none.
+pub(crate) fn default_port(scheme: &Scheme) -> u16 {
     if *scheme == Scheme::HTTPS { 443 } else { 80 }
 }
 

@@ -33,7 +33,7 @@ impl GuardLayer {
 }
 
 impl<K> GuardLayer<K> {
-    /// Finds the tenant of a request with `key` instead: a [`TenantKey`](super::TenantKey), which
+    /// Finds the tenant of a request with `key` instead: a [`TenantKey`](crate::TenantKey), which
     /// every closure `Fn(&Request) -> Option<TenantId>` is, if the type of its argument is written
     /// out.
     #[must_use]

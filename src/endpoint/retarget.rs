@@ -1,113 +1,109 @@
-//! Requests that can be sent elsewhere, and answers that say that they should be.
+//! Requests that can be sent to another host.
 
 use http::{
-    StatusCode,
+    HeaderMap,
     header::{HOST, HeaderValue},
+    uri::{Authority, Scheme},
 };
 
-use crate::environment::Environment;
-use crate::environment::Origin;
+use crate::environment::{Environment, default_port};
 
-/// A request whose scheme and host can be changed.
+/// A request that can be sent to another host.
 ///
-/// Implemented for `http::Request` and, with the feature `reqwest`, `reqwest::Request`.
-pub trait Target {
-    /// Whether the request goes to a host that serves tenants of `environment`.
-    #[doc(hidden)]
-    fn is_for_tenants(&self, environment: &Environment) -> bool;
+/// Implemented for `http::Request` and, with the feature `reqwest`, `reqwest::Request`; sealed.
+pub trait Retarget: sealed::Retarget {}
 
-    /// Whether the request goes to `origin` as it is.
-    #[doc(hidden)]
-    fn goes_to(&self, origin: &Origin) -> bool;
+pub(super) mod sealed {
+    use http::uri::{Authority, Scheme};
 
-    /// Makes the request go to `origin`; path and query stay as they are.
-    #[doc(hidden)]
-    fn send_to(&mut self, origin: &Origin);
+    use crate::environment::Environment;
+
+    #[expect(unnameable_types, reason = "a sealed trait is one that can't be named")]
+    pub trait Retarget {
+        /// Whether the request goes to a host that serves tenants of `environment`.
+        fn is_for_tenants(&self, environment: &Environment) -> bool;
+
+        /// Whether the request goes to `authority` by `scheme` as it is.
+        fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool;
+
+        /// Sends the request to `authority` by `scheme`; path and query stay as they are.
+        fn send_to(&mut self, scheme: &Scheme, authority: &Authority);
+    }
 }
 
-/// An answer with a status.
-///
-/// Implemented for `http::Response` and, with the feature `reqwest`, `reqwest::Response`.
-pub trait Answered {
-    #[doc(hidden)]
-    fn is_misdirected(&self) -> bool;
-}
+impl<B> Retarget for http::Request<B> {}
 
-impl<B> Target for http::Request<B> {
+impl<B> sealed::Retarget for http::Request<B> {
     fn is_for_tenants(&self, environment: &Environment) -> bool {
-        // A URL without a host can't be sent elsewhere: whoever sends it has a connection already.
+        // A URL without a host can't be sent elsewhere: its connection is chosen already.
         self.uri().scheme().is_some()
             && self.uri().host().is_some_and(|host| environment.is_tenant_host(host))
     }
 
-    fn goes_to(&self, origin: &Origin) -> bool {
-        let (uri, own) = (self.uri(), origin.default_port());
-        let port = |port: Option<u16>| port.unwrap_or(own);
-        uri.scheme() == Some(origin.scheme())
-            && uri.authority().is_some_and(|authority| {
-                authority.host().eq_ignore_ascii_case(origin.authority().host())
-                    && port(authority.port_u16()) == port(origin.authority().port_u16())
+    fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool {
+        let uri = self.uri();
+        let port = |port: Option<u16>| port.unwrap_or(default_port(scheme));
+        uri.scheme() == Some(scheme)
+            && uri.authority().is_some_and(|own| {
+                own.host().eq_ignore_ascii_case(authority.host())
+                    && port(own.port_u16()) == port(authority.port_u16())
             })
     }
 
-    fn send_to(&mut self, origin: &Origin) {
+    fn send_to(&mut self, scheme: &Scheme, authority: &Authority) {
         let mut parts = std::mem::take(self.uri_mut()).into_parts();
-        parts.scheme = Some(origin.scheme().clone());
-        parts.authority = Some(origin.authority().clone());
+        parts.scheme = Some(scheme.clone());
+        parts.authority = Some(authority.clone());
         // It had a scheme, so it has a path, and the three of them always make a URL.
         *self.uri_mut() = http::Uri::from_parts(parts).unwrap_or_default();
-        // Left as it is, it would name the old host to the new one.
-        if let Some(host) = self.headers_mut().get_mut(HOST)
-            && let Ok(value) = HeaderValue::from_str(origin.authority().as_str())
-        {
-            *host = value;
-        }
-    }
-}
-
-impl<B> Answered for http::Response<B> {
-    fn is_misdirected(&self) -> bool {
-        self.status() == StatusCode::MISDIRECTED_REQUEST
+        rename_host(self.headers_mut(), authority);
     }
 }
 
 #[cfg(feature = "reqwest")]
-impl Target for reqwest::Request {
+impl Retarget for reqwest::Request {}
+
+#[cfg(feature = "reqwest")]
+impl sealed::Retarget for reqwest::Request {
     fn is_for_tenants(&self, environment: &Environment) -> bool {
         self.url().host_str().is_some_and(|host| environment.is_tenant_host(host))
     }
 
-    fn goes_to(&self, origin: &Origin) -> bool {
-        let (url, own) = (self.url(), origin.default_port());
-        url.scheme() == origin.scheme().as_str()
-            && url.host_str() == Some(origin.authority().host())
-            && url.port_or_known_default() == Some(origin.authority().port_u16().unwrap_or(own))
+    fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool {
+        let url = self.url();
+        let port = authority.port_u16().unwrap_or(default_port(scheme));
+        url.scheme() == scheme.as_str()
+            && url.host_str() == Some(authority.host())
+            && url.port_or_known_default() == Some(port)
     }
 
-    fn send_to(&mut self, origin: &Origin) {
+    fn send_to(&mut self, scheme: &Scheme, authority: &Authority) {
         let url = self.url_mut();
         // None of these can fail between http and https with a plain host.
-        let _ = url.set_scheme(origin.scheme().as_str());
-        let _ = url.set_host(Some(origin.authority().host()));
-        let _ = url.set_port(origin.authority().port_u16());
-        if let Some(host) = self.headers_mut().get_mut(HOST)
-            && let Ok(value) = HeaderValue::from_str(origin.authority().as_str())
-        {
-            *host = value;
-        }
+        let _ = url.set_scheme(scheme.as_str());
+        let _ = url.set_host(Some(authority.host()));
+        let _ = url.set_port(authority.port_u16());
+        rename_host(self.headers_mut(), authority);
     }
 }
 
-#[cfg(feature = "reqwest")]
-impl Answered for reqwest::Response {
-    fn is_misdirected(&self) -> bool {
-        self.status() == StatusCode::MISDIRECTED_REQUEST
+/// Makes a `Host` header that was set by hand name the new host: the old one would mislead it.
+fn rename_host(headers: &mut HeaderMap, authority: &Authority) {
+    if let Some(host) = headers.get_mut(HOST)
+        && let Ok(value) = HeaderValue::from_str(authority.as_str())
+    {
+        *host = value;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{sealed::Retarget, *};
+    use crate::environment::Origin;
+
+    fn goes_to(request: &impl Retarget, origin: &Origin) -> bool {
+        request.goes_to(origin.scheme(), origin.authority())
+    }
 
     fn origin(url: &str) -> Origin {
         let environment = if url.contains("127.0.0.1") {
@@ -148,11 +144,11 @@ mod tests {
         for (from, to, expected) in URLS {
             let mut request = http::Request::get(from).header(HOST, "old").body(()).unwrap();
             let origin = origin(to);
-            assert!(!request.goes_to(&origin), "{from}");
-            request.send_to(&origin);
+            assert!(!goes_to(&request, &origin), "{from}");
+            request.send_to(origin.scheme(), origin.authority());
             assert_eq!(request.uri().to_string(), expected);
             assert_eq!(request.headers()[HOST], origin.authority().as_str());
-            assert!(request.goes_to(&origin), "{from}");
+            assert!(goes_to(&request, &origin), "{from}");
         }
     }
 
@@ -164,13 +160,13 @@ mod tests {
             "HTTPS://online2.superoffice.com?x",
         ] {
             let request = http::Request::get(url).body(()).unwrap();
-            assert!(request.goes_to(&origin("https://online2.superoffice.com")), "{url}");
+            assert!(goes_to(&request, &origin("https://online2.superoffice.com")), "{url}");
         }
         for url in
             ["http://online2.superoffice.com/", "https://online2.superoffice.com:8443/", "/x"]
         {
             let request = http::Request::get(url).body(()).unwrap();
-            assert!(!request.goes_to(&origin("https://online2.superoffice.com")), "{url}");
+            assert!(!goes_to(&request, &origin("https://online2.superoffice.com")), "{url}");
         }
     }
 
@@ -194,11 +190,11 @@ mod tests {
         for (from, to, expected) in URLS {
             let mut request = client.get(from).header(HOST, "old").build().unwrap();
             let origin = origin(to);
-            assert!(!request.goes_to(&origin), "{from}");
-            request.send_to(&origin);
+            assert!(!goes_to(&request, &origin), "{from}");
+            request.send_to(origin.scheme(), origin.authority());
             assert_eq!(request.url().as_str(), expected);
             assert_eq!(request.headers()[HOST], origin.authority().as_str());
-            assert!(request.goes_to(&origin), "{from}");
+            assert!(goes_to(&request, &origin), "{from}");
         }
     }
 }

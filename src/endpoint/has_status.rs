@@ -1,0 +1,40 @@
+//! Responses whose status can be read.
+
+use http::StatusCode;
+
+/// A response with a status.
+///
+/// Implemented for `http::Response` and, with the feature `reqwest`, `reqwest::Response`; sealed.
+pub trait HasStatus: sealed::HasStatus {}
+
+mod sealed {
+    use http::StatusCode;
+
+    #[expect(unnameable_types, reason = "a sealed trait is one that can't be named")]
+    pub trait HasStatus {
+        fn status(&self) -> StatusCode;
+    }
+}
+
+/// Whether `response` says that the tenant is not served there: *421 Misdirected Request*.
+pub(super) fn is_misdirected(response: &impl HasStatus) -> bool {
+    response.status() == StatusCode::MISDIRECTED_REQUEST
+}
+
+impl<B> HasStatus for http::Response<B> {}
+
+impl<B> sealed::HasStatus for http::Response<B> {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl HasStatus for reqwest::Response {}
+
+#[cfg(feature = "reqwest")]
+impl sealed::HasStatus for reqwest::Response {
+    fn status(&self) -> StatusCode {
+        self.status()
+    }
+}

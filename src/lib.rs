@@ -83,6 +83,7 @@ pub mod health;
 mod hex;
 mod http_client;
 mod json;
+mod keep_alive;
 mod key;
 pub mod notification;
 mod persist;

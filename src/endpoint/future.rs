@@ -18,8 +18,9 @@ use tower_service::Service;
 use super::{
     has_status::{HasStatus, is_misdirected},
     retarget::Retarget,
+    whereabouts::Whereabouts,
 };
-use crate::{environment::Origin, gate::Shared, tenant_id::TenantId};
+use crate::{environment::Origin, tenant_id::TenantId};
 
 /// How long a misdirected call waits until it can be sent again.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ pub(super) struct Second<S, R> {
     /// Where the tenant was when the first try was sent, if that was known.
     pub(super) sent_to: Option<Origin>,
     pub(super) mark: u64,
-    pub(super) shared: Arc<Shared>,
+    pub(super) whereabouts: Arc<Whereabouts>,
 }
 
 /// A misdirected call that waits to be sent again.
@@ -120,7 +121,7 @@ where
 {
     /// Where the tenant is by now, if that is not where the first try went.
     fn elsewhere(&self) -> Option<Origin> {
-        let origin = self.shared.origin(&self.tenant)?;
+        let origin = self.whereabouts.origin(&self.tenant)?;
         let went_there = match (&self.again, &self.sent_to) {
             (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),
             (None, Some(sent_to)) => *sent_to == origin,
@@ -135,7 +136,7 @@ where
         if self.elsewhere().is_some() {
             return None;
         }
-        self.shared.misdirected(&self.tenant, self.mark)
+        self.whereabouts.misdirected(&self.tenant, self.mark)
     }
 
     /// The second try, once the look is over and the service ready; `None` when there is no point.

@@ -7,8 +7,9 @@ use tower_layer::Layer;
 use super::{
     Endpoint,
     replay::{NoReplay, ReplayCloned, ReplayEmpty, ReplayWith},
+    whereabouts::Whereabouts,
 };
-use crate::{gate::Shared, key::UrlKey};
+use crate::key::UrlKey;
 
 /// Sends each call to the host that serves its tenant now.
 ///
@@ -53,15 +54,15 @@ use crate::{gate::Shared, key::UrlKey};
 /// ```
 #[derive(Clone)]
 pub struct EndpointLayer<P = ReplayEmpty, K = UrlKey> {
-    shared: Arc<Shared>,
+    whereabouts: Arc<Whereabouts>,
     replay: P,
     key: K,
 }
 
 impl EndpointLayer {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        let key = UrlKey::new(shared.environment.clone());
-        Self { shared, replay: ReplayEmpty::default(), key }
+    pub(crate) fn new(whereabouts: Arc<Whereabouts>) -> Self {
+        let key = UrlKey::new(whereabouts.environment().clone());
+        Self { whereabouts, replay: ReplayEmpty::default(), key }
     }
 }
 
@@ -99,11 +100,11 @@ impl<P, K> EndpointLayer<P, K> {
     /// Finds the tenant of a request with `key` instead of [`UrlKey`].
     #[must_use]
     pub fn key<L>(self, key: L) -> EndpointLayer<P, L> {
-        EndpointLayer { shared: self.shared, replay: self.replay, key }
+        EndpointLayer { whereabouts: self.whereabouts, replay: self.replay, key }
     }
 
     fn with_replay<Q>(self, replay: Q) -> EndpointLayer<Q, K> {
-        EndpointLayer { shared: self.shared, replay, key: self.key }
+        EndpointLayer { whereabouts: self.whereabouts, replay, key: self.key }
     }
 }
 
@@ -111,7 +112,7 @@ impl<S, P: Clone, K: Clone> Layer<S> for EndpointLayer<P, K> {
     type Service = Endpoint<S, P, K>;
 
     fn layer(&self, inner: S) -> Endpoint<S, P, K> {
-        Endpoint::new(inner, Arc::clone(&self.shared), self.replay.clone(), self.key.clone())
+        Endpoint::new(inner, Arc::clone(&self.whereabouts), self.replay.clone(), self.key.clone())
     }
 }
 

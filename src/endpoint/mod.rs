@@ -12,6 +12,7 @@ mod retarget;
 mod service;
 mod whereabouts;
 
+pub(crate) use self::whereabouts::Whereabouts;
 pub use self::{
     future::ResponseFuture,
     has_status::HasStatus,

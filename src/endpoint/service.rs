@@ -13,24 +13,22 @@ use super::{
     has_status::HasStatus,
     replay::{Replay, ReplayEmpty},
     retarget::Retarget,
+    whereabouts::Whereabouts,
 };
-use crate::{
-    gate::Shared,
-    key::{TenantKey, UrlKey},
-};
+use crate::key::{TenantKey, UrlKey};
 
 /// Sends each call to the host that serves its tenant now; see [`EndpointLayer`](crate::EndpointLayer).
 #[derive(Clone)]
 pub struct Endpoint<S, P = ReplayEmpty, K = UrlKey> {
     inner: S,
-    shared: Arc<Shared>,
+    whereabouts: Arc<Whereabouts>,
     replay: P,
     key: K,
 }
 
 impl<S, P, K> Endpoint<S, P, K> {
-    pub(super) fn new(inner: S, shared: Arc<Shared>, replay: P, key: K) -> Self {
-        Self { inner, shared, replay, key }
+    pub(super) fn new(inner: S, whereabouts: Arc<Whereabouts>, replay: P, key: K) -> Self {
+        Self { inner, whereabouts, replay, key }
     }
 
     /// The wrapped service.
@@ -56,7 +54,7 @@ where
     }
 
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        let tenant = if request.is_for_tenants(&self.shared.environment) {
+        let tenant = if request.is_for_tenants(self.whereabouts.environment()) {
             self.key.tenant(&request)
         } else {
             None
@@ -65,18 +63,18 @@ where
             return ResponseFuture::new(self.inner.call(request), None);
         };
         // Taken before the host is read: a look that starts in between counts as made since.
-        let mark = self.shared.mark();
-        let sent_to = self.shared.origin(&tenant);
+        let mark = self.whereabouts.mark();
+        let sent_to = self.whereabouts.origin(&tenant);
         if let Some(origin) = &sent_to
             && !request.goes_to(origin.scheme(), origin.authority())
         {
             request.send_to(origin.scheme(), origin.authority());
         }
-        let asks = self.shared.pulls.is_some();
+        let asks = self.whereabouts.asks();
         let second = asks.then(|| {
             // The clone is driven to readiness before it is used; `inner` has been already.
             let again = self.replay.copy(&request).map(|copy| (self.inner.clone(), copy));
-            Second { again, tenant, sent_to, mark, shared: Arc::clone(&self.shared) }
+            Second { again, tenant, sent_to, mark, whereabouts: Arc::clone(&self.whereabouts) }
         });
         ResponseFuture::new(self.inner.call(request), second)
     }

@@ -1,16 +1,47 @@
 //! Where a tenant is, as far as the gate knows.
 
+use std::sync::Arc;
+
 use tokio::sync::oneshot;
 
-use crate::environment::Origin;
 use crate::{
-    environment::Environment,
-    gate::Shared,
+    environment::{Environment, Origin},
+    keep_alive::KeepAlive,
+    pull::Pulls,
     status::{ChangeType, Record},
     tenant_id::TenantId,
+    tenants::registry::Registry,
 };
 
-impl Shared {
+/// Knows the hosts of tenants, and has those looked up that are not where a call went.
+#[derive(Debug)]
+pub(crate) struct Whereabouts {
+    environment: Environment,
+    registry: Arc<Registry>,
+    /// `None` while the state API is off.
+    pulls: Option<Arc<Pulls>>,
+    _keep_alive: KeepAlive,
+}
+
+impl Whereabouts {
+    pub(crate) fn new(
+        environment: Environment,
+        registry: Arc<Registry>,
+        pulls: Option<Arc<Pulls>>,
+        keep_alive: KeepAlive,
+    ) -> Self {
+        Self { environment, registry, pulls, _keep_alive: keep_alive }
+    }
+
+    pub(super) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// Whether there is a state API that says where tenants are.
+    pub(super) fn asks(&self) -> bool {
+        self.pulls.is_some()
+    }
+
     /// Where calls to `tenant` go; `None` when that is not known.
     pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Origin> {
         self.registry.read(tenant, |record| self.origin_in(record))?
@@ -22,13 +53,13 @@ impl Shared {
     }
 
     /// The number of the last look at any tenant, to be taken along by a call.
-    pub(crate) fn mark(&self) -> u64 {
+    pub(super) fn mark(&self) -> u64 {
         self.pulls.as_ref().map_or(0, |pulls| pulls.mark())
     }
 
     /// A call to `tenant`, sent at `mark`, was answered with 421: asks where the tenant is. The
     /// receiver ends when that is known; there is none when there is nothing to wait for.
-    pub(crate) fn misdirected(
+    pub(super) fn misdirected(
         &self,
         tenant: &TenantId,
         mark: u64,

@@ -98,7 +98,7 @@ impl Environment {
 
     /// Where the environment answers for the state of `tenant`.
     #[must_use]
-    pub fn state_url(&self, tenant: &crate::TenantId) -> Uri {
+    pub fn state_url(&self, tenant: &crate::tenant_id::TenantId) -> Uri {
         self.under(&format!("/api/state/{tenant}"))
     }
 

@@ -1,27 +1,33 @@
 //! The gate: owns what is known of the tenants and hands out the layers.
 
 mod builder;
-mod shared;
+mod health;
+mod tasks;
 
-use std::{fmt, sync::Arc, time::SystemTime};
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use http::Uri;
+use smol_str::SmolStr;
 
 pub use self::builder::{BuildError, TenantGateBuilder};
-pub(crate) use self::shared::{Shared, Tasks};
 
 use crate::{
-    endpoint::EndpointLayer,
+    clock::Clock,
+    endpoint::{EndpointLayer, Whereabouts},
     environment::Environment,
     guard::{GuardLayer, GuardState, TenantUnavailable},
-    health::Health,
+    keep_alive::KeepAlive,
     notification::{NotificationLayer, NotificationService, Receiver},
-    status::{TenantStatus, UnavailableReason, fact::Order},
+    persist::WriteBack,
+    pull::Pulls,
+    status::{Record, TenantStatus, fact::Order},
     store::StoreError,
     tenant_id::TenantId,
-    tenants::events::Events,
-    tenants::overrides::cut_note,
-    tenants::waiters::Available,
+    tenants::{Tenants, Update, events::Events, overrides::cut_note, waiters::Available},
     token::KeysReport,
 };
 
@@ -32,8 +38,25 @@ use crate::{
 #[doc = include_str!("../../docs/gate.md")]
 #[derive(Clone)]
 pub struct TenantGate {
-    shared: Arc<Shared>,
+    parts: Arc<Parts>,
+}
+
+/// What a gate is put together from. Each layer and service takes from it what it needs.
+struct Parts {
+    environment: Environment,
+    clock: Clock,
+    tenants: Arc<Tenants>,
+    /// `None` without a store: then nothing has to be carried anywhere.
+    write_back: Option<Arc<WriteBack>>,
+    /// `None` while the state API is off.
+    pulls: Option<Arc<Pulls>>,
+    receiver: Receiver,
+    notification_path: Arc<str>,
     guard_state: Arc<GuardState>,
+    whereabouts: Arc<Whereabouts>,
+    close_tracked_until_known: bool,
+    resume_jitter: Duration,
+    _keep_alive: KeepAlive,
 }
 
 impl TenantGate {
@@ -42,36 +65,29 @@ impl TenantGate {
         TenantGateBuilder::new(environment)
     }
 
-    pub(crate) fn from_shared(shared: Arc<Shared>) -> Self {
-        let guard_state = Arc::new(GuardState::of(Arc::clone(&shared)));
-        Self { shared, guard_state }
-    }
-
     /// The notification route as a layer around a whole app.
     #[must_use]
     pub fn notification_layer(&self) -> NotificationLayer {
-        NotificationLayer::new(
-            Receiver::new(Arc::clone(&self.shared)),
-            Arc::clone(&self.shared.path),
-        )
+        let Parts { receiver, notification_path, .. } = &*self.parts;
+        NotificationLayer::new(receiver.clone(), Arc::clone(notification_path))
     }
 
     /// The notification route as a service, to be mounted at a path.
     #[must_use]
     pub fn notification_service(&self) -> NotificationService {
-        NotificationService::new(Receiver::new(Arc::clone(&self.shared)))
+        NotificationService::new(self.parts.receiver.clone())
     }
 
     /// The layer that keeps calls of an HTTP client away from closed tenants.
     #[must_use]
     pub fn guard_layer(&self) -> GuardLayer {
-        GuardLayer::new(Arc::clone(&self.guard_state))
+        GuardLayer::new(Arc::clone(&self.parts.guard_state))
     }
 
     /// The layer that sends each call of an HTTP client to the host that serves its tenant now.
     #[must_use]
     pub fn endpoint_layer(&self) -> EndpointLayer {
-        EndpointLayer::new(Arc::clone(&self.shared))
+        EndpointLayer::new(Arc::clone(&self.parts.whereabouts))
     }
 
     /// Where `tenant` is served from, `https://online2.superoffice.com/`, as the state API said last.
@@ -79,7 +95,7 @@ impl TenantGate {
     /// `None` when that is not known. While the state API is off, what a Move said.
     #[must_use]
     pub fn endpoint(&self, tenant: &TenantId) -> Option<Uri> {
-        self.shared.origin(tenant)?.to_uri()
+        self.parts.whereabouts.origin(tenant)?.to_uri()
     }
 
     /// Asks the state API about `tenant` at once; does nothing while it is off.
@@ -87,7 +103,7 @@ impl TenantGate {
     /// It waits for nothing: the answer shows in [`status`](Self::status) and
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
-        if let Some(pulls) = &self.shared.pulls {
+        if let Some(pulls) = &self.parts.pulls {
             pulls.evidence(tenant);
         }
     }
@@ -100,10 +116,10 @@ impl TenantGate {
     /// [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not ready, unless something is
     /// known of it already.
     pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
-        let Some(pulls) = &self.shared.pulls else { return };
+        let Some(pulls) = &self.parts.pulls else { return };
         for tenant in tenants {
-            if self.shared.hold_tracked {
-                self.shared.hold(&tenant);
+            if self.parts.close_tracked_until_known {
+                self.parts.tenants.close_until_known(&tenant);
             }
             pulls.track(&tenant);
         }
@@ -115,22 +131,23 @@ impl TenantGate {
     ///
     /// When it is closed: why, and since when.
     pub fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
-        self.guard_state.check(tenant)
+        self.parts.guard_state.check(tenant)
     }
 
     /// What is known of `tenant`; one never heard of is available.
     #[must_use]
     pub fn status(&self, tenant: &TenantId) -> TenantStatus {
-        let (status, record) = self.shared.registry.look_up(tenant);
-        self.shared.with_endpoint(status, &record)
+        let (status, record) = self.parts.tenants.registry().look_up(tenant);
+        self.with_endpoint(status, &record)
     }
 
     /// The status of every tenant ever heard of, ordered by id.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(TenantId, TenantStatus)> {
-        let mut tenants = Vec::with_capacity(self.shared.registry.len());
-        self.shared.registry.for_each(|tenant, status, record| {
-            tenants.push((tenant.clone(), self.shared.with_endpoint(status, record)));
+        let registry = self.parts.tenants.registry();
+        let mut tenants = Vec::with_capacity(registry.len());
+        registry.for_each(|tenant, status, record| {
+            tenants.push((tenant.clone(), self.with_endpoint(status, record)));
         });
         tenants.sort_by(|(a, _), (b, _)| a.cmp(b));
         tenants
@@ -138,18 +155,13 @@ impl TenantGate {
 
     /// Waits until `tenant` can be called; ready at once when it can.
     pub fn available(&self, tenant: &TenantId) -> Available {
-        Available::new(
-            Arc::clone(&self.shared.registry),
-            Arc::clone(&self.shared.waiters),
-            tenant.clone(),
-            self.shared.resume_jitter,
-        )
+        self.parts.tenants.available(tenant.clone(), self.parts.resume_jitter)
     }
 
     /// What happens to tenants from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        Events::new(self.shared.events.subscribe())
+        self.parts.tenants.events()
     }
 
     /// Lets calls to `tenant` through, whatever SuperOffice says, until it is [`release`](Self::release)d.
@@ -159,7 +171,7 @@ impl TenantGate {
     /// When the store could not be written in time. The word is in force here all the same, and is
     /// stored when the store is back.
     pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.say(tenant, Order::Open, note.as_ref(), None).await
+        self.set_override(tenant, Order::Open, note.as_ref(), None).await
     }
 
     /// Like [`open`](Self::open), until `end`.
@@ -173,7 +185,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.say(tenant, Order::Open, note.as_ref(), Some(end)).await
+        self.set_override(tenant, Order::Open, note.as_ref(), Some(end)).await
     }
 
     /// Keeps calls away from `tenant`, whatever SuperOffice says, until it is [`release`](Self::release)d.
@@ -182,7 +194,7 @@ impl TenantGate {
     ///
     /// As for [`open`](Self::open).
     pub async fn close(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.say(tenant, Order::Close, note.as_ref(), None).await
+        self.set_override(tenant, Order::Close, note.as_ref(), None).await
     }
 
     /// Like [`close`](Self::close), until `end`.
@@ -196,7 +208,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.say(tenant, Order::Close, note.as_ref(), Some(end)).await
+        self.set_override(tenant, Order::Close, note.as_ref(), Some(end)).await
     }
 
     /// Takes the operator's word on `tenant` back: SuperOffice's counts again, as it is by now.
@@ -209,13 +221,13 @@ impl TenantGate {
         tenant: &TenantId,
         note: impl AsRef<str>,
     ) -> Result<(), StoreError> {
-        self.say(tenant, Order::Release, note.as_ref(), None).await
+        self.set_override(tenant, Order::Release, note.as_ref(), None).await
     }
 
-    async fn say(
+    async fn set_override(
         &self,
         tenant: &TenantId,
-        order: Order,
+        action: Order,
         note: &str,
         end: Option<SystemTime>,
     ) -> Result<(), StoreError> {
@@ -223,8 +235,12 @@ impl TenantGate {
             let since = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
         });
-        self.shared.say(tenant, order, cut_note(note), until);
-        let Some(stored) = self.shared.stored(tenant) else { return Ok(()) };
+        let Parts { clock, tenants, write_back, .. } = &*self.parts;
+        let (note, now) = (cut_note(note), clock.unix_ms());
+        tenants.apply(tenant, Update::Override { action, note, until, now });
+        tracing::info!(%tenant, ?action, "override set");
+        let stored = write_back.as_ref().and_then(|write_back| write_back.stored(tenant));
+        let Some(stored) = stored else { return Ok(()) };
         if stored.in_time().await {
             return Ok(());
         }
@@ -233,35 +249,31 @@ impl TenantGate {
         ))
     }
 
-    /// How the gate is doing, in numbers.
-    #[must_use]
-    pub fn health(&self) -> Health {
-        let health = self.shared.health();
-        let calls = |count: fn(&GuardState, UnavailableReason) -> u64| {
-            UnavailableReason::ALL.into_iter().map(|reason| count(&self.guard_state, reason)).sum()
-        };
-        Health {
-            refused_calls: calls(GuardState::refused),
-            observed_calls: calls(GuardState::observed),
-            ..health
-        }
+    fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
+        let origin = self.parts.whereabouts.origin_in(record);
+        status.endpoint = origin.map(|origin| SmolStr::new(origin.authority().as_str()));
+        status
     }
 
     /// Which keys are at hand to verify notifications, and how they are kept up to date.
     #[must_use]
     pub fn keys(&self) -> KeysReport {
-        self.shared.verifier.keys()
+        self.parts.receiver.verifier().keys()
     }
 
     /// The environment this gate serves.
     #[must_use]
     pub fn environment(&self) -> &Environment {
-        &self.shared.environment
+        &self.parts.environment
     }
 }
 
 impl fmt::Debug for TenantGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.shared.fmt(f)
+        f.debug_struct("TenantGate")
+            .field("environment", &self.parts.environment)
+            .field("tenants", &self.parts.tenants)
+            .field("write_back", &self.parts.write_back)
+            .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The part of the gate that every guard shares.
+//! The state that all guards of a gate share.
 
 use std::sync::{
     Arc,
@@ -7,8 +7,8 @@ use std::sync::{
 
 use super::TenantUnavailable;
 use crate::{
-    clock::Clock, environment::Environment, gate::Shared, key::UrlKey, status::UnavailableReason,
-    tenant_id::TenantId, tenants::registry::Registry,
+    clock::Clock, environment::Environment, keep_alive::KeepAlive, key::UrlKey,
+    status::UnavailableReason, tenant_id::TenantId, tenants::registry::Registry,
 };
 
 /// Decides calls, and counts what it refuses. Made once, when the gate is built.
@@ -19,27 +19,24 @@ pub(crate) struct GuardState {
     url_key: UrlKey,
     refused: Counters,
     observed: Counters,
-    /// Keeps the gate's tasks running for as long as a guard is in use.
-    _gate: Option<Arc<Shared>>,
+    _keep_alive: KeepAlive,
 }
 
 impl GuardState {
-    pub(crate) fn new(registry: Arc<Registry>, clock: Clock, environment: Environment) -> Self {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        clock: Clock,
+        environment: Environment,
+        keep_alive: KeepAlive,
+    ) -> Self {
         Self {
             registry,
             clock,
             url_key: UrlKey::new(environment),
             refused: Counters::default(),
             observed: Counters::default(),
-            _gate: None,
+            _keep_alive: keep_alive,
         }
-    }
-
-    /// The guard_state of `gate`.
-    pub(crate) fn of(gate: Arc<Shared>) -> Self {
-        let new =
-            Self::new(Arc::clone(&gate.registry), gate.clock.clone(), gate.environment.clone());
-        Self { _gate: Some(gate), ..new }
     }
 
     /// The key of guards that were given none.

@@ -14,27 +14,28 @@ use std::{
 };
 
 use http::{Request, StatusCode};
-use tokio::sync::broadcast;
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use super::*;
 use crate::{
-    TenantId, UnavailableReason,
     clock::Clock,
     environment::Environment,
+    keep_alive::KeepAlive,
+    status::UnavailableReason,
     status::{
         Evidence, Record,
         derive::Settle,
         fact::{Fact, Order, PullDetails, Pulled, Word},
         state::State,
     },
-    tenants::registry::Registry,
+    tenant_id::TenantId,
+    tenants::{Tenants, Update},
 };
 
 const CLOSED_AT: u64 = 1_790_000_000_000;
 
 struct Fixture {
-    registry: Arc<Registry>,
+    tenants: Tenants,
     now: Arc<AtomicU64>,
     guard_state: Arc<GuardState>,
 }
@@ -45,15 +46,19 @@ fn tenant(id: &str) -> TenantId {
 
 impl Fixture {
     fn new() -> Self {
-        let registry = Arc::new(Registry::new(Settle::default(), broadcast::Sender::new(1)));
         let now = Arc::new(AtomicU64::new(CLOSED_AT));
         let told = Arc::clone(&now);
         let clock = Clock::new(move || {
             SystemTime::UNIX_EPOCH + Duration::from_millis(told.load(Ordering::SeqCst))
         });
-        let guard_state =
-            Arc::new(GuardState::new(Arc::clone(&registry), clock, Environment::Production));
-        Self { registry, now, guard_state }
+        let tenants = Tenants::new(Settle::default(), 1, clock.clone());
+        let guard_state = Arc::new(GuardState::new(
+            Arc::clone(tenants.registry()),
+            clock,
+            Environment::Production,
+            KeepAlive::nothing(),
+        ));
+        Self { tenants, now, guard_state }
     }
 
     fn layer(&self) -> GuardLayer {
@@ -68,7 +73,7 @@ impl Fixture {
             note: String::new(),
             extra: serde_json::Map::default(),
         };
-        self.registry.merge(&tenant(id), &Record::of(Fact::Word(Box::new(word))));
+        self.tenants.apply(&tenant(id), Update::Stored(Record::of(Fact::Word(Box::new(word)))));
     }
 
     fn pull(&self, id: &str, state: State) {
@@ -78,7 +83,7 @@ impl Fixture {
             since: CLOSED_AT,
             details: Arc::new(PullDetails::default()),
         };
-        self.registry.merge(&tenant(id), &Record::of(Fact::Pulled(pulled)));
+        self.tenants.apply(&tenant(id), Update::Stored(Record::of(Fact::Pulled(pulled))));
     }
 }
 
@@ -251,7 +256,7 @@ async fn a_refused_future_may_be_polled_again() {
 fn retry_after_is_the_time_to_the_next_look() {
     let fixture = Fixture::new();
     let look = |due: u64| {
-        fixture.registry.set_due(&tenant("Cust1"), due);
+        fixture.tenants.registry().set_due(&tenant("Cust1"), due);
         fixture.guard_state.check(&tenant("Cust1")).unwrap_err()
     };
     fixture.pull("Cust1", State::Suspended);
@@ -274,7 +279,7 @@ fn retry_after_is_the_time_to_the_next_look() {
 fn a_deleted_tenant_is_gone_for_good() {
     let fixture = Fixture::new();
     fixture.pull("Cust1", State::Deleted);
-    fixture.registry.set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
+    fixture.tenants.registry().set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
     let gone = fixture.guard_state.check(&tenant("Cust1")).unwrap_err();
     assert!(gone.is_permanent());
     assert_eq!(gone.retry_after(), None);

@@ -14,7 +14,7 @@ use crate::{
     rfc3339,
     status::{Evidence, UnavailableReason, tenant_status::system_time},
     tenant_id::TenantId,
-    tenants::registry::Closed,
+    tenants::registry::ClosedSummary,
 };
 
 /// The tenant is closed: SuperOffice, or an operator, has said that it can't be called now.
@@ -25,14 +25,14 @@ use crate::{
 #[derive(Clone)]
 pub struct TenantUnavailable {
     tenant: TenantId,
-    closed: Closed,
+    closed: ClosedSummary,
     /// Asked only when somebody wants to know how long to wait.
     clock: Clock,
 }
 
 impl TenantUnavailable {
     #[inline]
-    pub(crate) fn new(tenant: TenantId, closed: Closed, clock: Clock) -> Self {
+    pub(crate) fn new(tenant: TenantId, closed: ClosedSummary, clock: Clock) -> Self {
         Self { tenant, closed, clock }
     }
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
 use crate::{
-    http_client::EmptyBody, status::ChangeType, tenant_id::TenantId, tenants::registry::Outcome,
+    http_client::EmptyBody, status::ChangeType, tenant_id::TenantId, tenants::Outcome,
     token::TokenError,
 };
 

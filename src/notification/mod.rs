@@ -6,6 +6,7 @@
 
 mod answer;
 mod body;
+pub(crate) mod counts;
 mod future;
 mod judge;
 mod layer;
@@ -15,11 +16,11 @@ mod service;
 
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::judge::judge;
-pub(crate) use self::receiver::Receiver;
+pub(crate) use self::receiver::{Receiver, ReceiverConfig};
 pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},
     layer::{NotificationLayer, Notifications},
     service::NotificationService,
 };
-pub use crate::{http_client::EmptyBody, tenants::registry::Outcome};
+pub use crate::{http_client::EmptyBody, tenants::Outcome};

@@ -8,14 +8,19 @@ use http_body::Body;
 use super::{
     answer::{Accepted, Refusal},
     body::Collect,
+    counts::{Counters, NotificationCounts},
     judge,
     payload::Payload,
 };
 use crate::{
-    gate::Shared,
+    clock::Clock,
+    keep_alive::KeepAlive,
+    persist::WriteBack,
+    pull::Pulls,
     status::fact::{Details, Notified},
     tenant_id::TenantId,
-    token::{Seen, Verdict, Verified, VerifyError},
+    tenants::{Tenants, Update},
+    token::{Seen, Verdict, Verified, Verifier, VerifyError},
 };
 
 /// When a sender may try again after the store could not be written.
@@ -23,8 +28,27 @@ const STORE_RETRY: Duration = Duration::from_secs(30);
 
 /// Takes notifications for a gate.
 #[derive(Debug, Clone)]
-pub(crate) struct Receiver {
-    gate: Arc<Shared>,
+pub(crate) struct Receiver(Arc<Parts>);
+
+/// What a receiver is made of.
+#[derive(Debug)]
+pub(crate) struct ReceiverConfig {
+    pub(crate) verifier: Verifier,
+    pub(crate) tenants: Arc<Tenants>,
+    /// `None` without a store: then nothing has to be waited for.
+    pub(crate) write_back: Option<Arc<WriteBack>>,
+    /// `None` while the state API is off.
+    pub(crate) pulls: Option<Arc<Pulls>>,
+    pub(crate) clock: Clock,
+    pub(crate) body_limit: usize,
+    pub(crate) body_deadline: Duration,
+    pub(crate) _keep_alive: KeepAlive,
+}
+
+#[derive(Debug)]
+struct Parts {
+    config: ReceiverConfig,
+    counters: Counters,
 }
 
 /// A result that is there, or will be when a key or the store has answered.
@@ -34,21 +58,34 @@ pub(super) enum Taken {
 }
 
 impl Receiver {
-    pub(crate) fn new(gate: Arc<Shared>) -> Self {
-        Self { gate }
+    pub(crate) fn new(config: ReceiverConfig) -> Self {
+        Self(Arc::new(Parts { config, counters: Counters::default() }))
+    }
+
+    fn config(&self) -> &ReceiverConfig {
+        &self.0.config
+    }
+
+    pub(crate) fn counts(&self) -> NotificationCounts {
+        self.0.counters.read()
+    }
+
+    pub(crate) fn verifier(&self) -> &Verifier {
+        &self.config().verifier
     }
 
     pub(super) fn body_limit(&self) -> usize {
-        self.gate.body_limit
+        self.config().body_limit
     }
 
     pub(super) fn collect<B: Body>(&self, body: B) -> Collect<B> {
-        Collect::new(body, self.gate.body_limit, self.gate.body_deadline)
+        let ReceiverConfig { body_limit, body_deadline, .. } = self.config();
+        Collect::new(body, *body_limit, *body_deadline)
     }
 
     /// Counts and logs a refusal.
     pub(super) fn refused(&self, refusal: Refusal) -> Refusal {
-        self.gate.counters.rejected();
+        self.0.counters.rejected();
         tracing::warn!(status = refusal.status().as_u16(), reason = %refusal, "notification refused");
         refusal
     }
@@ -59,7 +96,7 @@ impl Receiver {
             Ok(opened) => opened,
             Err(refusal) => return Taken::Now(Err(self.refused(refusal))),
         };
-        match self.gate.verifier.verify(&token) {
+        match self.config().verifier.verify(&token) {
             Verdict::Done(verified) => self.judged(payload, &token, verified),
             Verdict::NeedsKeys(pending) => {
                 let this = self.clone();
@@ -90,7 +127,7 @@ impl Receiver {
         let notified = Notified {
             change,
             at: verified.at,
-            seen: self.gate.clock.unix_ms(),
+            seen: self.config().clock.unix_ms(),
             details: Arc::new(Details {
                 version_name,
                 file_version,
@@ -98,8 +135,11 @@ impl Receiver {
                 ..Details::default()
             }),
         };
-        let outcome = self.gate.notified(&tenant, notified);
-        let stored = self.gate.stored(&tenant);
+        let outcome = self.config().tenants.apply(&tenant, Update::Notification(notified)).outcome;
+        self.0.counters.taken(outcome);
+        tracing::info!(%tenant, %change, ?outcome, "notification taken");
+        let write_back = self.config().write_back.as_ref();
+        let stored = write_back.and_then(|write_back| write_back.stored(&tenant));
         let accepted = Accepted { tenant, change, outcome };
         let Some(stored) = stored else { return Taken::Now(Ok(accepted)) };
         let this = self.clone();
@@ -115,11 +155,13 @@ impl Receiver {
     /// Logs what the token claimed: which issuer and audience notifications carry is not documented,
     /// and whoever sets a gate up needs to see them.
     fn unverified(&self, tenant: &TenantId, token: &str, error: VerifyError) -> Refusal {
-        self.gate.counters.rejected();
+        self.0.counters.rejected();
         let refusal = match error {
             VerifyError::Token(error) => Refusal::Token(error),
             VerifyError::KeysUnavailable { retry_after } => {
-                self.gate.keys_missing(tenant);
+                if let Some(pulls) = &self.config().pulls {
+                    pulls.unverified(tenant);
+                }
                 Refusal::NoKeys { retry_after }
             }
         };

@@ -31,7 +31,7 @@ use crate::{
     status::Record,
     store::{Store, StoreError},
     tenant_id::TenantId,
-    tenants::registry::Registry,
+    tenants::{Observer, Tenants, Update},
 };
 
 /// How many merges are under way at once while the store answers: enough for a store that commits
@@ -74,8 +74,8 @@ impl WriteBack {
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the record of `tenant` grew.
-    pub(crate) fn mark(&self, tenant: &TenantId) {
+    /// Notes that the present record of `tenant` may not be in the store.
+    fn mark(&self, tenant: &TenantId) {
         self.lock().mark(tenant);
         self.work.notify_one();
     }
@@ -130,12 +130,8 @@ impl WriteBack {
         &self.store
     }
 
-    /// Writes dirty tenants for as long as the gate lives. `learn` is given what the store had.
-    pub(crate) async fn run(
-        self: Arc<Self>,
-        registry: Arc<Registry>,
-        learn: impl Fn(&TenantId, &Record),
-    ) {
+    /// Writes dirty tenants, and takes in what the store had, for as long as it is polled.
+    pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         let mut writing = FuturesUnordered::new();
         loop {
             let tries = self.lock().tries();
@@ -155,20 +151,20 @@ impl WriteBack {
                 dirty.recall(Instant::now());
                 while writing.len() < room {
                     let Some((tenant, waiting)) = dirty.begin() else { break };
-                    writing.push(self.write(&registry, tenant, waiting));
+                    writing.push(self.write(&tenants, tenant, waiting));
                 }
                 dirty.recall_at()
             };
             tokio::select! {
-                Some(written) = writing.next() => self.finish(written, &learn),
+                Some(written) = writing.next() => self.finish(written, &tenants),
                 () = self.work.notified() => {}
                 () = until(recall_at) => {}
             }
         }
     }
 
-    async fn write(&self, registry: &Registry, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
-        let record = registry.record(&tenant).unwrap_or_default();
+    async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
+        let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, unless_it_panics(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
@@ -176,11 +172,11 @@ impl WriteBack {
         Written { tenant, waiting, result }
     }
 
-    fn finish(&self, written: Written, learn: impl Fn(&TenantId, &Record)) {
+    fn finish(&self, written: Written, tenants: &Tenants) {
         let Written { tenant, waiting, result } = written;
         match result {
             Ok(stored) => {
-                learn(&tenant, &stored);
+                tenants.apply(&tenant, Update::Stored(stored));
                 self.answered();
                 self.lock().finish(&tenant);
                 for waiter in waiting {
@@ -202,6 +198,12 @@ impl WriteBack {
                 }
             }
         }
+    }
+}
+
+impl Observer for WriteBack {
+    fn mark_dirty(&self, tenant: &TenantId) {
+        self.mark(tenant);
     }
 }
 

@@ -1,50 +1,48 @@
 //! Keeps the registry and a store in step: loads at the start, follows what others write, and
 //! reads everything again after a gap.
 
-use std::{collections::HashSet, sync::Weak, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
+use super::{WriteBack, back_off, unless_it_panics};
 use crate::{
-    gate::Shared,
-    persist::{back_off, unless_it_panics},
     store::{Change, StoreError},
+    tenants::{Tenants, Update},
 };
 
-impl Shared {
-    /// Joins in all that the store holds, and marks for writing what it lacks.
-    ///
-    /// A store that lost its data is filled again by this: each tenant is compared by its record, so
-    /// nothing that others stored meanwhile is overwritten.
-    pub(crate) async fn load(&self) -> Result<(), StoreError> {
-        let Some(write_back) = &self.write_back else { return Ok(()) };
-        let mut complete = HashSet::new();
-        let mut pages = write_back.store().load();
-        while let Some(page) = pages.next().await {
-            for (tenant, record) in page? {
-                self.learn(&tenant, &record);
-                self.registry.respell(&tenant);
-                let knows_all = self.registry.read(&tenant, |own| *own == record);
-                if knows_all == Some(true) {
-                    complete.insert(tenant);
-                } else {
-                    complete.remove(&tenant);
-                }
+/// Joins in all that the store holds, and marks for writing what it lacks.
+///
+/// A store that lost its data is filled again by this: each tenant is compared by its record, so
+/// nothing that others stored meanwhile is overwritten.
+pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
+    let registry = tenants.registry();
+    let mut complete = HashSet::new();
+    let mut pages = write_back.store().load();
+    while let Some(page) = pages.next().await {
+        for (tenant, record) in page? {
+            tenants.apply(&tenant, Update::Stored(record.clone()));
+            registry.adopt_spelling(&tenant);
+            let knows_all = registry.read(&tenant, |own| *own == record);
+            if knows_all == Some(true) {
+                complete.insert(tenant);
+            } else {
+                complete.remove(&tenant);
             }
         }
-        let mut lacking = Vec::new();
-        self.registry.for_each(|tenant, _, record| {
-            if !record.is_empty() && !complete.contains(tenant) {
-                lacking.push(tenant.clone());
-            }
-        });
-        for tenant in &lacking {
-            write_back.mark(tenant);
-        }
-        Ok(())
     }
+    let mut lacking = Vec::new();
+    registry.for_each(|tenant, _, record| {
+        if !record.is_empty() && !complete.contains(tenant) {
+            lacking.push(tenant.clone());
+        }
+    });
+    for tenant in &lacking {
+        write_back.mark(tenant);
+    }
+    Ok(())
 }
 
 /// A load that is due, because something may have been missed.
@@ -77,13 +75,14 @@ impl Behind {
 /// Follows what others write. `loaded` tells whether the start has read the store already.
 ///
 /// A load that fails is tried again while changes go on being followed: one damaged record must not
-/// keep the news of all other tenants away. Ends when the gate does, or when the store says that
-/// nobody else can write to it.
+/// keep the news of all other tenants away. Ends when the store says that nothing else can write to
+/// it.
 pub(crate) async fn follow(
-    gate: Weak<Shared>,
+    write_back: Arc<WriteBack>,
+    tenants: Arc<Tenants>,
     changes: BoxStream<'static, Change>,
     loaded: bool,
-) -> Option<()> {
+) {
     let mut changes = Some(changes);
     let mut behind = (!loaded).then(Behind::now);
     let mut hears = true;
@@ -93,9 +92,8 @@ pub(crate) async fn follow(
         tokio::select! {
             change = next(&mut changes) => match change {
                 Ok(Some(Change::Merged(tenant, record))) => {
-                    let gate = gate.upgrade()?;
-                    gate.learn(&tenant, &record);
-                    gate.registry.respell(&tenant);
+                    tenants.apply(&tenant, Update::Stored(record));
+                    tenants.registry().adopt_spelling(&tenant);
                 }
                 Ok(Some(Change::Resync)) => {
                     hears = true;
@@ -104,12 +102,10 @@ pub(crate) async fn follow(
                 Ok(Some(Change::Disconnected)) => {
                     hears = false;
                     behind.get_or_insert_with(Behind::deaf);
-                    gate.upgrade()?.write_back.iter().for_each(|write_back| write_back.deaf());
+                    write_back.deaf();
                 }
                 Ok(None) => changes = None,
                 Err(panicked) => {
-                    let gate = gate.upgrade()?;
-                    let write_back = gate.write_back.as_ref()?;
                     write_back.unread(&panicked);
                     changes = None;
                     broken = true;
@@ -118,16 +114,14 @@ pub(crate) async fn follow(
                 }
             },
             () = due(behind.as_ref()) => {
-                let gate = gate.upgrade()?;
-                let write_back = gate.write_back.as_ref()?;
-                let load = async {
+                let loading = async {
                     if broken {
                         changes = Some(write_back.store().changes());
                         broken = false;
                     }
-                    gate.load().await
+                    load(&write_back, &tenants).await
                 };
-                match unless_it_panics(load).await.flatten() {
+                match unless_it_panics(loading).await.flatten() {
                     Ok(()) => {
                         write_back.read(hears);
                         behind = (!hears).then(Behind::deaf);
@@ -140,7 +134,6 @@ pub(crate) async fn follow(
             }
         }
     }
-    Some(())
 }
 
 /// The next change; never while there is no stream.

@@ -4,7 +4,6 @@
 
 mod answer;
 mod desk;
-mod gate;
 mod meter;
 mod pace;
 mod pulls;
@@ -15,12 +14,6 @@ mod search;
 mod state_api;
 mod worker;
 
-pub use self::{
-    meter::{Corrected, Correction},
-    pulls::PullHealth,
-    schedule::Schedule,
-};
-pub(crate) use self::{
-    pulls::{Pulls, Tenants},
-    state_api::StateApi,
-};
+pub use self::{meter::Corrected, pulls::PullHealth, schedule::Schedule};
+pub(crate) use self::{pulls::Pulls, state_api::StateApi};
+pub use crate::tenants::correction::Correction;

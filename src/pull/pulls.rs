@@ -16,31 +16,22 @@ use tokio::{
 
 use super::{
     desk::{Desk, Now, Tally},
-    meter::{Corrected, Correction},
+    meter::Corrected,
     schedule::{Last, Schedule},
     state_api::StateApi,
 };
 use crate::{
     clock::Clock,
-    status::{ChangeType, fact::Pulled},
+    status::ChangeType,
     store::Store,
     tenant_id::TenantId,
-    tenants::registry::{Merged, Registry},
+    tenants::{Applied, Observer, Tenants, registry::Registry},
 };
-
-/// What the pull side needs of the gate.
-pub(crate) trait Tenants: Send + Sync {
-    /// Joins an answer of the state API into what is known of `tenant`, stores and announces it.
-    fn pulled(&self, tenant: &TenantId, pulled: Pulled) -> Merged;
-
-    /// Announces that an answer changed the status, which only a notification should.
-    fn corrected(&self, tenant: &TenantId, merged: &Merged, correction: &Correction);
-}
 
 /// Knows which tenants are to be looked at, and when. Its task, [`run`](Self::run), looks at them.
 ///
-/// It is told of every record that grew, by [`changed`](Self::changed), and never waits for anybody.
-/// None of its methods may be called while an entry of the registry is locked.
+/// It observes the tenants, and never waits. None of its methods may be called while an entry of the
+/// registry is locked.
 pub(crate) struct Pulls {
     pub(super) registry: Arc<Registry>,
     pub(super) clock: Clock,
@@ -88,14 +79,6 @@ impl Pulls {
         let desk = Mutex::new(Desk::new(&schedule));
         let (wake, mark) = (Notify::new(), AtomicU64::new(0));
         Self { registry, clock, schedule, api, store, desk, wake, mark }
-    }
-
-    /// What is known of `tenant` grew: by a notification, an operator, another replica or the load
-    /// of a store.
-    pub(crate) fn changed(&self, tenant: &TenantId) {
-        let now = self.now().wall;
-        self.desk().reschedule(tenant, &self.registry, &self.schedule, Last::Unasked, now);
-        self.wake.notify_one();
     }
 
     /// There is reason to look at `tenant` at once: it was restored or moved, something unknown
@@ -169,6 +152,19 @@ impl Pulls {
 
     pub(super) fn set_mark(&self, started: u64) {
         self.mark.store(started, Ordering::Release);
+    }
+}
+
+impl Observer for Pulls {
+    fn after_change(&self, _: &Tenants, tenant: &TenantId, applied: &Applied) {
+        let now = self.now().wall;
+        self.desk().reschedule(tenant, &self.registry, &self.schedule, Last::Unasked, now);
+        self.wake.notify_one();
+        // These don't say how the tenant is now: the state API does.
+        use ChangeType::{BackupRestored, Move, Other};
+        if matches!(applied.notified, Some(BackupRestored | Move | Other(_))) {
+            self.evidence(tenant);
+        }
     }
 }
 

@@ -1,10 +1,6 @@
 //! The task that makes the looks.
 
-use std::{
-    panic::AssertUnwindSafe,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, sleep_until};
@@ -12,13 +8,16 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     answer::Answer,
     desk::{Next, Start},
-    meter::Correction,
-    pulls::{Pulls, Tenants},
+    pulls::Pulls,
     queue::Look,
     schedule::{LONGEST_PAUSE, Last},
     state_api::Failure,
 };
-use crate::{store::Store, tenant_id::TenantId};
+use crate::{
+    store::Store,
+    tenant_id::TenantId,
+    tenants::{Tenants, Update},
+};
 
 /// For how long a replica has the right to look at a tenant: longer than any look takes.
 const CLAIM: Duration = Duration::from_secs(10);
@@ -43,8 +42,8 @@ enum Outcome {
 }
 
 impl Pulls {
-    /// Makes the looks that are due, until the gate is gone.
-    pub(crate) async fn run(self: Arc<Self>, gate: Weak<dyn Tenants>) {
+    /// Makes the looks that are due, for as long as it is polled.
+    pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         let mut under_way = FuturesUnordered::new();
         loop {
             let wait = loop {
@@ -57,10 +56,7 @@ impl Pulls {
                 }
             };
             tokio::select! {
-                Some(landed) = under_way.next() => {
-                    let Some(gate) = gate.upgrade() else { return };
-                    self.land(&*gate, landed);
-                }
+                Some(landed) = under_way.next() => self.land(&tenants, landed),
                 // Told while this was not listening, it still hears of it.
                 () = self.wake.notified() => {}
                 () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
@@ -123,12 +119,12 @@ impl Pulls {
         }
     }
 
-    fn land(&self, gate: &dyn Tenants, Landed { look, start, asked, outcome }: Landed) {
+    fn land(&self, tenants: &Tenants, Landed { look, start, asked, outcome }: Landed) {
         let tenant = look.tenant.clone();
         let tries = look.tries.saturating_add(1);
         let before = self.endpoint_in_record(&tenant);
         let last = match outcome {
-            Outcome::Answered(answer) => self.take(gate, &tenant, asked, &answer, tries),
+            Outcome::Answered(answer) => self.take(tenants, &tenant, asked, &answer, tries),
             Outcome::Failed(failure) => self.fail(&tenant, &failure, tries),
             Outcome::Left => return self.leave(&look, start, asked),
         };
@@ -153,7 +149,7 @@ impl Pulls {
 
     fn take(
         &self,
-        gate: &dyn Tenants,
+        tenants: &Tenants,
         tenant: &TenantId,
         asked: u64,
         answer: &Answer,
@@ -165,12 +161,10 @@ impl Pulls {
             return Last::Silent { tries };
         };
         tracing::debug!(%tenant, state = %pulled.state, "the state API answered");
-        let merged = gate.pulled(tenant, pulled);
-        let correction = Correction::of(&record, &merged.before, &merged.after, asked);
-        if let Some(correction) = correction {
-            tracing::warn!(%tenant, %correction, "the state API corrected a status");
+        let applied = tenants.apply(tenant, Update::Pull(pulled));
+        if let Some(correction) = applied.correction {
             self.desk().meter.count(&correction);
-            gate.corrected(tenant, &merged, &correction);
+            tracing::warn!(%tenant, %correction, "the state API corrected a status");
         }
         Last::Told { valid_until: answer.valid_until }
     }

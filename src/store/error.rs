@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
-use crate::{TenantId, status::DecodeError};
+use crate::{status::DecodeError, tenant_id::TenantId};
 
 /// A store that could not do what it was asked.
 ///

@@ -4,7 +4,7 @@ use std::{collections::HashMap, time::Duration};
 
 use tokio::time::Instant;
 
-use crate::TenantId;
+use crate::tenant_id::TenantId;
 
 /// Leases granted so far. Expired ones are swept when the map has doubled since the last sweep, which
 /// keeps a request cheap and the map in proportion to the leases in force.

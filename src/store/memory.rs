@@ -15,7 +15,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::{Change, Store, StoreError, leases::Leases};
-use crate::{TenantId, status::Record};
+use crate::{status::Record, tenant_id::TenantId};
 
 /// How many changes a subscriber may lag behind before it is told to reload.
 const CHANGES_KEPT: usize = 4096;

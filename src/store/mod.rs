@@ -29,7 +29,7 @@ pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::{error::StoreError, memory::MemoryStore};
-use crate::{TenantId, status::Record};
+use crate::{status::Record, tenant_id::TenantId};
 
 /// Keeps the records of tenants.
 ///

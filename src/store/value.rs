@@ -5,8 +5,8 @@
 
 use super::StoreError;
 use crate::{
-    TenantId,
     status::{DecodeError, Record},
+    tenant_id::TenantId,
 };
 
 /// The key of `tenant`.

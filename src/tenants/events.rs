@@ -10,7 +10,7 @@ use futures_core::Stream;
 use futures_util::stream;
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 
-use crate::{pull::Correction, status::TenantStatus, tenant_id::TenantId};
+use crate::{status::TenantStatus, tenant_id::TenantId, tenants::correction::Correction};
 
 /// Something that happened to a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub struct Events {
 }
 
 impl Events {
-    pub(crate) fn new(receiver: Receiver<TenantEvent>) -> Self {
+    pub(super) fn new(receiver: Receiver<TenantEvent>) -> Self {
         let inner = Box::pin(stream::unfold(receiver, |mut receiver| async {
             let event = match receiver.recv().await {
                 Ok(event) => event,

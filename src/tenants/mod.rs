@@ -1,11 +1,137 @@
-//! The tenants in memory: the registry of their records, and those who follow it.
+//! The tenants in memory: their records, the one way in which those change, and those who follow.
 //!
 //! - [`registry`]: the records, and beside each what the hot path needs of it.
+//! - [`update`]: what can change a record, and what that did.
+//! - [`observer`]: those who follow the changes, such as the write-back and the pulls.
+//! - [`correction`]: a pull that contradicted the notifications.
 //! - [`events`]: what happens to tenants, as a stream.
 //! - [`waiters`]: waiting until a tenant opens.
 //! - [`overrides`]: operators' orders that end by themselves.
+//!
+//! Everything that becomes known of a tenant takes the same way, [`Tenants::apply`]:
+//!
+//! 1. the tenant is locked, and the update becomes facts in view of its record;
+//! 2. the record is joined with them, and its summary and the count of closed tenants follow;
+//! 3. observers mark the tenant dirty, and its events are published;
+//! 4. the tenant is unlocked; the end of its override is noted, waiters are woken, observers follow.
 
+pub(crate) mod correction;
 pub(crate) mod events;
+pub(crate) mod observer;
 pub(crate) mod overrides;
 pub(crate) mod registry;
+mod update;
 pub(crate) mod waiters;
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+
+pub use self::update::Outcome;
+pub(crate) use self::{
+    observer::Observer,
+    update::{Applied, Update},
+};
+
+use self::{
+    events::Events,
+    overrides::OverrideExpiry,
+    registry::Registry,
+    waiters::{Available, Waiters},
+};
+use crate::{clock::Clock, status::derive::Settle, tenant_id::TenantId};
+
+/// All tenants of a gate: whoever learns something of one comes here.
+///
+/// To read is the [`registry`](Self::registry)'s part, which the sides hold by themselves.
+pub(crate) struct Tenants {
+    registry: Arc<Registry>,
+    waiters: Arc<Waiters>,
+    expiry: OverrideExpiry,
+    clock: Clock,
+    observers: OnceLock<Vec<Arc<dyn Observer>>>,
+}
+
+impl Tenants {
+    /// No tenants yet. `event_capacity` events are kept for a slow reader, at least one.
+    pub(crate) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
+        Self {
+            registry: Arc::new(Registry::new(settle, event_capacity)),
+            waiters: Arc::default(),
+            expiry: OverrideExpiry::default(),
+            clock,
+            observers: OnceLock::new(),
+        }
+    }
+
+    /// Has `observers` follow all changes from now on. To be called once, before the first change.
+    pub(crate) fn observe(&self, observers: Vec<Arc<dyn Observer>>) {
+        let set = self.observers.set(observers);
+        debug_assert!(set.is_ok(), "the observers are set once, when the gate is built");
+    }
+
+    pub(crate) fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// Changes what is known of `tenant`. When it returns, calls see the change, and all that follows
+    /// from it is under way.
+    pub(crate) fn apply(&self, tenant: &TenantId, update: Update) -> Applied {
+        let mark = !update.is_stored();
+        let applied = self.registry.apply(tenant, update, || {
+            if mark {
+                self.observers().for_each(|observer| observer.mark_dirty(tenant));
+            }
+        });
+        if applied.changed() {
+            if let Some(expires) = applied.expires {
+                self.expiry.note(expires, tenant);
+            }
+            if applied.status_changed() && applied.after.is_available() {
+                self.waiters.wake(tenant);
+            }
+            self.observers().for_each(|observer| observer.after_change(self, tenant, &applied));
+        }
+        applied
+    }
+
+    /// Keeps `tenant` closed, as not ready, until something is known of it.
+    pub(crate) fn close_until_known(&self, tenant: &TenantId) {
+        self.registry.close_until_known(tenant, self.clock.unix_ms());
+    }
+
+    /// Ends the overrides whose time comes, for as long as it is polled.
+    pub(crate) async fn expire_overrides(&self) {
+        loop {
+            self.expiry.due(&self.clock).await;
+            let now = self.clock.unix_ms();
+            for tenant in self.expiry.take_due(now) {
+                self.apply(&tenant, Update::Expiry { now });
+            }
+        }
+    }
+
+    /// Waits until `tenant` is open, and then for a random part of `jitter`.
+    pub(crate) fn available(&self, tenant: TenantId, jitter: Duration) -> Available {
+        Available::new(Arc::clone(&self.registry), Arc::clone(&self.waiters), tenant, jitter)
+    }
+
+    pub(crate) fn events(&self) -> Events {
+        self.registry.events()
+    }
+
+    fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
+        self.observers.get().into_iter().flatten()
+    }
+}
+
+impl fmt::Debug for Tenants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tenants").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

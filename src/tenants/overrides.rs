@@ -1,4 +1,4 @@
-//! Operators' words that end by themselves.
+//! Operators' orders that end by themselves.
 
 use std::{
     collections::BTreeSet,
@@ -18,17 +18,17 @@ pub(crate) fn cut_note(note: &str) -> String {
     note.chars().take(MAX_NOTE).collect()
 }
 
-/// When which tenant's word ends, earliest first.
+/// When which tenant's override ends, earliest first.
 ///
-/// An entry may be out of date, because another word was set since: who takes it looks at the record.
+/// An entry may be out of date, because another override was set since: the record decides.
 #[derive(Debug, Default)]
-pub(crate) struct Ends {
+pub(crate) struct OverrideExpiry {
     ends: Mutex<BTreeSet<(u64, TenantId)>>,
     earlier: Notify,
 }
 
-impl Ends {
-    /// Notes that the word on `tenant` ends at `ends`, ms since the epoch.
+impl OverrideExpiry {
+    /// Notes that the override of `tenant` ends at `ends`, ms since the epoch.
     pub(crate) fn note(&self, ends: u64, tenant: &TenantId) {
         let mut waiting = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         waiting.insert((ends, tenant.clone()));
@@ -36,7 +36,7 @@ impl Ends {
         self.earlier.notify_one();
     }
 
-    /// The tenants whose word may have ended by `now`.
+    /// Takes the tenants whose override may have ended by `now`.
     pub(crate) fn take_due(&self, now: u64) -> Vec<TenantId> {
         let mut waiting = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
         let mut due = Vec::new();
@@ -46,7 +46,7 @@ impl Ends {
         due
     }
 
-    /// Waits until a word may have ended.
+    /// Waits until an override may have ended.
     pub(crate) async fn due(&self, clock: &Clock) {
         loop {
             let first = {

@@ -13,23 +13,27 @@ use tokio::sync::broadcast;
 
 use crate::{
     status::{
-        Evidence, Record, TenantStatus, UnavailableReason,
+        ChangeType, Evidence, Record, TenantStatus, UnavailableReason,
         alike::Alike,
         derive::{Settle, deciding, status},
-        fact::{Fact, Notified},
         tenant_status::Closure,
     },
     tenant_id::TenantId,
-    tenants::events::TenantEvent,
+    tenants::{
+        correction::Correction,
+        events::{Events, TenantEvent},
+        update::{Applied, Outcome, Update},
+    },
 };
 
 /// The records of all tenants, and beside each what the hot path needs of it.
 ///
-/// One map: whoever changes a tenant holds its entry while it merges and derives, so the summary
-/// that the guard reads always belongs to the record.
+/// One map: a tenant's entry is held while its record is joined and its status derived, so the
+/// summary that the guard reads always belongs to the record. Records are changed by
+/// [`Tenants::apply`](super::Tenants::apply) alone.
 pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
-    /// Told of each change while its tenant is locked: the changes of one tenant come in their order.
+    /// Sent to while the tenant is locked: the events of one tenant come in their order.
     events: broadcast::Sender<TenantEvent>,
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
@@ -45,13 +49,13 @@ struct Entry {
     /// Seconds since the epoch, rounded up; 0 for none.
     due: u32,
     closed: Option<(UnavailableReason, Evidence)>,
-    /// Held closed until something is known of it.
-    held: bool,
+    /// Closed as not ready until something is known of it.
+    pending: bool,
 }
 
 /// What the guard needs to refuse a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Closed {
+pub(crate) struct ClosedSummary {
     pub(crate) reason: UnavailableReason,
     pub(crate) evidence: Evidence,
     /// ms since the epoch.
@@ -60,41 +64,11 @@ pub(crate) struct Closed {
     pub(crate) due: u64,
 }
 
-/// What a merge did to a tenant.
-#[derive(Debug)]
-pub(crate) struct Merged {
-    /// Whether the record grew.
-    pub(crate) grew: bool,
-    pub(crate) before: TenantStatus,
-    pub(crate) after: TenantStatus,
-}
-
-impl Merged {
-    /// Whether the tenant opened, closed, or is now closed for another reason.
-    pub(crate) fn changed(&self) -> bool {
-        self.before.reason() != self.after.reason()
-    }
-}
-
-/// What taking a notification did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The tenant's status changed.
-    Applied,
-    /// It is on record, and the status is what it was.
-    Recorded,
-    /// It has been taken before: same type, same token time.
-    Duplicate,
-    /// A newer one of its type has been taken.
-    Stale,
-}
-
 impl Registry {
-    pub(crate) fn new(settle: Settle, events: broadcast::Sender<TenantEvent>) -> Self {
+    pub(super) fn new(settle: Settle, event_capacity: usize) -> Self {
         Self {
             tenants: DashMap::default(),
-            events,
+            events: broadcast::Sender::new(event_capacity.max(1)),
             closed: AtomicUsize::new(0),
             settle,
             alike: Mutex::default(),
@@ -104,14 +78,14 @@ impl Registry {
     /// Whether any tenant is closed at all: one atomic load.
     #[inline]
     pub(crate) fn any_closed(&self) -> bool {
-        // Acquire pairs with the release in `update`: whoever learns of a closed tenant from its
+        // Acquire pairs with the release in `summarize`: who learns of a closed tenant from its
         // answered notification finds the entry.
         self.closed.load(Ordering::Acquire) != 0
     }
 
     /// What closes `tenant`, if it is closed.
     #[inline]
-    pub(crate) fn closed(&self, tenant: &TenantId) -> Option<Closed> {
+    pub(crate) fn closed(&self, tenant: &TenantId) -> Option<ClosedSummary> {
         self.tenants.get(tenant)?.summary()
     }
 
@@ -151,61 +125,48 @@ impl Registry {
         }
     }
 
-    /// Takes a verified notification. `grown` is called when the record grew, while its tenant is
-    /// still locked: nobody sees the notification before.
-    pub(crate) fn take(
+    /// Changes the record of `tenant`. `mark` is called when it changed, while the tenant is still
+    /// locked: the change can't be seen before.
+    pub(super) fn apply(
         &self,
         tenant: &TenantId,
-        mut notified: Notified,
-        grown: impl FnOnce(),
-    ) -> (Outcome, Merged) {
-        notified.details = self.alike().of_notified(&notified.details);
-        let change = notified.change;
-        let (outcome, merged) = self.update(tenant, |record| {
-            let stands = record.notified(change).map(|known| (known.at, known.change));
-            match stands {
-                Some((at, known)) if at == notified.at && known == change => {
-                    (Outcome::Duplicate, false)
-                }
-                Some((at, _)) if at > notified.at => (Outcome::Stale, false),
-                _ if record.merge(&Record::of(Fact::Notified(notified))) => {
-                    grown();
-                    (Outcome::Recorded, true)
-                }
-                _ => (Outcome::Stale, false),
-            }
-        });
-        let applied = outcome == Outcome::Recorded && merged.changed();
-        (if applied { Outcome::Applied } else { outcome }, merged)
-    }
-
-    /// Joins `record` into what is known of `tenant`.
-    pub(crate) fn merge(&self, tenant: &TenantId, record: &Record) -> Merged {
-        self.update(tenant, |own| ((), own.merge(record))).1
-    }
-
-    /// Joins in what `make` makes of what is known of `tenant`; nobody changes it in between.
-    pub(crate) fn merge_with(
-        &self,
-        tenant: &TenantId,
-        make: impl FnOnce(&Record) -> Record,
-    ) -> Merged {
-        let join = |own: &mut Record| {
-            let mut made = make(own);
-            made.share_details(&mut self.alike());
-            own.merge(&made)
+        mut update: Update,
+        mark: impl FnOnce(),
+    ) -> Applied {
+        update.intern(&mut self.alike());
+        let (notification, pull) = (update.notification(), update.pull());
+        let mut entry = self.tenants.entry(tenant.clone()).or_default();
+        let before = entry.status(&self.settle);
+        let known = pull.map(|asked| (asked, entry.record.clone()));
+        let outcome = match update.into_facts(&entry.record) {
+            Ok(facts) if entry.merge(&facts) => Outcome::Recorded,
+            Ok(_) => Outcome::Stale,
+            Err(outcome) => outcome,
         };
-        self.update(tenant, |own| ((), join(own))).1
-    }
-
-    /// Like [`merge`](Self::merge), for records whose details others may have alike.
-    pub(crate) fn load(&self, tenant: &TenantId, mut record: Record) -> Merged {
-        record.share_details(&mut self.alike());
-        self.merge(tenant, &record)
+        let changed = outcome == Outcome::Recorded;
+        if changed {
+            mark();
+        }
+        let after = self.summarize(&mut entry);
+        let mut applied = Applied {
+            outcome,
+            notified: notification.filter(|_| changed).map(|(change, _)| change),
+            correction: known.and_then(|(asked, known)| {
+                Correction::between(&known, &before, &after, asked).filter(|_| changed)
+            }),
+            expires: entry.record.word_ends(),
+            before,
+            after,
+        };
+        if changed && applied.status_changed() {
+            applied.outcome = Outcome::Applied;
+        }
+        self.publish(tenant, &applied, notification);
+        applied
     }
 
     /// Spells `tenant` as a shared store does, if it is known: then all replicas show it alike.
-    pub(crate) fn respell(&self, tenant: &TenantId) {
+    pub(crate) fn adopt_spelling(&self, tenant: &TenantId) {
         let spelled_so = |own: &TenantId| own.as_str() == tenant.as_str();
         if self.tenants.get(tenant).is_none_or(|entry| spelled_so(entry.key())) {
             return;
@@ -217,14 +178,15 @@ impl Registry {
     }
 
     /// Keeps `tenant` closed as not ready until something is known of it.
-    pub(crate) fn hold(&self, tenant: &TenantId, now: u64) -> Merged {
+    pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status(&self.settle);
         if before.is_available() && is_silent(&entry.record) {
-            entry.held = true;
+            entry.pending = true;
             entry.since = now;
         }
-        self.summarize(tenant, &mut entry, before, false)
+        let after = self.summarize(&mut entry);
+        self.publish_change(tenant, &before, &after);
     }
 
     /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never. `false` when nothing
@@ -257,43 +219,62 @@ impl Registry {
         self.tenants.get(tenant).is_some_and(|entry| entry.due == due_second(due))
     }
 
-    fn update<T>(
-        &self,
-        tenant: &TenantId,
-        change: impl FnOnce(&mut Record) -> (T, bool),
-    ) -> (T, Merged) {
-        let mut entry = self.tenants.entry(tenant.clone()).or_default();
-        let before = entry.status(&self.settle);
-        let (answer, grew) = change(&mut entry.record);
-        (answer, self.summarize(tenant, &mut entry, before, grew))
-    }
-
-    /// Brings an entry's summary and the count of closed tenants up to its record, and tells what
-    /// changed by that.
-    fn summarize(
-        &self,
-        tenant: &TenantId,
-        entry: &mut Entry,
-        before: TenantStatus,
-        grew: bool,
-    ) -> Merged {
-        entry.held &= is_silent(&entry.record);
-        let after = entry.status(&self.settle);
+    /// Brings an entry's summary and the count of closed tenants up to its record, and returns its
+    /// status.
+    fn summarize(&self, entry: &mut Entry) -> TenantStatus {
+        entry.pending &= is_silent(&entry.record);
+        let status = entry.status(&self.settle);
         let was_closed = entry.closed.is_some();
-        entry.closed = after.closure.map(|closure| (closure.reason, after.evidence));
-        entry.since = after.closure.map_or(0, |closure| closure.since);
+        entry.closed = status.closure.map(|closure| (closure.reason, status.evidence));
+        entry.since = status.closure.map_or(0, |closure| closure.since);
         match (was_closed, entry.closed.is_some()) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
             _ => {}
         }
-        let merged = Merged { grew, before, after };
-        if merged.changed() {
-            let (tenant, status) = (tenant.clone(), merged.after.clone());
-            // Nobody has to listen.
-            let _ = self.events.send(TenantEvent::Changed { tenant, status });
+        status
+    }
+
+    /// Publishes what a change means. Its tenant is still locked, so its events come in order.
+    fn publish(
+        &self,
+        tenant: &TenantId,
+        applied: &Applied,
+        notification: Option<(ChangeType, i64)>,
+    ) {
+        let Applied { before, after, .. } = applied;
+        self.publish_change(tenant, before, after);
+        if let Some((change, token_time)) = notification.filter(|_| applied.changed()) {
+            let tenant = tenant.clone();
+            match change {
+                ChangeType::BackupRestored => {
+                    self.send(TenantEvent::Restored { tenant, epoch: token_time });
+                }
+                ChangeType::Move => self.send(TenantEvent::Moved { tenant }),
+                ChangeType::Other(number) => self.send(TenantEvent::Unknown { tenant, number }),
+                _ => {}
+            }
         }
-        merged
+        if let Some(correction) = applied.correction {
+            let (tenant, status) = (tenant.clone(), after.clone());
+            self.send(TenantEvent::Corrected { tenant, status, correction });
+        }
+    }
+
+    fn publish_change(&self, tenant: &TenantId, before: &TenantStatus, after: &TenantStatus) {
+        if before.reason() != after.reason() {
+            let (tenant, status) = (tenant.clone(), after.clone());
+            self.send(TenantEvent::Changed { tenant, status });
+        }
+    }
+
+    fn send(&self, event: TenantEvent) {
+        // An error says that nothing is subscribed.
+        let _ = self.events.send(event);
+    }
+
+    pub(super) fn events(&self) -> Events {
+        Events::new(self.events.subscribe())
     }
 
     fn alike(&self) -> MutexGuard<'_, Alike> {
@@ -313,18 +294,23 @@ fn is_silent(record: &Record) -> bool {
 }
 
 impl Entry {
+    /// Joins `facts` into the record: the only place where it changes. Says whether it did.
+    fn merge(&mut self, facts: &Record) -> bool {
+        self.record.merge(facts)
+    }
+
     fn is_overdue(&self, now: u64) -> bool {
         self.due != 0 && u64::from(self.due) * 1000 <= now
     }
 
-    fn summary(&self) -> Option<Closed> {
+    fn summary(&self) -> Option<ClosedSummary> {
         let (reason, evidence) = self.closed?;
-        Some(Closed { reason, evidence, since: self.since, due: u64::from(self.due) * 1000 })
+        Some(ClosedSummary { reason, evidence, since: self.since, due: u64::from(self.due) * 1000 })
     }
 
     fn status(&self, settle: &Settle) -> TenantStatus {
         let mut status = status(&self.record, settle);
-        if self.held && status.evidence != Evidence::Operator {
+        if self.pending && status.evidence != Evidence::Operator {
             status.closure =
                 Some(Closure { reason: UnavailableReason::NotReady, since: self.since });
             status.evidence = Evidence::StateApi;
@@ -341,6 +327,3 @@ impl fmt::Debug for Registry {
             .finish_non_exhaustive()
     }
 }
-
-#[cfg(test)]
-mod tests;

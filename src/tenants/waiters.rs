@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{tenant_id::TenantId, tenants::registry::Registry};
 
-/// Those who wait, by tenant. A tenant that nobody waits for has no entry.
+/// Waiters by tenant. A tenant without any has no entry.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     by_tenant: DashMap<TenantId, Arc<Notify>>,
@@ -31,12 +31,12 @@ impl Waiters {
         }
     }
 
-    fn join(&self, tenant: &TenantId) -> Arc<Notify> {
+    fn register(&self, tenant: &TenantId) -> Arc<Notify> {
         Arc::clone(&self.by_tenant.entry(tenant.clone()).or_default())
     }
 
     /// Forgets the entry of a tenant when its last waiter is gone.
-    fn leave(&self, tenant: &TenantId, waiting: Arc<Notify>) {
+    fn unregister(&self, tenant: &TenantId, waiting: Arc<Notify>) {
         drop(waiting);
         self.by_tenant.remove_if(tenant, |_, notify| Arc::strong_count(notify) == 1);
     }
@@ -72,8 +72,8 @@ impl Available {
 }
 
 async fn wait(registry: &Registry, waiters: &Arc<Waiters>, tenant: &TenantId) {
-    let seat = Seat { waiters, tenant, waiting: Some(waiters.join(tenant)) };
-    let Some(waiting) = &seat.waiting else { return };
+    let guard = WaiterGuard { waiters, tenant, waiting: Some(waiters.register(tenant)) };
+    let Some(waiting) = &guard.waiting else { return };
     let woken = waiting.notified();
     tokio::pin!(woken);
     woken.as_mut().enable();
@@ -84,16 +84,16 @@ async fn wait(registry: &Registry, waiters: &Arc<Waiters>, tenant: &TenantId) {
 }
 
 /// A waiter's place; given back however the waiting ends.
-struct Seat<'a> {
+struct WaiterGuard<'a> {
     waiters: &'a Waiters,
     tenant: &'a TenantId,
     waiting: Option<Arc<Notify>>,
 }
 
-impl Drop for Seat<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         if let Some(waiting) = self.waiting.take() {
-            self.waiters.leave(self.tenant, waiting);
+            self.waiters.unregister(self.tenant, waiting);
         }
     }
 }

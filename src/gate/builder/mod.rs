@@ -13,27 +13,28 @@ use std::{
 
 use http::{Request, Response, Uri};
 use http_body::Body;
-use tokio::sync::broadcast;
 use tower_service::Service;
 
 use crate::{
     clock::Clock,
+    endpoint::Whereabouts,
     environment::Environment,
-    gate::{Shared, Tasks, TenantGate},
-    health::Counters,
+    gate::{Parts, TenantGate},
+    guard::GuardState,
     http_client::EmptyBody,
     http_client::{Fetch, is_fetchable},
+    keep_alive::KeepAlive,
+    notification::{Receiver, ReceiverConfig},
     persist::WriteBack,
     pull::{Pulls, Schedule, StateApi},
     status::derive::Settle,
     store::Store,
-    tenants::overrides::Ends,
-    tenants::registry::Registry,
-    tenants::waiters::Waiters,
+    tenants::{Observer, Tenants},
     token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
 };
 
 pub use self::error::BuildError;
+use self::start::start;
 
 /// Where SuperOffice's notifications arrive, unless [`notification_path`](TenantGateBuilder::notification_path) says otherwise.
 const PATH: &str = "/NotifyCustomerStateChange";
@@ -284,13 +285,13 @@ impl TenantGateBuilder {
         }
         self.check()?;
         let verifier = self.verifier()?;
-        let events = broadcast::Sender::new(self.event_capacity.max(1));
-        let registry = Arc::new(Registry::new(self.settle, events.clone()));
+        let tenants = Arc::new(Tenants::new(self.settle, self.event_capacity, self.clock.clone()));
+        let registry = tenants.registry();
         let pulls = if self.state_api {
             let (environment, clock) = (self.environment.clone(), self.clock.clone());
             let api = StateApi::new(environment, self.fetch()?, clock.clone());
             let (store, schedule) = (self.store.clone(), self.schedule);
-            let pulls = Pulls::new(Arc::clone(&registry), clock, schedule, api, store);
+            let pulls = Pulls::new(Arc::clone(registry), clock, schedule, api, store);
             Some(Arc::new(pulls))
         } else {
             None
@@ -298,26 +299,51 @@ impl TenantGateBuilder {
         let write_back = self
             .store
             .map(|store| Arc::new(WriteBack::new(store, self.clock.clone(), self.store_timeout)));
-        let shared = Arc::new(Shared {
-            environment: self.environment,
-            clock: self.clock,
-            registry,
+        let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
+        observers.extend(write_back.clone().map(|write_back| write_back as Arc<dyn Observer>));
+        observers.extend(pulls.clone().map(|pulls| pulls as Arc<dyn Observer>));
+        tenants.observe(observers);
+        let tasks =
+            start(&tenants, write_back.as_ref(), pulls.as_ref(), self.start_without_store).await?;
+        let keep_alive = KeepAlive::new(Arc::new(tasks));
+        let receiver = Receiver::new(ReceiverConfig {
             verifier,
-            counters: Counters::default(),
+            tenants: Arc::clone(&tenants),
+            write_back: write_back.clone(),
+            pulls: pulls.clone(),
+            clock: self.clock.clone(),
             body_limit: self.body_limit,
             body_deadline: self.body_deadline,
-            path: self.path.into(),
-            resume_jitter: self.resume_jitter,
-            events,
-            waiters: Arc::new(Waiters::default()),
-            ends: Arc::new(Ends::default()),
-            write_back,
-            pulls,
-            hold_tracked: self.hold_tracked,
-            tasks: Tasks::default(),
+            _keep_alive: keep_alive.clone(),
         });
-        start::start(&shared, self.start_without_store).await?;
-        Ok(TenantGate::from_shared(shared))
+        let guard_state = GuardState::new(
+            Arc::clone(registry),
+            self.clock.clone(),
+            self.environment.clone(),
+            keep_alive.clone(),
+        );
+        let whereabouts = Whereabouts::new(
+            self.environment.clone(),
+            Arc::clone(registry),
+            pulls.clone(),
+            keep_alive.clone(),
+        );
+        Ok(TenantGate {
+            parts: Arc::new(Parts {
+                environment: self.environment,
+                clock: self.clock,
+                guard_state: Arc::new(guard_state),
+                whereabouts: Arc::new(whereabouts),
+                tenants,
+                write_back,
+                pulls,
+                receiver,
+                notification_path: self.path.into(),
+                close_tracked_until_known: self.hold_tracked,
+                resume_jitter: self.resume_jitter,
+                _keep_alive: keep_alive,
+            }),
+        })
     }
 
     fn check(&self) -> Result<(), BuildError> {

@@ -6,7 +6,7 @@ use super::{
     Conformance, records,
     report::{Broken, Done, ensure},
 };
-use crate::{TenantId, status::Record};
+use crate::{status::Record, tenant_id::TenantId};
 
 impl Conformance {
     pub(super) async fn laws(&self) -> Result<Done, Broken> {

@@ -38,7 +38,7 @@ use futures_core::future::BoxFuture;
 use self::report::{Broken, Check};
 pub use self::report::{Failure, Report};
 use super::{Store, StoreError};
-use crate::{TenantId, status::Record};
+use crate::{status::Record, tenant_id::TenantId};
 
 type Open = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync;
 type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;

@@ -10,9 +10,9 @@ use super::{
     report::{Broken, Done, ensure},
 };
 use crate::{
-    TenantId,
     status::Record,
     store::{Change, Store, StoreError},
+    tenant_id::TenantId,
 };
 
 impl Conformance {

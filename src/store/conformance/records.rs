@@ -6,12 +6,13 @@ use serde_json::json;
 
 use super::report::Broken;
 use crate::{
-    ChangeType, TenantId,
+    status::ChangeType,
     status::{
         Record, State,
         fact::{Details, Fact, Notified, Order, PullDetails, Pulled, Word},
         record::Foreign,
     },
+    tenant_id::TenantId,
 };
 
 /// A tenant that no other run of the suite uses.

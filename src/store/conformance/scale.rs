@@ -9,7 +9,7 @@ use super::{
     Conformance, records,
     report::{Broken, Done, Times, ensure},
 };
-use crate::TenantId;
+use crate::tenant_id::TenantId;
 
 impl Conformance {
     pub(super) async fn scale(&self, times: &mut Times) -> Result<Done, Broken> {

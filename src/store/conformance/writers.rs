@@ -11,9 +11,9 @@ use super::{
     report::{Broken, Done, ensure},
 };
 use crate::{
-    TenantId,
     status::Record,
     store::{Change, Store},
+    tenant_id::TenantId,
 };
 
 impl Conformance {

@@ -19,7 +19,7 @@ use redb::StorageBackend;
 
 use self::writer::Writer;
 use super::{Store, StoreError, leases::Leases};
-use crate::{Environment, TenantId, status::Record};
+use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// How long a call waits for the disk. One that is merely busy answers long before.
 const PATIENCE: Duration = Duration::from_secs(10);

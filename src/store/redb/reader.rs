@@ -12,9 +12,9 @@ use tokio::sync::mpsc;
 
 use super::open::{damaged, failed};
 use crate::{
-    TenantId,
     status::Record,
     store::{StoreError, value},
+    tenant_id::TenantId,
 };
 
 type Page = Result<Vec<(TenantId, Record)>, StoreError>;

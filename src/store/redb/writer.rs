@@ -19,9 +19,9 @@ use super::{
     reader,
 };
 use crate::{
-    TenantId,
     status::Record,
     store::{StoreError, value},
+    tenant_id::TenantId,
 };
 
 /// As many jobs may wait; more wait to wait.

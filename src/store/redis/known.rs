@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use crate::{
-    TenantId, hex,
+    hex,
     status::{Record, alike::Alike},
+    tenant_id::TenantId,
 };
 
 /// A value that was in the store, without its bytes: the script compares digests.
@@ -77,7 +78,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::ChangeType;
+    use crate::status::ChangeType;
 
     fn seen(value: &str) -> Seen {
         Seen::new(Record::default(), value.as_bytes())

@@ -36,7 +36,7 @@ use self::{
     turns::Turns,
 };
 use super::{Change, Store, StoreError, value};
-use crate::{Environment, TenantId, status::Record};
+use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// How long a merge may take in all: it may have to come again when others write the same tenant.
 const MERGE: Duration = Duration::from_secs(5);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::Environment;
+use crate::environment::Environment;
 
 /// The names of one environment's keys and channel.
 ///

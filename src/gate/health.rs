@@ -1,0 +1,35 @@
+//! How a gate is doing: put together from the parts that count.
+
+use super::TenantGate;
+use crate::{
+    guard::GuardState,
+    health::{Health, StoreHealth},
+    persist::StoreState,
+    status::{UnavailableReason, tenant_status::system_time},
+};
+
+impl TenantGate {
+    /// How the gate is doing, in numbers.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let parts = &*self.parts;
+        let (registry, write_back) = (parts.tenants.registry(), parts.write_back.as_ref());
+        let calls = |count: fn(&GuardState, UnavailableReason) -> u64| {
+            UnavailableReason::ALL.into_iter().map(|reason| count(&parts.guard_state, reason)).sum()
+        };
+        Health {
+            tenants: registry.len(),
+            closed: registry.closed_count(),
+            store: match write_back.map_or(StoreState::Fresh, |write_back| write_back.health()) {
+                StoreState::Fresh => StoreHealth::Fresh,
+                StoreState::Stale { since } => StoreHealth::Stale { since: system_time(since) },
+                StoreState::Failed => StoreHealth::Failed,
+            },
+            dirty: write_back.map_or(0, |write_back| write_back.dirty()),
+            notifications: parts.receiver.counts(),
+            pulls: parts.pulls.as_ref().map(|pulls| pulls.health()),
+            refused_calls: calls(GuardState::refused),
+            observed_calls: calls(GuardState::observed),
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! What keeps the background tasks of a gate running.
+
+use std::{any::Any, fmt, sync::Arc};
+
+/// Keeps the tasks of a gate running for as long as it, or a clone of it, lives.
+///
+/// Whatever does a gate's work holds one: each layer, service and handle. It is opaque, so that none
+/// of them has to know what the tasks are.
+#[derive(Clone)]
+pub(crate) struct KeepAlive {
+    /// Ends the tasks when it is dropped.
+    _tasks: Arc<dyn Any + Send + Sync>,
+}
+
+impl KeepAlive {
+    pub(crate) fn new(tasks: Arc<dyn Any + Send + Sync>) -> Self {
+        Self { _tasks: tasks }
+    }
+
+    /// For parts that are tested without any tasks.
+    #[cfg(test)]
+    pub(crate) fn nothing() -> Self {
+        Self::new(Arc::new(()))
+    }
+}
+
+impl fmt::Debug for KeepAlive {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeepAlive")
+    }
+}

@@ -1,0 +1,182 @@
+use std::sync::{Arc, Mutex};
+
+use super::*;
+use crate::status::{
+    ChangeType, Record, UnavailableReason,
+    fact::{Notified, Order},
+};
+
+fn tenants() -> Tenants {
+    Tenants::new(Settle::default(), 16, Clock::system())
+}
+
+fn cust(number: u64) -> TenantId {
+    TenantId::new(format!("Cust{number}")).unwrap()
+}
+
+fn notified(change: ChangeType, at: i64) -> Update {
+    Update::Notification(Notified { change, at, seen: 1, details: Arc::default() })
+}
+
+#[test]
+fn overdue_counts_neither_future_nor_unscheduled_pulls() {
+    let (tenants, id) = (tenants(), cust);
+    let registry = tenants.registry();
+    for number in 0..100 {
+        tenants.apply(&id(number), Update::Stored(Record::default()));
+        registry.set_due(&id(number), 1_000_000 + number * 1000);
+    }
+    for number in 0..10 {
+        registry.set_due(&id(number), if number < 5 { 5_000_000 } else { 0 });
+    }
+    assert_eq!(registry.overdue(999_999), (0, None));
+    assert_eq!(registry.overdue(1_049_999), (40, Some(1_010_000)));
+    assert_eq!(registry.overdue(6_000_000), (95, Some(1_010_000)));
+    assert!(registry.is_overdue(&id(10), 1_010_000));
+    assert!(!registry.is_overdue(&id(10), 1_009_999));
+    assert!(!registry.is_overdue(&id(9), u64::MAX));
+}
+
+#[test]
+fn adopted_spelling_keeps_the_entry() {
+    let tenants = tenants();
+    let registry = tenants.registry();
+    let [own, stored] = ["CUST1", "Cust1"].map(|id| TenantId::new(id).unwrap());
+    registry.adopt_spelling(&stored);
+    assert_eq!(registry.len(), 0, "it is not made by that");
+    let suspend = br#"{"v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#;
+    tenants.apply(&own, Update::Stored(Record::decode(suspend).unwrap()));
+    registry.set_due(&own, 5000);
+    let before = registry.closed(&own);
+    registry.adopt_spelling(&stored);
+    assert_eq!((registry.closed(&own), registry.closed_count()), (before, 1));
+    assert!(before.is_some() && registry.is_due_at(&own, 5000));
+    let mut spelled = Vec::new();
+    registry.for_each(|tenant, _, _| spelled.push(tenant.to_string()));
+    assert_eq!(spelled, ["Cust1"]);
+}
+
+#[test]
+fn equal_details_are_kept_once_from_every_source() {
+    let tenants = tenants();
+    let registry = tenants.registry();
+    let stored = r#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
+    let stored = || Record::decode(stored.as_bytes()).unwrap();
+    let notified = || stored().notified(ChangeType::Upgrade).cloned().unwrap();
+    let [loaded, again, told] = ["Cust1", "Cust2", "Cust3"].map(|id| TenantId::new(id).unwrap());
+    tenants.apply(&loaded, Update::Stored(stored()));
+    tenants.apply(&again, Update::Stored(stored()));
+    tenants.apply(&told, Update::Notification(notified()));
+    let details = [loaded, again, told].map(|tenant| {
+        registry.record(&tenant).unwrap().notified(ChangeType::Upgrade).unwrap().details.clone()
+    });
+    assert!(Arc::ptr_eq(&details[0], &details[1]) && Arc::ptr_eq(&details[0], &details[2]));
+}
+
+/// Notes the calls to it, and what a reader of the registry would see in each.
+#[derive(Default)]
+struct Log(Mutex<Vec<(&'static str, Option<UnavailableReason>)>>);
+
+impl Observer for Log {
+    fn mark_dirty(&self, _: &TenantId) {
+        self.0.lock().unwrap().push(("dirty", None));
+    }
+
+    fn after_change(&self, tenants: &Tenants, tenant: &TenantId, applied: &Applied) {
+        let (seen, _) = tenants.registry().look_up(tenant);
+        assert_eq!(seen, applied.after);
+        self.0.lock().unwrap().push(("changed", seen.reason()));
+    }
+}
+
+#[test]
+fn observers_follow_changes_and_no_more_than_those() {
+    let tenants = tenants();
+    let log = Arc::new(Log::default());
+    tenants.observe(vec![Arc::clone(&log) as Arc<dyn Observer>]);
+    let taken = |expected: &[(&'static str, Option<UnavailableReason>)]| {
+        assert_eq!(std::mem::take(&mut *log.0.lock().unwrap()), expected);
+    };
+    let suspended = Some(UnavailableReason::Suspended);
+
+    let outcome = |update| tenants.apply(&cust(1), update).outcome;
+    assert_eq!(outcome(notified(ChangeType::Suspend, 5)), Outcome::Applied);
+    taken(&[("dirty", None), ("changed", suspended)]);
+    assert_eq!(outcome(notified(ChangeType::Suspend, 5)), Outcome::Duplicate);
+    assert_eq!(outcome(notified(ChangeType::Suspend, 4)), Outcome::Stale);
+    taken(&[]);
+    assert_eq!(outcome(notified(ChangeType::Move, 5)), Outcome::Recorded);
+    taken(&[("dirty", None), ("changed", suspended)]);
+
+    let stored = tenants.registry().record(&cust(1)).unwrap();
+    assert_eq!(tenants.apply(&cust(2), Update::Stored(stored.clone())).outcome, Outcome::Applied);
+    taken(&[("changed", suspended)]);
+    tenants.apply(&cust(2), Update::Stored(stored));
+    taken(&[]);
+
+    let order = Update::Override { action: Order::Open, note: "".into(), until: None, now: 9 };
+    assert_eq!(outcome(order), Outcome::Applied);
+    taken(&[("dirty", None), ("changed", None)]);
+    assert_eq!(outcome(Update::Expiry { now: 10 }), Outcome::Stale, "it has no end");
+    taken(&[]);
+}
+
+/// Sees, when told that a tenant is dirty, whether others can read that tenant already.
+struct Peek {
+    tenants: Arc<Registry>,
+    seen: Mutex<Vec<bool>>,
+}
+
+impl Observer for Peek {
+    fn mark_dirty(&self, tenant: &TenantId) {
+        let (registry, tenant) = (Arc::clone(&self.tenants), tenant.clone());
+        let (tx, rx) = std::sync::mpsc::channel();
+        std::thread::spawn(move || tx.send(registry.closed(&tenant)));
+        let readable = rx.recv_timeout(Duration::from_millis(50)).is_ok();
+        self.seen.lock().unwrap().push(readable);
+    }
+}
+
+#[test]
+fn dirty_mark_is_set_while_the_tenant_is_locked() {
+    let tenants = tenants();
+    let peek = Arc::new(Peek { tenants: Arc::clone(tenants.registry()), seen: Mutex::default() });
+    tenants.observe(vec![Arc::clone(&peek) as Arc<dyn Observer>]);
+    tenants.apply(&cust(1), notified(ChangeType::Suspend, 5));
+    assert_eq!(*peek.seen.lock().unwrap(), [false]);
+}
+
+#[tokio::test]
+async fn events_of_one_tenant_come_in_the_order_of_its_changes() {
+    use futures_util::StreamExt;
+
+    let tenants = tenants();
+    let mut events = tenants.events();
+    tenants.apply(&cust(1), notified(ChangeType::Suspend, 5));
+    tenants.apply(&cust(1), notified(ChangeType::BackupRestored, 6));
+    tenants.apply(&cust(1), notified(ChangeType::Resume, 7));
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        seen.push(match events.next().await.unwrap() {
+            events::TenantEvent::Changed { status, .. } => format!("{:?}", status.reason()),
+            events::TenantEvent::Restored { epoch, .. } => format!("restored {epoch}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    assert_eq!(seen, ["Some(Suspended)", "restored 6", "None"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pending_tenant_opens_with_the_first_news_and_wakes_waiters() {
+    let tenants = tenants();
+    tenants.close_until_known(&cust(1));
+    let closed = tenants.registry().closed(&cust(1)).unwrap();
+    assert_eq!(closed.reason, UnavailableReason::NotReady);
+    let mut available = tokio_test::task::spawn(tenants.available(cust(1), Duration::ZERO));
+    tokio_test::assert_pending!(available.poll());
+    tenants.apply(&cust(1), notified(ChangeType::Resume, 5));
+    assert!(available.is_woken());
+    tokio_test::assert_ready!(available.poll());
+    tenants.close_until_known(&cust(1));
+    assert!(!tenants.registry().any_closed(), "something is known of it");
+}

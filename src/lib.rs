@@ -64,6 +64,7 @@
 //! | keys and tokens, and how often the state API is asked | [`token`], [`pull`] |
 //! | how a gate is doing | [`health`] |
 //! | tests of your own app | `simulator`, a SuperOffice on loopback (feature `simulator`) |
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

@@ -64,6 +64,7 @@ struct State {
 }
 
 /// The writer of a change that concerns everybody.
+#[cfg(feature = "test-util")]
 const NOBODY: u64 = u64::MAX;
 
 impl MemoryStore {
@@ -88,6 +89,7 @@ impl MemoryStore {
     /// While it is down every call fails with an error that
     /// [`is_unavailable`](StoreError::is_unavailable). `changes` tells of
     /// both: when it is back, everything has to be loaded again.
+    #[cfg(feature = "test-util")]
     pub fn set_available(&self, available: bool) {
         let mut state = self.lock();
         if available != state.available {
@@ -97,6 +99,7 @@ impl MemoryStore {
     }
 
     /// Forgets everything, as a server does that comes back without its data: for tests.
+    #[cfg(feature = "test-util")]
     pub fn clear(&self) {
         let mut state = self.lock();
         state.records.clear();

@@ -6,9 +6,10 @@
 #![cfg_attr(feature = "redb", doc = "| [`RedbStore`] | `redb` | one process, one file |")]
 #![cfg_attr(feature = "redis", doc = "| [`RedisStore`] | `redis` | several replicas |")]
 //!
-//! Another engine is a [`Store`] of your own: the [`conformance`] suite tells whether it keeps the
-//! contract.
+//! Another engine is a [`Store`] of your own: the `conformance` suite (feature `test-util`) tells
+//! whether it keeps the contract.
 
+#[cfg(feature = "test-util")]
 pub mod conformance;
 mod error;
 mod leases;
@@ -97,16 +98,25 @@ use crate::{status::Record, tenant_id::TenantId};
 ///     }
 /// }
 ///
-/// # tokio::runtime::Runtime::new()?.block_on(async {
-/// use std::sync::Arc;
-/// use tower_superoffice::store::conformance::Conformance;
-///
-/// let store = Arc::new(Bytes::default());
-/// let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
-/// suite.without_leases().tenants(100).run().await?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// # })?;
-/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = Bytes::default();
+/// let tenant = TenantId::new("Cust12345")?;
+/// let merged = store.merge(&tenant, &Record::default()).now_or_never();
+/// assert_eq!(merged.ok_or("it waits for nothing")??, Record::default());
+#[cfg_attr(
+    feature = "test-util",
+    doc = r#"
+// With the feature `test-util`, in its tests:
+use std::sync::Arc;
+use tower_superoffice::store::conformance::Conformance;
+
+let store = Arc::new(store);
+let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
+let suite = suite.without_leases().tenants(100);
+tokio::runtime::Runtime::new()?.block_on(suite.run())?;"#
+)]
+/// # Ok(())
+/// # }
 /// ```
 pub trait Store: Send + Sync + 'static {
     /// What an operator calls this store, for logs and errors. It holds no secret.

@@ -6,8 +6,10 @@ mod open;
 mod reader;
 mod writer;
 
+#[cfg(feature = "test-util")]
+use std::io;
 use std::{
-    fmt, io,
+    fmt,
     path::Path,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -94,6 +96,7 @@ impl RedbStore {
     ///
     /// As those of [`open`](RedbStore::open), and those of `open` as errors that
     /// [`are unavailable`](StoreError::is_unavailable).
+    #[cfg(feature = "test-util")]
     pub fn with_backend<B: StorageBackend>(
         name: impl Into<String>,
         environment: &Environment,

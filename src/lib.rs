@@ -70,6 +70,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod backoff;
 mod clock;
 pub mod endpoint;
 mod environment;

@@ -27,6 +27,7 @@ use tokio::{
 
 use self::dirty::{Dirty, Failed, Waiter};
 use crate::{
+    backoff,
     clock::Clock,
     status::Record,
     store::{Store, StoreError},
@@ -138,7 +139,7 @@ impl WriteBack {
             if let Some(tries) = tries
                 && writing.is_empty()
             {
-                let pause = tokio::time::sleep(back_off(tries));
+                let pause = tokio::time::sleep(backoff::STORE.jittered(tries, fastrand::f64()));
                 tokio::select! {
                     () = pause => {}
                     () = self.back.notified() => {}
@@ -226,13 +227,6 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
     }
-}
-
-/// 50 ms, doubled with each try up to 5 s, of which a random half is taken off.
-pub(crate) fn back_off(tries: u32) -> Duration {
-    let step =
-        Duration::from_millis(50).saturating_mul(1 << tries.min(7)).min(Duration::from_secs(5));
-    step.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// Waits for a record to be stored.

@@ -7,8 +7,9 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{WriteBack, back_off, unless_it_panics};
+use super::{WriteBack, unless_it_panics};
 use crate::{
+    backoff,
     store::{Change, StoreError},
     tenants::{Tenants, Update},
 };
@@ -68,7 +69,8 @@ impl Behind {
     }
 
     fn after(tries: u32) -> Self {
-        Self { due: Instant::now() + back_off(tries), tries: tries.saturating_add(1) }
+        let wait = backoff::STORE.jittered(tries, fastrand::f64());
+        Self { due: Instant::now() + wait, tries: tries.saturating_add(1) }
     }
 }
 

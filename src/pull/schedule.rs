@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::status::{
-    ChangeType, Record, UnavailableReason,
-    derive::{Settle, deciding, underneath},
-    fact::Notified,
+use crate::{
+    backoff::BackOff,
+    status::{
+        ChangeType, Record, UnavailableReason,
+        derive::{Settle, deciding, underneath},
+        fact::Notified,
+    },
 };
 
 /// How often the state API is asked about closed tenants.
@@ -295,8 +298,7 @@ impl Steps {
     }
 
     fn doubled(self, tries: u8) -> Duration {
-        let doublings = u32::from(tries.saturating_sub(1)).min(20);
-        self.first.saturating_mul(1 << doublings).min(self.longest)
+        BackOff::new(self.first, self.longest).step(u32::from(tries.saturating_sub(1)))
     }
 }
 

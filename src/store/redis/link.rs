@@ -20,11 +20,13 @@ use tokio::{
 };
 
 use super::{
-    back_off::BackOff,
     endpoint::Endpoint,
     error::{late, store_error, unreachable_server},
 };
-use crate::store::StoreError;
+use crate::{
+    backoff::{Attempts, STORE},
+    store::StoreError,
+};
 
 /// How long a command may take.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
@@ -43,7 +45,6 @@ pub(super) struct Link {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
     live: Option<Live>,
     /// The attempt under way, which all who need a connection wait for. It is a task of its own: it
@@ -51,7 +52,7 @@ struct State {
     attempt: Option<Attempt>,
     /// Why the last attempt failed, and when to try again. Until then calls fail at once.
     failure: Option<(StoreError, Instant)>,
-    back_off: BackOff,
+    attempts: Attempts,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
@@ -154,7 +155,7 @@ impl Link {
         let mut state = lock(&self.state);
         state.live = None;
         state.failure = None;
-        state.back_off.reset();
+        state.attempts.reset();
     }
 
     async fn live(&self) -> Result<Live, StoreError> {
@@ -187,6 +188,12 @@ impl Link {
     }
 }
 
+impl Default for State {
+    fn default() -> Self {
+        Self { live: None, attempt: None, failure: None, attempts: Attempts::new(STORE) }
+    }
+}
+
 impl State {
     fn conclude(&mut self, name: &str, connected: &Result<Live, StoreError>) {
         self.attempt = None;
@@ -195,11 +202,11 @@ impl State {
                 if self.failure.take().is_some() {
                     tracing::info!(store = name, "the store is connected again");
                 }
-                self.back_off.reset();
+                self.attempts.reset();
                 self.live = Some(live.clone());
             }
             Err(error) => {
-                self.failure = Some((error.clone(), Instant::now() + self.back_off.next()));
+                self.failure = Some((error.clone(), Instant::now() + self.attempts.fail()));
             }
         }
     }

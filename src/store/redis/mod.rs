@@ -1,6 +1,5 @@
 //! A store on a Redis server, for replicas.
 
-mod back_off;
 mod emptied;
 mod endpoint;
 mod error;

@@ -14,13 +14,15 @@ use tokio::{
 
 use super::{
     Shared,
-    back_off::BackOff,
     error::{late, store_error, unreachable_server},
     known::Seen,
     link::{ANSWER, CONNECT, HEARTBEAT},
     starting::Starting,
 };
-use crate::store::{Change, StoreError, value};
+use crate::{
+    backoff::{Attempts, STORE},
+    store::{Change, StoreError, value},
+};
 
 /// A reader that lags behind by more than this is told to reload.
 pub(super) const KEPT: usize = 65_536;
@@ -47,11 +49,11 @@ struct Reader {
 impl Reader {
     async fn run(mut self, starting: Starting) {
         let mut starting = Some(starting);
-        let mut back_off = BackOff::default();
+        let mut attempts = Attempts::new(STORE);
         loop {
             match subscribe(&self.shared).await {
                 Ok(subscribed) => {
-                    back_off.reset();
+                    attempts.reset();
                     // A load that began before now has missed what others stored meanwhile.
                     self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
                     if starting.is_none() {
@@ -77,7 +79,7 @@ impl Reader {
                     self.tell_lost();
                 }
             }
-            tokio::time::sleep(back_off.next()).await;
+            tokio::time::sleep(attempts.fail()).await;
         }
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::backoff::BackOff;
+
 /// Between the starts of two fetches that tokens asked for.
 const CLAIM: Duration = Duration::from_secs(30);
 
@@ -13,6 +15,7 @@ const REFRESH: Duration = Duration::from_secs(600);
 /// The first and the longest pause after a failed fetch.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const PAUSES: BackOff = BackOff::new(FIRST_PAUSE, LONGEST_PAUSE);
 
 /// What the fetching has come to.
 #[derive(Debug)]
@@ -82,7 +85,7 @@ impl Status {
     pub(super) fn fail(&mut self, now: Instant, share: f64, error: String) {
         self.running = false;
         self.last_error = Some(error);
-        let pause = FIRST_PAUSE * (1 << self.failures.min(6));
+        let pause = PAUSES.step(self.failures);
         self.failures = self.failures.saturating_add(1);
         // Whoever has keys is in no hurry: the URL is left alone for as long as tokens must leave it.
         let shortest = if self.known.is_some() { CLAIM } else { FIRST_PAUSE };

@@ -50,7 +50,7 @@ impl TenantId {
 
     /// Takes an id that has been checked: 1 to 64 characters for which [`is_tenant_byte`] holds.
     #[inline]
-    pub(crate) fn of_checked(id: &str) -> Self {
+    pub(crate) fn from_checked(id: &str) -> Self {
         debug_assert!(is_tenant_id(id.as_bytes()), "not a tenant id");
         Self(SmolStr::new(id))
     }

@@ -1,4 +1,4 @@
-//! The answer to a call, from the first or the second try.
+//! The future of a call: its response, after one retry when it was misdirected.
 
 use std::{
     fmt,
@@ -17,52 +17,53 @@ use tower_service::Service;
 
 use super::{
     has_status::{HasStatus, is_misdirected},
+    locate::Locator,
     retarget::Retarget,
-    whereabouts::Whereabouts,
 };
 use crate::{environment::Origin, tenant_id::TenantId};
 
-/// How long a misdirected call waits until it can be sent again.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a misdirected call waits until it can be repeated.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 pin_project! {
-    /// The answer to a call through an [`Endpoint`](crate::endpoint::Endpoint).
+    /// The response to a call through an [`Endpoint`](super::Endpoint).
     pub struct ResponseFuture<S, R>
     where
         S: Service<R>,
     {
-        // The try under way. While none is, `asking` is.
+        // The call under way. While there is none, `awaiting` is set.
         #[pin]
         call: Option<S::Future>,
-        // What a second try takes; gone once it is made.
-        second: Option<Second<S, R>>,
-        asking: Option<Asking<S::Response>>,
+        // The means of a retry; none once it is made.
+        retry: Option<Retry<S, R>>,
+        awaiting: Option<AwaitingPull<S::Response>>,
     }
 }
 
-/// What a second try takes.
-pub(super) struct Second<S, R> {
-    /// A service to make it, not ready yet, and the request to send.
-    pub(super) again: Option<(S, R)>,
+/// The means of a retry.
+pub(super) struct Retry<S, R> {
+    /// The service to call, not ready yet, and the request to send.
+    pub(super) call: Option<(S, R)>,
     pub(super) tenant: TenantId,
-    /// Where the tenant was when the first try was sent, if that was known.
+    /// The tenant's origin when the call was sent, if it was known.
     pub(super) sent_to: Option<Origin>,
-    pub(super) mark: u64,
-    pub(super) whereabouts: Arc<Whereabouts>,
+    /// The latest pull when the call was sent.
+    pub(super) pull_seq: u64,
+    pub(super) locator: Arc<Locator>,
 }
 
-/// A misdirected call that waits to be sent again.
-struct Asking<T> {
-    /// Ends when the look is over; `None` when there is none to wait for.
-    look: Option<oneshot::Receiver<()>>,
+/// A misdirected call that waits for a pull to name another origin.
+struct AwaitingPull<T> {
+    /// Completes with the pull; `None` when there is none to wait for.
+    pull: Option<oneshot::Receiver<()>>,
     deadline: Pin<Box<Sleep>>,
-    /// The 421, in case nothing comes of it.
+    /// The 421, which is returned if the call is not repeated.
     response: T,
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
-    pub(super) fn new(call: S::Future, second: Option<Second<S, R>>) -> Self {
-        Self { call: Some(call), second, asking: None }
+    pub(super) fn new(call: S::Future, retry: Option<Retry<S, R>>) -> Self {
+        Self { call: Some(call), retry, awaiting: None }
     }
 }
 
@@ -79,34 +80,35 @@ where
         loop {
             if let Some(call) = this.call.as_mut().as_pin_mut() {
                 let response = ready!(call.poll(cx))?;
-                let second = this.second.as_ref().filter(|_| is_misdirected(&response));
-                let Some(second) = second else { return Poll::Ready(Ok(response)) };
-                // It may hold a permit that the second try needs.
+                let retry = this.retry.as_ref().filter(|_| is_misdirected(&response));
+                let Some(retry) = retry else { return Poll::Ready(Ok(response)) };
+                // It may hold a permit that the retry needs.
                 this.call.set(None);
-                let look = second.look();
-                if second.again.is_none() {
+                let pull = retry.request_pull();
+                if retry.call.is_none() {
                     return Poll::Ready(Ok(response));
                 }
-                let deadline = Box::pin(sleep(PATIENCE));
-                *this.asking = Some(Asking { look, deadline, response });
+                let deadline = Box::pin(sleep(MAX_WAIT));
+                *this.awaiting = Some(AwaitingPull { pull, deadline, response });
             }
-            let (Some(asking), Some(second)) = (this.asking.as_mut(), this.second.as_mut()) else {
-                // Polled after it ended: there is nothing more to come.
+            let (Some(awaiting), Some(retry)) = (this.awaiting.as_mut(), this.retry.as_mut())
+            else {
+                // Polled after completion: there is nothing left to return.
                 return Poll::Pending;
             };
-            let next = match second.poll_call(asking, cx) {
+            let next = match retry.poll_call(awaiting, cx) {
                 Poll::Ready(next) => next,
                 Poll::Pending => {
-                    ready!(asking.deadline.as_mut().poll(cx));
+                    ready!(awaiting.deadline.as_mut().poll(cx));
                     None
                 }
             };
-            *this.second = None;
-            let asking = this.asking.take();
+            *this.retry = None;
+            let awaiting = this.awaiting.take();
             match next {
                 Some(call) => this.call.set(Some(call)),
-                None => match asking {
-                    Some(asking) => return Poll::Ready(Ok(asking.response)),
+                None => match awaiting {
+                    Some(awaiting) => return Poll::Ready(Ok(awaiting.response)),
                     None => return Poll::Pending,
                 },
             }
@@ -114,52 +116,53 @@ where
     }
 }
 
-impl<S, R> Second<S, R>
+impl<S, R> Retry<S, R>
 where
     S: Service<R>,
     R: Retarget,
 {
-    /// Where the tenant is by now, if that is not where the first try went.
-    fn elsewhere(&self) -> Option<Origin> {
-        let origin = self.whereabouts.origin(&self.tenant)?;
-        let went_there = match (&self.again, &self.sent_to) {
+    /// Returns the tenant's origin if it is known by now and differs from where the call went.
+    fn new_origin(&self) -> Option<Origin> {
+        let origin = self.locator.origin(&self.tenant)?;
+        let went_there = match (&self.call, &self.sent_to) {
             (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),
             (None, Some(sent_to)) => *sent_to == origin,
-            // It went where its URL said, which nobody knows any more.
+            // It went where its URL said, which is gone with the request.
             (None, None) => true,
         };
         (!went_there).then_some(origin)
     }
 
-    /// Has the tenant looked for, unless it is known by now to be elsewhere.
-    fn look(&self) -> Option<oneshot::Receiver<()>> {
-        if self.elsewhere().is_some() {
+    /// Requests a pull of the tenant, unless another origin is known by now.
+    fn request_pull(&self) -> Option<oneshot::Receiver<()>> {
+        if self.new_origin().is_some() {
             return None;
         }
-        self.whereabouts.misdirected(&self.tenant, self.mark)
+        self.locator.misdirected(&self.tenant, self.pull_seq)
     }
 
-    /// The second try, once the look is over and the service ready; `None` when there is no point.
+    /// Makes the call again, once the pull is complete and the service ready; `None` when there is
+    /// no other origin to send it to.
     fn poll_call(
         &mut self,
-        asking: &mut Asking<S::Response>,
+        awaiting: &mut AwaitingPull<S::Response>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<S::Future>> {
-        if let Some(look) = &mut asking.look {
-            // Dropped or sent, it is over either way.
-            let _ = ready!(Pin::new(look).poll(cx));
-            asking.look = None;
+        if let Some(pull) = &mut awaiting.pull {
+            // Completed or cancelled, there is no more to wait for.
+            let _ = ready!(Pin::new(pull).poll(cx));
+            awaiting.pull = None;
         }
-        let Some(origin) = self.elsewhere() else { return Poll::Ready(None) };
-        let Some((service, _)) = &mut self.again else { return Poll::Ready(None) };
+        let Some(origin) = self.new_origin() else { return Poll::Ready(None) };
+        let Some((service, _)) = &mut self.call else { return Poll::Ready(None) };
         if ready!(service.poll_ready(cx)).is_err() {
             // The 421 says more about this call than the state of the service does.
             return Poll::Ready(None);
         }
-        let Some((mut service, mut request)) = self.again.take() else {
+        let Some((mut service, mut request)) = self.call.take() else {
             return Poll::Ready(None);
         };
-        tracing::info!(tenant = %self.tenant, %origin, "a misdirected call is sent again");
+        tracing::info!(tenant = %self.tenant, %origin, "misdirected call repeated");
         request.send_to(origin.scheme(), origin.authority());
         Poll::Ready(Some(service.call(request)))
     }

@@ -1,4 +1,4 @@
-//! The layer: how following tenants is configured.
+//! The layer: its configuration.
 
 use std::{fmt, sync::Arc};
 
@@ -6,8 +6,8 @@ use tower_layer::Layer;
 
 use super::{
     Endpoint,
-    replay::{NoReplay, ReplayCloned, ReplayEmpty, ReplayWith},
-    whereabouts::Whereabouts,
+    clone_request::{CloneBody, CloneEmpty, CloneWith, NoRetry},
+    locate::Locator,
 };
 use crate::key::UrlKey;
 
@@ -16,22 +16,24 @@ use crate::key::UrlKey;
 /// [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer) makes one. SuperOffice moves
 /// tenants between hosts, and answers calls at the old one with *421 Misdirected Request*.
 ///
-/// - A call to a tenant whose host is known from the state API gets that scheme and host; path,
-///   query and everything else stay as they are. A call to a tenant whose host is not known, to no
-///   tenant, or to a host that does not serve tenants passes untouched.
-/// - A call that is answered with 421 makes the gate ask the state API at once. When that names
-///   another host within 5 s, the call is sent there, once, if it can be sent again: by default when it has
-///   no body, see [`replay_cloned`](Self::replay_cloned), [`replay`](Self::replay) and
-///   [`no_replay`](Self::no_replay). A call that was answered with 421 was not processed, so this
-///   is safe for writes too. In any other case the 421 is handed on, and the next call goes right.
+/// - A call to a tenant whose host is known from the state API gets that scheme and host. Path, query
+///   and everything else stay as they are. A call passes untouched when its tenant's host is not
+///   known, when it is for no tenant, and when its own host serves no tenants.
+/// - A call that is answered with 421 has the tenant pulled at once. When the state API names
+///   another host within 5 s, the call is repeated there, once. This is safe for writes too: a
+///   misdirected call was not processed. By default requests without a body are repeated; see
+///   [`clone_body`](Self::clone_body), [`clone_request`](Self::clone_request) and
+///   [`no_retry`](Self::no_retry). Otherwise the 421 is returned; later calls use the updated host.
 ///
-/// A call carries a bearer token, and it goes to no host that isn't SuperOffice's, over https alone,
-/// whatever a notification or an answer says.
+/// A call carries a bearer token. This layer sends it to no host but a tenant host of the
+/// environment, and over https alone (http on loopback), whatever a notification or the state API
+/// says. Redirects that the client follows by itself are outside its reach: see
+/// [the guide](crate::guide::clients).
 ///
 /// # Where it goes
 ///
-/// Outside the guard, `endpoint(guard(client))`, so that the second try is guarded too; inside
-/// limits and timeouts. The wrapped service must be `Clone`: the second try runs on a clone, which
+/// Outside the guard, `endpoint(guard(client))`, so that the repeated call is guarded too; inside
+/// limits and time-outs. The wrapped service must be `Clone`: a call is repeated on a clone, which
 /// is driven to readiness first.
 ///
 /// ```
@@ -43,7 +45,7 @@ use crate::key::UrlKey;
 ///
 /// # async fn run(gate: TenantGate) -> Result<(), Box<dyn std::error::Error>> {
 /// let client = ServiceBuilder::new()
-///     .layer(gate.endpoint_layer().replay_cloned())
+///     .layer(gate.endpoint_layer().clone_body())
 ///     .layer(gate.guard_layer())
 ///     .service(Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>());
 /// let request = http::Request::post("https://online3.superoffice.com/Cust12345/api/v1/Contact")
@@ -53,58 +55,59 @@ use crate::key::UrlKey;
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct EndpointLayer<P = ReplayEmpty, K = UrlKey> {
-    whereabouts: Arc<Whereabouts>,
-    replay: P,
+pub struct EndpointLayer<P = CloneEmpty, K = UrlKey> {
+    locator: Arc<Locator>,
+    policy: P,
     key: K,
 }
 
 impl EndpointLayer {
-    pub(crate) fn new(whereabouts: Arc<Whereabouts>) -> Self {
-        let key = UrlKey::new(whereabouts.environment().clone());
-        Self { whereabouts, replay: ReplayEmpty::default(), key }
+    pub(crate) fn new(locator: Arc<Locator>) -> Self {
+        let key = UrlKey::new(locator.environment().clone());
+        Self { locator, policy: CloneEmpty::default(), key }
     }
 }
 
 impl<P, K> EndpointLayer<P, K> {
-    /// Sends every misdirected call again: for types of bodies that can be cloned. A clone of each
-    /// request is kept until it is answered.
+    /// Repeats every misdirected call, for bodies that are `Clone`.
+    ///
+    /// A clone of each request to a tenant is kept until its response arrives.
     #[must_use]
-    pub fn replay_cloned(self) -> EndpointLayer<ReplayCloned, K> {
-        self.with_replay(ReplayCloned::default())
+    pub fn clone_body(self) -> EndpointLayer<CloneBody, K> {
+        self.with_policy(CloneBody::default())
     }
 
-    /// Sends the copy again that `copy` makes of a request before it is sent, if it makes one.
+    /// Repeats a misdirected call with the clone that `clone` made of it before it was sent, if it
+    /// made one.
     ///
     /// ```
     /// # use http_body_util::Full;
     /// # use bytes::Bytes;
     /// # fn of(gate: &tower_superoffice::TenantGate) {
-    /// let layer = gate.endpoint_layer().replay(|request: &http::Request<Full<Bytes>>| {
+    /// let layer = gate.endpoint_layer().clone_request(|request: &http::Request<Full<Bytes>>| {
     ///     (request.method() == http::Method::GET).then(|| request.clone())
     /// });
     /// # }
     /// ```
     #[must_use]
-    pub fn replay<F>(self, copy: F) -> EndpointLayer<ReplayWith<F>, K> {
-        self.with_replay(ReplayWith(copy))
+    pub fn clone_request<F>(self, clone: F) -> EndpointLayer<CloneWith<F>, K> {
+        self.with_policy(CloneWith(clone))
     }
 
-    /// Hands every 421 on. The gate asks where the tenant is all the same, so the next call goes
-    /// right.
+    /// Returns every 421. The tenant is pulled all the same, so that later calls use its new host.
     #[must_use]
-    pub fn no_replay(self) -> EndpointLayer<NoReplay, K> {
-        self.with_replay(NoReplay::default())
+    pub fn no_retry(self) -> EndpointLayer<NoRetry, K> {
+        self.with_policy(NoRetry::default())
     }
 
     /// Finds the tenant of a request with `key` instead of [`UrlKey`].
     #[must_use]
     pub fn key<L>(self, key: L) -> EndpointLayer<P, L> {
-        EndpointLayer { whereabouts: self.whereabouts, replay: self.replay, key }
+        EndpointLayer { locator: self.locator, policy: self.policy, key }
     }
 
-    fn with_replay<Q>(self, replay: Q) -> EndpointLayer<Q, K> {
-        EndpointLayer { whereabouts: self.whereabouts, replay, key: self.key }
+    fn with_policy<Q>(self, policy: Q) -> EndpointLayer<Q, K> {
+        EndpointLayer { locator: self.locator, policy, key: self.key }
     }
 }
 
@@ -112,14 +115,14 @@ impl<S, P: Clone, K: Clone> Layer<S> for EndpointLayer<P, K> {
     type Service = Endpoint<S, P, K>;
 
     fn layer(&self, inner: S) -> Endpoint<S, P, K> {
-        Endpoint::new(inner, Arc::clone(&self.whereabouts), self.replay.clone(), self.key.clone())
+        Endpoint::new(inner, Arc::clone(&self.locator), self.policy.clone(), self.key.clone())
     }
 }
 
 impl<P: fmt::Debug, K: fmt::Debug> fmt::Debug for EndpointLayer<P, K> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EndpointLayer")
-            .field("replay", &self.replay)
+            .field("policy", &self.policy)
             .field("key", &self.key)
             .finish_non_exhaustive()
     }

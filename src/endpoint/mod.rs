@@ -4,20 +4,20 @@
 //! guarded client in an [`Endpoint`]. It rewrites the host of calls to tenants that moved, and repeats
 //! a call that was answered with *421 Misdirected Request* where the tenant lives now.
 
+mod clone_request;
 mod future;
 mod has_status;
 mod layer;
-mod replay;
+mod locate;
 mod retarget;
 mod service;
-mod whereabouts;
 
-pub(crate) use self::whereabouts::Whereabouts;
+pub(crate) use self::locate::Locator;
 pub use self::{
+    clone_request::{CloneBody, CloneEmpty, CloneRequest, CloneWith, NoRetry},
     future::ResponseFuture,
     has_status::HasStatus,
     layer::EndpointLayer,
-    replay::{NoReplay, Replay, ReplayCloned, ReplayEmpty, ReplayWith},
     retarget::Retarget,
     service::Endpoint,
 };

@@ -111,7 +111,7 @@ mod tests {
         } else {
             Environment::Production
         };
-        Origin::of_url(url, &environment).unwrap()
+        Origin::from_url(url, &environment).unwrap()
     }
 
     const URLS: [(&str, &str, &str); 6] = [

@@ -1,4 +1,4 @@
-//! The service: one call on its way to its tenant.
+//! The service: sends a call to its tenant.
 
 use std::{
     fmt,
@@ -9,29 +9,29 @@ use std::{
 use tower_service::Service;
 
 use super::{
-    future::{ResponseFuture, Second},
+    clone_request::{CloneEmpty, CloneRequest},
+    future::{ResponseFuture, Retry},
     has_status::HasStatus,
-    replay::{Replay, ReplayEmpty},
+    locate::Locator,
     retarget::Retarget,
-    whereabouts::Whereabouts,
 };
 use crate::key::{TenantKey, UrlKey};
 
 /// Sends each call to the host that serves its tenant now; see [`EndpointLayer`](crate::EndpointLayer).
 #[derive(Clone)]
-pub struct Endpoint<S, P = ReplayEmpty, K = UrlKey> {
+pub struct Endpoint<S, P = CloneEmpty, K = UrlKey> {
     inner: S,
-    whereabouts: Arc<Whereabouts>,
-    replay: P,
+    locator: Arc<Locator>,
+    policy: P,
     key: K,
 }
 
 impl<S, P, K> Endpoint<S, P, K> {
-    pub(super) fn new(inner: S, whereabouts: Arc<Whereabouts>, replay: P, key: K) -> Self {
-        Self { inner, whereabouts, replay, key }
+    pub(super) fn new(inner: S, locator: Arc<Locator>, policy: P, key: K) -> Self {
+        Self { inner, locator, policy, key }
     }
 
-    /// The wrapped service.
+    /// Returns the wrapped service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
@@ -42,7 +42,7 @@ where
     S: Service<R> + Clone,
     S::Response: HasStatus,
     R: Retarget,
-    P: Replay<R>,
+    P: CloneRequest<R>,
     K: TenantKey<R>,
 {
     type Response = S::Response;
@@ -54,7 +54,7 @@ where
     }
 
     fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
-        let tenant = if request.is_for_tenants(self.whereabouts.environment()) {
+        let tenant = if request.is_for_tenants(self.locator.environment()) {
             self.key.tenant(&request)
         } else {
             None
@@ -62,21 +62,21 @@ where
         let Some(tenant) = tenant else {
             return ResponseFuture::new(self.inner.call(request), None);
         };
-        // Taken before the host is read: a look that starts in between counts as made since.
-        let mark = self.whereabouts.mark();
-        let sent_to = self.whereabouts.origin(&tenant);
+        // Read before the host: a pull that starts in between then counts as later.
+        let pull_seq = self.locator.pull_seq();
+        let sent_to = self.locator.origin(&tenant);
         if let Some(origin) = &sent_to
             && !request.goes_to(origin.scheme(), origin.authority())
         {
             request.send_to(origin.scheme(), origin.authority());
         }
-        let asks = self.whereabouts.asks();
-        let second = asks.then(|| {
-            // The clone is driven to readiness before it is used; `inner` has been already.
-            let again = self.replay.copy(&request).map(|copy| (self.inner.clone(), copy));
-            Second { again, tenant, sent_to, mark, whereabouts: Arc::clone(&self.whereabouts) }
+        let retry = self.locator.has_state_api().then(|| {
+            let clone = self.policy.clone_request(&request);
+            // This clone is driven to readiness before it is used; `inner` is ready already.
+            let call = clone.map(|clone| (self.inner.clone(), clone));
+            Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
         });
-        ResponseFuture::new(self.inner.call(request), second)
+        ResponseFuture::new(self.inner.call(request), retry)
     }
 }
 
@@ -84,7 +84,7 @@ impl<S: fmt::Debug, P: fmt::Debug, K: fmt::Debug> fmt::Debug for Endpoint<S, P, 
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Endpoint")
             .field("inner", &self.inner)
-            .field("replay", &self.replay)
+            .field("policy", &self.policy)
             .field("key", &self.key)
             .finish_non_exhaustive()
     }

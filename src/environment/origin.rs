@@ -19,7 +19,7 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// The origin of `url`, as the state API gives it: `https://online2.superoffice.com:443/Cust12345`.
-    pub(crate) fn of_url(url: &str, environment: &Environment) -> Option<Self> {
+    pub(crate) fn from_url(url: &str, environment: &Environment) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = match () {
             () if scheme.eq_ignore_ascii_case("https") => Scheme::HTTPS,
@@ -32,7 +32,7 @@ impl Origin {
     }
 
     /// The origin of a bare host, as a Move names it: `sod3.superoffice.com`.
-    pub(crate) fn of_host(host: &str, environment: &Environment) -> Option<Self> {
+    pub(crate) fn from_host(host: &str, environment: &Environment) -> Option<Self> {
         let scheme = match environment {
             Environment::Custom { base, .. } if base.scheme() == Some(&Scheme::HTTP) => {
                 Scheme::HTTP
@@ -128,11 +128,11 @@ mod tests {
     use super::*;
 
     fn url(url: &str) -> Option<String> {
-        Origin::of_url(url, &Environment::Production).map(|origin| origin.to_string())
+        Origin::from_url(url, &Environment::Production).map(|origin| origin.to_string())
     }
 
     fn host(host: &str) -> Option<String> {
-        Origin::of_host(host, &Environment::Production).map(|origin| origin.to_string())
+        Origin::from_host(host, &Environment::Production).map(|origin| origin.to_string())
     }
 
     #[test]
@@ -202,20 +202,20 @@ mod tests {
     #[test]
     fn a_custom_environment_may_use_any_port_and_http_on_loopback_only() {
         let local = Environment::custom("http://127.0.0.1:9000".parse().unwrap());
-        let of = |text: &str| Origin::of_url(text, &local).map(|origin| origin.to_string());
+        let of = |text: &str| Origin::from_url(text, &local).map(|origin| origin.to_string());
         assert_eq!(of("http://127.0.0.1:9001/Cust1").as_deref(), Some("http://127.0.0.1:9001"));
         assert_eq!(of("http://127.0.0.1:80/").as_deref(), Some("http://127.0.0.1"));
         assert_eq!(of("http://127.0.0.2:9001/Cust1"), None);
         assert_eq!(of("https://online2.superoffice.com/"), None);
-        let moved = Origin::of_host("127.0.0.1:9002", &local).unwrap();
+        let moved = Origin::from_host("127.0.0.1:9002", &local).unwrap();
         assert_eq!(moved.to_uri().unwrap().to_string(), "http://127.0.0.1:9002/");
 
         let sixth = Environment::custom("http://[::1]:9000".parse().unwrap());
-        let found = Origin::of_url("http://[::1]:7/Cust1", &sixth).unwrap();
+        let found = Origin::from_url("http://[::1]:7/Cust1", &sixth).unwrap();
         assert_eq!(found.to_string(), "http://[::1]:7");
 
         let remote = Environment::custom("https://so.example:8443".parse().unwrap());
-        assert!(Origin::of_url("https://so.example:9443/Cust1", &remote).is_some());
-        assert_eq!(Origin::of_url("http://so.example/Cust1", &remote), None);
+        assert!(Origin::from_url("https://so.example:9443/Cust1", &remote).is_some());
+        assert_eq!(Origin::from_url("http://so.example/Cust1", &remote), None);
     }
 }

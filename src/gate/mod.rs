@@ -17,7 +17,7 @@ pub use self::builder::{BuildError, TenantGateBuilder};
 
 use crate::{
     clock::Clock,
-    endpoint::{EndpointLayer, Whereabouts},
+    endpoint::{EndpointLayer, Locator},
     environment::Environment,
     guard::{GuardLayer, GuardState, TenantUnavailable},
     keep_alive::KeepAlive,
@@ -53,7 +53,7 @@ struct Parts {
     receiver: Receiver,
     notification_path: Arc<str>,
     guard_state: Arc<GuardState>,
-    whereabouts: Arc<Whereabouts>,
+    locator: Arc<Locator>,
     close_tracked_until_known: bool,
     resume_jitter: Duration,
     _keep_alive: KeepAlive,
@@ -87,7 +87,7 @@ impl TenantGate {
     /// The layer that sends each call of an HTTP client to the host that serves its tenant now.
     #[must_use]
     pub fn endpoint_layer(&self) -> EndpointLayer {
-        EndpointLayer::new(Arc::clone(&self.parts.whereabouts))
+        EndpointLayer::new(Arc::clone(&self.parts.locator))
     }
 
     /// Where `tenant` is served from, `https://online2.superoffice.com/`, as the state API said last.
@@ -95,7 +95,7 @@ impl TenantGate {
     /// `None` when that is not known. While the state API is off, what a Move said.
     #[must_use]
     pub fn endpoint(&self, tenant: &TenantId) -> Option<Uri> {
-        self.parts.whereabouts.origin(tenant)?.to_uri()
+        self.parts.locator.origin(tenant)?.to_uri()
     }
 
     /// Asks the state API about `tenant` at once; does nothing while it is off.
@@ -250,7 +250,7 @@ impl TenantGate {
     }
 
     fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
-        let origin = self.parts.whereabouts.origin_in(record);
+        let origin = self.parts.locator.origin_in(record);
         status.endpoint = origin.map(|origin| SmolStr::new(origin.authority().as_str()));
         status
     }

@@ -8,7 +8,7 @@ use crate::tenant_id::{TenantId, is_tenant_byte};
 #[inline]
 pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
     match plain_tenant(path) {
-        Some(tenant) => Some(TenantId::of_checked(tenant)),
+        Some(tenant) => Some(TenantId::from_checked(tenant)),
         None => normalize::tenant_in(path),
     }
 }

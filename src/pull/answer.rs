@@ -79,7 +79,7 @@ impl Answer {
         if about.as_ref() != Some(tenant) {
             return Err(Odd::OtherTenant);
         }
-        let origin = |key: &str| text(key).and_then(|url| Origin::of_url(url, environment));
+        let origin = |key: &str| text(key).and_then(|url| Origin::from_url(url, environment));
         Ok(Self {
             state: state(&fields)?,
             endpoint: origin("Endpoint").or_else(|| origin("Api")),

@@ -100,7 +100,7 @@ async fn an_announced_move_costs_no_call_at_all() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let client = gate.endpoint_layer().no_replay().layer(simulator.network());
+    let client = gate.endpoint_layer().no_retry().layer(simulator.network());
     assert_eq!(send(client, call(&simulator, "x")).await, 200);
     assert_eq!(simulator.misdirected_calls(&tenant()), 0);
 }
@@ -120,7 +120,7 @@ async fn path_query_headers_and_body_arrive_as_they_were_sent() {
             network.oneshot(Request::from_parts(parts, Body::from(body))).await
         }
     });
-    let client = gate.endpoint_layer().replay_cloned().layer(client);
+    let client = gate.endpoint_layer().clone_body().layer(client);
     assert_eq!(send(client, call(&simulator, "content")).await, 200);
     let seen = seen.lock().unwrap();
     let [(first, first_headers, first_body), (second, second_headers, second_body)] = &seen[..]
@@ -148,7 +148,7 @@ async fn a_storm_of_misdirected_calls_costs_one_pull() {
             answer
         }
     });
-    let client = gate.endpoint_layer().replay_cloned().layer(uneven);
+    let client = gate.endpoint_layer().clone_body().layer(uneven);
     let calls = (0..1000).map(|_| send(client.clone(), call(&simulator, "content")));
     let answers = join_all(calls).await;
     assert!(answers.iter().all(|status| *status == 200));
@@ -180,11 +180,11 @@ async fn calls_sent_while_the_state_api_is_asked_need_no_second_pull() {
 async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_right() {
     let (simulator, gate) = world().await;
     let layer = gate.endpoint_layer();
-    let replay_none = layer.clone().replay(|_: &Request<Body>| None);
+    let clone_none = layer.clone().clone_request(|_: &Request<Body>| None);
     for (number, client) in [
         layer.clone().layer(simulator.network()).map_request(|r: Request<Body>| r).boxed_clone(),
-        layer.clone().no_replay().layer(simulator.network()).boxed_clone(),
-        replay_none.layer(simulator.network()).boxed_clone(),
+        layer.clone().no_retry().layer(simulator.network()).boxed_clone(),
+        clone_none.layer(simulator.network()).boxed_clone(),
     ]
     .into_iter()
     .enumerate()
@@ -355,7 +355,7 @@ async fn a_hostile_endpoint_never_receives_a_byte() {
             .await
             .unwrap();
         simulator.notify_service(gate.notification_service());
-        let client = gate.endpoint_layer().replay_cloned().layer(connector.clone());
+        let client = gate.endpoint_layer().clone_body().layer(connector.clone());
         for endpoint in &endpoints {
             // By a verified notification, and by the state API itself.
             simulator.state_api(Fault::Json(format!(
@@ -389,7 +389,7 @@ async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
         .unwrap();
     let connector: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
     let hyper = ServiceBuilder::new()
-        .layer(gate.endpoint_layer().replay_cloned())
+        .layer(gate.endpoint_layer().clone_body())
         .layer(gate.guard_layer())
         .service(connector);
     simulator.move_tenant(&tenant()).silently();
@@ -464,10 +464,10 @@ fn the_types_are_what_their_surroundings_ask_for() {
         let layer = gate.endpoint_layer();
         needed(&layer);
         needed(&layer.layer(network.clone()));
-        needed(&layer.clone().replay_cloned().layer(network.clone()));
+        needed(&layer.clone().clone_body().layer(network.clone()));
         let mut service = layer.layer(network.clone());
         future(&service.call(Request::get("https://x/").body(Full::<Bytes>::default()).unwrap()));
-        let mut boxed = layer.no_replay().layer(network);
+        let mut boxed = layer.no_retry().layer(network);
         let body: BoxBody<Bytes, std::convert::Infallible> = Full::<Bytes>::default().boxed();
         future(&boxed.call(Request::new(body)));
     });

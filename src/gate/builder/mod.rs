@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use crate::{
     clock::Clock,
-    endpoint::Whereabouts,
+    endpoint::Locator,
     environment::Environment,
     gate::{Parts, TenantGate},
     guard::GuardState,
@@ -322,7 +322,7 @@ impl TenantGateBuilder {
             self.environment.clone(),
             keep_alive.clone(),
         );
-        let whereabouts = Whereabouts::new(
+        let locator = Locator::new(
             self.environment.clone(),
             Arc::clone(registry),
             pulls.clone(),
@@ -333,7 +333,7 @@ impl TenantGateBuilder {
                 environment: self.environment,
                 clock: self.clock,
                 guard_state: Arc::new(guard_state),
-                whereabouts: Arc::new(whereabouts),
+                locator: Arc::new(locator),
                 tenants,
                 write_back,
                 pulls,

@@ -1,4 +1,4 @@
-//! Where a tenant is, as far as the gate knows.
+//! The origin that serves a tenant, as far as the gate knows it.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use crate::{
     tenants::registry::Registry,
 };
 
-/// Knows the hosts of tenants, and has those looked up that are not where a call went.
+/// Knows the origins of tenants, and requests pulls of those that calls were misdirected to.
 #[derive(Debug)]
-pub(crate) struct Whereabouts {
+pub(crate) struct Locator {
     environment: Environment,
     registry: Arc<Registry>,
     /// `None` while the state API is off.
@@ -23,7 +23,7 @@ pub(crate) struct Whereabouts {
     _keep_alive: KeepAlive,
 }
 
-impl Whereabouts {
+impl Locator {
     pub(crate) fn new(
         environment: Environment,
         registry: Arc<Registry>,
@@ -37,46 +37,49 @@ impl Whereabouts {
         &self.environment
     }
 
-    /// Whether there is a state API that says where tenants are.
-    pub(super) fn asks(&self) -> bool {
+    /// Whether the state API is on, so that origins are known and misdirected calls repeated.
+    pub(super) fn has_state_api(&self) -> bool {
         self.pulls.is_some()
     }
 
-    /// Where calls to `tenant` go; `None` when that is not known.
+    /// Returns the origin that serves `tenant`; `None` while it is not known.
     pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Origin> {
         self.registry.read(tenant, |record| self.origin_in(record))?
     }
 
-    /// Where `record` has its tenant.
+    /// Returns the origin that serves the tenant of `record`.
     pub(crate) fn origin_in(&self, record: &Record) -> Option<Origin> {
         origin(record, &self.environment, self.pulls.is_some())
     }
 
-    /// The number of the last look at any tenant, to be taken along by a call.
-    pub(super) fn mark(&self) -> u64 {
+    /// Returns the sequence number of the latest pull of any tenant.
+    pub(super) fn pull_seq(&self) -> u64 {
         self.pulls.as_ref().map_or(0, |pulls| pulls.mark())
     }
 
-    /// A call to `tenant`, sent at `mark`, was answered with 421: asks where the tenant is. The
-    /// receiver ends when that is known; there is none when there is nothing to wait for.
+    /// Pulls `tenant` because a call to it, sent after pull `pull_seq`, was answered with 421.
+    ///
+    /// The receiver completes when the pull does; `None` when there is none to wait for.
     pub(super) fn misdirected(
         &self,
         tenant: &TenantId,
-        mark: u64,
+        pull_seq: u64,
     ) -> Option<oneshot::Receiver<()>> {
-        self.pulls.as_ref()?.misdirected(tenant, mark)
+        self.pulls.as_ref()?.misdirected(tenant, pull_seq)
     }
 }
 
-/// What the state API says counts. A Move is not signed by what it names, so its endpoint is used
-/// only while the state API is not asked; then it is all there is.
-fn origin(record: &Record, environment: &Environment, asks: bool) -> Option<Origin> {
+/// Returns the origin in `record`: the one that the state API named last.
+///
+/// The token of a Move does not sign the endpoint, so a Move counts only while the state API is off
+/// (`pulls` is false) and there is nothing better.
+fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Origin> {
     let moved = || {
         let endpoint = record.notified(ChangeType::Move)?.details.endpoint.as_ref()?;
-        Origin::of_host(endpoint, environment)
+        Origin::from_host(endpoint, environment)
     };
-    let pulled = || Origin::of_url(record.endpoint()?, environment);
-    if asks { pulled() } else { moved().or_else(pulled) }
+    let pulled = || Origin::from_url(record.endpoint()?, environment);
+    if pulls { pulled() } else { moved().or_else(pulled) }
 }
 
 #[cfg(test)]
@@ -101,13 +104,13 @@ mod tests {
         Fact::Pulled(Pulled { state, asked, since: asked, details: Arc::new(details) })
     }
 
-    fn found(facts: Vec<Fact>, asks: bool) -> Option<String> {
+    fn found(facts: Vec<Fact>, pulls: bool) -> Option<String> {
         let record = Record::from_parts(facts, None);
-        origin(&record, &Environment::Production, asks).map(|origin| origin.to_string())
+        origin(&record, &Environment::Production, pulls).map(|origin| origin.to_string())
     }
 
     #[test]
-    fn the_newest_pull_that_names_an_endpoint_counts() {
+    fn newest_pull_with_endpoint_counts() {
         let facts = vec![
             pulled(State::Running, 10, Some("https://online1.superoffice.com")),
             pulled(State::Suspended, 20, Some("https://online2.superoffice.com")),
@@ -118,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn a_move_counts_only_while_the_state_api_is_off() {
+    fn move_counts_only_while_state_api_is_off() {
         let facts = vec![moved("online9.superoffice.com", 99)];
         assert_eq!(found(facts.clone(), true), None);
         assert_eq!(found(facts, false).as_deref(), Some("https://online9.superoffice.com"));
     }
 
     #[test]
-    fn what_no_call_may_go_to_is_not_known() {
+    fn forbidden_host_is_no_origin() {
         assert_eq!(found(vec![moved("evil.example", 99)], false), None);
         let stored = pulled(State::Running, 10, Some("https://evil.example"));
         assert_eq!(found(vec![stored.clone()], true), None);

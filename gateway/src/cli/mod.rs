@@ -83,7 +83,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
     upgrade_settle: Duration,
 
-    /// How long a tenant may take to start its response.
+    /// How long a tenant may take from the end of a request to the start of its response, and how
+    /// long either body may pause while it flows.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
 }

@@ -1,32 +1,43 @@
 //! Calls on their way to a tenant.
 
+mod body;
+mod client;
+mod connector;
+mod framing;
 mod headers;
+mod outgoing;
 mod problem;
+mod progress;
 
 use std::{convert::Infallible, task::Poll, time::Duration};
 
 use axum::{
-    body::{Body, Bytes, HttpBody},
+    body::Body,
     http::{
-        Request, Response, StatusCode, Uri, Version, header,
+        Request, Response, StatusCode, Uri, Version,
         uri::{Authority, PathAndQuery, Scheme},
     },
 };
 use futures::{FutureExt, future::BoxFuture};
-use hyper_rustls::HttpsConnectorBuilder;
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use tower::{Layer, Service, ServiceExt, timeout::TimeoutLayer, util::BoxCloneSyncService};
-use tower_superoffice::{TenantGate, TenantId, UrlKey};
+use hyper::body::Incoming;
+use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
+use tower_superoffice::{GuardError, TenantGate, TenantId, UrlKey};
 
-use self::problem::problem;
+use self::{
+    body::{RequestBody, ResponseBody},
+    client::{CallError, TenantClient},
+    problem::problem,
+    progress::Progress,
+};
 use crate::{BoxError, cli::Args};
 
-type Upstream = BoxCloneSyncService<Request<Body>, Response<Body>, BoxError>;
+type Upstream = BoxCloneSyncService<Request<Body>, Response<Incoming>, GuardError<CallError>>;
 
 /// Forwards each call to its tenant, or responds with the problem that prevents it.
 #[derive(Clone)]
 pub(crate) struct Forward {
     upstream: Upstream,
+    timeout: Duration,
     /// Scheme and host of calls to a tenant whose host is unknown; with --upstream, of all calls.
     scheme: Scheme,
     authority: Authority,
@@ -37,15 +48,12 @@ pub(crate) struct Forward {
 
 /// Builds the service that forwards to the tenants of `gate`.
 pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
-    let connector =
-        HttpsConnectorBuilder::new().with_webpki_roots().https_or_http().enable_http1().build();
-    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build(connector);
-    let guarded = gate.guard_layer().layer(client);
+    let guarded = gate.guard_layer().layer(TenantClient::new());
     let (upstream, target) = match &args.upstream {
-        Some(target) => (with_timeout(guarded, args.upstream_timeout), target.clone()),
+        Some(target) => (Upstream::new(guarded), target.clone()),
         None => {
             let located = gate.endpoint_layer().layer(guarded);
-            (with_timeout(located, args.upstream_timeout), gate.environment().origin().parse()?)
+            (Upstream::new(located), gate.environment().origin().parse()?)
         }
     };
     let target = target.into_parts();
@@ -54,24 +62,13 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
     }
     Ok(Forward {
         upstream,
+        timeout: args.upstream_timeout,
         scheme: (target.scheme)
             .filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme))
             .ok_or("--upstream needs http:// or https://")?,
         authority: target.authority.ok_or("--upstream needs a host")?,
         notifications: UrlKey::tenant_of_path(&args.notification_path),
     })
-}
-
-/// Bounds the time until `service` starts its response; the body is not bounded.
-fn with_timeout<S, B>(service: S, timeout: Duration) -> Upstream
-where
-    S: Service<Request<Body>, Response = Response<B>> + Clone + Send + Sync + 'static,
-    S::Error: Into<BoxError>,
-    S::Future: Send,
-    B: HttpBody<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
-{
-    let service = service.map_response(|response: Response<B>| response.map(Body::new));
-    BoxCloneSyncService::new(TimeoutLayer::new(timeout).layer(service))
 }
 
 impl Service<Request<Body>> for Forward {
@@ -99,6 +96,12 @@ impl Forward {
                 "The path does not begin with a tenant: /{ContextIdentifier}/...",
             );
         };
+        if !framing::is_request_coding_known(request.headers()) {
+            return problem(
+                StatusCode::NOT_IMPLEMENTED,
+                "The only transfer coding that can be forwarded is chunked.",
+            );
+        }
         let mut target = axum::http::uri::Parts::default();
         target.scheme = Some(self.scheme.clone());
         target.authority = Some(self.authority.clone());
@@ -110,12 +113,22 @@ impl Forward {
         // The guard takes the tenant from the extensions: an --upstream need not be a host of
         // SuperOffice.
         request.extensions_mut().insert(tenant);
-        headers::remove_hop_by_hop(request.headers_mut());
-        // The client sets it for the host that the call is sent to.
-        request.headers_mut().remove(header::HOST);
-        *request.version_mut() = Version::HTTP_11;
-        match self.upstream.clone().oneshot(request).await {
-            Ok(mut response) => {
+        self.send(request).await
+    }
+
+    async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+        let version = request.version();
+        outgoing::prepare(&mut request);
+        let progress = Progress::new(self.timeout);
+        let request = request.map(|body| RequestBody::wrap(body, version, progress.clone()));
+        let sent = tokio::select! {
+            biased;
+            sent = self.upstream.clone().oneshot(request) => sent,
+            expired = progress.expired() => return problem::for_expired(expired),
+        };
+        match sent {
+            Ok(response) => {
+                let mut response = response.map(|body| ResponseBody::wrap(body, progress));
                 headers::remove_hop_by_hop(response.headers_mut());
                 *response.version_mut() = Version::HTTP_11;
                 response

@@ -7,22 +7,37 @@ use axum::{
     response::IntoResponse,
 };
 use serde_json::{Value, json};
-use tower::timeout::error::Elapsed;
-use tower_superoffice::TenantUnavailable;
+use tower_superoffice::{GuardError, TenantUnavailable};
 
-use crate::{BoxError, routes::rfc3339};
+use super::{client::CallError, progress::Expired};
+use crate::routes::rfc3339;
 
 /// The response to a call that was not sent, or got no response.
-pub(super) fn for_error(error: &BoxError) -> Response<Body> {
-    let error: &(dyn std::error::Error + 'static) = &**error;
-    if let Some(closed) = TenantUnavailable::find(error) {
-        return unavailable(closed);
+pub(super) fn for_error(error: &GuardError<CallError>) -> Response<Body> {
+    let error = match error {
+        GuardError::Unavailable(closed) => return unavailable(closed),
+        GuardError::Inner(error) => error,
+    };
+    tracing::warn!(error = error as &(dyn std::error::Error + 'static), "call failed");
+    problem(
+        StatusCode::BAD_GATEWAY,
+        match error {
+            CallError::Client(_) => "The tenant could not be reached.",
+            CallError::Framing(_) => "The tenant's response does not say where it ends.",
+        },
+    )
+}
+
+/// The response to a call that did not move in time.
+pub(super) fn for_expired(expired: Expired) -> Response<Body> {
+    match expired {
+        Expired::Request => {
+            problem(StatusCode::REQUEST_TIMEOUT, "The request was not continued in time.")
+        }
+        Expired::Response => {
+            problem(StatusCode::GATEWAY_TIMEOUT, "The tenant did not respond in time.")
+        }
     }
-    if error.is::<Elapsed>() {
-        return problem(StatusCode::GATEWAY_TIMEOUT, "The tenant did not respond in time.");
-    }
-    tracing::warn!(error, "call failed");
-    problem(StatusCode::BAD_GATEWAY, "The tenant could not be reached.")
 }
 
 fn unavailable(closed: &TenantUnavailable) -> Response<Body> {

@@ -33,3 +33,4 @@ mod examples;
 mod fleet;
 mod gateway;
 mod keys;
+mod wire;

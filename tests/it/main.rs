@@ -12,10 +12,6 @@
     missing_docs
 )]
 
-#[allow(dead_code)] // `memory` uses the rest.
-#[path = "../common/guard.rs"]
-mod guard_common;
-
 mod auto_traits;
 mod endpoint;
 mod gate;

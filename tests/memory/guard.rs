@@ -12,7 +12,7 @@ use allocation_counter::measure;
 use http::{Request, Response};
 use tower::{Layer, Service, util::BoxCloneService};
 
-use crate::guard_common::{call, gate, gate_with_closed, tenant};
+use harness::{call_to, gate_with_closed, operator_gate, tenant};
 
 /// A client that answers at once and allocates nothing itself.
 #[derive(Clone)]
@@ -54,17 +54,17 @@ where
 
 #[tokio::test]
 async fn an_allowed_call_allocates_nothing() {
-    let gate = gate().await;
+    let gate = operator_gate().await;
     let mut guard = gate.guard_layer().layer(Client);
-    assert_eq!(allocations(&mut guard, &call("Open", ())), (0, 100));
+    assert_eq!(allocations(&mut guard, &call_to("Open", ())), (0, 100));
 
     gate.close(&tenant("Closed"), "test").await.unwrap();
     for open in ["Open", "/%4fpen/../Open//.", "Cust2000000", "ATenantIdOf23Characters"] {
-        assert_eq!(allocations(&mut guard, &call(open, ())), (0, 100), "{open}");
+        assert_eq!(allocations(&mut guard, &call_to(open, ())), (0, 100), "{open}");
     }
 
     // A URL without a host, and a tenant in the extensions.
-    let mut request = call("Open", ());
+    let mut request = call_to("Open", ());
     *request.uri_mut() = "/Open/api".parse().unwrap();
     request.headers_mut().insert("host", "127.0.0.1:80".parse().unwrap());
     assert_eq!(allocations(&mut guard, &request), (0, 100));
@@ -76,22 +76,22 @@ async fn an_allowed_call_allocates_nothing() {
 async fn a_refused_call_allocates_nothing() {
     let gate = gate_with_closed().await;
     let mut guard = gate.guard_layer().layer(Client);
-    assert_eq!(allocations(&mut guard, &call("Closed", ())), (0, 0));
-    assert_eq!(allocations(&mut guard, &call("x/..//%63losed", ())), (0, 0));
+    assert_eq!(allocations(&mut guard, &call_to("Closed", ())), (0, 0));
+    assert_eq!(allocations(&mut guard, &call_to("x/..//%63losed", ())), (0, 0));
     let mut observing = gate.guard_layer().observe_only().layer(Client);
-    assert_eq!(allocations(&mut observing, &call("Closed", ())), (0, 100));
+    assert_eq!(allocations(&mut observing, &call_to("Closed", ())), (0, 100));
 }
 
 #[tokio::test]
 async fn an_id_longer_than_any_seen_costs_one_allocation_while_a_tenant_is_closed() {
     let gate = gate_with_closed().await;
     let mut guard = gate.guard_layer().layer(Client);
-    assert_eq!(allocations(&mut guard, &call("ATenantIdOf_24Characters", ())), (100, 100));
+    assert_eq!(allocations(&mut guard, &call_to("ATenantIdOf_24Characters", ())), (100, 100));
 }
 
 #[tokio::test]
 async fn the_counter_counts() {
-    let gate = gate().await;
+    let gate = operator_gate().await;
     let mut boxed = BoxCloneService::new(gate.guard_layer().layer(Client));
-    assert_eq!(allocations(&mut boxed, &call("Open", ())), (100, 100));
+    assert_eq!(allocations(&mut boxed, &call_to("Open", ())), (100, 100));
 }

@@ -12,8 +12,5 @@
     missing_docs
 )]
 
-#[path = "../common/guard.rs"]
-mod guard_common;
-
 mod guard;
 mod notification;

@@ -1,15 +1,13 @@
 //! How fast each store is. Prints figures and asserts little:
 //!
-//! `cargo test --release --features redb,redis --test store figures -- --ignored --nocapture --test-threads 1`
+//! `cargo test --release --test store figures -- --ignored --nocapture --test-threads 1`
 //!
 //! `TENANTS=1000000` for another size than 100,000.
 
-#[allow(dead_code)] // Nobody kills the server here.
 use std::{fs, time::Instant};
 
-use crate::directory::Directory;
-use crate::server::RedisServer;
 use futures::{StreamExt, TryStreamExt, stream};
+use harness::{Directory, RedisServer};
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
@@ -129,7 +127,7 @@ async fn redis() {
         ("appendfsync everysec", &["--appendfsync", "everysec"]),
     ] {
         println!("\nredis, {what}");
-        let server = RedisServer::start_with(arguments);
+        let Some(server) = RedisServer::start_with(arguments) else { return };
         let memory = || -> i64 {
             let info: String =
                 redis::cmd("INFO").arg("memory").query(&mut server.connection()).unwrap();

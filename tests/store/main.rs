@@ -12,20 +12,8 @@
     missing_docs
 )]
 
-#[allow(dead_code)] // Shared with another binary.
-#[path = "../common/directory.rs"]
-mod directory;
-#[allow(dead_code)] // Shared with another binary.
-#[path = "../common/disk.rs"]
-mod disk;
-#[allow(dead_code)] // Shared with another binary.
-#[path = "../common/proxy.rs"]
-mod proxy;
-#[allow(dead_code)] // Shared with another binary.
-#[path = "../common/redis.rs"]
-mod server;
-
 mod conformance;
+mod disk;
 mod figures;
 mod memory;
 mod power_cut;

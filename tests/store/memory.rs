@@ -1,18 +1,11 @@
 //! The store in memory keeps the contract.
 
 use futures::{FutureExt, StreamExt};
+use harness::suspended;
 use tower_superoffice::{
     TenantId,
-    status::Record,
     store::{Change, MemoryStore, Store, conformance::Conformance},
 };
-
-fn suspended(at: i64) -> Record {
-    let seen = at * 1000;
-    let record =
-        format!(r#"{{"v":"1.0","suspend":{{"at":{at},"seen":{seen},"version":"","file":""}}}}"#);
-    Record::decode(record.as_bytes()).unwrap()
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {

@@ -2,25 +2,14 @@
 
 use std::{fs, path::Path, sync::Arc, time::Instant};
 
-use crate::directory::Directory;
 use futures::TryStreamExt;
+use harness::{Directory, suspended, tenant_number as tenant};
 use redb::{Database, MultimapTableDefinition, TableDefinition};
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
     store::{RedbStore, Store, StoreError, conformance::Conformance},
 };
-
-fn suspended(at: i64) -> Record {
-    let seen = at * 1000;
-    let record =
-        format!(r#"{{"v":"1.0","suspend":{{"at":{at},"seen":{seen},"version":"","file":""}}}}"#);
-    Record::decode(record.as_bytes()).unwrap()
-}
-
-fn tenant(n: usize) -> TenantId {
-    TenantId::new(format!("Cust{n}")).unwrap()
-}
 
 fn open(path: &Path) -> Result<RedbStore, StoreError> {
     RedbStore::open(path, &Environment::Production)

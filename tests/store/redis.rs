@@ -1,14 +1,12 @@
 //! The store on a Redis server keeps the contract, whatever happens to the server.
 
 use std::{
-    process::Command,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use crate::proxy::{Network, Proxy};
-use crate::server::RedisServer;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream::BoxStream};
+use harness::{Network, Proxy, RedisServer, openssl, suspended, tenant_number as tenant};
 use redis::Commands;
 use tower_superoffice::{
     Environment, TenantId,
@@ -17,17 +15,6 @@ use tower_superoffice::{
 };
 
 const TENANTS: &str = "{tower-superoffice:production}:tenants";
-
-fn suspended(at: i64) -> Record {
-    let seen = at * 1000;
-    let record =
-        format!(r#"{{"v":"1.0","suspend":{{"at":{at},"seen":{seen},"version":"","file":""}}}}"#);
-    Record::decode(record.as_bytes()).unwrap()
-}
-
-fn tenant(n: usize) -> TenantId {
-    TenantId::new(format!("Cust{n}")).unwrap()
-}
 
 fn open(url: &str) -> RedisStore {
     RedisStore::connect(url, &Environment::Production).unwrap()
@@ -69,7 +56,7 @@ fn round_trips(server: &RedisServer) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_a_server_that_is_paused() {
-    let server = Arc::new(RedisServer::start());
+    let Some(server) = RedisServer::start().map(Arc::new) else { return };
     let url = server.url();
     let report = Conformance::new(move || std::future::ready(Ok(open(&url))))
         .outage(move |up| {
@@ -89,7 +76,8 @@ async fn conforms_with_a_server_that_is_paused() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_a_server_that_is_killed() {
-    let server = Arc::new(Mutex::new(RedisServer::start()));
+    let Some(server) = RedisServer::start() else { return };
+    let server = Arc::new(Mutex::new(server));
     let url = server.lock().unwrap().url();
     let report = Conformance::new(move || std::future::ready(Ok(open(&url))))
         .outage(move |up| {
@@ -110,7 +98,7 @@ async fn conforms_with_a_server_that_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_no_more_rights_than_documented() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select";
     let source = include_str!("../../src/store/redis/mod.rs");
     assert!(source.contains(documented), "the documentation says something else");
@@ -127,7 +115,7 @@ async fn conforms_with_no_more_rights_than_documented() {
 
 #[tokio::test]
 async fn a_merge_takes_one_round_trip_when_nobody_else_wrote() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     // The first has the script to load.
     here.merge(&tenant(0), &suspended(1)).await.unwrap();
@@ -154,7 +142,7 @@ async fn a_merge_takes_one_round_trip_when_nobody_else_wrote() {
 
 #[tokio::test]
 async fn a_change_reaches_the_other_replicas_and_not_its_writer() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let stores = [open(&server.url()), open(&server.url()), open(&server.url())];
     let mut changes: Vec<_> = stores.iter().map(Store::changes).collect();
     for store in &stores {
@@ -176,7 +164,7 @@ async fn a_change_reaches_the_other_replicas_and_not_its_writer() {
 
 #[tokio::test]
 async fn loading_after_asking_for_changes_needs_no_second_load() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     for at in 1..20 {
         let mut changes = here.changes();
@@ -188,7 +176,7 @@ async fn loading_after_asking_for_changes_needs_no_second_load() {
 
 #[tokio::test]
 async fn what_is_stored_in_another_database_is_not_heard() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let in_database = |n| open(&format!("redis://127.0.0.1:{}/{n}", server.port()));
     let (here, there) = (in_database(3), in_database(3));
     let mut changes = here.changes();
@@ -202,7 +190,7 @@ async fn what_is_stored_in_another_database_is_not_heard() {
 
 #[tokio::test]
 async fn there_is_no_gap_though_the_subscription_takes_long() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let (slow, other) = (open(&proxy.url()), open(&server.url()));
     slow.merge(&tenant(0), &suspended(1)).await.unwrap();
@@ -228,7 +216,7 @@ async fn there_is_no_gap_though_the_subscription_takes_long() {
 
 #[tokio::test]
 async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let (cut_off, other) = (open(&proxy.url()), open(&server.url()));
     let mut changes = cut_off.changes();
@@ -259,7 +247,7 @@ async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
 
 #[tokio::test]
 async fn a_connection_that_fell_silent_is_replaced_though_nobody_waits_long_enough() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let store = open(&proxy.url());
     store.merge(&tenant(1), &suspended(1)).await.unwrap();
@@ -278,7 +266,7 @@ async fn a_connection_that_fell_silent_is_replaced_though_nobody_waits_long_enou
 
 #[tokio::test]
 async fn a_server_that_lost_its_data_takes_them_again() {
-    let mut server = RedisServer::start();
+    let Some(mut server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
     load(&store).await.unwrap();
@@ -298,7 +286,7 @@ async fn a_server_that_lost_its_data_takes_them_again() {
 
 #[tokio::test]
 async fn data_that_vanish_from_a_running_server_are_missed() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
     load(&store).await.unwrap();
@@ -335,7 +323,7 @@ async fn data_that_vanish_from_a_running_server_are_missed() {
 
 #[tokio::test]
 async fn a_user_that_may_not_publish_stores_nothing_and_is_told_so() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let url = server.user("gate", "+@all -publish");
     let store = open(&url);
     for _ in 0..3 {
@@ -348,7 +336,7 @@ async fn a_user_that_may_not_publish_stores_nothing_and_is_told_so() {
 
 #[tokio::test]
 async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let store = open(&server.user("gate", "+@all -subscribe"));
     let mut changes = store.changes();
     assert_eq!(next(&mut changes).await, Change::Disconnected);
@@ -359,7 +347,7 @@ async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
 
 #[tokio::test]
 async fn a_server_that_is_down_at_the_start_is_found_later() {
-    let mut server = RedisServer::stopped(&[]);
+    let Some(mut server) = RedisServer::stopped(&[]) else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
     let began = Instant::now();
@@ -375,7 +363,7 @@ async fn a_server_that_is_down_at_the_start_is_found_later() {
 
 #[tokio::test]
 async fn a_paused_server_holds_nobody_up() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     store.merge(&tenant(1), &suspended(1)).await.unwrap();
     server.pause();
@@ -399,7 +387,7 @@ async fn a_paused_server_holds_nobody_up() {
 
 #[tokio::test]
 async fn a_login_that_is_refused_is_told_without_the_password() {
-    let server = RedisServer::start_with(&["--requirepass", "hush"]);
+    let Some(server) = RedisServer::start_with(&["--requirepass", "hush"]) else { return };
     for login in ["", ":secret@", "user:secret@"] {
         let store = open(&format!("redis://{login}127.0.0.1:{}/0", server.port()));
         let error = load(&store).await.unwrap_err();
@@ -414,7 +402,7 @@ async fn a_login_that_is_refused_is_told_without_the_password() {
 
 #[tokio::test]
 async fn a_key_that_is_something_else_is_told_of_and_left_alone() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let _: () = server.connection().set(TENANTS, "theirs").unwrap();
     let store = open(&server.url());
     for error in
@@ -427,7 +415,7 @@ async fn a_key_that_is_something_else_is_told_of_and_left_alone() {
 
 #[tokio::test]
 async fn a_record_that_cannot_be_read_stops_its_tenant_and_the_load_only() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
     load(&store).await.unwrap();
@@ -455,7 +443,7 @@ async fn a_record_that_cannot_be_read_stops_its_tenant_and_the_load_only() {
 
 #[tokio::test]
 async fn environments_are_kept_apart() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let custom = Environment::custom("http://127.0.0.1:9000".parse().unwrap());
     for environment in [Environment::Production, Environment::Sod, custom] {
         let store = RedisStore::connect(&server.url(), &environment).unwrap();
@@ -467,7 +455,7 @@ async fn environments_are_kept_apart() {
 
 #[tokio::test]
 async fn a_subscription_ends_with_its_reader() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let subscribers = || -> usize {
         let channels = "{tower-superoffice:production}:changes";
@@ -489,7 +477,7 @@ async fn a_subscription_ends_with_its_reader() {
 
 #[test]
 fn changes_can_be_asked_for_outside_of_a_runtime() {
-    let server = RedisServer::start();
+    let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     let mut changes = here.changes();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -501,48 +489,45 @@ fn changes_can_be_asked_for_outside_of_a_runtime() {
     });
 }
 
-/// Makes an authority and a certificate of 127.0.0.1 in the server's directory.
-fn make_certificates(server: &RedisServer) {
+/// Creates an authority and a certificate of 127.0.0.1 in the server's directory; `None` without
+/// openssl.
+fn make_certificates(server: &RedisServer) -> Option<()> {
     let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
-    let openssl = |arguments: &[&str]| {
-        let output = Command::new("openssl").args(arguments).output();
-        let output = output.expect("openssl is missing: install it, as scripts/test does");
+    let run = |arguments: &[&str]| {
+        let output = openssl(arguments, b"")?;
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(())
     };
     let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
     let (root, root_key) = (path("root.pem"), path("root.key"));
-    openssl(
+    run(&[
+        &["req", "-x509", "-days", "2", "-subj", "/CN=test root"][..],
+        &key,
+        &["-keyout", &root_key, "-out", &root],
+    ]
+    .concat())?;
+    run(&[
         &[
-            &["req", "-x509", "-days", "2", "-subj", "/CN=test root"][..],
-            &key,
-            &["-keyout", &root_key, "-out", &root],
-        ]
-        .concat(),
-    );
-    openssl(
-        &[
-            &[
-                "req",
-                "-x509",
-                "-days",
-                "2",
-                "-subj",
-                "/CN=redis",
-                "-addext",
-                "subjectAltName=IP:127.0.0.1",
-            ][..],
-            &["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root, "-CAkey", &root_key],
-            &key,
-            &["-keyout", &path("redis.key"), "-out", &path("redis.pem")],
-        ]
-        .concat(),
-    );
+            "req",
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=redis",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ][..],
+        &["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root, "-CAkey", &root_key],
+        &key,
+        &["-keyout", &path("redis.key"), "-out", &path("redis.pem")],
+    ]
+    .concat())
 }
 
 #[tokio::test]
 async fn tls_is_spoken_with_a_server_that_proves_who_it_is() {
-    let mut server = RedisServer::stopped(&[]);
-    make_certificates(&server);
+    let Some(mut server) = RedisServer::stopped(&[]) else { return };
+    let Some(()) = make_certificates(&server) else { return };
     let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
     let (port, root) = (server.port().to_string(), path("root.pem"));
     let arguments = [

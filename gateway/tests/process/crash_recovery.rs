@@ -11,14 +11,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    directory::Directory,
-    process::{Caller, Gateway},
-    turns,
-};
 use futures::future::join_all;
+use harness::Directory;
 use http::StatusCode;
 use tower_superoffice::simulator::Simulator;
+
+use crate::{
+    process::{Caller, Gateway},
+    script,
+};
 
 /// As many notifications are on their way at once.
 const TENANTS: usize = 64;
@@ -60,10 +61,10 @@ impl World {
 
     /// Tells one tenant turn after turn until the gateway no longer answers.
     async fn tell(&self, gateway: Caller, killed: &AtomicBool, n: usize) {
-        let tenant = turns::tenant(n);
+        let tenant = script::tenant(n);
         let mut turn = self.answered[n].load(SeqCst) + 1;
         loop {
-            let body = turns::body(&self.simulator, &tenant, turn);
+            let body = script::body(&self.simulator, &tenant, turn);
             self.sent[n].store(turn, SeqCst);
             // Now and then it comes twice at once: neither may be answered before it is stored.
             let copies = if turn % 3 == 0 { 2 } else { 1 };
@@ -92,14 +93,14 @@ impl World {
     /// What is wrong after a restart, and how many turns came through that nobody had an answer to.
     async fn broken(&self, gateway: &Caller) -> (Vec<String>, usize) {
         let tenants = gateway.get("/tenants").await.unwrap();
-        let found = turns::read(&tenants.body);
+        let found = script::read(&tenants.body);
         let (mut broken, mut came_through) = (Vec::new(), 0);
         for n in 0..TENANTS {
-            let tenant = turns::tenant(n);
+            let tenant = script::tenant(n);
             let found = found.get(tenant.as_str()).cloned().unwrap_or_default();
             let (answered, sent) = (self.answered[n].load(SeqCst), self.sent[n].load(SeqCst));
-            let Some(turn) = (answered..=sent).find(|&turn| turns::after(turn) == found) else {
-                let due = turns::after(answered);
+            let Some(turn) = (answered..=sent).find(|&turn| script::after(turn) == found) else {
+                let due = script::after(answered);
                 broken.push(format!("{tenant}: {found:?}; turn {answered} was answered: {due:?}"));
                 continue;
             };
@@ -108,9 +109,9 @@ impl World {
             self.answered[n].store(turn, SeqCst);
         }
         let calls = (0..TENANTS).map(|n| async move {
-            let (tenant, turn) = (turns::tenant(n), self.answered[n].load(SeqCst));
+            let (tenant, turn) = (script::tenant(n), self.answered[n].load(SeqCst));
             let called = gateway.get(&format!("/{tenant}/x")).await.unwrap().status;
-            let due = turns::answer(&turns::after(turn));
+            let due = script::answer(&script::after(turn));
             (called != due).then(|| format!("a call to {tenant}: {called} instead of {due}"))
         });
         if broken.is_empty() {

@@ -1,11 +1,8 @@
 //! The gateway as a process, driven over its sockets.
 
-use crate::{
-    directory::Directory,
-    process::{self, Gateway},
-};
 use bytes::Bytes;
 use futures::future::try_join_all;
+use harness::{Directory, free_port};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::Value;
@@ -15,6 +12,8 @@ use tower_superoffice::{
     status::{Record, State},
     store::{RedbStore, Store},
 };
+
+use crate::process::{Gateway, targets};
 
 struct World {
     simulator: Simulator,
@@ -184,7 +183,7 @@ async fn an_upstream_off_superoffice_is_guarded_all_the_same() {
 
 #[tokio::test]
 async fn only_the_notification_path_is_public_with_an_internal_address() {
-    let internal = process::free_port();
+    let internal = free_port();
     let world = World::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
     assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
     for path in ["/tenants", "/healthz", "/Cust1/x"] {
@@ -289,7 +288,7 @@ async fn a_lost_resume_heals_and_tenants_says_so() {
 
 #[tokio::test]
 async fn path_and_query_arrive_byte_for_byte() {
-    let (address, mut seen) = process::targets().await;
+    let (address, mut seen) = targets().await;
     let upstream = format!("http://{address}");
     let world = World::new(&["--upstream", &upstream]).await;
     for path in

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::process::Gateway;
 use bytes::Bytes;
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -17,6 +16,8 @@ use tower_superoffice::{
     ChangeType, TenantId,
     simulator::{Fault, Simulator},
 };
+
+use crate::process::Gateway;
 
 struct World {
     simulator: Simulator,

@@ -18,7 +18,7 @@ use hyper_util::rt::TokioIo;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{TenantGate, notification::EmptyBody};
 
-use crate::guard_common::{call, gate_with_closed};
+use harness::{call_to, gate_with_closed};
 
 /// Sends a request with `body` through the guard, to a client that gives the body back.
 async fn there_and_back<B: Body>(gate: &TenantGate, body: B) -> Response<B> {
@@ -26,7 +26,7 @@ async fn there_and_back<B: Body>(gate: &TenantGate, body: B) -> Response<B> {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
     });
     let guard = gate.guard_layer().layer(echo);
-    guard.oneshot(call("Open", body)).await.unwrap()
+    guard.oneshot(call_to("Open", body)).await.unwrap()
 }
 
 async fn text_of<B: Body>(response: Response<B>) -> String
@@ -107,7 +107,7 @@ async fn the_answers_body_need_not_be_the_requests() {
         let body: BoxBody<Bytes, Infallible> = Full::new(Bytes::from_static(b"hello")).boxed();
         ready(Ok::<_, Infallible>(Response::new(body)))
     });
-    let response = gate.guard_layer().layer(client).oneshot(call("Open", Empty::new())).await;
+    let response = gate.guard_layer().layer(client).oneshot(call_to("Open", Empty::new())).await;
     assert_eq!(text_of(response.unwrap()).await, "hello");
 }
 

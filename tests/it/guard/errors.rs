@@ -19,7 +19,7 @@ use tower::{
 };
 use tower_superoffice::{GuardError, TenantUnavailable, UnavailableReason};
 
-use crate::guard_common::{call, gate_with_closed, tenant};
+use harness::{call_to, gate_with_closed, tenant};
 
 async fn unavailable() -> TenantUnavailable {
     gate_with_closed().await.check(&tenant("Closed")).unwrap_err()
@@ -166,9 +166,10 @@ async fn find_succeeds_through_timeouts_buffers_and_boxes() {
         .layer(gate.guard_layer())
         .layer(TimeoutLayer::new(Duration::from_secs(5)))
         .service(client);
-    assert_eq!(stack.ready().await.unwrap().call(call("Open", ())).await.unwrap(), "hello");
+    assert_eq!(stack.ready().await.unwrap().call(call_to("Open", ())).await.unwrap(), "hello");
 
-    let error: BoxError = stack.ready().await.unwrap().call(call("Closed", ())).await.unwrap_err();
+    let error: BoxError =
+        stack.ready().await.unwrap().call(call_to("Closed", ())).await.unwrap_err();
     let found = TenantUnavailable::find(&*error).unwrap();
     assert_eq!(found.tenant(), &tenant("closed"));
     assert_eq!(found.reason(), UnavailableReason::Operator);
@@ -185,7 +186,7 @@ async fn a_timeout_around_the_guard_stays_a_timeout() {
         .timeout(Duration::from_millis(1))
         .layer(gate.guard_layer())
         .service(silent);
-    let error = stack.oneshot(call("Open", ())).await.unwrap_err();
+    let error = stack.oneshot(call_to("Open", ())).await.unwrap_err();
     assert!(error.is::<Elapsed>());
     assert!(TenantUnavailable::find(&*error).is_none());
 }
@@ -219,10 +220,10 @@ async fn a_retry_policy_can_leave_closed_tenants_alone() {
         ready(Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionReset)))
     });
     let stack = ServiceBuilder::new().retry(Retries(3)).layer(gate.guard_layer()).service(failing);
-    let error = stack.clone().oneshot(call("Closed", ())).await.unwrap_err();
+    let error = stack.clone().oneshot(call_to("Closed", ())).await.unwrap_err();
     assert!(error.unavailable().is_some());
     assert_eq!(gate.health().refused_calls, 1);
-    let error = stack.oneshot(call("Open", ())).await.unwrap_err();
+    let error = stack.oneshot(call_to("Open", ())).await.unwrap_err();
     assert_eq!(error.into_unavailable().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
 

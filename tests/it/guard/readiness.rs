@@ -14,7 +14,7 @@ use tower::{
 use tower_superoffice::{GuardError, TenantGate, TenantUnavailable, guard::Guard};
 use tower_test::mock::{self, Mock};
 
-use crate::guard_common::{call, gate_with_closed};
+use harness::{call_to, gate_with_closed};
 
 type Client = Mock<Request<()>, &'static str>;
 type Handle = mock::Handle<Request<()>, &'static str>;
@@ -25,11 +25,11 @@ fn is_ready<S: Service<Request<()>>>(service: &mut S) -> bool {
 }
 
 fn open() -> Request<()> {
-    call("Open", ())
+    call_to("Open", ())
 }
 
 fn closed() -> Request<()> {
-    call("Closed", ())
+    call_to("Closed", ())
 }
 
 async fn is_refused<T, E: Into<BoxError>>(call: impl Future<Output = Result<T, E>>) -> bool {

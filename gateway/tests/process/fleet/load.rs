@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
 use super::world::{REPLICAS, World, call};
-use crate::{process::Caller, turns};
+use crate::{process::Caller, script};
 
 /// Each is told one turn at a time: as many notifications are on their way at once.
 const TENANTS: usize = 40;
@@ -55,7 +55,7 @@ pub(crate) struct Counts {
 impl Load {
     pub(crate) async fn start(world: &World) -> Self {
         for n in TENANTS..TENANTS + QUIET {
-            let body = turns::body(&world.simulator, &turns::tenant(n), 1);
+            let body = script::body(&world.simulator, &script::tenant(n), 1);
             let answer = world.replica(n % REPLICAS).notify(body).await;
             assert_eq!(answer, Some(StatusCode::NO_CONTENT));
         }
@@ -112,20 +112,20 @@ impl Load {
         }
         let told = self.shared.told.iter().map(|turn| turn.load(SeqCst));
         let told = told.chain(std::iter::repeat_n(1, QUIET)).enumerate();
-        told.map(|(n, turn)| (turns::tenant(n), turn)).collect()
+        told.map(|(n, turn)| (script::tenant(n), turn)).collect()
     }
 }
 
 impl Shared {
     /// Tells one tenant turn after turn, each at another replica, as a load balancer would.
     async fn tell(&self, n: usize) {
-        let tenant = turns::tenant(n);
+        let tenant = script::tenant(n);
         for turn in 1.. {
             if self.stop.load(SeqCst) {
                 return;
             }
             let at = fastrand::usize(..self.replicas.len());
-            let body = turns::body(&self.simulator, &tenant, turn);
+            let body = script::body(&self.simulator, &tenant, turn);
             let answer = self.replicas[at].notify(body).await.expect("a gateway answers");
             let count = match answer {
                 StatusCode::NO_CONTENT => &self.counts[at].stored,
@@ -137,7 +137,7 @@ impl Shared {
             // Where it arrived it is in force, stored or not. What others were told before may be
             // missing there, so which reason a closed tenant has is open.
             let called = self.call(at, &tenant).await;
-            match turns::change(turn) {
+            match script::change(turn) {
                 ChangeType::BackupRestored => {}
                 ChangeType::Resume => assert_eq!(called, StatusCode::OK, "{turn} of {tenant}"),
                 ChangeType::Delete => assert_eq!(called, StatusCode::GONE, "{turn} of {tenant}"),
@@ -149,7 +149,7 @@ impl Shared {
 
     async fn call_on(&self, at: usize) {
         while !self.stop.load(SeqCst) {
-            let called = self.call(at, &turns::tenant(fastrand::usize(..TENANTS))).await;
+            let called = self.call(at, &script::tenant(fastrand::usize(..TENANTS))).await;
             let known = [StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE, StatusCode::GONE];
             assert!(known.contains(&called), "{called}");
             tokio::time::sleep(PAUSE).await;

@@ -9,12 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use self::load::{Counts, Load};
-use self::world::{REPLICAS, World, shown, until};
-use crate::{proxy::Network, turns};
 use futures::future::join_all;
+use harness::{Network, until};
 use http::StatusCode;
 use tower_superoffice::{ChangeType, TenantId};
+
+use self::{
+    load::{Counts, Load},
+    world::{REPLICAS, World, shown},
+};
+use crate::script;
 
 /// The store's time-out is 2 s, Redis's own more: a call that waited for either would take longer.
 const A_CALL_THAT_WAITS: Duration = Duration::from_millis(1500);
@@ -22,7 +26,7 @@ const A_CALL_THAT_WAITS: Duration = Duration::from_millis(1500);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_notification_at_one_closes_the_tenant_at_the_others() {
     const TENANTS: usize = 200;
-    let world = World::start().await;
+    let Some(world) = World::start().await else { return };
     let (mut since_sent, mut since_answered) = (Vec::new(), Vec::new());
     for n in 0..TENANTS {
         let tenant = TenantId::new(format!("Cust{n}")).unwrap();
@@ -57,7 +61,8 @@ async fn a_notification_at_one_closes_the_tenant_at_the_others() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_killed_and_comes_back_with_its_data() {
-    let mut fleet = Fleet::at_work(World::start().await).await;
+    let Some(world) = World::start().await else { return };
+    let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
     fleet.world.server.run();
@@ -66,7 +71,8 @@ async fn redis_is_killed_and_comes_back_with_its_data() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_killed_and_comes_back_empty() {
-    let mut fleet = Fleet::at_work(World::start().await).await;
+    let Some(world) = World::start().await else { return };
+    let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
     fleet.world.server.restart_without_data();
@@ -75,14 +81,16 @@ async fn redis_is_killed_and_comes_back_empty() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_loses_its_data_between_two_breaths() {
-    let mut fleet = Fleet::at_work(World::start().await).await;
+    let Some(world) = World::start().await else { return };
+    let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.restart_without_data();
     fleet.agrees("restarted at once, its data lost").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_paused() {
-    let mut fleet = Fleet::at_work(World::start().await).await;
+    let Some(world) = World::start().await else { return };
+    let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.pause();
     fleet.carries_on_without(&[0, 1, 2]).await;
     fleet.world.server.resume();
@@ -101,7 +109,8 @@ async fn one_replica_hears_nothing() {
 
 /// Takes replica 0 away from Redis while the others go on.
 async fn one_replica_loses(network: Network) {
-    let mut fleet = Fleet::at_work(World::behind_proxies().await).await;
+    let Some(world) = World::behind_proxies().await else { return };
+    let mut fleet = Fleet::at_work(world).await;
     fleet.world.proxies[0].set(network);
     fleet.carries_on_without(&[0]).await;
 
@@ -181,7 +190,7 @@ impl Fleet {
         let load = self.load.take().unwrap();
         let (slowest, (stored, not_stored)) = (load.slowest_call(), load.answered());
         let told: HashMap<_, _> = (load.stop().await.into_iter())
-            .map(|(tenant, turn)| (tenant.to_string(), turns::after(turn)))
+            .map(|(tenant, turn)| (tenant.to_string(), script::after(turn)))
             .collect();
         let stopped = Instant::now();
         // One that starts now knows only what Redis holds.

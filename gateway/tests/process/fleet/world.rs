@@ -1,15 +1,14 @@
 //! Three gateways as processes, one redis-server, and a SuperOffice.
 
-use std::{collections::HashMap, time::Duration};
+use std::collections::HashMap;
 
+use harness::{Proxy, RedisServer};
 use http::StatusCode;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
 use crate::{
     process::{Caller, Gateway},
-    proxy::Proxy,
-    server::RedisServer,
-    turns::{self, Shown},
+    script::{self, Shown},
 };
 
 pub(crate) const REPLICAS: usize = 3;
@@ -23,18 +22,18 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) async fn start() -> Self {
-        Self::with(Vec::new(), RedisServer::start()).await
+    pub(crate) async fn start() -> Option<Self> {
+        Some(Self::with(Vec::new(), RedisServer::start()?).await)
     }
 
     /// Each gateway can be cut off from Redis alone.
-    pub(crate) async fn behind_proxies() -> Self {
-        let server = RedisServer::start();
+    pub(crate) async fn behind_proxies() -> Option<Self> {
+        let server = RedisServer::start()?;
         let mut proxies = Vec::new();
         for _ in 0..REPLICAS {
             proxies.push(Proxy::start(server.port()).await);
         }
-        Self::with(proxies, server).await
+        Some(Self::with(proxies, server).await)
     }
 
     async fn with(proxies: Vec<Proxy>, server: RedisServer) -> Self {
@@ -85,16 +84,5 @@ pub(crate) async fn call(gateway: &Caller, tenant: &TenantId) -> StatusCode {
 }
 
 pub(crate) async fn shown(gateway: &Caller) -> HashMap<String, Shown> {
-    turns::read(&gateway.get("/tenants").await.expect("a gateway answers").body)
-}
-
-/// Waits for what has to come about by itself.
-pub(crate) async fn until(what: &str, condition: impl AsyncFn() -> bool) {
-    let met = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    let met = tokio::time::timeout(Duration::from_secs(60), met).await;
-    assert!(met.is_ok(), "it did not come about within a minute: {what}");
+    script::read(&gateway.get("/tenants").await.expect("a gateway answers").body)
 }

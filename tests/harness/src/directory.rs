@@ -1,15 +1,18 @@
-//! A directory of a test's own, gone when the test ends.
+//! A directory that belongs to one test, and is gone when the test ends.
 
 use std::{
     ops::Deref,
     path::{Path, PathBuf},
 };
 
+/// A fresh directory below the system's temporary one, removed when this is dropped.
 #[derive(Debug)]
-pub(crate) struct Directory(PathBuf);
+pub struct Directory(PathBuf);
 
 impl Directory {
-    pub(crate) fn new() -> Self {
+    /// Creates a directory with a name that no other has.
+    #[allow(clippy::new_without_default)] // It does I/O.
+    pub fn new() -> Self {
         let name = format!("tower-superoffice-{}-{:016x}", std::process::id(), fastrand::u64(..));
         let path = std::env::temp_dir().join(name);
         std::fs::create_dir(&path).expect("the system's temporary directory can be written");

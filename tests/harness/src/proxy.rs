@@ -1,4 +1,4 @@
-//! A network that can fail: forwards connections until told otherwise.
+//! A network between a client and a server that can fail.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,30 +11,33 @@ use tokio::{
     sync::watch,
 };
 
-/// What happens to connections.
+/// The state of the network, which decides what happens to connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Network {
+pub enum Network {
+    /// Everything is forwarded.
     Up,
     /// Connections break and new ones are refused.
     Cut,
-    /// What is sent is lost without a word, on connections that exist and on new ones.
+    /// Bytes are dropped, on existing connections and on new ones; none is closed.
     Silent,
-    /// Connections that exist are silent; new ones work.
+    /// Existing connections are silent; new ones work.
     OldSilent,
-    /// Connections that exist work; new ones do so after half a second.
+    /// Existing connections work; new ones do so after half a second.
     NewSlow,
-    /// Connections that exist work; new ones are silent.
+    /// Existing connections work; new ones are silent.
     NewSilent,
 }
 
+/// A listener on loopback that forwards to a port, as far as the network lets it.
 #[derive(Debug)]
-pub(crate) struct Proxy {
+pub struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
 }
 
 impl Proxy {
-    pub(crate) async fn start(port: u16) -> Self {
+    /// Starts a proxy to `port` on 127.0.0.1, with the network up.
+    pub async fn start(port: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a listener has an address");
         let network = watch::Sender::new(Network::Up);
@@ -42,14 +45,14 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let mut seen = seen.clone();
-                // A connection that was accepted is not an old one.
+                // A connection accepted now is not an existing one.
                 let now = *seen.borrow_and_update();
                 if now == Network::Cut {
                     continue;
                 }
                 tokio::spawn(async move {
                     if matches!(now, Network::Silent | Network::NewSilent) {
-                        // They stay so until the network is another.
+                        // Such a connection stays silent until the network changes.
                         let _ = seen.wait_for(|network| *network != now).await;
                         return;
                     }
@@ -68,11 +71,13 @@ impl Proxy {
         Self { address, network }
     }
 
-    pub(crate) fn set(&self, network: Network) {
+    /// Changes the network.
+    pub fn set(&self, network: Network) {
         self.network.send_replace(network);
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The URL of a Redis server behind the proxy.
+    pub fn url(&self) -> String {
         format!("redis://{}/0", self.address)
     }
 }
@@ -91,7 +96,7 @@ async fn forward(
                     return;
                 }
                 if matches!(now, Network::Silent | Network::OldSilent) {
-                    // Whatever comes after the silence must not be heard: bytes before it are missing.
+                    // Nothing sent after the silence may arrive: bytes before it are missing.
                     let _ = seen.wait_for(|network| *network == Network::Cut).await;
                     return;
                 }

@@ -1,4 +1,4 @@
-//! A redis-server of a test's own, on a free port of loopback, gone when the test ends.
+//! A redis-server that belongs to one test: on a free port of loopback, and gone when the test ends.
 
 use std::{
     fs,
@@ -10,11 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::directory::Directory;
+use crate::{Directory, skip};
 
-/// A server that can be killed, paused and brought back.
+/// A server that can be killed, paused and restarted.
 #[derive(Debug)]
-pub(crate) struct RedisServer {
+pub struct RedisServer {
     directory: Directory,
     port: u16,
     arguments: Vec<String>,
@@ -22,52 +22,64 @@ pub(crate) struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts a server that has written to disk whatever it answered.
-    pub(crate) fn start() -> Self {
+    /// Starts a server that has written to disk whatever it acknowledged.
+    ///
+    /// `None`, after a line on stderr, when there is no redis-server: the test has nothing to do.
+    pub fn start() -> Option<Self> {
         Self::start_with(&[])
     }
 
-    /// Starts a server with more arguments, such as `["--requirepass", "secret"]`.
-    pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let mut server = Self::stopped(arguments);
+    /// As [`start`](Self::start), with more arguments, such as `["--requirepass", "secret"]`.
+    pub fn start_with(arguments: &[&str]) -> Option<Self> {
+        let mut server = Self::stopped(arguments)?;
         server.run();
-        server
+        Some(server)
     }
 
-    /// A server that has its port but does not run yet.
-    pub(crate) fn stopped(arguments: &[&str]) -> Self {
+    /// As [`start`](Self::start), for a server that has its port but does not run yet.
+    pub fn stopped(arguments: &[&str]) -> Option<Self> {
+        let version = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
+        match version {
+            Ok(status) => assert!(status.success(), "redis-server can't be started: {status}"),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                skip("redis-server");
+                return None;
+            }
+            Err(error) => panic!("redis-server can't be started: {error}"),
+        }
         let directory = Directory::new();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Self { directory, port: free_port(), arguments, child: None }
+        Some(Self { directory, port: free_port(), arguments, child: None })
     }
 
     /// Replaces the arguments for the next run.
-    pub(crate) fn set_arguments(&mut self, arguments: &[&str]) {
+    pub fn set_arguments(&mut self, arguments: &[&str]) {
         self.arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
     }
 
-    pub(crate) fn port(&self) -> u16 {
+    /// The port on 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
         self.port
     }
 
-    pub(crate) fn url(&self) -> String {
+    /// The URL of its database 0.
+    pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
 
-    /// The directory that the server keeps its data in.
-    pub(crate) fn file(&self, name: &str) -> PathBuf {
+    /// The path of a file in the directory that the server keeps its data in.
+    pub fn file(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
 
-    /// A connection for the test to look around.
-    pub(crate) fn connection(&self) -> redis::Connection {
+    /// A connection for the test itself.
+    pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).expect("the URL is right");
         client.get_connection().expect("the server answers")
     }
 
-    /// Ends it as a crash does.
-    /// Makes a user with these rights; its URL.
-    pub(crate) fn user(&self, name: &str, rights: &str) -> String {
+    /// Creates a user with these rights and returns the URL with its login.
+    pub fn user(&self, name: &str, rights: &str) -> String {
         let mut acl = redis::cmd("ACL");
         acl.arg("SETUSER").arg(name).arg("on").arg(">word").arg("~*").arg("&*");
         acl.arg(rights.split(' ').collect::<Vec<_>>());
@@ -75,21 +87,22 @@ impl RedisServer {
         format!("redis://{name}:word@127.0.0.1:{}/0", self.port())
     }
 
-    pub(crate) fn kill(&mut self) {
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().expect("redis-server can be killed");
             child.wait().expect("redis-server ends");
         }
     }
 
-    /// Brings it back with what it had on disk.
-    pub(crate) fn restart(&mut self) {
+    /// Ends it, and runs it again with what it had on disk.
+    pub fn restart(&mut self) {
         self.kill();
         self.run();
     }
 
-    /// Brings it back with nothing.
-    pub(crate) fn restart_without_data(&mut self) {
+    /// Ends it, and runs it again with no data.
+    pub fn restart_without_data(&mut self) {
         self.kill();
         for name in ["appendonlydir", "appendonly.aof", "dump.rdb"] {
             let path = self.directory.join(name);
@@ -99,18 +112,18 @@ impl RedisServer {
         self.run();
     }
 
-    /// Stops it from running, without a word to its clients.
-    pub(crate) fn pause(&self) {
+    /// Suspends the process: connections stay open and nothing is answered.
+    pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    /// Lets it run on.
-    pub(crate) fn resume(&self) {
+    /// Continues a paused process.
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
-    /// Runs it, and waits until it answers.
-    pub(crate) fn run(&mut self) {
+    /// Starts the process, and waits until it answers.
+    pub fn run(&mut self) {
         self.spawn();
         let began = Instant::now();
         while !answers(self.port) {
@@ -137,15 +150,7 @@ impl RedisServer {
             .stdout(log.expect("the log can be written"))
             .stderr(Stdio::inherit())
             .spawn();
-        self.child = Some(match spawned {
-            Ok(child) => child,
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                panic!(
-                    "redis-server is missing: install it, as scripts/test does (Debian: apt install redis-server)"
-                )
-            }
-            Err(error) => panic!("redis-server can't be started: {error}"),
-        });
+        self.child = Some(spawned.expect("redis-server starts"));
     }
 
     fn signal(&self, signal: &str) {
@@ -166,13 +171,13 @@ impl Drop for RedisServer {
 }
 
 /// A port that was free a moment ago.
-pub(crate) fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// Whether a Redis server at `port` has loaded its data and takes commands, or wants a password or
-/// TLS first.
+/// Whether a Redis server at `port` has loaded its data and takes commands, or asks for a password
+/// or TLS first.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = [0; 8];

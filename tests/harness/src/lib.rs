@@ -1,0 +1,35 @@
+//! Set-ups that the integration tests share: a gate with a simulated SuperOffice, a Redis server, a
+//! network that fails, and waiting for a condition.
+//!
+//! What only one test binary uses stays with that binary. `tests/README.md` says what is tested where.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr
+)]
+
+mod directory;
+mod env;
+mod gate;
+mod proxy;
+mod records;
+mod redis_server;
+mod tools;
+mod wait;
+
+pub use self::{
+    directory::Directory,
+    env::{Clock, TestEnv, gate_builder_on, simulator_on, tokio_clock},
+    gate::{
+        call_to, gate_builder, gate_with_closed, operator_gate, post, refusal, tenant,
+        tenant_number,
+    },
+    proxy::{Network, Proxy},
+    records::suspended,
+    redis_server::{RedisServer, free_port},
+    tools::{openssl, skip},
+    wait::{MAX_WAIT, until, within},
+};

@@ -1,0 +1,40 @@
+//! Programs that tests need and a machine may lack.
+
+use std::{
+    io::{self, Write},
+    process::{Command, Output, Stdio},
+};
+
+/// Says on stderr that the running test proves nothing here, since `program` is missing.
+///
+/// Written past the test runner's capture: a skipped test must not look like one that passed.
+pub fn skip(program: &str) {
+    let current = std::thread::current();
+    let test = current.name().unwrap_or("a test");
+    let line = format!("SKIPPED {test}: {program} is missing (Debian: apt install {program})\n");
+    // A closed stderr is no reason to fail.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// Runs openssl with `input` on its stdin.
+///
+/// `None`, after a line on stderr, when there is no openssl: the test has nothing to do.
+pub fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
+    let spawned = Command::new("openssl")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut child = match spawned {
+        Ok(child) => child,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            skip("openssl");
+            return None;
+        }
+        Err(error) => panic!("openssl can't be started: {error}"),
+    };
+    // openssl may close its input before it has read all of it.
+    let _ = child.stdin.take().expect("stdin is piped").write_all(input);
+    Some(child.wait_with_output().expect("openssl ends"))
+}

@@ -74,7 +74,7 @@ mod backoff;
 mod clock;
 pub mod endpoint;
 mod environment;
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 #[doc(hidden)]
 pub mod fuzzing;
 mod gate;

@@ -8,7 +8,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use libfuzzer_sys::fuzz_target;
-use tower_superoffice::fuzzing::keys;
+use tower_superoffice_reference::keys;
 
 fuzz_target!(|bytes: &[u8]| {
     let _ = match bytes {

@@ -7,7 +7,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use tower_superoffice::fuzzing::{NOW, TENANT, compact, token};
+use tower_superoffice_reference::{NOW, TENANT, compact, token};
 
 fuzz_target!(|bytes: &[u8]| {
     if let [0, a, b, c, d, e, f, others @ ..] = bytes {

@@ -7,7 +7,7 @@ use http::header::HOST;
 mod fast_path;
 mod normalize;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 pub(crate) use self::normalize::tenant_in as exact_tenant_in;
 use crate::{environment::Environment, tenant_id::TenantId};
 

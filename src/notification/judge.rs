@@ -17,7 +17,7 @@ pub(super) fn agree(payload: &Payload, verified: &Verified) -> Result<(), Refusa
 }
 
 /// The whole judgement of a notification, with that of its token passed in. What a fuzzer drives.
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 pub(crate) fn judge(
     body: &[u8],
     verify: impl FnOnce(&str) -> Result<Verified, TokenError>,

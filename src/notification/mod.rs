@@ -14,7 +14,7 @@ mod payload;
 mod receiver;
 mod service;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 pub(crate) use self::judge::judge;
 pub(crate) use self::receiver::{Receiver, ReceiverConfig};
 pub use self::{

@@ -37,7 +37,7 @@ pub(super) fn examine<'t>(
 
 /// The whole judgement of a token, with the check of its signature passed in: given what is signed
 /// and the signature. What a fuzzer drives.
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 pub(crate) fn judge(
     token: &str,
     policy: &Policy,

@@ -50,7 +50,7 @@ impl Key {
     }
 
     /// The modulus and the exponent, big-endian, without zeros in front.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(feature = "test-util")]
     pub(super) fn numbers(&self) -> (&[u8], &[u8]) {
         (&self.0.n, &self.0.e)
     }

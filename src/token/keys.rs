@@ -112,7 +112,7 @@ impl SigningKeys {
     }
 
     /// The name, modulus and exponent of each key. What a fuzzer looks at.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(feature = "test-util")]
     pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<&str>, &[u8], &[u8])> {
         self.0.iter().map(|key| {
             let (n, e) = key.numbers();

@@ -32,7 +32,7 @@ mod testing;
 #[cfg(test)]
 mod wycheproof;
 
-#[cfg(any(test, fuzzing))]
+#[cfg(feature = "test-util")]
 pub(crate) use self::examine::judge;
 pub use self::{
     error::TokenError,

@@ -3,12 +3,8 @@
 use http::{Request, Uri};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tower_superoffice::{Environment, TenantId, TenantKey, UrlKey};
-
 // The plain reading that the fuzz target holds the key against, too.
-#[path = "../../../src/fuzzing/reference.rs"]
-mod reference;
-
-use reference::tenant_in as reference;
+use tower_superoffice_reference::path::tenant_in as reference;
 
 const HOST: &str = "online3.superoffice.com";
 

@@ -1,7 +1,8 @@
 //! The tenant in a path, read slowly: the rules of `UrlKey`, one after the other.
 
 /// The first segment of `path` (without a query), unless that is the environment's own or no tenant.
-pub(crate) fn tenant_in(path: &str) -> Option<String> {
+#[must_use]
+pub fn tenant_in(path: &str) -> Option<String> {
     let text: String = decoded(path.as_bytes()).iter().map(|byte| char::from(*byte)).collect();
     let mut segments: Vec<String> = Vec::new();
     for segment in text.replace('\\', "/").split('/') {

@@ -2,9 +2,9 @@
 
 use aws_lc_rs::rsa::{PublicEncryptingKey, PublicKeyComponents};
 use serde_json::Value;
+use tower_superoffice::fuzzing;
 
 use super::{json::object, token::decoded};
-use crate::token::SigningKeys;
 
 /// A key's name, modulus and exponent.
 type Part = (Option<String>, Vec<u8>, Vec<u8>);
@@ -15,12 +15,7 @@ type Part = (Option<String>, Vec<u8>, Vec<u8>);
 /// is one that the cryptographic library takes.
 #[must_use]
 pub fn keys(bytes: &[u8]) -> [usize; 3] {
-    let [set, pem, certificate] = [
-        SigningKeys::from_key_set(bytes),
-        SigningKeys::from_pem(bytes),
-        SigningKeys::from_der(bytes),
-    ]
-    .map(|keys| keys.map_or_else(|_| Vec::new(), |keys| parts(&keys)));
+    let [set, pem, certificate] = fuzzing::keys(bytes);
     for (_, n, e) in set.iter().chain(&pem).chain(&certificate) {
         assert!(is_rsa(n, e), "an exponent of {e:?} and a modulus of {} bytes", n.len());
         let key = PublicKeyComponents { n, e };
@@ -32,13 +27,6 @@ pub fn keys(bytes: &[u8]) -> [usize; 3] {
     let counts = [set.len(), pem.len(), certificate.len()];
     assert_eq!(set, expected(bytes), "the keys of a set, and what the rules say");
     counts
-}
-
-fn parts(keys: &SigningKeys) -> Vec<Part> {
-    let owned = |(name, n, e): (Option<&str>, &[u8], &[u8])| {
-        (name.map(str::to_owned), n.to_owned(), e.to_owned())
-    };
-    keys.parts().map(owned).collect()
 }
 
 /// The rules for a key set, one after the other.
@@ -95,10 +83,10 @@ mod tests {
     use proptest::{prelude::*, sample::select};
 
     use super::*;
-    use crate::fuzzing::strategies::{altered, object};
+    use crate::strategies::{altered, object};
 
     fn fixture(name: &str) -> Vec<u8> {
-        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures");
         std::fs::read(fixtures.join(name)).unwrap()
     }
 

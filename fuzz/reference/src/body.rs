@@ -1,10 +1,12 @@
 //! The body of a notification, to its answer.
 
+use tower_superoffice::fuzzing;
+
 use super::{
+    NOW,
     json::object,
     token::{self, is_tenant},
 };
-use crate::notification::judge;
 
 /// What a notification that was accepted says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,26 +21,15 @@ pub struct Notice {
     pub texts: [String; 3],
 }
 
-/// Judges `body` at [`NOW`](super::NOW), with a stub in the place of RSA as for
+/// Judges `body` at [`NOW`], with a stub in the place of RSA as for
 /// [`token()`](super::token()). What is refused comes back as the status of the answer.
 ///
 /// # Errors
 ///
 /// With 400, 401 or 403, as a gate would.
 pub fn body(body: &[u8]) -> Result<Notice, u16> {
-    let found = match judge(body, token::judged) {
-        Ok((payload, verified)) => Ok(Notice {
-            tenant: payload.tenant.to_string(),
-            change: payload.change.into(),
-            at: verified.at,
-            texts: [
-                payload.version_name.to_string(),
-                payload.file_version.to_string(),
-                payload.endpoint.unwrap_or_default().to_string(),
-            ],
-        }),
-        Err(refusal) => Err(refusal.status().as_u16()),
-    };
+    let found = fuzzing::body(body, NOW);
+    let found = found.map(|(tenant, change, at, texts)| Notice { tenant, change, at, texts });
     assert_eq!(found, expected(body), "the outcome, and what the rules say");
     found
 }
@@ -90,7 +81,7 @@ mod tests {
     use proptest::{prelude::*, sample::select};
 
     use super::*;
-    use crate::fuzzing::{NOW, strategies::*};
+    use crate::strategies::*;
 
     fn good(tenant: &str) -> String {
         let token = good_token("Cust1");

@@ -6,8 +6,9 @@ use http::{
     uri::{Authority, InvalidUri},
 };
 
-use super::reference;
-use crate::{Environment, TenantId, TenantKey, UrlKey, key::exact_tenant_in};
+use tower_superoffice::{Environment, TenantId, TenantKey, UrlKey, fuzzing};
+
+use super::path;
 
 /// Finds the tenant of `url` on a production host, or on `127.0.0.1` or `[::1]` as a custom
 /// environment's; `host` is the `Host` header of a URL that has no host.
@@ -33,7 +34,7 @@ fn tenant_in(environment: Environment, request: &Request<()>) -> Option<String> 
     let found = text(UrlKey::new(environment.clone()).tenant(request));
     if let Ok(host) = dialled(request) {
         let serves = host.is_some_and(|host| serves(&environment, &host));
-        let expected = if serves { reference::tenant_in(request.uri().path()) } else { None };
+        let expected = if serves { path::tenant_in(request.uri().path()) } else { None };
         assert_eq!(found, expected, "the tenant in {environment}, and what the rules say");
     }
     found
@@ -42,8 +43,12 @@ fn tenant_in(environment: Environment, request: &Request<()>) -> Option<String> 
 fn path_is_read_alike(path: &str) {
     let whole = text(UrlKey::tenant_of_path(path));
     let path = path.split(['?', '#']).next().unwrap_or_default();
-    let expected = reference::tenant_in(path);
-    assert_eq!(text(exact_tenant_in(path)), expected, "the exact reading, and what the rules say");
+    let expected = path::tenant_in(path);
+    assert_eq!(
+        text(fuzzing::exact_tenant(path)),
+        expected,
+        "the exact reading, and what the rules say"
+    );
     assert_eq!(whole, expected, "the quick look, and what the rules say");
 }
 

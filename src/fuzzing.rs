@@ -24,7 +24,7 @@ pub type Notice = (String, u32, i64, [String; 3]);
 #[must_use]
 pub fn token(token: &str, now: i64) -> Option<(String, i64)> {
     let verified = verify(token, now).ok()?;
-    Some((verified.tenant.to_string(), verified.at))
+    Some((verified.tenant.to_string(), verified.token_time))
 }
 
 /// Decides on the body of a notification, with its token verified as by [`token()`].
@@ -33,14 +33,14 @@ pub fn token(token: &str, now: i64) -> Option<(String, i64)> {
 ///
 /// The status of the answer, when that is not 204.
 pub fn body(body: &[u8], now: i64) -> Result<Notice, u16> {
-    let decided = notification::judge(body, |token| verify(token, now));
+    let decided = notification::check_with(body, |token| verify(token, now));
     let (payload, verified) = decided.map_err(|refusal| refusal.status().as_u16())?;
     let texts = [
         payload.version_name.to_string(),
         payload.file_version.to_string(),
         payload.endpoint.unwrap_or_default().to_string(),
     ];
-    Ok((payload.tenant.to_string(), payload.change.into(), verified.at, texts))
+    Ok((payload.tenant.to_string(), payload.change.into(), verified.token_time, texts))
 }
 
 /// Reads `bytes` as a key set, as PEM and as a certificate in DER.
@@ -52,8 +52,12 @@ pub fn keys(bytes: &[u8]) -> [Vec<KeyParts>; 3] {
         };
         keys.parts().map(owned).collect()
     };
-    [SigningKeys::from_key_set(bytes), SigningKeys::from_pem(bytes), SigningKeys::from_der(bytes)]
-        .map(|keys| keys.map_or_else(|_| Vec::new(), parts))
+    [
+        SigningKeys::from_key_set(bytes),
+        SigningKeys::from_pem(bytes),
+        SigningKeys::from_certificate_der(bytes),
+    ]
+    .map(|keys| keys.map_or_else(|_| Vec::new(), parts))
 }
 
 /// Finds the tenant of a path (without a query) by the reading that decodes every path.
@@ -65,5 +69,5 @@ pub fn exact_tenant(path: &str) -> Option<TenantId> {
 fn verify(token: &str, now: i64) -> Result<Verified, TokenError> {
     let audience = Audiences::OneOf(vec!["app".to_owned()]);
     let policy = Policy::new(vec!["I".to_owned()], audience, Duration::from_secs(60));
-    token::judge(token, &policy, now, |_, signature| signature == [1])
+    token::verify_with(token, &policy, now, |_, signature| signature == [1])
 }

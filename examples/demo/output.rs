@@ -66,7 +66,7 @@ impl Output {
         let mut all = (0, BTreeMap::<&str, u64>::new(), 0);
         for (tenant, counts) in &self.tenants {
             let closed = self.simulator.closed_calls();
-            let closed = closed.iter().filter(|call| call.tenant == *tenant).count() as u64;
+            let closed = closed.iter().filter(|call| call.tenant() == tenant).count() as u64;
             let (sent, refused) = (self.simulator.calls(tenant), counts.refused());
             print_row(tenant.as_str(), sent, &refused, closed);
             all.0 += sent;

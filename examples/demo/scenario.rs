@@ -156,7 +156,7 @@ impl Scenario {
     async fn lose_resume(&mut self, (tenant, counts): &Called) {
         self.output.step(format!("SuperOffice resumes {tenant}, but the notification is lost."));
         let before = counts.answered.load(Relaxed);
-        self.simulator.resume(tenant).silently();
+        self.simulator.resume(tenant).without_notification();
         let opened = tokio::time::timeout(MAX_WAIT, self.gate.available(tenant)).await.is_ok();
         if opened {
             self.output.step("... The gate pulled the state API and opened it.");
@@ -172,7 +172,7 @@ impl Scenario {
     async fn move_host(&mut self, (tenant, counts): &Called) {
         self.output.step(format!("{tenant} moves to another host, without a notification."));
         let (reached, failed) = (self.simulator.calls(tenant), counts.failed.load(Relaxed));
-        self.simulator.move_tenant(tenant).silently();
+        self.simulator.move_tenant(tenant).without_notification();
         self.output.run_workers(2).await;
         let misdirected = self.simulator.misdirected_calls(tenant);
         self.output

@@ -26,7 +26,7 @@ impl TenantGate {
                 StoreState::Failed => StoreHealth::Failed,
             },
             dirty: write_back.map_or(0, |write_back| write_back.dirty()),
-            notifications: parts.receiver.counts(),
+            notifications: parts.handler.counts(),
             pulls: parts.pulls.as_ref().map(|pulls| pulls.health()),
             refused_calls: calls(GuardState::refused),
             observed_calls: calls(GuardState::observed),

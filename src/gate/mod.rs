@@ -21,7 +21,7 @@ use crate::{
     environment::Environment,
     guard::{GuardLayer, GuardState, TenantUnavailable},
     keep_alive::KeepAlive,
-    notification::{NotificationLayer, NotificationService, Receiver},
+    notification::{NotificationHandler, NotificationLayer, NotificationService},
     persist::WriteBack,
     pull::Pulls,
     status::{Record, TenantStatus, fact::Order},
@@ -50,7 +50,7 @@ struct Parts {
     write_back: Option<Arc<WriteBack>>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
-    receiver: Receiver,
+    handler: NotificationHandler,
     notification_path: Arc<str>,
     guard_state: Arc<GuardState>,
     locator: Arc<Locator>,
@@ -68,14 +68,14 @@ impl TenantGate {
     /// The notification route as a layer around a whole app.
     #[must_use]
     pub fn notification_layer(&self) -> NotificationLayer {
-        let Parts { receiver, notification_path, .. } = &*self.parts;
-        NotificationLayer::new(receiver.clone(), Arc::clone(notification_path))
+        let Parts { handler, notification_path, .. } = &*self.parts;
+        NotificationLayer::new(handler.clone(), Arc::clone(notification_path))
     }
 
     /// The notification route as a service, to be mounted at a path.
     #[must_use]
     pub fn notification_service(&self) -> NotificationService {
-        NotificationService::new(self.parts.receiver.clone())
+        NotificationService::new(self.parts.handler.clone())
     }
 
     /// The layer that keeps calls of an HTTP client away from closed tenants.
@@ -258,7 +258,7 @@ impl TenantGate {
     /// Which keys are at hand to verify notifications, and how they are kept up to date.
     #[must_use]
     pub fn keys(&self) -> KeysReport {
-        self.parts.receiver.verifier().keys()
+        self.parts.handler.verifier().report()
     }
 
     /// The environment this gate serves.

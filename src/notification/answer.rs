@@ -1,4 +1,4 @@
-//! The answers to a notification, and the typed reasons behind them.
+//! The answers to a notification, and their typed reasons.
 
 use std::{fmt, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::{
     token::TokenError,
 };
 
-/// Why a request to the notification route was not answered with 204.
+/// The reason for which a request to the notification route was not answered with 204.
 ///
 /// The answer carries it in its extensions, for layers further out that log or count:
 ///
@@ -29,28 +29,28 @@ pub enum Refusal {
     BodyTooLarge,
     /// Not complete by the [`body_deadline`](crate::TenantGateBuilder::body_deadline): 408.
     BodyTooSlow,
-    /// The body broke off: 400, though the sender is hardly there to read it.
+    /// The body ended early: 400, though the sender has probably closed the connection.
     BodyBroken,
     /// Not a notification: 400.
     Malformed,
-    /// The token proves nothing: 401.
+    /// The token was refused: 401.
     Token(TokenError),
-    /// There is no key to check the token with: 503, to be sent again after this long.
+    /// No key is available to verify the token: 503, to be sent again after this long.
     NoKeys {
-        /// When keys may be there.
+        /// When keys may be available.
         retry_after: Duration,
     },
-    /// The token is another tenant's: 403.
+    /// The token belongs to another tenant: 403.
     OtherTenant,
-    /// Taken and in force, but not stored yet: 503, to be sent again after this long.
+    /// Applied here, but not stored yet: 503, to be sent again after this long.
     NotStored {
-        /// When the store may be back.
+        /// When the store may be available.
         retry_after: Duration,
     },
 }
 
 impl Refusal {
-    /// The status of the answer.
+    /// Returns the status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self {
@@ -71,13 +71,13 @@ impl fmt::Display for Refusal {
             Self::Method => f.write_str("not a POST"),
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::BodyTooSlow => f.write_str("the body did not arrive in time"),
-            Self::BodyBroken => f.write_str("the body broke off"),
+            Self::BodyBroken => f.write_str("the body ended early"),
             Self::Malformed => f.write_str("the body is not a notification"),
             Self::Token(error) => write!(f, "the token was refused: {error}"),
-            Self::NoKeys { .. } => f.write_str("no key is at hand to verify the token"),
+            Self::NoKeys { .. } => f.write_str("no signing key available to verify the token"),
             Self::OtherTenant => f.write_str("the token belongs to another tenant"),
             Self::NotStored { .. } => {
-                f.write_str("the store could not be written in time; the change is in force here")
+                f.write_str("the store could not be written in time; the change is applied here")
             }
         }
     }
@@ -85,7 +85,7 @@ impl fmt::Display for Refusal {
 
 impl std::error::Error for Refusal {}
 
-/// A notification that was taken; in the extensions of its 204.
+/// An accepted notification; in the extensions of its 204.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
     pub(crate) tenant: TenantId,
@@ -94,27 +94,30 @@ pub struct Accepted {
 }
 
 impl Accepted {
-    /// The tenant it was about.
+    /// Returns the tenant.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// What it announced.
+    /// Returns the announced change.
     #[must_use]
     pub fn change(&self) -> ChangeType {
         self.change
     }
 
-    /// What taking it did.
+    /// Returns the effect on the tenant's record.
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         self.outcome
     }
 }
 
-/// The answer, with an empty body.
-pub(super) fn answer(result: Result<Accepted, Refusal>, version: Version) -> Response<EmptyBody> {
+/// Makes the response, with an empty body.
+pub(super) fn into_response(
+    result: Result<Accepted, Refusal>,
+    version: Version,
+) -> Response<EmptyBody> {
     let mut response = Response::new(EmptyBody::default());
     match result {
         Ok(accepted) => {
@@ -123,20 +126,20 @@ pub(super) fn answer(result: Result<Accepted, Refusal>, version: Version) -> Res
         }
         Err(refusal) => {
             *response.status_mut() = refusal.status();
-            refusal_headers(refusal, version, response.headers_mut());
+            insert_headers(refusal, version, response.headers_mut());
             response.extensions_mut().insert(refusal);
         }
     }
     response
 }
 
-fn refusal_headers(refusal: Refusal, version: Version, headers: &mut http::HeaderMap) {
+fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::HeaderMap) {
     match refusal {
         Refusal::Method => {
             headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
         }
         // The rest of the body is not read, so the connection can't carry another request. HTTP/2
-        // has no such header: there the stream alone is given up.
+        // has no such header: there only the stream is reset.
         Refusal::BodyTooLarge | Refusal::BodyTooSlow if version <= Version::HTTP_11 => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
@@ -152,7 +155,7 @@ fn refusal_headers(refusal: Refusal, version: Version, headers: &mut http::Heade
     }
 }
 
-/// The challenge of RFC 6750. Its description is one of a fixed list, never a piece of the token.
+/// Makes the challenge of RFC 6750. Its description is one of a fixed list, never input.
 fn challenge(error: TokenError) -> HeaderValue {
     let challenge =
         format!("Bearer error=\"invalid_token\", error_description=\"{}\"", error.description());
@@ -166,7 +169,7 @@ mod tests {
     const HALF_A_MINUTE: Duration = Duration::from_millis(29_001);
 
     fn refused(refusal: Refusal, version: Version) -> (u16, Vec<(String, String)>) {
-        let response = answer(Err(refusal), version);
+        let response = into_response(Err(refusal), version);
         assert_eq!(response.extensions().get::<Refusal>(), Some(&refusal));
         let text = |value: &HeaderValue| value.to_str().unwrap().to_owned();
         let headers =
@@ -208,11 +211,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_taken_says_what_and_is_204() {
+    fn accepted_notification_is_204_with_its_extension() {
         let tenant = TenantId::new("Cust1").unwrap();
         let (change, outcome) = (ChangeType::Suspend, Outcome::Recorded);
         let accepted = Accepted { tenant: tenant.clone(), change, outcome };
-        let response = answer(Ok(accepted), Version::HTTP_11);
+        let response = into_response(Ok(accepted), Version::HTTP_11);
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert!(response.headers().is_empty());
         let accepted = response.extensions().get::<Accepted>().unwrap();

@@ -1,4 +1,4 @@
-//! Reading a bounded body before a deadline.
+//! The reader of a bounded body before a deadline.
 
 use std::{
     future::Future,
@@ -15,12 +15,12 @@ use tokio::time::Sleep;
 pin_project! {
     /// Reads a body to its end, unless it is too large, too slow or breaks off.
     ///
-    /// Asks nothing of the body but to be one: it need not be `Send`, `Unpin` or `'static`, and its
-    /// error may be anything.
+    /// Requires nothing of the body but the trait: it need not be `Send`, `Unpin` or `'static`, and
+    /// its error may be any type.
     pub(super) struct Collect<B> {
         #[pin]
         body: B,
-        // Armed when the body first keeps us waiting: most arrive with their headers.
+        // Made when the body is first pending: most arrive with their headers.
         sleep: Option<Pin<Box<Sleep>>>,
         deadline: tokio::time::Instant,
         limit: usize,
@@ -29,7 +29,7 @@ pin_project! {
     }
 }
 
-/// Why a body was not read to its end.
+/// The reason for which a body was not read to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CollectError {
     TooLarge,
@@ -69,8 +69,8 @@ impl<B: Body> Future for Collect<B> {
                 Some(Err(_)) => return Poll::Ready(Err(CollectError::Broken)),
                 Some(Ok(frame)) => frame.into_data(),
             };
-            // A frame without data (trailers) counts as one byte, so that no body can keep this loop
-            // going.
+            // A frame without data (trailers) counts as one byte, so that this loop ends for every
+            // body.
             let length = data.as_ref().map_or(0, Buf::remaining);
             *this.spent = this.spent.saturating_add(length.max(1));
             if *this.spent > *this.limit {
@@ -108,14 +108,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_up_to_the_limit_is_read_and_not_a_byte_more() {
+    async fn body_is_read_up_to_the_limit_and_no_further() {
         assert_eq!(read([]).await.unwrap(), "");
         assert_eq!(read([data(b"12345"), data(b"67890")]).await.unwrap(), "1234567890");
         assert_eq!(read([data(b"12345"), data(b"678901")]).await, Err(CollectError::TooLarge));
     }
 
     #[tokio::test]
-    async fn frames_that_carry_nothing_have_an_end_too() {
+    async fn endless_empty_frames_are_too_large() {
         assert_eq!(read(std::iter::repeat_with(|| data(b""))).await, Err(CollectError::TooLarge));
         let trailers = || Ok(Frame::trailers(HeaderMap::new()));
         assert_eq!(read(std::iter::repeat_with(trailers)).await, Err(CollectError::TooLarge));
@@ -123,12 +123,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_of_a_body_is_none() {
+    async fn broken_body_is_an_error() {
         assert_eq!(read([data(b"1"), Err(())]).await, Err(CollectError::Broken));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_deadline_is_for_the_whole() {
+    async fn deadline_covers_the_whole_body() {
         let began = Instant::now();
         let trickle = stream::unfold((), async |()| {
             tokio::time::sleep(Duration::from_secs(1)).await;

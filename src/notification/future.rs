@@ -14,18 +14,18 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{
-    answer::{Accepted, Refusal, answer},
+    answer::{Accepted, Refusal, into_response},
     body::{Collect, CollectError},
-    receiver::{Receiver, Taken},
+    handler::{Handled, NotificationHandler},
 };
 use crate::http_client::EmptyBody;
 
 pin_project! {
-    /// The answer to one notification.
+    /// The future of the answer to one notification.
     pub struct NotificationFuture<B> {
         #[pin]
         state: State<B>,
-        receiver: Receiver,
+        handler: NotificationHandler,
         version: Version,
     }
 }
@@ -36,31 +36,31 @@ pin_project! {
         /// Refused by its head alone.
         Refused { refusal: Refusal },
         Reading { #[pin] body: Collect<B> },
-        /// Waits for a key or the store. Only what waits is boxed.
-        Waiting { taken: BoxFuture<'static, Result<Accepted, Refusal>> },
+        /// Waits for a key or the store. A notification that waits for neither is not boxed.
+        Waiting { handled: BoxFuture<'static, Result<Accepted, Refusal>> },
     }
 }
 
 impl<B: Body> NotificationFuture<B> {
-    pub(super) fn new(receiver: Receiver, request: Request<B>) -> Self {
+    pub(super) fn new(handler: NotificationHandler, request: Request<B>) -> Self {
         let version = request.version();
-        let state = match refuse_head(&receiver, &request) {
+        let state = match refuse_head(&handler, &request) {
             Some(refusal) => State::Refused { refusal },
-            None => State::Reading { body: receiver.collect(request.into_body()) },
+            None => State::Reading { body: handler.collect(request.into_body()) },
         };
-        Self { state, receiver, version }
+        Self { state, handler, version }
     }
 }
 
-/// What can be refused before the body is read.
-fn refuse_head<B: Body>(receiver: &Receiver, request: &Request<B>) -> Option<Refusal> {
+/// Returns the reason for refusing a request before its body is read.
+fn refuse_head<B: Body>(handler: &NotificationHandler, request: &Request<B>) -> Option<Refusal> {
     if request.method() != Method::POST {
         return Some(Refusal::Method);
     }
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     let least = request.body().size_hint().lower().max(length);
-    (least > receiver.body_limit() as u64).then_some(Refusal::BodyTooLarge)
+    (least > handler.body_limit() as u64).then_some(Refusal::BodyTooLarge)
 }
 
 impl<B: Body> Future for NotificationFuture<B> {
@@ -70,18 +70,18 @@ impl<B: Body> Future for NotificationFuture<B> {
         let mut this = self.project();
         let result = loop {
             match this.state.as_mut().project() {
-                StateProj::Refused { refusal } => break Err(this.receiver.refused(*refusal)),
-                StateProj::Waiting { taken } => break ready!(taken.as_mut().poll(cx)),
+                StateProj::Refused { refusal } => break Err(this.handler.refuse(*refusal)),
+                StateProj::Waiting { handled } => break ready!(handled.as_mut().poll(cx)),
                 StateProj::Reading { body } => match ready!(body.poll(cx)) {
-                    Err(error) => break Err(this.receiver.refused(error.into())),
-                    Ok(body) => match this.receiver.take(&body) {
-                        Taken::Now(result) => break result,
-                        Taken::Later(taken) => this.state.set(State::Waiting { taken }),
+                    Err(error) => break Err(this.handler.refuse(error.into())),
+                    Ok(body) => match this.handler.handle(&body) {
+                        Handled::Ready(result) => break result,
+                        Handled::Pending(handled) => this.state.set(State::Waiting { handled }),
                     },
                 },
             }
         };
-        Poll::Ready(Ok(answer(result, *this.version)))
+        Poll::Ready(Ok(into_response(result, *this.version)))
     }
 }
 
@@ -102,8 +102,8 @@ impl<B> fmt::Debug for NotificationFuture<B> {
 }
 
 pin_project! {
-    /// The answer of a service behind the [`NotificationLayer`](super::NotificationLayer), or of the
-    /// notification route.
+    /// The future of [`Notifications`](super::Notifications): the answer of the inner service, or of
+    /// the notification route.
     pub struct ResponseFuture<F, B> {
         #[pin]
         kind: Kind<F, B>,
@@ -114,7 +114,7 @@ pin_project! {
     #[project = KindProj]
     enum Kind<F, B> {
         Passed { #[pin] future: F },
-        Own { #[pin] future: NotificationFuture<B> },
+        Handled { #[pin] future: NotificationFuture<B> },
     }
 }
 
@@ -123,8 +123,8 @@ impl<F, B> ResponseFuture<F, B> {
         Self { kind: Kind::Passed { future } }
     }
 
-    pub(super) fn own(future: NotificationFuture<B>) -> Self {
-        Self { kind: Kind::Own { future } }
+    pub(super) fn handled(future: NotificationFuture<B>) -> Self {
+        Self { kind: Kind::Handled { future } }
     }
 }
 
@@ -139,7 +139,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().kind.project() {
             KindProj::Passed { future } => future.poll(cx),
-            KindProj::Own { future } => {
+            KindProj::Handled { future } => {
                 let Ok(response) = ready!(future.poll(cx));
                 Poll::Ready(Ok(response.map(|_: EmptyBody| ResBody::default())))
             }

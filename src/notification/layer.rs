@@ -1,4 +1,4 @@
-//! The notification route in front of another service.
+//! The notification route as a layer in front of another service.
 
 use std::{
     fmt,
@@ -13,24 +13,23 @@ use tower_service::Service;
 
 use super::{
     future::{NotificationFuture, ResponseFuture},
-    receiver::Receiver,
+    handler::NotificationHandler,
 };
 
 /// Serves the notification route in front of a service; made by
 /// [`TenantGate::notification_layer`](crate::TenantGate::notification_layer).
 ///
-/// Put it around the *whole* app: a layer inside a router is passed over by some of the router's own
-/// ways to a handler.
+/// Put it around the *whole* app: some of a router's own ways to a handler bypass a layer inside it.
 #[doc = include_str!("../../docs/mounting.md")]
 #[derive(Clone)]
 pub struct NotificationLayer {
-    receiver: Receiver,
+    handler: NotificationHandler,
     path: Arc<str>,
 }
 
 impl NotificationLayer {
-    pub(crate) fn new(receiver: Receiver, path: Arc<str>) -> Self {
-        Self { receiver, path }
+    pub(crate) fn new(handler: NotificationHandler, path: Arc<str>) -> Self {
+        Self { handler, path }
     }
 }
 
@@ -38,7 +37,7 @@ impl<S> Layer<S> for NotificationLayer {
     type Service = Notifications<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Notifications { inner, receiver: self.receiver.clone(), path: Arc::clone(&self.path) }
+        Notifications { inner, handler: self.handler.clone(), path: Arc::clone(&self.path) }
     }
 }
 
@@ -50,27 +49,27 @@ impl fmt::Debug for NotificationLayer {
 
 /// A service with the notification route in front of it.
 ///
-/// Requests to any other path pass through as they are, streaming; the path is compared exactly,
+/// Requests to any other path pass through unchanged, streaming. The path is compared exactly,
 /// without its query.
 #[derive(Clone)]
 pub struct Notifications<S> {
     inner: S,
-    receiver: Receiver,
+    handler: NotificationHandler,
     path: Arc<str>,
 }
 
 impl<S> Notifications<S> {
-    /// The service behind.
+    /// Returns the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service behind.
+    /// Returns the inner service.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Gives the service behind back.
+    /// Returns the inner service and drops the route.
     pub fn into_inner(self) -> S {
         self.inner
     }
@@ -92,7 +91,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         if request.uri().path() == &*self.path {
-            ResponseFuture::own(NotificationFuture::new(self.receiver.clone(), request))
+            ResponseFuture::handled(NotificationFuture::new(self.handler.clone(), request))
         } else {
             ResponseFuture::passed(self.inner.call(request))
         }

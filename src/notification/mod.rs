@@ -4,19 +4,22 @@
 //! whole app. What a request was answered with sits in the response's extensions: [`Accepted`], or a
 //! [`Refusal`] with its reason.
 
+// A notification goes from `layer` or `service` through `future`, which reads the `body`, to the
+// `handler`, which parses the `payload`, has its token verified, compares the two, and applies the
+// change; `answer` turns the result into a response.
+
 mod answer;
 mod body;
 pub(crate) mod counts;
 mod future;
-mod judge;
+mod handler;
 mod layer;
 mod payload;
-mod receiver;
 mod service;
 
 #[cfg(feature = "test-util")]
-pub(crate) use self::judge::judge;
-pub(crate) use self::receiver::{Receiver, ReceiverConfig};
+pub(crate) use self::handler::check_with;
+pub(crate) use self::handler::{HandlerConfig, NotificationHandler};
 pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},

@@ -3,27 +3,28 @@
 use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
-use crate::{json, status::ChangeType, tenant_id::TenantId};
+use super::answer::Refusal;
+use crate::{json, status::ChangeType, tenant_id::TenantId, token::TokenError};
 
-/// What SuperOffice posts, taken apart. The token is the only part that proves anything.
+/// The parsed body of a notification. Its token is the only part that is signed.
 pub(crate) struct Payload {
     pub(crate) change: ChangeType,
     pub(crate) tenant: TenantId,
     pub(crate) version_name: SmolStr,
     pub(crate) file_version: SmolStr,
     pub(crate) endpoint: Option<SmolStr>,
-    /// `None` when it is absent, null, or no text.
+    /// `None` when it is absent, null, or not a string.
     pub(crate) token: Option<String>,
 }
 
-/// Version texts are free; what is kept of one is bounded, in bytes.
+/// The most that is kept of a version text, in bytes.
 const MAX_TEXT: usize = 128;
 
-/// No host name is longer, in bytes.
+/// The longest host name, in bytes.
 const MAX_HOST: usize = 253;
 
 impl Payload {
-    /// Takes `body` apart; `None` when it is no notification.
+    /// Parses `body`; `None` when it is not a notification.
     ///
     /// Unknown keys are ignored: SuperOffice adds some without notice.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
@@ -33,9 +34,9 @@ impl Payload {
         Some(Self {
             change: ChangeType::from(u32::try_from(number).ok()?),
             tenant: TenantId::new(tenant).ok()?,
-            version_name: cut(&optional_text(&mut map, "VersionName")?, MAX_TEXT),
-            file_version: cut(&optional_text(&mut map, "FileVersion")?, MAX_TEXT),
-            endpoint: Some(optional_text(&mut map, "PublicEndpoint")?)
+            version_name: truncate(&take_text(&mut map, "VersionName")?, MAX_TEXT),
+            file_version: truncate(&take_text(&mut map, "FileVersion")?, MAX_TEXT),
+            endpoint: Some(take_text(&mut map, "PublicEndpoint")?)
                 .filter(|host| !host.is_empty() && host.len() <= MAX_HOST)
                 .map(SmolStr::from),
             token: match map.remove("Token") {
@@ -44,10 +45,18 @@ impl Payload {
             },
         })
     }
+
+    /// Parses `body` and splits off the token that has to prove it.
+    pub(super) fn with_token(body: &[u8]) -> Result<(Self, String), Refusal> {
+        let mut payload = Self::parse(body).ok_or(Refusal::Malformed)?;
+        let token = payload.token.take().filter(|token| !token.is_empty());
+        let token = token.ok_or(Refusal::Token(TokenError::Missing))?;
+        Ok((payload, token))
+    }
 }
 
-/// A field that is a text, null or absent; `None` when it is anything else.
-fn optional_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
+/// Removes a field that is a string, null or absent; `None` when it is anything else.
+fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
     match map.remove(key) {
         None | Some(Value::Null) => Some(String::new()),
         Some(Value::String(text)) => Some(text),
@@ -55,7 +64,8 @@ fn optional_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
     }
 }
 
-fn cut(text: &str, max: usize) -> SmolStr {
+/// Returns the longest start of `text` that has at most `max` bytes.
+fn truncate(text: &str, max: usize) -> SmolStr {
     SmolStr::new(text.get(..text.floor_char_boundary(max)).unwrap_or_default())
 }
 

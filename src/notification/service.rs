@@ -1,4 +1,4 @@
-//! The notification route as a service of its own.
+//! The notification route as a service.
 
 use std::{
     convert::Infallible,
@@ -9,14 +9,14 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{future::NotificationFuture, receiver::Receiver};
+use super::{future::NotificationFuture, handler::NotificationHandler};
 use crate::http_client::EmptyBody;
 
-/// Receives notifications at whatever route it is mounted; made by
+/// Receives notifications at the route that it is mounted at; made by
 /// [`TenantGate::notification_service`](crate::TenantGate::notification_service).
 ///
-/// Every request is taken for a notification, whatever its path. It never fails: each case has an
-/// answer of its own.
+/// Every request counts as a notification, whatever its path. It never fails: each case has its own
+/// answer.
 ///
 /// ```
 /// # async fn run(gate: tower_superoffice::TenantGate) {
@@ -26,12 +26,12 @@ use crate::http_client::EmptyBody;
 /// ```
 #[derive(Debug, Clone)]
 pub struct NotificationService {
-    receiver: Receiver,
+    handler: NotificationHandler,
 }
 
 impl NotificationService {
-    pub(crate) fn new(receiver: Receiver) -> Self {
-        Self { receiver }
+    pub(crate) fn new(handler: NotificationHandler) -> Self {
+        Self { handler }
     }
 }
 
@@ -45,6 +45,6 @@ impl<B: Body> Service<Request<B>> for NotificationService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        NotificationFuture::new(self.receiver.clone(), request)
+        NotificationFuture::new(self.handler.clone(), request)
     }
 }

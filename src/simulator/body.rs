@@ -1,4 +1,4 @@
-//! The body of what the simulator sends and answers.
+//! The body of the simulator's notifications and answers.
 
 use std::{
     convert::Infallible,
@@ -9,12 +9,12 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body of known bytes: the simulator's notifications and its answers have it.
+/// A body of known bytes, of the simulator's notifications and answers.
 #[derive(Debug, Clone, Default)]
 pub struct SimulatorBody(Bytes);
 
 impl SimulatorBody {
-    /// What is left of the body.
+    /// Returns the rest of the body.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.0

@@ -1,4 +1,4 @@
-//! Starting a simulator.
+//! The builder of a simulator.
 
 use std::{fmt, num::NonZeroUsize, sync::Arc, time::SystemTime};
 
@@ -6,14 +6,14 @@ use super::{
     Simulator, StartError,
     key::SigningKey,
     server::{Host, Servers},
-    world::World,
+    state::SimulatorState,
 };
 use crate::clock::Clock;
 
-/// The application id that a simulator issues tokens for, unless told otherwise.
+/// The application id that a simulator issues tokens for by default.
 const APPLICATION_ID: &str = "0123456789abcdef0123456789abcdef";
 
-/// Sets up a [`Simulator`].
+/// Configures a [`Simulator`].
 #[must_use = "call start"]
 pub struct SimulatorBuilder {
     application_id: String,
@@ -27,26 +27,25 @@ impl SimulatorBuilder {
         Self { application_id: APPLICATION_ID.to_owned(), clock: Clock::system(), hosts }
     }
 
-    /// Issues tokens for this application id. Default: one of the simulator's own.
+    /// Sets the application id of the tokens. Default: one of the simulator's own.
     pub fn application_id(mut self, id: impl Into<String>) -> Self {
         self.application_id = id.into();
         self
     }
 
-    /// Tells the time: tokens are dated by it and `ValidUntil` is reckoned from it. Default: the
-    /// system's clock.
+    /// Sets the clock that dates tokens and `ValidUntil`. Default: the system's clock.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self
     }
 
-    /// How many hosts serve tenants. Default: 2, which is what it takes to move a tenant.
+    /// Sets the number of hosts that serve tenants. Default: 2, the least for moving a tenant.
     pub fn hosts(mut self, hosts: NonZeroUsize) -> Self {
         self.hosts = hosts;
         self
     }
 
-    /// Makes a key and begins to listen. Must be called within a tokio runtime.
+    /// Makes a key and starts to listen. It must be called in a tokio runtime.
     ///
     /// # Errors
     ///
@@ -58,13 +57,13 @@ impl SimulatorBuilder {
             hosts.push(Host::bind().await?);
         }
         let origins = hosts.iter().map(|host| host.origin.clone()).collect();
-        let world = Arc::new(World::new(self.clock, self.application_id, origins, key));
-        let servers = Arc::new(Servers::serve(hosts, &world));
-        Ok(Simulator::new(world, servers))
+        let state = Arc::new(SimulatorState::new(self.clock, self.application_id, origins, key));
+        let servers = Arc::new(Servers::serve(hosts, &state));
+        Ok(Simulator::new(state, servers))
     }
 }
 
-/// Makes a key where its tenth of a second of computing holds up nobody.
+/// Makes a key on a thread where its tenth of a second of computing blocks no task.
 pub(super) async fn generate() -> Result<SigningKey, StartError> {
     tokio::task::spawn_blocking(SigningKey::generate)
         .await

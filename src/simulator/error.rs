@@ -1,10 +1,10 @@
-//! What can keep a simulator from starting, and a notification from arriving.
+//! The errors of starting a simulator and of sending a notification.
 
 use std::{error::Error, fmt, io};
 
 use spki::der;
 
-/// The simulator could not start.
+/// The reason for which a simulator could not start.
 #[derive(Debug)]
 pub struct StartError(Start);
 
@@ -53,7 +53,7 @@ impl Error for StartError {
     }
 }
 
-/// A notification got no answer from its receiver.
+/// The reason for which a notification got no answer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotifyError {

@@ -11,8 +11,8 @@ use super::{
     routes::key_set,
     sender::Receiver,
     server::Servers,
-    tenants::{Shown, Tenant},
-    world::World,
+    state::SimulatorState,
+    tenants::{ReportedState, Tenant},
 };
 use crate::{ChangeType, Environment, TenantId, status::State};
 
@@ -21,11 +21,11 @@ use crate::{ChangeType, Environment, TenantId, status::State};
 /// A handle is cheap to clone. Servers and connections end when the last one is dropped.
 #[derive(Debug, Clone)]
 pub struct Simulator {
-    world: Arc<World>,
+    state: Arc<SimulatorState>,
     _servers: Arc<Servers>,
 }
 
-/// Where it is and what an application must know of it.
+/// Addresses and settings.
 impl Simulator {
     /// Starts one with the defaults. Must be called within a tokio runtime.
     ///
@@ -36,58 +36,58 @@ impl Simulator {
         Self::builder().start().await
     }
 
-    /// Sets one up.
+    /// Starts to configure one.
     pub fn builder() -> SimulatorBuilder {
         SimulatorBuilder::new()
     }
 
-    pub(super) fn new(world: Arc<World>, servers: Arc<Servers>) -> Self {
-        Self { world, _servers: servers }
+    pub(super) fn new(state: Arc<SimulatorState>, servers: Arc<Servers>) -> Self {
+        Self { state, _servers: servers }
     }
 
-    pub(super) fn world(&self) -> &World {
-        &self.world
+    pub(super) fn state(&self) -> &SimulatorState {
+        &self.state
     }
 
-    /// The environment to build a gate for.
+    /// Returns the environment to build a gate for.
     #[must_use]
     pub fn environment(&self) -> Environment {
-        Environment::custom(self.world.hosts.first().cloned().unwrap_or_default())
+        Environment::custom(self.state.hosts.first().cloned().unwrap_or_default())
     }
 
-    /// The application id: the audience of every notification.
+    /// Returns the application id: the audience of every notification.
     #[must_use]
     pub fn application_id(&self) -> &str {
-        &self.world.application_id
+        &self.state.application_id
     }
 
-    /// The origins of the hosts that serve tenants. The first is the environment's own.
+    /// Returns the origins of the hosts that serve tenants. The first is the environment's own.
     #[must_use]
     pub fn hosts(&self) -> &[Uri] {
-        &self.world.hosts
+        &self.state.hosts
     }
 
-    /// The certificate of the present key, as PEM. It is an X.509 certificate of version 1, like
-    /// SuperOffice's.
+    /// Returns the certificate of the present key, as PEM: X.509 version 1, like SuperOffice's.
     #[must_use]
     pub fn certificate_pem(&self) -> String {
-        self.world.lock().key.certificate_pem()
+        self.state.lock().key.certificate_pem()
     }
 
-    /// The published key set, as JSON.
+    /// Returns the published key set, as JSON.
     #[must_use]
     pub fn key_set(&self) -> String {
-        key_set(&self.world.lock()).to_string()
+        key_set(&self.state.lock()).to_string()
     }
 
-    /// `path` of `tenant` on the host that serves it now: `http://127.0.0.1:4711/Cust1/api/v1`.
+    /// Returns the URL of `path` at the tenant's present host: `http://127.0.0.1:4711/Cust1/api/v1`.
     #[must_use]
     pub fn url(&self, tenant: &TenantId, path: &str) -> String {
         let home = self.tenant(tenant).now().home;
-        format!("{}/{tenant}/{}", self.world.origin(home), path.trim_start_matches('/'))
+        format!("{}/{tenant}/{}", self.state.origin(home), path.trim_start_matches('/'))
     }
 
-    /// An HTTP client that reaches the simulator without sockets, for tests with tokio's paused clock.
+    /// Returns an HTTP client that reaches the simulator without sockets, for tests with tokio's
+    /// paused clock.
     #[must_use]
     pub fn network(&self) -> Network {
         Network(self.clone())
@@ -96,12 +96,12 @@ impl Simulator {
 
 /// Notifications.
 impl Simulator {
-    /// Registers the application's State Change URL, in place of the one before. http only.
+    /// Registers the application's State Change URL, replacing the one before. http only.
     pub fn notify_to(&self, url: Uri) {
-        self.world.lock().receiver = Some(Receiver::url(url));
+        self.state.lock().receiver = Some(Receiver::from_url(url));
     }
 
-    /// Registers a receiver in this process, in place of the one before.
+    /// Registers a receiver in this process, replacing the one before.
     ///
     /// Takes a gate's notification service, an axum router, or any other such service. It is called
     /// with the path `/`.
@@ -114,16 +114,16 @@ impl Simulator {
             + 'static,
         S::Future: Send,
     {
-        self.world.lock().receiver = Some(Receiver::service(service));
+        self.state.lock().receiver = Some(Receiver::from_service(service));
     }
 
-    /// Makes up a notification. Nothing is sent, and the tenant stays as it is.
+    /// Makes a notification. Nothing is sent, and the tenant stays as it is.
     ///
     /// Each notification of a tenant is dated at least a second after the one before, because
-    /// receivers tell them apart by the second. After 60 quick ones the dates would run too far
-    /// ahead: then they repeat until the clock has caught up, unless a test brings a clock of its own.
+    /// receivers distinguish them by the second. After 60 quick ones the dates would run too far
+    /// ahead: then they repeat until the clock has caught up, unless a test sets the clock.
     pub fn notification(&self, change: ChangeType, tenant: &TenantId) -> Notification {
-        Notification::new(&self.world, change, tenant)
+        Notification::new(&self.state, change, tenant)
     }
 
     /// Posts a notification of `change`; the tenant stays as it is. Returns the receiver's answer.
@@ -140,89 +140,93 @@ impl Simulator {
     }
 }
 
-/// What happens to tenants. Every tenant exists, and runs on the first host, until told otherwise.
+/// Changes of tenants. Every tenant exists, and runs on the first host until it is changed.
 impl Simulator {
     /// Upgrades the tenant: `OfflineMaintenance`, until it is resumed.
     pub fn upgrade(&self, tenant: &TenantId) -> Change {
-        Change::closes(&self.world, tenant, ChangeType::Upgrade, State::OfflineMaintenance)
+        Change::closes(&self.state, tenant, ChangeType::Upgrade, State::OfflineMaintenance)
     }
 
     /// Suspends the tenant, until it is resumed.
     pub fn suspend(&self, tenant: &TenantId) -> Change {
-        Change::closes(&self.world, tenant, ChangeType::Suspend, State::Suspended)
+        Change::closes(&self.state, tenant, ChangeType::Suspend, State::Suspended)
     }
 
     /// Resumes the tenant: `Running`.
     pub fn resume(&self, tenant: &TenantId) -> Change {
-        Change::opens(&self.world, tenant)
+        Change::opens(&self.state, tenant)
     }
 
     /// Deletes the tenant.
     pub fn delete(&self, tenant: &TenantId) -> Change {
-        Change::closes(&self.world, tenant, ChangeType::Delete, State::Deleted)
+        Change::closes(&self.state, tenant, ChangeType::Delete, State::Deleted)
     }
 
     /// Restores the tenant from a backup. Its state stays as it is.
     pub fn restore(&self, tenant: &TenantId) -> Change {
-        Change::restores(&self.world, tenant)
+        Change::restores(&self.state, tenant)
     }
 
     /// Moves the tenant to the next of the [`hosts`](Self::hosts). The one it leaves answers 421.
     pub fn move_tenant(&self, tenant: &TenantId) -> Change {
-        Change::moves(&self.world, tenant)
+        Change::moves(&self.state, tenant)
     }
 
-    /// Puts the tenant in this state at once, and tells nobody.
+    /// Puts the tenant in this state at once, without a notification.
     pub fn set_state(&self, tenant: &TenantId, state: State) {
-        self.put(tenant, state.into());
+        self.set_reported_state(tenant, state.into());
     }
 
     /// Puts the tenant in a state that this crate does not know, such as `Unknown` or one that
-    /// SuperOffice may add, at once, and tells nobody.
+    /// SuperOffice may add, at once, without a notification.
     pub fn set_unlisted_state(&self, tenant: &TenantId, name: &str, is_running: bool) {
-        self.put(tenant, Shown { name: name.to_owned(), running: is_running });
+        self.set_reported_state(
+            tenant,
+            ReportedState { name: name.to_owned(), running: is_running },
+        );
     }
 
-    fn put(&self, tenant: &TenantId, state: Shown) {
-        let now = self.world.clock.unix_ms();
-        self.world.lock().tenants.with(tenant, |tenant| {
+    fn set_reported_state(&self, tenant: &TenantId, state: ReportedState) {
+        let now = self.state.clock.unix_ms();
+        self.state.lock().tenants.with(tenant, |tenant| {
             let home = tenant.now().home;
             tenant.set(now, state, home);
         });
     }
 
-    /// How long a closing change is announced before it takes effect. Default: 100 ms.
+    /// Sets how long a closing change is announced before it takes effect. Default: 100 ms.
     pub fn notice(&self, notice: Duration) {
-        self.world.lock().notice = notice;
+        self.state.lock().notice = notice;
     }
 
-    /// What a closed tenant answers. Default: 503. What SuperOffice answers is not documented.
+    /// Sets the answer of closed tenants. Default: 503. SuperOffice's is not documented.
     pub fn closed_tenants_answer(&self, status: StatusCode) {
-        self.world.lock().closed_status = status;
+        self.state.lock().closed_status = status;
     }
 }
 
 /// Faults.
 impl Simulator {
-    /// Makes the key URL misbehave.
+    /// Sets the fault of the key URL.
     pub fn key_server(&self, fault: Fault) {
-        self.world.lock().key_fault = fault;
+        self.state.lock().key_fault = fault;
     }
 
-    /// Makes the state API misbehave.
+    /// Sets the fault of the state API.
     pub fn state_api(&self, fault: Fault) {
-        self.world.lock().state_fault = fault;
+        self.state.lock().state_fault = fault;
     }
 
-    /// Makes the state API answer how things were this long ago. The last 64 changes of a tenant are
-    /// remembered for it.
+    /// Makes the state API report the states of this long ago. The last 64 changes of a tenant are
+    /// kept for it.
     pub fn state_api_lag(&self, lag: Duration) {
-        self.world.lock().state_lag = lag;
+        self.state.lock().state_lag = lag;
     }
 
-    /// How far ahead the state API's `ValidUntil` lies. Default: 10 s. SuperOffice's is not documented.
+    /// Sets how far ahead the state API's `ValidUntil` lies. Default: 10 s. SuperOffice's is not
+    /// documented.
     pub fn state_validity(&self, validity: Duration) {
-        self.world.lock().state_validity = validity;
+        self.state.lock().state_validity = validity;
     }
 
     /// Signs with a new key from now on. The old ones (the newest 8 of them) stay published until
@@ -233,70 +237,72 @@ impl Simulator {
     /// When no key can be made.
     pub async fn rotate_key(&self) -> Result<(), StartError> {
         let key = Arc::new(builder::generate().await?);
-        let mut inner = self.world.lock();
-        let old = std::mem::replace(&mut inner.key, key);
-        inner.old_keys.insert(0, old);
-        inner.old_keys.truncate(8);
+        let mut live = self.state.lock();
+        let old = std::mem::replace(&mut live.key, key);
+        live.old_keys.insert(0, old);
+        live.old_keys.truncate(8);
         Ok(())
     }
 
     /// Publishes the present key only.
     pub fn retire_old_keys(&self) {
-        self.world.lock().old_keys.clear();
+        self.state.lock().old_keys.clear();
     }
 }
 
-/// What was counted.
+/// Counters.
 impl Simulator {
-    /// Calls that reached the tenant on its own host, closed or not.
+    /// Returns the number of calls that reached the tenant on its own host, closed or not.
     #[must_use]
     pub fn calls(&self, tenant: &TenantId) -> u64 {
         self.tenant(tenant).calls
     }
 
-    /// Calls that reached any tenant on its own host.
+    /// Returns the number of calls that reached any tenant on its own host.
     #[must_use]
     pub fn all_calls(&self) -> u64 {
-        self.world.lock().tenants.calls
+        self.state.lock().tenants.calls
     }
 
-    /// Calls that reached a tenant while it was closed. A gate is there to keep this at 0.
+    /// Returns the number of calls that reached a tenant while it was closed. A gate has to keep it at
+    /// 0.
     #[must_use]
     pub fn calls_while_closed(&self) -> u64 {
-        self.world.lock().tenants.calls_while_closed
+        self.state.lock().tenants.calls_while_closed
     }
 
-    /// The latest 1,000 of the calls that reached a tenant while it was closed, oldest first.
+    /// Returns the latest 1,000 of the calls that reached a tenant while it was closed, oldest first.
     #[must_use]
     pub fn closed_calls(&self) -> Vec<ClosedCall> {
-        self.world.lock().tenants.closed_calls()
+        self.state.lock().tenants.closed_calls()
     }
 
-    /// Calls for the tenant that went to a host that does not serve it, and got 421.
+    /// Returns the number of calls for the tenant that reached a host that does not serve it, and got
+    /// 421.
     #[must_use]
     pub fn misdirected_calls(&self, tenant: &TenantId) -> u64 {
         self.tenant(tenant).misdirected
     }
 
-    /// Questions to the state API about the tenant.
+    /// Returns the number of requests to the state API about the tenant.
     #[must_use]
     pub fn state_requests(&self, tenant: &TenantId) -> u64 {
         self.tenant(tenant).state_requests
     }
 
-    /// Questions to the state API about any tenant.
+    /// Returns the number of requests to the state API about any tenant.
     #[must_use]
     pub fn all_state_requests(&self) -> u64 {
-        self.world.lock().state_requests
+        self.state.lock().state_requests
     }
 
-    /// Requests to the key URL.
+    /// Returns the number of requests to the key URL.
     #[must_use]
     pub fn key_requests(&self) -> u64 {
-        self.world.lock().key_requests
+        self.state.lock().key_requests
     }
 
     fn tenant(&self, tenant: &TenantId) -> Tenant {
-        self.world.lock().tenants.get(tenant)
+        self.state.lock().tenants.get(tenant)
     }
 }

@@ -31,13 +31,13 @@ pub(super) struct SigningKey {
     exponent: String,
 }
 
-/// Somebody else's key: it signs what [`Notification::forged`](super::Notification::forged) makes.
+/// The key that signs [`forged`](super::Notification::forged) notifications.
 ///
-/// One for the whole process, made when first needed: making a key takes a tenth of a second.
+/// There is one per process, made when first needed: making a key takes a tenth of a second.
 static FORGER: LazyLock<Option<Arc<SigningKey>>> =
     LazyLock::new(|| SigningKey::generate().ok().map(Arc::new));
 
-/// A key that no simulator publishes; `None` when the system could not make one.
+/// Returns a key that no simulator publishes; `None` when the system could not make one.
 pub(super) fn forger() -> Option<Arc<SigningKey>> {
     FORGER.clone()
 }
@@ -48,16 +48,16 @@ impl SigningKey {
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| StartError::key())?;
         let certificate = certificate(&pair)?;
         let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, &certificate).as_ref().to_vec();
-        let (modulus, exponent) = components(pair.public_key().as_ref())?;
+        let (modulus, exponent) = parse_components(pair.public_key().as_ref())?;
         Ok(Self { pair, certificate, thumbprint, modulus, exponent })
     }
 
-    /// The SHA-1 of the certificate in upper-case hex: SuperOffice's `kid`.
+    /// Returns the SHA-1 of the certificate in upper-case hex: SuperOffice's `kid`.
     pub(super) fn hex_thumbprint(&self) -> String {
         hex::upper(&self.thumbprint)
     }
 
-    /// The SHA-1 of the certificate in base64url: SuperOffice's `x5t`.
+    /// Returns the SHA-1 of the certificate in base64url: SuperOffice's `x5t`.
     pub(super) fn base64_thumbprint(&self) -> String {
         URL_SAFE_NO_PAD.encode(&self.thumbprint)
     }
@@ -74,7 +74,7 @@ impl SigningKey {
         pem
     }
 
-    /// The key as a member of a JSON Web Key Set, with every member that SuperOffice sends.
+    /// Returns the key as a member of a JSON Web Key Set, with every member that SuperOffice sends.
     pub(super) fn jwk(&self) -> Value {
         json!({
             "kty": "RSA",
@@ -91,7 +91,7 @@ impl SigningKey {
         })
     }
 
-    /// The RS256 signature of `message`; `None` when the system could not sign.
+    /// Returns the RS256 signature of `message`; `None` when the system could not sign.
     pub(super) fn sign(&self, message: &[u8]) -> Option<Vec<u8>> {
         let mut signature = vec![0; self.pair.public_modulus_len()];
         self.pair.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature).ok()?;
@@ -105,8 +105,8 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// Reads `n` and `e` out of a PKCS#1 public key.
-fn components(pkcs1: &[u8]) -> Result<(String, String), StartError> {
+/// Parses `n` and `e` of a PKCS#1 public key.
+fn parse_components(pkcs1: &[u8]) -> Result<(String, String), StartError> {
     let (modulus, exponent) = AnyRef::from_der(pkcs1)?.sequence(|reader| {
         Ok::<_, der::Error>((UintRef::decode(reader)?, UintRef::decode(reader)?))
     })?;

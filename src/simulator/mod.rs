@@ -39,12 +39,12 @@
 //!
 //! | you want | call |
 //! |---|---|
-//! | a gate that believes it | [`environment`](Simulator::environment), [`application_id`](Simulator::application_id), [`certificate_pem`](Simulator::certificate_pem) or [`key_set`](Simulator::key_set) |
+//! | a gate that trusts it | [`environment`](Simulator::environment), [`application_id`](Simulator::application_id), [`certificate_pem`](Simulator::certificate_pem) or [`key_set`](Simulator::key_set) |
 //! | notifications | [`notify_to`](Simulator::notify_to) or [`notify_service`](Simulator::notify_service), then [`upgrade`](Simulator::upgrade), [`suspend`](Simulator::suspend), [`resume`](Simulator::resume), [`delete`](Simulator::delete), [`restore`](Simulator::restore), [`move_tenant`](Simulator::move_tenant) |
-//! | a lost notification | [`Change::silently`] |
+//! | a lost notification | [`Change::without_notification`] |
 //! | a forged, late, odd one | [`notification`](Simulator::notification) |
 //! | a state API or key URL in trouble | [`state_api`](Simulator::state_api), [`state_api_lag`](Simulator::state_api_lag), [`key_server`](Simulator::key_server), [`rotate_key`](Simulator::rotate_key) |
-//! | to know who called | [`calls`](Simulator::calls), [`calls_while_closed`](Simulator::calls_while_closed), [`closed_calls`](Simulator::closed_calls), [`state_requests`](Simulator::state_requests), [`key_requests`](Simulator::key_requests) |
+//! | the counters of calls | [`calls`](Simulator::calls), [`calls_while_closed`](Simulator::calls_while_closed), [`closed_calls`](Simulator::closed_calls), [`state_requests`](Simulator::state_requests), [`key_requests`](Simulator::key_requests) |
 //! | tokio's paused clock | [`network`](Simulator::network) and [`notify_service`](Simulator::notify_service): no sockets |
 //!
 //! # Where it differs from SuperOffice
@@ -52,8 +52,9 @@
 //! - It speaks http on 127.0.0.1; its hosts differ in the port.
 //! - Its certificate is signed with SHA-256 where SuperOffice's is signed with SHA-1, because AWS-LC
 //!   makes no SHA-1 signatures. Both are of version 1.
-//! - What SuperOffice does not document is a guess here, and can be set: what a closed tenant answers,
-//!   how far `ValidUntil` lies ahead, how long an Upgrade is announced, how late the state API is.
+//! - What SuperOffice does not document is an assumption here, and can be set: the answer of a closed
+//!   tenant, how far `ValidUntil` lies ahead, how long an Upgrade is announced, how late the state API
+//!   is.
 //! - Each notification of a tenant is dated at least a second after the one before, even when they
 //!   are sent within one.
 
@@ -70,8 +71,8 @@ mod notification;
 mod routes;
 mod sender;
 mod server;
+mod state;
 mod tenants;
-mod world;
 
 pub use self::{
     body::SimulatorBody,

@@ -35,11 +35,11 @@ where
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let simulator = self.0.clone();
         NetworkFuture(Box::pin(async move {
-            let world = simulator.world();
+            let state = simulator.state();
             let asked = request.uri().authority();
-            let host = world.hosts.iter().position(|host| host.authority() == asked);
+            let host = state.hosts.iter().position(|host| host.authority() == asked);
             let host = host.ok_or(io::ErrorKind::ConnectionRefused)?;
-            let Ok(answer) = routes::answer(world, host, request).await;
+            let Ok(answer) = routes::answer(state, host, request).await;
             Ok(answer)
         }))
     }

@@ -1,4 +1,4 @@
-//! A notification, true in every detail unless told otherwise.
+//! A notification, true in every detail unless a setter changes one.
 
 use std::{fmt, sync::Arc};
 
@@ -12,16 +12,16 @@ use super::{
     error::NotifyError,
     key::{SigningKey, forger},
     sender,
-    world::World,
+    state::SimulatorState,
 };
 use crate::{ChangeType, TenantId};
 
 /// The claim that names the tenant.
 const TENANT_CLAIM: &str = "http://schemes.superoffice.net/identity/ctx";
 
-/// A notification that is made up to be posted: by [`send`](Self::send), or by hand.
+/// A notification to be posted by [`send`](Self::send), or by hand.
 ///
-/// It starts out exactly as SuperOffice makes it. Every setter bends one thing.
+/// It starts out exactly as SuperOffice makes it. Every setter changes one thing.
 ///
 /// ```
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -41,9 +41,9 @@ const TENANT_CLAIM: &str = "http://schemes.superoffice.net/identity/ctx";
 #[derive(Clone)]
 #[must_use = "a notification does nothing until it is sent"]
 pub struct Notification {
-    world: Arc<World>,
+    simulator: Arc<SimulatorState>,
     key: Arc<SigningKey>,
-    /// A signature to spoil, because no other key could be made.
+    /// Whether to spoil the signature, because no other key could be made.
     spoiled: bool,
     header: Map<String, Value>,
     claims: Map<String, Value>,
@@ -52,7 +52,7 @@ pub struct Notification {
     token: Token,
 }
 
-/// What the body's `Token` holds.
+/// The content of the body's `Token`.
 #[derive(Clone)]
 enum Token {
     Signed,
@@ -61,8 +61,12 @@ enum Token {
 }
 
 impl Notification {
-    pub(super) fn new(world: &Arc<World>, change: ChangeType, tenant: &TenantId) -> Self {
-        let key = Arc::clone(&world.lock().key);
+    pub(super) fn new(
+        simulator: &Arc<SimulatorState>,
+        change: ChangeType,
+        tenant: &TenantId,
+    ) -> Self {
+        let key = Arc::clone(&simulator.lock().key);
         let header = members([
             ("typ", json!("JWT")),
             ("alg", json!("RS256")),
@@ -70,8 +74,8 @@ impl Notification {
             ("x5t", json!(key.base64_thumbprint())),
         ]);
         let claims = members([
-            ("iss", json!(world.origin(0))),
-            ("aud", json!(world.application_id)),
+            ("iss", json!(simulator.origin(0))),
+            ("aud", json!(simulator.application_id)),
             (TENANT_CLAIM, json!(tenant.as_str())),
         ]);
         let fields = members([
@@ -80,9 +84,10 @@ impl Notification {
             ("VersionName", json!("Release_11.10_2026.02.24-02")),
             ("FileVersion", json!("11.10.24.1234")),
         ]);
-        let issued = world.next_second(tenant);
-        let world = Arc::clone(world);
-        let new = Self { world, key, spoiled: false, header, claims, fields, token: Token::Signed };
+        let issued = simulator.reserve_second(tenant);
+        let simulator = Arc::clone(simulator);
+        let new =
+            Self { simulator, key, spoiled: false, header, claims, fields, token: Token::Signed };
         new.issued_at(issued)
     }
 
@@ -175,9 +180,9 @@ impl Notification {
         self.field("PublicEndpoint", host)
     }
 
-    /// The signed token.
+    /// Returns the signed token.
     ///
-    /// Should the system fail to sign, the signature is left empty, which every receiver refuses.
+    /// If the system fails to sign, the signature is empty, which every receiver refuses.
     #[must_use]
     pub fn token(&self) -> String {
         let part = |members: &Map<String, Value>| {
@@ -191,7 +196,7 @@ impl Notification {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
 
-    /// The body to post: JSON.
+    /// Returns the body to post: JSON.
     #[must_use]
     pub fn body(&self) -> Bytes {
         let mut fields = self.fields.clone();
@@ -204,7 +209,7 @@ impl Notification {
         Value::Object(fields).to_string().into()
     }
 
-    /// The whole request, to hand to a receiver without a socket in between.
+    /// Returns the whole request, for a receiver without a socket in between.
     #[must_use]
     pub fn request(&self, url: Uri) -> Request<SimulatorBody> {
         let mut request = Request::new(SimulatorBody::from(self.body()));
@@ -223,12 +228,12 @@ impl Notification {
     ///
     /// When no URL is registered, or the receiver does not answer.
     pub async fn send(&self) -> Result<StatusCode, NotifyError> {
-        let receiver = self.world.lock().receiver.clone().ok_or(NotifyError::NoReceiver)?;
+        let receiver = self.simulator.lock().receiver.clone().ok_or(NotifyError::NoReceiver)?;
         sender::send(&receiver, self).await
     }
 }
 
-/// Shows no token: one that is valid is a secret, and tests print what they fail on.
+/// Shows no token: a valid one is a secret, and tests print the values that they fail on.
 impl fmt::Debug for Notification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Notification").field("fields", &self.fields).finish_non_exhaustive()

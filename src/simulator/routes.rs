@@ -1,4 +1,4 @@
-//! What the simulator answers: key set, discovery, state API, tenants.
+//! The routes of the simulator: key set, discovery, state API, tenants.
 
 use std::{
     convert::Infallible,
@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use super::{
     SimulatorBody,
     fault::Fault,
+    state::{LiveState, SimulatorState},
     tenants::{Arrival, ClosedCall},
-    world::{Inner, World},
 };
 use crate::{TenantId, rfc3339, status::State};
 
-/// What a request asks for.
+/// The target of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Route {
     Keys,
@@ -31,26 +31,26 @@ enum Route {
     Nothing,
 }
 
-/// Answers a request that arrived at the host with index `host`.
+/// Answers a request to the host with index `host`.
 pub(super) async fn answer<B: Body>(
-    world: &World,
+    simulator: &SimulatorState,
     host: usize,
     request: Request<B>,
 ) -> Result<Response<SimulatorBody>, Infallible> {
     let (parts, body) = request.into_parts();
-    let answer = match route(host, parts.uri.path()) {
-        Route::Tenant(tenant) => tenant_answer(world, host, &tenant, parts, body).await,
+    let answer = match find_route(host, parts.uri.path()) {
+        Route::Tenant(tenant) => answer_call(simulator, host, &tenant, parts, body).await,
         Route::Nothing => status(StatusCode::NOT_FOUND),
         _ if parts.method != Method::GET => not_allowed(),
-        Route::Keys => keys(world).await,
-        Route::Discovery => json_answer(&discovery(&world.origin(0))),
-        Route::State(tenant) => state(world, &tenant).await,
+        Route::Keys => answer_keys(simulator).await,
+        Route::Discovery => json_answer(&discovery_document(&simulator.origin(0))),
+        Route::State(tenant) => answer_state(simulator, &tenant).await,
     };
     Ok(answer)
 }
 
-/// Finds the route as the web server of SuperOffice would: whatever the case and the escapes.
-fn route(host: usize, path: &str) -> Route {
+/// Finds the route as SuperOffice's web server would, whatever the case and the escapes.
+fn find_route(host: usize, path: &str) -> Route {
     let path = percent_decode_str(path).decode_utf8_lossy();
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split(['/', '\\']) {
@@ -80,22 +80,22 @@ fn route(host: usize, path: &str) -> Route {
     route.unwrap_or(Route::Nothing)
 }
 
-async fn keys(world: &World) -> Response<SimulatorBody> {
+async fn answer_keys(simulator: &SimulatorState) -> Response<SimulatorBody> {
     let (fault, keys) = {
-        let mut inner = world.lock();
-        inner.key_requests += 1;
-        (inner.key_fault.clone(), key_set(&inner))
+        let mut live = simulator.lock();
+        live.key_requests += 1;
+        (live.key_fault.clone(), key_set(&live))
     };
-    faulty(fault, &json!({"keys": []}), &json!({"keys": []}), || keys).await
+    answer_with_fault(fault, &json!({"keys": []}), &json!({"keys": []}), || keys).await
 }
 
-/// The key set as published now.
-pub(super) fn key_set(inner: &Inner) -> Value {
-    let keys = std::iter::once(&inner.key).chain(&inner.old_keys);
+/// Returns the key set as published now.
+pub(super) fn key_set(live: &LiveState) -> Value {
+    let keys = std::iter::once(&live.key).chain(&live.old_keys);
     json!({"keys": keys.map(|key| key.jwk()).collect::<Vec<_>>()})
 }
 
-fn discovery(origin: &str) -> Value {
+fn discovery_document(origin: &str) -> Value {
     json!({
         "issuer": origin,
         "authorization_endpoint": format!("{origin}/login/common/oauth/authorize"),
@@ -105,35 +105,35 @@ fn discovery(origin: &str) -> Value {
     })
 }
 
-async fn state(world: &World, id: &TenantId) -> Response<SimulatorBody> {
+async fn answer_state(simulator: &SimulatorState, id: &TenantId) -> Response<SimulatorBody> {
     let (fault, state) = {
-        let mut inner = world.lock();
-        inner.state_requests += 1;
-        inner.tenants.with(id, |tenant| tenant.state_requests += 1);
-        (inner.state_fault.clone(), state_json(world, &inner, id))
+        let mut live = simulator.lock();
+        live.state_requests += 1;
+        live.tenants.with(id, |tenant| tenant.state_requests += 1);
+        (live.state_fault.clone(), state_json(simulator, &live, id))
     };
     let mut unknown = state.clone();
     if let Some(members) = unknown.as_object_mut() {
         members.insert("State".to_owned(), "Unknown".into());
         members.insert("IsRunning".to_owned(), false.into());
     }
-    faulty(fault, &json!({}), &unknown, || state).await
+    answer_with_fault(fault, &json!({}), &unknown, || state).await
 }
 
-/// What the state API says of a tenant: how it was when the lag began.
-fn state_json(world: &World, inner: &Inner, id: &TenantId) -> Value {
-    let (now, lag) = (world.clock.unix_ms(), millis(inner.state_lag));
-    let tenant = inner.tenants.get(id);
-    let situation = tenant.at(now.saturating_sub(lag));
+/// Returns the state API's answer about a tenant, as of the start of the lag.
+fn state_json(simulator: &SimulatorState, live: &LiveState, id: &TenantId) -> Value {
+    let (now, lag) = (simulator.clock.unix_ms(), millis(live.state_lag));
+    let tenant = live.tenants.get(id);
+    let snapshot = tenant.at(now.saturating_sub(lag));
     let gone = ["Unknown", State::Deleted.name(), State::Provisioning.name()];
-    let endpoint = (!gone.contains(&situation.state.name.as_str()))
-        .then(|| format!("{}/{}", world.origin(situation.home), tenant.id));
+    let endpoint = (!gone.contains(&snapshot.state.name.as_str()))
+        .then(|| format!("{}/{}", simulator.origin(snapshot.home), tenant.id));
     json!({
         "ContextIdentifier": tenant.id.as_str(),
         "Endpoint": endpoint,
-        "State": situation.state.name,
-        "IsRunning": situation.state.running,
-        "ValidUntil": seven_digits(now.saturating_add(millis(inner.state_validity))),
+        "State": snapshot.state.name,
+        "IsRunning": snapshot.state.running,
+        "ValidUntil": format_time(now.saturating_add(millis(live.state_validity))),
         "Api": endpoint.as_ref().map(|endpoint| format!("{endpoint}/api")),
         "Version": "Release_11.10_2026.02.24-02",
     })
@@ -143,15 +143,15 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A time as SuperOffice writes it, with seven fractional digits: `2026-02-23T09:52:01.9342965Z`.
-fn seven_digits(unix_ms: u64) -> String {
+/// Formats a time as SuperOffice does, with seven fractional digits: `2026-02-23T09:52:01.9342965Z`.
+fn format_time(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms / 1000).ok().and_then(rfc3339::format);
     let seconds = seconds.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());
     format!("{}.{:07}Z", seconds.trim_end_matches('Z'), unix_ms % 1000 * 10_000)
 }
 
-/// Answers well, or as the fault says.
-async fn faulty(
+/// Answers with `well()`, or as the fault demands.
+async fn answer_with_fault(
     fault: Fault,
     empty: &Value,
     unknown: &Value,
@@ -193,18 +193,18 @@ async fn faulty(
     }
 }
 
-/// Answers for a tenant. The call counts when its head arrives; its body is read to the end.
-async fn tenant_answer<B: Body>(
-    world: &World,
+/// Answers a call to a tenant. It is counted when its head arrives; its body is read to the end.
+async fn answer_call<B: Body>(
+    simulator: &SimulatorState,
     host: usize,
     id: &TenantId,
     parts: Parts,
     body: B,
 ) -> Response<SimulatorBody> {
-    let now = UNIX_EPOCH + Duration::from_millis(world.clock.unix_ms());
+    let now = UNIX_EPOCH + Duration::from_millis(simulator.clock.unix_ms());
     let path = parts.uri.path().to_owned();
     let (arrival, closed_status) = {
-        let mut inner = world.lock();
+        let mut live = simulator.lock();
         let call = |state| ClosedCall {
             tenant: id.clone(),
             method: parts.method.clone(),
@@ -212,7 +212,7 @@ async fn tenant_answer<B: Body>(
             state,
             at: now,
         };
-        (inner.tenants.arrive(id, host, call), inner.closed_status)
+        (live.tenants.record_call(id, host, call), live.closed_status)
     };
     let Some(length) = drain(body).await else { return status(StatusCode::BAD_REQUEST) };
     match arrival {
@@ -230,7 +230,7 @@ async fn tenant_answer<B: Body>(
             "Method": parts.method.as_str(),
             "Path": path,
             "Query": parts.uri.query(),
-            "Host": world.authority(host),
+            "Host": simulator.authority(host),
             "BodyLength": length,
         })),
     }
@@ -275,7 +275,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn finds_the_tenant_however_it_is_spelled() {
+    fn tenant_is_found_however_it_is_spelled() {
         let tenant = |id: &str| Route::Tenant(TenantId::new(id).unwrap());
         for path in [
             "/Cust1/api/v1/Contact/1",
@@ -287,29 +287,29 @@ mod tests {
             "\\Cust1\\api",
             "/x/%2e%2e/Cust1",
         ] {
-            assert_eq!(route(0, path), tenant("Cust1"), "{path}");
-            assert_eq!(route(1, path), tenant("Cust1"), "{path}");
+            assert_eq!(find_route(0, path), tenant("Cust1"), "{path}");
+            assert_eq!(find_route(1, path), tenant("Cust1"), "{path}");
         }
     }
 
     #[test]
-    fn the_environment_answers_on_its_own_host_only() {
+    fn environment_routes_exist_on_its_own_host_alone() {
         for (path, expected) in [
             ("/login/.well-known/jwks", Route::Keys),
             ("/Login/.well-known/JWKS", Route::Keys),
             ("/login/.well-known/openid-configuration", Route::Discovery),
             ("/api/state/Cust1", Route::State(TenantId::new("Cust1").unwrap())),
         ] {
-            assert_eq!(route(0, path), expected, "{path}");
-            assert_eq!(route(1, path), Route::Nothing, "{path}");
+            assert_eq!(find_route(0, path), expected, "{path}");
+            assert_eq!(find_route(1, path), Route::Nothing, "{path}");
         }
         for path in ["/", "", "/login", "/api/state", "/api/state/a/b", "/not a tenant/x", "/.."] {
-            assert_eq!(route(0, path), Route::Nothing, "{path}");
+            assert_eq!(find_route(0, path), Route::Nothing, "{path}");
         }
     }
 
     #[test]
     fn times_have_seven_fractional_digits() {
-        assert_eq!(seven_digits(1_771_840_321_934), "2026-02-23T09:52:01.9340000Z");
+        assert_eq!(format_time(1_771_840_321_934), "2026-02-23T09:52:01.9340000Z");
     }
 }

@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 type Answer = Pin<Box<dyn Future<Output = Result<StatusCode, NotifyError>> + Send>>;
 
-/// Where notifications go.
+/// The destination of notifications.
 #[derive(Clone)]
 pub(super) struct Receiver {
     url: Uri,
@@ -24,8 +24,8 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// A receiver behind a URL.
-    pub(super) fn url(url: Uri) -> Self {
+    /// Makes a receiver behind a URL.
+    pub(super) fn from_url(url: Uri) -> Self {
         let client: Client<HttpConnector, SimulatorBody> =
             Client::builder(TokioExecutor::new()).build_http();
         let post = move |request| -> Answer {
@@ -38,8 +38,8 @@ impl Receiver {
         Self { url, post: Arc::new(post) }
     }
 
-    /// A receiver in this process.
-    pub(super) fn service<S, B>(service: S) -> Self
+    /// Makes a receiver in this process.
+    pub(super) fn from_service<S, B>(service: S) -> Self
     where
         S: Service<Request<SimulatorBody>, Response = Response<B>, Error = Infallible>
             + Clone

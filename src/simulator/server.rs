@@ -10,12 +10,12 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 
-use super::{routes, world::World};
+use super::{routes, state::SimulatorState};
 
 /// How long a client may take to send the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait when the system can't take another connection, usually for want of descriptors.
+/// How long to wait when the system can't accept a connection, usually for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listener and the origin it serves.
@@ -40,9 +40,9 @@ impl Host {
 pub(super) struct Servers(Vec<AbortHandle>);
 
 impl Servers {
-    pub(super) fn serve(hosts: Vec<Host>, world: &Arc<World>) -> Self {
+    pub(super) fn serve(hosts: Vec<Host>, simulator: &Arc<SimulatorState>) -> Self {
         let serve = |(index, host): (usize, Host)| {
-            tokio::spawn(accept(host.listener, index, Arc::clone(world))).abort_handle()
+            tokio::spawn(accept(host.listener, index, Arc::clone(simulator))).abort_handle()
         };
         Self(hosts.into_iter().enumerate().map(serve).collect())
     }
@@ -57,14 +57,14 @@ impl Drop for Servers {
 }
 
 /// Serves connections until it is aborted; the set of connections goes with it.
-async fn accept(listener: TcpListener, host: usize, world: Arc<World>) {
+async fn accept(listener: TcpListener, host: usize, simulator: Arc<SimulatorState>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => _ = connections.spawn(serve(stream, host, Arc::clone(&world))),
+                Ok((stream, _)) => _ = connections.spawn(serve(stream, host, Arc::clone(&simulator))),
                 Err(error) => {
-                    tracing::debug!(%error, "the simulator could not take a connection");
+                    tracing::debug!(%error, "simulator accept failed");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             },
@@ -73,15 +73,15 @@ async fn accept(listener: TcpListener, host: usize, world: Arc<World>) {
     }
 }
 
-async fn serve(stream: TcpStream, host: usize, world: Arc<World>) {
-    // Small answers wait for nobody; where it can't be set they are slower, and still right.
+async fn serve(stream: TcpStream, host: usize, simulator: Arc<SimulatorState>) {
+    // Small answers are sent at once; where this can't be set they are slower, and still right.
     _ = stream.set_nodelay(true);
-    let service = service_fn(|request| routes::answer(&world, host, request));
+    let service = service_fn(|request| routes::answer(&simulator, host, request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection to the simulator broke");
+        tracing::debug!(%error, "simulator connection failed");
     }
 }

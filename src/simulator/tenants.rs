@@ -1,4 +1,4 @@
-//! The simulated tenants: their states, where they live, and who called them.
+//! The simulated tenants: their states, their hosts, and the calls that reached them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,75 +9,101 @@ use http::Method;
 
 use crate::{TenantId, status::State};
 
-/// Changes of one tenant that are remembered, for a state API that lags.
+/// The number of changes kept per tenant, for a state API that lags.
 const HISTORY: usize = 64;
 
-/// Calls to closed tenants that are remembered one by one.
+/// The number of calls to closed tenants that are kept.
 const CLOSED_CALLS: usize = 1_000;
 
-/// Tenants that are told apart. Past it a new one is answered, but not counted by itself.
+/// The number of tenants that are kept. Beyond it a new one is answered, but not counted.
 const TENANTS: usize = 1_000_000;
 
-/// A call that reached a tenant while it was closed: what a gate is there to prevent.
+/// A call that reached a tenant while it was closed, which a gate has to prevent.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub struct ClosedCall {
-    /// The tenant.
-    pub tenant: TenantId,
-    /// The call's method.
-    pub method: Method,
-    /// The path as it was sent, without the query.
-    pub path: String,
-    /// The name of the state the tenant was in.
-    pub state: String,
-    /// When it arrived, by the simulator's clock.
-    pub at: SystemTime,
+    pub(super) tenant: TenantId,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) state: String,
+    pub(super) at: SystemTime,
 }
 
-/// A state as the state API spells it.
+impl ClosedCall {
+    /// Returns the tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// Returns the method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Returns the path as it was sent, without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Returns the name of the tenant's state.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        &self.state
+    }
+
+    /// Returns the time of arrival, by the simulator's clock.
+    #[must_use]
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+}
+
+/// A state as the state API reports it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(super) struct ReportedState {
     pub(super) name: String,
     pub(super) running: bool,
 }
 
-impl From<State> for Shown {
+impl From<State> for ReportedState {
     fn from(state: State) -> Self {
         Self { name: state.name().to_owned(), running: state.is_running() }
     }
 }
 
-/// A tenant's state and home from a moment on.
+/// A tenant's state and host from a moment on.
 #[derive(Debug, Clone)]
-pub(super) struct Situation {
+pub(super) struct Snapshot {
     /// ms since the epoch.
     pub(super) since: u64,
-    pub(super) state: Shown,
-    /// Index of the host that serves it.
+    pub(super) state: ReportedState,
+    /// The index of the host that serves it.
     pub(super) home: usize,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Tenant {
-    /// As it was first spelled.
+    /// The id as it was first spelled.
     pub(super) id: TenantId,
-    now: Situation,
-    /// Earlier situations, oldest first.
-    before: VecDeque<Situation>,
+    now: Snapshot,
+    /// Earlier snapshots, oldest first.
+    before: VecDeque<Snapshot>,
     pub(super) calls: u64,
     pub(super) calls_while_closed: u64,
     pub(super) misdirected: u64,
     pub(super) state_requests: u64,
-    /// The second of its newest notification.
+    /// The second at which its newest notification was issued.
     pub(super) issued: Option<i64>,
 }
 
 impl Tenant {
     fn new(id: TenantId) -> Self {
-        let state = Shown::from(State::Running);
+        let state = ReportedState::from(State::Running);
         Self {
             id,
-            now: Situation { since: 0, state, home: 0 },
+            now: Snapshot { since: 0, state, home: 0 },
             before: VecDeque::new(),
             calls: 0,
             calls_while_closed: 0,
@@ -87,21 +113,21 @@ impl Tenant {
         }
     }
 
-    pub(super) fn now(&self) -> &Situation {
+    pub(super) fn now(&self) -> &Snapshot {
         &self.now
     }
 
-    /// How it was at `at`, ms since the epoch; the oldest that is remembered when that is later.
-    pub(super) fn at(&self, at: u64) -> &Situation {
+    /// Returns the snapshot of `at`, ms since the epoch; the oldest that is kept when that is later.
+    pub(super) fn at(&self, at: u64) -> &Snapshot {
         if self.now.since <= at {
             return &self.now;
         }
-        let earlier = self.before.iter().rev().find(|situation| situation.since <= at);
+        let earlier = self.before.iter().rev().find(|snapshot| snapshot.since <= at);
         earlier.or_else(|| self.before.front()).unwrap_or(&self.now)
     }
 
-    pub(super) fn set(&mut self, since: u64, state: Shown, home: usize) {
-        let before = std::mem::replace(&mut self.now, Situation { since, state, home });
+    pub(super) fn set(&mut self, since: u64, state: ReportedState, home: usize) {
+        let before = std::mem::replace(&mut self.now, Snapshot { since, state, home });
         if self.before.len() == HISTORY {
             self.before.pop_front();
         }
@@ -109,7 +135,7 @@ impl Tenant {
     }
 }
 
-/// What a tenant host does with a call.
+/// The way in which a tenant host receives a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
     Open,
@@ -127,12 +153,12 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
-    /// The tenant `id`; one that runs on the first host when it was never heard of.
+    /// Returns the tenant `id`; when it is not kept, one that runs on the first host.
     pub(super) fn get(&self, id: &TenantId) -> Tenant {
         self.known.get(id).cloned().unwrap_or_else(|| Tenant::new(id.clone()))
     }
 
-    /// Changes the tenant `id`, and remembers it unless there are too many already.
+    /// Applies `change` to the tenant `id`, and keeps it unless there are too many already.
     pub(super) fn with<T>(&mut self, id: &TenantId, change: impl FnOnce(&mut Tenant) -> T) -> T {
         if let Some(tenant) = self.known.get_mut(id) {
             return change(tenant);
@@ -146,7 +172,7 @@ impl Tenants {
     }
 
     /// Counts a call to `id` that arrived at `host`.
-    pub(super) fn arrive(
+    pub(super) fn record_call(
         &mut self,
         id: &TenantId,
         host: usize,
@@ -198,10 +224,10 @@ mod tests {
     }
 
     #[test]
-    fn remembers_how_a_tenant_was() {
+    fn snapshots_are_kept_and_found_by_time() {
         let mut tenant = Tenant::new(id());
         for at in 1..=100 {
-            tenant.set(at * 10, Shown { name: at.to_string(), running: true }, 0);
+            tenant.set(at * 10, ReportedState { name: at.to_string(), running: true }, 0);
         }
         assert_eq!(tenant.at(5_000).state.name, "100");
         assert_eq!(tenant.at(999).state.name, "99");
@@ -211,15 +237,15 @@ mod tests {
     }
 
     #[test]
-    fn keeps_the_latest_of_many_closed_calls_and_counts_all() {
+    fn closed_calls_beyond_the_bound_are_counted_alone() {
         let mut tenants = Tenants::default();
         tenants.with(&id(), |tenant| tenant.set(1, State::Suspended.into(), 0));
         for _ in 0..CLOSED_CALLS + 7 {
-            assert_eq!(tenants.arrive(&id(), 0, call), Arrival::Closed);
+            assert_eq!(tenants.record_call(&id(), 0, call), Arrival::Closed);
         }
         assert_eq!(tenants.closed_calls().len(), CLOSED_CALLS);
         assert_eq!(tenants.calls_while_closed, CLOSED_CALLS as u64 + 7);
-        assert_eq!(tenants.arrive(&id(), 1, call), Arrival::Misdirected);
+        assert_eq!(tenants.record_call(&id(), 1, call), Arrival::Misdirected);
         assert_eq!(tenants.get(&id()).misdirected, 1);
     }
 }

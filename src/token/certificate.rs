@@ -1,8 +1,8 @@
-//! RSA keys out of X.509 certificates and public keys, PEM and DER.
+//! RSA keys from X.509 certificates and public keys, PEM and DER.
 //!
-//! A certificate is only the wrapping of a key here. SuperOffice's are version 1, signed with SHA-1,
-//! without extensions, and all environments share one root: following the chain would refuse them
-//! all, or let a development token into production. So the key is taken out and pinned.
+//! A certificate is nothing but the container of a key here. SuperOffice's are of version 1, signed
+//! with SHA-1, without extensions, and all environments share one root: validating the chain would
+//! refuse them all, or accept a development token in production. So the key is extracted and pinned.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use spki::{
@@ -17,10 +17,10 @@ use super::{KeyError, key::Key, key_id::KeyIds};
 
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
-/// The keys of every `CERTIFICATE` and `PUBLIC KEY` block, in their order.
+/// Parses the keys of every `CERTIFICATE` and `PUBLIC KEY` block, in their order.
 pub(super) fn from_pem(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     let text = str::from_utf8(text).map_err(|_| KeyError::Pem)?;
-    let keys = blocks(text)?
+    let keys = parse_pem_blocks(text)?
         .into_iter()
         .map(|(label, der)| match label {
             "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => from_certificate(&der),
@@ -32,10 +32,10 @@ pub(super) fn from_pem(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     if keys.is_empty() { Err(KeyError::NoKey) } else { Ok(keys) }
 }
 
-/// The key of one certificate in DER.
+/// Parses the key of one certificate in DER.
 pub(super) fn from_certificate(der: &[u8]) -> Result<Key, KeyError> {
-    let public_key = public_key_of(der).map_err(|_| KeyError::Certificate)?;
-    from_public_key_info(public_key, KeyIds::of_certificate(der))
+    let public_key = find_public_key(der).map_err(|_| KeyError::Certificate)?;
+    from_public_key_info(public_key, KeyIds::from_certificate(der))
 }
 
 fn from_public_key(der: &[u8], ids: KeyIds) -> Result<Key, KeyError> {
@@ -48,13 +48,13 @@ fn from_public_key_info(info: SubjectPublicKeyInfoRef<'_>, ids: KeyIds) -> Resul
         return Err(KeyError::NotRsa);
     }
     let key = info.subject_public_key.as_bytes().ok_or(KeyError::NotAKey)?;
-    let (n, e) = numbers(key).map_err(|_| KeyError::NotAKey)?;
+    let (n, e) = parse_rsa_numbers(key).map_err(|_| KeyError::NotAKey)?;
     Key::new(n.as_bytes(), e.as_bytes(), ids)
 }
 
-/// Walks to the subject's public key (RFC 5280 section 4.1) and reads nothing else: names, dates and
-/// extensions may be as odd as they like.
-fn public_key_of(der: &[u8]) -> der::Result<SubjectPublicKeyInfoRef<'_>> {
+/// Walks to the subject's public key (RFC 5280, section 4.1) and parses nothing else: names, dates
+/// and extensions are not validated.
+fn find_public_key(der: &[u8]) -> der::Result<SubjectPublicKeyInfoRef<'_>> {
     let certificate = AnyRef::from_der(der)?;
     certificate.tag().assert_eq(Tag::Sequence)?;
     let to_be_signed = AnyRef::decode(&mut SliceReader::new(certificate.value())?)?;
@@ -71,8 +71,9 @@ fn public_key_of(der: &[u8]) -> der::Result<SubjectPublicKeyInfoRef<'_>> {
     SubjectPublicKeyInfoRef::decode(&mut fields)
 }
 
-/// `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017 appendix A.1.1).
-pub(super) fn numbers(der: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
+/// Parses `RSAPublicKey ::= SEQUENCE { modulus INTEGER, publicExponent INTEGER }` (RFC 8017,
+/// appendix A.1.1).
+pub(super) fn parse_rsa_numbers(der: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
     let sequence = AnyRef::from_der(der)?;
     sequence.tag().assert_eq(Tag::Sequence)?;
     let mut fields = SliceReader::new(sequence.value())?;
@@ -83,20 +84,20 @@ pub(super) fn numbers(der: &[u8]) -> der::Result<(UintRef<'_>, UintRef<'_>)> {
 
 /// Splits PEM into labels and DER. Text around the blocks is skipped, as `openssl x509 -text` and
 /// mail programs put some there; line ends and line lengths don't matter.
-fn blocks(text: &str) -> Result<Vec<(&str, Vec<u8>)>, KeyError> {
+fn parse_pem_blocks(text: &str) -> Result<Vec<(&str, Vec<u8>)>, KeyError> {
     let mut blocks = Vec::new();
     let mut open: Option<(&str, String)> = None;
     for line in text.lines().map(str::trim) {
-        if let Some(label) = delimiter(line, "-----BEGIN ") {
+        if let Some(label) = parse_delimiter(line, "-----BEGIN ") {
             if open.is_some() {
                 return Err(KeyError::Pem);
             }
             open = Some((label, String::new()));
-        } else if let Some(label) = delimiter(line, "-----END ") {
+        } else if let Some(label) = parse_delimiter(line, "-----END ") {
             let Some((_, body)) = open.take().filter(|(opened, _)| *opened == label) else {
                 return Err(KeyError::Pem);
             };
-            // What stands in a private key need not even be decoded to be refused.
+            // A private key is refused by its label: its content is not decoded.
             let der = if label.ends_with("PRIVATE KEY") {
                 Vec::new()
             } else {
@@ -110,6 +111,6 @@ fn blocks(text: &str) -> Result<Vec<(&str, Vec<u8>)>, KeyError> {
     if open.is_some() { Err(KeyError::Pem) } else { Ok(blocks) }
 }
 
-fn delimiter<'t>(line: &'t str, start: &str) -> Option<&'t str> {
+fn parse_delimiter<'t>(line: &'t str, start: &str) -> Option<&'t str> {
     line.strip_prefix(start)?.strip_suffix("-----")
 }

@@ -1,4 +1,4 @@
-//! The token's claims: for whom, from whom, when, about which tenant.
+//! The claims of a token: audience, issuer, times, tenant.
 
 use serde_json::{Map, Value};
 
@@ -14,22 +14,22 @@ const NBF_BEFORE_ISSUE: i64 = 60;
 /// From a token's `nbf` to its `exp`, in seconds.
 const LIFE: i64 = 360;
 
-/// The largest whole number that every reader of JSON agrees on.
+/// The largest whole number that all JSON parsers agree on.
 const MAX_DATE: f64 = 9_007_199_254_740_992.0;
 
-/// Checks claims as of `now` (seconds since the epoch) and takes from them what a gate acts on.
-pub(super) fn check(
+/// Validates claims as of `now` (seconds since the epoch) and extracts those that a gate acts on.
+pub(super) fn validate(
     claims: &Map<String, Value>,
     policy: &Policy,
     now: i64,
 ) -> Result<Verified, TokenError> {
-    let date = |name| claims.get(name).map(date).transpose();
+    let date = |name| claims.get(name).map(parse_date).transpose();
     let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
     let issuer = match claims.get("iss") {
         None => None,
         Some(iss) => Some(iss.as_str().ok_or(TokenError::Malformed)?),
     };
-    let audience = claims.get("aud").map(audiences).transpose()?.unwrap_or_default();
+    let audience = claims.get("aud").map(parse_audiences).transpose()?.unwrap_or_default();
 
     if !issuer.is_some_and(|issuer| policy.takes_issuer(issuer)) {
         return Err(TokenError::Issuer);
@@ -41,25 +41,26 @@ pub(super) fn check(
     if now >= exp + policy.leeway() {
         return Err(TokenError::Expired);
     }
-    // One axis for all three shapes of token, so that notifications with and without `nbf` can be
-    // put in order.
-    let at = match (nbf, iat) {
+    // All three shapes of token are mapped to one axis, so that notifications with and without
+    // `nbf` have an order.
+    let token_time = match (nbf, iat) {
         (Some(nbf), _) => nbf,
         (None, Some(iat)) => iat - NBF_BEFORE_ISSUE,
         (None, None) => exp - LIFE,
     };
     // Also when there is no `nbf`: a record taken from the future would outrank every later one.
-    if at > now + policy.leeway() {
+    if token_time > now + policy.leeway() {
         return Err(TokenError::NotYetValid);
     }
     // `sub` repeats the tenant in some tokens. It decides nothing, also when it disagrees.
     let tenant = claims.get(TENANT).and_then(Value::as_str).ok_or(TokenError::NoTenant)?;
     let tenant = TenantId::new(tenant).map_err(|_| TokenError::NoTenant)?;
-    Ok(Verified { tenant, at })
+    Ok(Verified { tenant, token_time })
 }
 
-/// A numeric date in whole seconds: a number, or a string of 1 to 16 digits as seen in `iat`.
-fn date(value: &Value) -> Result<i64, TokenError> {
+/// Parses a numeric date in whole seconds: a number, or a string of 1 to 16 digits as seen in
+/// `iat`.
+fn parse_date(value: &Value) -> Result<i64, TokenError> {
     let seconds = match value {
         Value::Number(number) => number.as_f64().ok_or(TokenError::Malformed)?,
         Value::String(digits)
@@ -73,8 +74,8 @@ fn date(value: &Value) -> Result<i64, TokenError> {
     if seconds.abs() <= MAX_DATE { Ok(seconds.floor() as i64) } else { Err(TokenError::Malformed) }
 }
 
-/// The audiences of a token, which are a string or an array of strings.
-pub(super) fn audiences(value: &Value) -> Result<Vec<&str>, TokenError> {
+/// Parses the audiences of a token, which are a string or an array of strings.
+pub(super) fn parse_audiences(value: &Value) -> Result<Vec<&str>, TokenError> {
     match value {
         Value::String(audience) => Ok(vec![audience]),
         Value::Array(list) => {
@@ -101,15 +102,15 @@ mod tests {
     }
 
     fn checked(text: &str) -> Result<Verified, TokenError> {
-        check(&json::object(text.as_bytes()).unwrap(), &policy(), NOW)
+        validate(&json::object(text.as_bytes()).unwrap(), &policy(), NOW)
     }
 
     fn at(times: &str) -> Result<i64, TokenError> {
-        checked(&format!("{{{BASE},{times}}}")).map(|verified| verified.at)
+        checked(&format!("{{{BASE},{times}}}")).map(|verified| verified.token_time)
     }
 
     #[test]
-    fn all_three_shapes_stand_on_one_axis() {
+    fn token_times_of_all_shapes_are_on_one_axis() {
         let exp = NOW + 300;
         assert_eq!(at(&format!(r#""nbf":{},"iat":{NOW},"exp":{exp}"#, NOW - 60)), Ok(NOW - 60));
         assert_eq!(at(&format!(r#""iat":{NOW},"exp":{exp}"#)), Ok(NOW - 60));
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn the_edges_of_its_life() {
+    fn times_at_their_edges_are_checked() {
         use TokenError::{Expired, NotYetValid};
         let past = NOW - 100;
         assert_eq!(at(&format!(r#""nbf":{past},"exp":{}"#, NOW - 59)), Ok(past));
@@ -174,7 +175,7 @@ mod tests {
                 assert_eq!(at(&times), Err(TokenError::Malformed), "{times}");
             }
         }
-        assert_eq!(date(&serde_json::json!(-0.5)), Ok(-1));
+        assert_eq!(parse_date(&serde_json::json!(-0.5)), Ok(-1));
     }
 
     #[test]
@@ -209,11 +210,11 @@ mod tests {
         let no_aud = format!(r#"{{"iss":"I","exp":{exp},"{TENANT}":"Cust1"}}"#);
         assert_eq!(checked(&no_aud), Err(TokenError::Audience));
         let any = Policy::new(vec!["I".to_owned()], Audiences::Any, Duration::ZERO);
-        assert!(check(&json::object(no_aud.as_bytes()).unwrap(), &any, NOW).is_ok());
+        assert!(validate(&json::object(no_aud.as_bytes()).unwrap(), &any, NOW).is_ok());
     }
 
     #[test]
-    fn the_tenant_is_in_its_claim_and_nowhere_else() {
+    fn tenant_is_read_from_its_claim_alone() {
         let with = |claims: &str| {
             checked(&format!(r#"{{"iss":"I","aud":"app","exp":{},{claims}}}"#, NOW + 300))
                 .map(|verified| verified.tenant.to_string())

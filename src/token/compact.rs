@@ -4,13 +4,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::TokenError;
 
-/// The longest token that is looked at, in bytes.
+/// The longest token that is parsed, in bytes.
 pub(crate) const MAX_TOKEN: usize = 8 * 1024;
 
-/// A token taken apart and decoded, nothing of it believed yet.
+/// The decoded parts of a token, none of them verified.
 #[derive(Debug)]
 pub(super) struct Compact<'t> {
-    /// What the signature is over: the first two parts as they came, and the dot between them.
+    /// The text that the signature covers: the first two parts as received, and the dot between.
     pub(super) signed: &'t str,
     pub(super) header: Vec<u8>,
     pub(super) claims: Vec<u8>,
@@ -18,6 +18,7 @@ pub(super) struct Compact<'t> {
 }
 
 impl<'t> Compact<'t> {
+    /// Splits a token at its two dots and decodes the three parts.
     pub(super) fn split(token: &'t str) -> Result<Self, TokenError> {
         if token.is_empty() {
             return Err(TokenError::Missing);
@@ -29,16 +30,16 @@ impl<'t> Compact<'t> {
         let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
         Ok(Self {
             signed,
-            header: part(header)?,
-            claims: part(claims)?,
-            signature: part(signature)?,
+            header: decode_part(header)?,
+            claims: decode_part(claims)?,
+            signature: decode_part(signature)?,
         })
     }
 }
 
-/// Decodes one part, which may hold nothing outside the base64url alphabet: no further dot, no
-/// padding, no white space, and no bits beyond the last byte.
-fn part(text: &str) -> Result<Vec<u8>, TokenError> {
+/// Decodes one part in its only spelling: nothing outside the base64url alphabet, so no further
+/// dot, no padding and no white space, and no bits beyond the last byte.
+fn decode_part(text: &str) -> Result<Vec<u8>, TokenError> {
     match URL_SAFE_NO_PAD.decode(text) {
         Ok(bytes) if !bytes.is_empty() => Ok(bytes),
         _ => Err(TokenError::Malformed),
@@ -50,7 +51,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn three_canonical_parts_are_taken() {
+    fn three_canonical_parts_are_split() {
         let token = Compact::split("e30.e30.AQI").unwrap();
         assert_eq!(
             (token.header, token.claims, token.signature),

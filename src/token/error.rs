@@ -1,11 +1,11 @@
-//! Why a token is refused.
+//! The reasons for refusing a token.
 
 use std::{fmt, time::Duration};
 
-/// Why a notification's token was refused.
+/// The reason for which a notification's token was refused.
 ///
-/// The descriptions are a fixed list and repeat nothing that was received, so they may stand in an
-/// answer. The gate puts them into `WWW-Authenticate` as `error_description`.
+/// The descriptions are a fixed list and repeat nothing that was received, so an answer may contain
+/// them. The gate puts them into `WWW-Authenticate` as `error_description`.
 ///
 /// ```
 /// use tower_superoffice::token::TokenError;
@@ -26,7 +26,7 @@ pub enum TokenError {
     Algorithm,
     /// Its `typ` says that it is something other than a JWT.
     Type,
-    /// It asks for extensions (`crit`, `b64`). None is supported, so none may be asked for.
+    /// It requires extensions (`crit`, `b64`), none of which is supported.
     Critical,
     /// The key it names is not among the environment's.
     UnknownKey,
@@ -38,14 +38,14 @@ pub enum TokenError {
     Audience,
     /// It has expired, or says nothing about when it does.
     Expired,
-    /// It is not valid yet. When this is a surprise, compare the clocks.
+    /// It is not valid yet. Compare this machine's clock with SuperOffice's.
     NotYetValid,
     /// It names no tenant.
     NoTenant,
 }
 
 impl TokenError {
-    /// The reason as a sentence of printable ASCII without quotes and backslashes.
+    /// Returns the reason as a sentence of printable ASCII without quotes and backslashes.
     #[must_use]
     pub const fn description(&self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl TokenError {
             Self::Malformed => "the token is malformed",
             Self::Algorithm => "the token is not signed with RS256",
             Self::Type => "the token is not of type JWT",
-            Self::Critical => "the token asks for extensions that are not supported",
+            Self::Critical => "the token requires extensions that are not supported",
             Self::UnknownKey => "the token names a key that is not known",
             Self::Signature => "the signature of the token is wrong",
             Self::Issuer => "the issuer of the token is not accepted",
@@ -74,11 +74,11 @@ impl fmt::Display for TokenError {
 
 impl std::error::Error for TokenError {}
 
-/// Why there is no answer to a token, or a negative one.
+/// The reason for which a token was refused or could not be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VerifyError {
     Token(TokenError),
-    /// The keys that would tell are not at hand; the token may be good.
+    /// The keys that would decide are not available; the token may be genuine.
     KeysUnavailable {
         retry_after: Duration,
     },
@@ -94,7 +94,7 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(error) => error.fmt(f),
-            Self::KeysUnavailable { .. } => f.write_str("the signing keys can't be had at present"),
+            Self::KeysUnavailable { .. } => f.write_str("no signing key is available at present"),
         }
     }
 }

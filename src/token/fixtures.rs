@@ -27,8 +27,8 @@ fn verify(keys: SigningKeys, token: &str) -> Result<Verified, VerifyError> {
         clock: Clock::new(move || UNIX_EPOCH + now),
     });
     match verifier.verify(token) {
-        Verdict::Done(answer) => answer,
-        Verdict::NeedsKeys(_) => panic!("there is nowhere to fetch keys from"),
+        Verification::Done(answer) => answer,
+        Verification::NeedsKeys(_) => panic!("there is nowhere to fetch keys from"),
     }
 }
 
@@ -36,13 +36,17 @@ fn verify(keys: SigningKeys, token: &str) -> Result<Verified, VerifyError> {
 fn every_form_of_the_key_verifies_what_openssl_signed() {
     let token = read("token.jwt");
     for name in ["v1-sha1.crt", "v1-sha1.der", "public.pem", "jwks.json"] {
-        let keys = SigningKeys::read(fixture(name)).unwrap();
+        let keys = SigningKeys::from_file(fixture(name)).unwrap();
         assert_eq!(keys.len(), 1, "{name}");
         let verified = verify(keys, &token).unwrap();
-        assert_eq!((verified.tenant.as_str(), verified.at), ("Cust12345", NOW - 60), "{name}");
+        assert_eq!(
+            (verified.tenant.as_str(), verified.token_time),
+            ("Cust12345", NOW - 60),
+            "{name}"
+        );
     }
     // Another certificate around the same key has another name.
-    let v3 = SigningKeys::read(fixture("v3.crt")).unwrap();
+    let v3 = SigningKeys::from_file(fixture("v3.crt")).unwrap();
     assert_eq!(verify(v3, &token), Err(TokenError::UnknownKey.into()));
 }
 
@@ -51,7 +55,8 @@ fn a_certificate_gets_the_names_that_its_key_set_gives() {
     let certificate = SigningKeys::from_pem(read("v1-sha1.crt")).unwrap();
     let set = SigningKeys::from_key_set(read("jwks.json")).unwrap();
     assert_eq!(certificate.as_slice(), set.as_slice());
-    let der = SigningKeys::from_der(std::fs::read(fixture("v1-sha1.der")).unwrap()).unwrap();
+    let der =
+        SigningKeys::from_certificate_der(std::fs::read(fixture("v1-sha1.der")).unwrap()).unwrap();
     assert_eq!(der.as_slice(), set.as_slice());
 }
 
@@ -73,13 +78,13 @@ fn unusable_files_are_refused_by_name_and_reason() {
         ("ec.crt", "its key is not RSA; give SuperOffice's RSA key"),
         ("README.md", "it is not an X.509 certificate; give one in PEM or DER, or a key set"),
     ] {
-        let error = SigningKeys::read(fixture(name)).unwrap_err().to_string();
+        let error = SigningKeys::from_file(fixture(name)).unwrap_err().to_string();
         assert!(error.contains(name) && error.ends_with(reason), "{error}");
     }
-    let error = SigningKeys::read(fixture("none.crt")).unwrap_err();
+    let error = SigningKeys::from_file(fixture("none.crt")).unwrap_err();
     assert!(matches!(&error, KeyError::Read { path, .. } if path.ends_with("none.crt")), "{error}");
     assert!(
-        matches!(SigningKeys::read("/dev/zero"), Err(KeyError::File { fault, .. }) if matches!(*fault, KeyError::TooLong))
+        matches!(SigningKeys::from_file("/dev/zero"), Err(KeyError::File { fault, .. }) if matches!(*fault, KeyError::TooLong))
     );
 }
 
@@ -111,14 +116,14 @@ fn damaged_pem_is_refused() {
 fn no_cut_or_changed_certificate_panics() {
     let der = std::fs::read(fixture("v1-sha1.der")).unwrap();
     for end in 0..der.len() {
-        assert!(SigningKeys::from_der(&der[..end]).is_err(), "{end}");
+        assert!(SigningKeys::from_certificate_der(&der[..end]).is_err(), "{end}");
     }
     for index in 0..der.len() {
         let mut changed = der.clone();
         changed[index] ^= 0xff;
-        drop(SigningKeys::from_der(&changed));
+        drop(SigningKeys::from_certificate_der(&changed));
     }
-    assert!(SigningKeys::from_der([der, vec![0]].concat()).is_err(), "trailing bytes");
+    assert!(SigningKeys::from_certificate_der([der, vec![0]].concat()).is_err(), "trailing bytes");
 }
 
 #[test]

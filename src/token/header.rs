@@ -1,13 +1,13 @@
-//! The token's header: which key, and nothing that would weaken the check.
+//! The header of a token: it selects the key and may not weaken the verification.
 
 use serde_json::{Map, Value};
 
 use super::{TokenError, key_id::KeyIds};
 
-/// Checks a header and takes from it what chooses the key.
+/// Validates a header and extracts the names that select the key.
 ///
-/// `jwk`, `jku`, `x5u` and `x5c` name keys of the sender's choice. They are never looked at.
-pub(super) fn check(header: &Map<String, Value>) -> Result<KeyIds, TokenError> {
+/// `jwk`, `jku`, `x5u` and `x5c` are keys of the sender's choice. They are never read.
+pub(super) fn validate(header: &Map<String, Value>) -> Result<KeyIds, TokenError> {
     if header.get("alg").and_then(Value::as_str) != Some("RS256") {
         return Err(TokenError::Algorithm);
     }
@@ -27,12 +27,13 @@ pub(super) fn check(header: &Map<String, Value>) -> Result<KeyIds, TokenError> {
     Ok(KeyIds::new(id("kid")?, id("x5t")?))
 }
 
-/// RFC 7515 section 4.1.9 lets the `application/` be left out, and media types ignore case.
+/// Returns whether `typ` is that of a JWT. RFC 7515, section 4.1.9: the `application/` may be left
+/// out, and media types ignore case.
 fn is_jwt(typ: &str) -> bool {
     typ.eq_ignore_ascii_case("JWT") || typ.eq_ignore_ascii_case("application/jwt")
 }
 
-/// Whether `id` may name a key: 1 to 128 visible ASCII characters.
+/// Returns whether `id` may name a key: 1 to 128 visible ASCII characters.
 pub(super) fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
 }
@@ -42,7 +43,7 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Result<KeyIds, TokenError> {
-        check(&crate::json::object(text.as_bytes()).unwrap())
+        validate(&crate::json::object(text.as_bytes()).unwrap())
     }
 
     #[test]

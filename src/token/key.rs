@@ -1,4 +1,4 @@
-//! One RSA key, and the check of a signature with it.
+//! One RSA key, and the verification of a signature with it.
 
 use std::{fmt, sync::Arc};
 
@@ -6,14 +6,14 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc};
 
 use super::{KeyError, key_id::KeyIds};
 
-/// The sizes of keys that are taken, in bits.
+/// The accepted sizes of keys, in bits.
 const MIN_BITS: usize = 2048;
 const MAX_BITS: usize = 8192;
 
 #[derive(Clone)]
-pub(super) struct Key(Arc<Inner>);
+pub(super) struct Key(Arc<KeyParts>);
 
-struct Inner {
+struct KeyParts {
     ids: KeyIds,
     n: Box<[u8]>,
     e: Box<[u8]>,
@@ -21,10 +21,10 @@ struct Inner {
 }
 
 impl Key {
-    /// Takes the modulus `n` and the exponent `e`, big-endian, as an RSA public key.
+    /// Makes an RSA public key of the modulus `n` and the exponent `e`, both big-endian.
     pub(super) fn new(n: &[u8], e: &[u8], ids: KeyIds) -> Result<Self, KeyError> {
-        let (n, e) = (without_zeros(n), without_zeros(e));
-        let bits = bits(n);
+        let (n, e) = (strip_zeros(n), strip_zeros(e));
+        let bits = bit_length(n);
         if bits < MIN_BITS {
             return Err(KeyError::Weak { bits });
         }
@@ -32,13 +32,13 @@ impl Key {
             return Err(KeyError::Large { bits });
         }
         // An even modulus is no product of two odd primes; an exponent is odd, at least 3, and the
-        // library takes none above 33 bits.
+        // library accepts at most 33 bits.
         let is_odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-        if !is_odd(n) || !is_odd(e) || e == [1] || self::bits(e) > 33 {
+        if !is_odd(n) || !is_odd(e) || e == [1] || bit_length(e) > 33 {
             return Err(KeyError::NotAKey);
         }
         let rsa = DecodingKey::from_rsa_raw_components(n, e);
-        Ok(Self(Arc::new(Inner { ids, n: n.into(), e: e.into(), rsa })))
+        Ok(Self(Arc::new(KeyParts { ids, n: n.into(), e: e.into(), rsa })))
     }
 
     pub(super) fn ids(&self) -> &KeyIds {
@@ -46,20 +46,20 @@ impl Key {
     }
 
     pub(super) fn bits(&self) -> usize {
-        bits(&self.0.n)
+        bit_length(&self.0.n)
     }
 
-    /// The modulus and the exponent, big-endian, without zeros in front.
+    /// Returns the modulus and the exponent, big-endian, without leading zeros.
     #[cfg(feature = "test-util")]
     pub(super) fn numbers(&self) -> (&[u8], &[u8]) {
         (&self.0.n, &self.0.e)
     }
 
-    /// Whether `signature` is this key's RS256 signature of `signed`.
+    /// Returns whether `signature` is this key's RS256 signature of `signed`.
     ///
-    /// The provider is named here. The one jsonwebtoken keeps for the process is missing or panics
-    /// as soon as another crate of the build enables a second one. Its verifier is made for each
-    /// call because it isn't `Send`; it holds a copy of the key and no more.
+    /// The provider is named here: jsonwebtoken's default for the process is missing, or panics, as
+    /// soon as another crate of the build enables a second one. Its verifier is made for each call
+    /// because it isn't `Send`; it holds a copy of the key and nothing else.
     pub(super) fn verifies(&self, signed: &[u8], signature: &Vec<u8>) -> bool {
         let verifier = (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, &self.0.rsa);
         verifier.is_ok_and(|verifier| verifier.verify(signed, signature).is_ok())
@@ -79,13 +79,13 @@ impl fmt::Debug for Key {
     }
 }
 
-fn without_zeros(number: &[u8]) -> &[u8] {
+fn strip_zeros(number: &[u8]) -> &[u8] {
     let zeros = number.iter().take_while(|&&byte| byte == 0).count();
     number.get(zeros..).unwrap_or_default()
 }
 
-/// The length in bits of a number without leading zeros.
-fn bits(number: &[u8]) -> usize {
+/// Returns the length in bits of a number without leading zeros.
+fn bit_length(number: &[u8]) -> usize {
     let unused = number.first().map_or(0, |first| first.leading_zeros() as usize);
     number.len() * 8 - unused
 }
@@ -100,42 +100,42 @@ mod tests {
         n
     }
 
-    fn taken(n: &[u8], e: &[u8]) -> Result<usize, String> {
+    fn accept(n: &[u8], e: &[u8]) -> Result<usize, String> {
         Key::new(n, e, KeyIds::default())
             .map(|key| key.bits())
             .map_err(|error| format!("{error:?}"))
     }
 
     #[test]
-    fn sizes_from_2048_to_8192_bits_are_taken() {
+    fn sizes_from_2048_to_8192_bits_are_accepted() {
         let e = [1, 0, 1];
         for bits in [2048, 2049, 3072, 4096, 8192] {
-            assert_eq!(taken(&of_bits(bits), &e), Ok(bits));
+            assert_eq!(accept(&of_bits(bits), &e), Ok(bits));
         }
         for bits in [8, 512, 1024, 2047] {
-            assert_eq!(taken(&of_bits(bits), &e), Err(format!("Weak {{ bits: {bits} }}")));
+            assert_eq!(accept(&of_bits(bits), &e), Err(format!("Weak {{ bits: {bits} }}")));
         }
-        assert_eq!(taken(&of_bits(8193), &e), Err("Large { bits: 8193 }".to_owned()));
-        assert_eq!(taken(&[], &e), Err("Weak { bits: 0 }".to_owned()));
+        assert_eq!(accept(&of_bits(8193), &e), Err("Large { bits: 8193 }".to_owned()));
+        assert_eq!(accept(&[], &e), Err("Weak { bits: 0 }".to_owned()));
         // Zeros in front add no strength.
         assert_eq!(
-            taken(&[vec![0; 200], of_bits(1024)].concat(), &e),
+            accept(&[vec![0; 200], of_bits(1024)].concat(), &e),
             Err("Weak { bits: 1024 }".to_owned())
         );
-        assert_eq!(taken(&[vec![0; 1], of_bits(2048)].concat(), &[0, 1, 0, 1]), Ok(2048));
+        assert_eq!(accept(&[vec![0; 1], of_bits(2048)].concat(), &[0, 1, 0, 1]), Ok(2048));
     }
 
     #[test]
     fn numbers_that_are_no_rsa_key_are_refused() {
         let n = of_bits(2048);
         for e in [&[][..], &[0], &[1], &[2], &[1, 0, 0], &[0xff; 5]] {
-            assert_eq!(taken(&n, e), Err("NotAKey".to_owned()), "{e:?}");
+            assert_eq!(accept(&n, e), Err("NotAKey".to_owned()), "{e:?}");
         }
         for e in [&[3][..], &[17], &[1, 0, 1], &[1, 0, 0, 0, 1]] {
-            assert_eq!(taken(&n, e), Ok(2048), "{e:?}");
+            assert_eq!(accept(&n, e), Ok(2048), "{e:?}");
         }
         let mut even = n;
         *even.last_mut().unwrap() = 0xfe;
-        assert_eq!(taken(&even, &[1, 0, 1]), Err("NotAKey".to_owned()));
+        assert_eq!(accept(&even, &[1, 0, 1]), Err("NotAKey".to_owned()));
     }
 }

@@ -1,8 +1,8 @@
-//! Why signing keys can't be used.
+//! The errors of signing keys.
 
 use std::{error::Error, fmt, io, path::PathBuf};
 
-/// Why signing keys can't be used. The text says what to give instead.
+/// The reason for which signing keys can't be used. Its text says what to give instead.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum KeyError {
@@ -10,14 +10,14 @@ pub enum KeyError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The error of the system.
         source: io::Error,
     },
-    /// What the file holds can't be used.
+    /// The content of the file can't be used.
     File {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The error of its content.
         fault: Box<KeyError>,
     },
     /// The file is larger than 1 MiB.
@@ -34,13 +34,13 @@ pub enum KeyError {
     KeySet,
     /// There is no key in it.
     NoKey,
-    /// The key is for something else than RS256 signatures.
+    /// The key is not for RS256 signatures.
     Purpose,
     /// The key is not an RSA key.
     NotRsa,
     /// The key's numbers don't make an RSA public key.
     NotAKey,
-    /// The key is too short to be trusted.
+    /// The key is shorter than 2048 bits.
     Weak {
         /// Its size.
         bits: usize,

@@ -1,4 +1,4 @@
-//! How tokens name keys: by `kid`, by `x5t`, and by the one in the other's spelling.
+//! The names of keys in tokens: `kid`, `x5t`, and each in the other's spelling.
 //!
 //! SuperOffice's `kid` is the SHA-1 thumbprint of its certificate in upper-case hex, its `x5t` the
 //! same 20 bytes in base64url; older key sets carry the base64url form as `kid`.
@@ -10,7 +10,7 @@ use crate::hex;
 
 type Thumbprint = [u8; 20];
 
-/// The names of a key, or the names by which a token asks for one.
+/// The names of a key, or the names by which a token selects one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct KeyIds {
     kid: Option<Box<str>>,
@@ -22,8 +22,8 @@ impl KeyIds {
         Self { kid: kid.map(Into::into), x5t: x5t.map(Into::into) }
     }
 
-    /// The names that SuperOffice derives from a certificate.
-    pub(super) fn of_certificate(der: &[u8]) -> Self {
+    /// Derives the names from a certificate as SuperOffice does.
+    pub(super) fn from_certificate(der: &[u8]) -> Self {
         let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
         let kid = hex::upper(thumbprint.as_ref());
         Self::new(Some(&kid), Some(&URL_SAFE_NO_PAD.encode(thumbprint)))
@@ -33,7 +33,7 @@ impl KeyIds {
         self.kid.is_none() && self.x5t.is_none()
     }
 
-    /// The name to show: `kid` if there is one, else `x5t`.
+    /// Returns the name to show: `kid` if there is one, else `x5t`.
     pub(super) fn name(&self) -> Option<&str> {
         self.kid.as_deref().or(self.x5t.as_deref())
     }
@@ -49,14 +49,14 @@ impl KeyIds {
         self.x5t.is_some() && self.x5t == other.x5t
     }
 
-    /// Whether any name of one stands for the same thumbprint as any name of the other.
+    /// Returns whether any name of one spells the same thumbprint as any name of the other.
     pub(super) fn same_thumbprint(&self, other: &Self) -> bool {
         let others = other.thumbprints();
         self.thumbprints().iter().flatten().any(|own| others.iter().flatten().any(|its| its == own))
     }
 
     fn thumbprints(&self) -> [Option<Thumbprint>; 2] {
-        [&self.kid, &self.x5t].map(|id| id.as_deref().and_then(thumbprint))
+        [&self.kid, &self.x5t].map(|id| id.as_deref().and_then(parse_thumbprint))
     }
 }
 
@@ -64,8 +64,8 @@ fn is_hex(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Reads 40 hex digits, or 27 characters of base64url, as the 20 bytes they stand for.
-fn thumbprint(id: &str) -> Option<Thumbprint> {
+/// Parses 40 hex digits, or 27 characters of base64url, as the 20 bytes that they spell.
+fn parse_thumbprint(id: &str) -> Option<Thumbprint> {
     if id.len() == 27 {
         return URL_SAFE_NO_PAD.decode(id).ok()?.try_into().ok();
     }
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_certificate_has_both_names() {
         // SHA-1 of "abc", FIPS 180.
-        let ids = KeyIds::of_certificate(b"abc");
+        let ids = KeyIds::from_certificate(b"abc");
         let x5t = "qZk-NkcGgWq6PiVxeFDCbJzQ2J0";
         assert_eq!(ids, KeyIds::new(Some("A9993E364706816ABA3E25717850C26C9CD0D89D"), Some(x5t)));
     }

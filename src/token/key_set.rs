@@ -8,28 +8,27 @@ use crate::json;
 
 use super::{KeyError, header::is_id, key::Key, key_id::KeyIds};
 
-/// The most keys that are taken from one set. SuperOffice has one or two.
+/// The most keys that are used of one set. SuperOffice has one or two.
 const MAX_KEYS: usize = 64;
 
-/// The usable keys of a set, in their order.
+/// Parses the usable keys of a set, in their order.
 ///
-/// A key that can't be used doesn't spoil the others. When none is left, the first one's fault says
-/// why.
-pub(crate) fn from_key_set(text: &[u8]) -> Result<Vec<Key>, KeyError> {
+/// A key that can't be used is skipped. When none is left, the error is that of the first one.
+pub(crate) fn parse_key_set(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     let set = json::object(text).ok_or(KeyError::KeySet)?;
     let Some(Value::Array(members)) = set.get("keys") else { return Err(KeyError::KeySet) };
     let mut fault = None;
     let keys: Vec<Key> = members
         .iter()
-        .filter_map(|member| key(member).map_err(|error| fault.get_or_insert(error)).ok())
+        .filter_map(|member| parse_key(member).map_err(|error| fault.get_or_insert(error)).ok())
         .take(MAX_KEYS)
         .collect();
     if keys.is_empty() { Err(fault.unwrap_or(KeyError::NoKey)) } else { Ok(keys) }
 }
 
-fn key(member: &Value) -> Result<Key, KeyError> {
+fn parse_key(member: &Value) -> Result<Key, KeyError> {
     let Value::Object(key) = member else { return Err(KeyError::KeySet) };
-    // A member that is null says as little as one that isn't there.
+    // A member that is null counts as absent.
     let text = |name| match key.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str())),

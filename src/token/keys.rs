@@ -1,4 +1,4 @@
-//! Signing keys given as a value or a file.
+//! Signing keys given as values or files.
 
 use std::{fmt, fs::File, io::Read, path::Path};
 
@@ -7,18 +7,18 @@ use super::{KeyError, certificate, key::Key, key_set};
 /// The largest key file that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
 
-/// The public keys that notifications are signed with.
+/// The public keys that verify notifications.
 ///
-/// An [`Environment`](crate::Environment) publishes its keys at a URL, which a gate reads by itself.
-/// Keys given here are used beside those, or instead of them. SuperOffice also hands them out as
+/// An [`Environment`](crate::Environment) publishes its keys at a URL, which a gate fetches by
+/// itself. Keys given here are used beside those, or instead of them. SuperOffice also publishes
 /// certificates (`SuperOfficeFederatedLogin.crt`), one per environment: give the one of yours.
 ///
-/// A certificate is taken for the key in it. Neither its chain nor its dates are looked at.
+/// Of a certificate only the key is used. Neither its chain nor its dates are checked.
 ///
 /// ```no_run
 /// use tower_superoffice::token::SigningKeys;
 ///
-/// let keys = SigningKeys::read("SuperOfficeFederatedLogin.crt")?;
+/// let keys = SigningKeys::from_file("SuperOfficeFederatedLogin.crt")?;
 /// println!("{keys:?}");
 /// # Ok::<(), tower_superoffice::token::KeyError>(())
 /// ```
@@ -26,39 +26,39 @@ const MAX_FILE: u64 = 1024 * 1024;
 pub struct SigningKeys(Vec<Key>);
 
 impl SigningKeys {
-    /// Takes every `CERTIFICATE` and `PUBLIC KEY` block of a PEM text.
+    /// Parses every `CERTIFICATE` and `PUBLIC KEY` block of a PEM text.
     ///
-    /// From a certificate the `kid` and `x5t` are derived that SuperOffice gives its keys. A key
-    /// from a bare `PUBLIC KEY` has no name and is tried when a token names no other key.
+    /// The `kid` and `x5t` of a certificate's key are derived as SuperOffice does. A key from a bare
+    /// `PUBLIC KEY` has no name and is tried when a token names no other key.
     ///
     /// # Errors
     ///
-    /// When a block can't be read, is neither of the two, or holds a key that is not RSA or has
-    /// fewer than 2048 bits; and when there is none.
+    /// When a block is damaged, is neither of the two, or holds a key that is not RSA or has fewer
+    /// than 2048 bits; and when there is none.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         certificate::from_pem(pem.as_ref()).map(Self)
     }
 
-    /// Takes one X.509 certificate in DER, of any version, signed in any way.
+    /// Parses one X.509 certificate in DER, of any version, with any signature.
     ///
     /// # Errors
     ///
-    /// When it is no certificate, or its key is not RSA or has fewer than 2048 bits.
-    pub fn from_der(certificate: impl AsRef<[u8]>) -> Result<Self, KeyError> {
+    /// When it is not a certificate, or its key is not RSA or has fewer than 2048 bits.
+    pub fn from_certificate_der(certificate: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         certificate::from_certificate(certificate.as_ref()).map(|key| Self(vec![key]))
     }
 
-    /// Takes the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits or
-    /// more. Others are left out.
+    /// Parses the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits or
+    /// more. Others are skipped.
     ///
     /// # Errors
     ///
-    /// When it is no key set, or none of its keys can be used.
+    /// When it is not a key set, or none of its keys can be used.
     pub fn from_key_set(json: impl AsRef<[u8]>) -> Result<Self, KeyError> {
-        key_set::from_key_set(json.as_ref()).map(Self)
+        key_set::parse_key_set(json.as_ref()).map(Self)
     }
 
-    /// Reads a file in any of the three forms.
+    /// Reads and parses a file in any of the three forms.
     ///
     /// It blocks while it reads: call it before the server starts.
     ///
@@ -66,7 +66,7 @@ impl SigningKeys {
     ///
     /// As the other constructors, with the file's name; and when the file can't be read or is larger
     /// than 1 MiB.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self, KeyError> {
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         let mut bytes = Vec::new();
         File::open(path)
@@ -75,43 +75,43 @@ impl SigningKeys {
         let keys = if bytes.len() as u64 > MAX_FILE {
             Err(KeyError::TooLong)
         } else {
-            Self::from_any(&bytes)
+            Self::from_any_form(&bytes)
         };
         keys.map_err(|fault| KeyError::File { path: path.to_owned(), fault: Box::new(fault) })
     }
 
-    fn from_any(bytes: &[u8]) -> Result<Self, KeyError> {
-        // Editors on Windows put a byte order mark before texts.
+    fn from_any_form(bytes: &[u8]) -> Result<Self, KeyError> {
+        // Editors on Windows put a byte order mark before text.
         let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         if text.trim_ascii_start().starts_with(b"{") {
             Self::from_key_set(text)
         } else if text.windows(11).any(|window| window == b"-----BEGIN ") {
             Self::from_pem(text)
         } else {
-            Self::from_der(bytes)
+            Self::from_certificate_der(bytes)
         }
     }
 
-    /// These keys and those of `other`.
+    /// Adds the keys of `other`.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.0.extend(other.0);
         self
     }
 
-    /// How many keys there are.
+    /// Returns the number of keys.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is no key.
+    /// Returns whether there is no key.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The name, modulus and exponent of each key. What a fuzzer looks at.
+    /// Returns the name, modulus and exponent of each key: what a fuzz target compares.
     #[cfg(feature = "test-util")]
     pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<&str>, &[u8], &[u8])> {
         self.0.iter().map(|key| {

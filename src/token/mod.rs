@@ -3,26 +3,26 @@
 //! [`SigningKeys`] are keys that you give; a gate without any fetches the environment's. A
 //! [`TokenError`] says why a token was refused, and a [`KeysReport`] which keys a gate has.
 
-// A token goes through `examine`, which is pure and refuses everything that can be refused without
-// cryptography; then its signature is checked with a key of the `KeyRing`, which holds the keys given
+// A token goes through `validate`, which is pure and refuses everything that can be refused without
+// cryptography; then its signature is checked with a key of the `KeyRing`, which holds the given keys
 // and those fetched from the environment.
 
 mod certificate;
 mod claims;
 mod compact;
 mod error;
-mod examine;
 mod header;
 mod key;
 mod key_error;
 mod key_id;
 mod key_set;
 mod keys;
+mod logged_claims;
 mod policy;
 mod remote;
 mod report;
 mod ring;
-mod seen;
+mod validate;
 mod verifier;
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod testing;
 mod wycheproof;
 
 #[cfg(feature = "test-util")]
-pub(crate) use self::examine::judge;
+pub(crate) use self::validate::verify_with;
 pub use self::{
     error::TokenError,
     key_error::KeyError,
@@ -42,9 +42,9 @@ pub use self::{
 };
 pub(crate) use self::{
     error::VerifyError,
-    examine::Verified,
+    logged_claims::LoggedClaims,
     policy::{Audiences, MAX_LEEWAY, Policy},
     remote::RemoteKeys,
-    seen::Seen,
-    verifier::{Verdict, Verifier, VerifierConfig},
+    validate::Verified,
+    verifier::{Verification, Verifier, VerifierConfig},
 };

@@ -1,20 +1,20 @@
-//! What the gate's owner accepts.
+//! The configured conditions on issuer, audience and times.
 
 use std::time::Duration;
 
-/// The most that clocks may be allowed to differ, in seconds.
+/// The largest leeway between SuperOffice's clock and this machine's.
 pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
 
-/// For whom a token must be meant.
+/// The audiences of which a token has to name one.
 #[derive(Debug, Clone)]
 pub(crate) enum Audiences {
-    /// For anybody.
+    /// No condition.
     Any,
-    /// For one of these applications.
+    /// One of these application ids, ignoring case and a leading `spn:`.
     OneOf(Vec<String>),
 }
 
-/// What a token must say, its signature apart.
+/// The conditions that the claims of a token have to meet.
 #[derive(Debug, Clone)]
 pub(crate) struct Policy {
     issuers: Vec<String>,
@@ -24,13 +24,13 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// A `leeway` above 300 s is taken as 300 s.
+    /// Makes a policy. A `leeway` above 300 s counts as 300 s.
     pub(crate) fn new(issuers: Vec<String>, audiences: Audiences, leeway: Duration) -> Self {
         let leeway = leeway.min(MAX_LEEWAY).as_secs();
         let audiences = match audiences {
             Audiences::Any => Audiences::Any,
             Audiences::OneOf(ids) => {
-                Audiences::OneOf(ids.into_iter().map(|id| application_id(&id).to_owned()).collect())
+                Audiences::OneOf(ids.into_iter().map(|id| strip_spn(&id).to_owned()).collect())
             }
         };
         Self { issuers, audiences, leeway: i64::try_from(leeway).unwrap_or_default() }
@@ -40,22 +40,24 @@ impl Policy {
         self.leeway
     }
 
+    /// Returns whether `issuer` is one of the accepted ones, to the letter.
     pub(super) fn takes_issuer(&self, issuer: &str) -> bool {
         self.issuers.iter().any(|own| own == issuer)
     }
 
+    /// Returns whether one of the claimed audiences is accepted.
     pub(super) fn takes_audience(&self, claimed: &[&str]) -> bool {
         match &self.audiences {
             Audiences::Any => true,
-            Audiences::OneOf(ids) => claimed.iter().any(|claimed| {
-                ids.iter().any(|id| id.eq_ignore_ascii_case(application_id(claimed)))
-            }),
+            Audiences::OneOf(ids) => claimed
+                .iter()
+                .any(|claimed| ids.iter().any(|id| id.eq_ignore_ascii_case(strip_spn(claimed)))),
         }
     }
 }
 
-/// An application id without the `spn:` that some of SuperOffice's tokens put before it.
-fn application_id(audience: &str) -> &str {
+/// Strips the `spn:` that some of SuperOffice's tokens put before an application id.
+fn strip_spn(audience: &str) -> &str {
     match audience.split_at_checked(4) {
         Some((prefix, id)) if prefix.eq_ignore_ascii_case("spn:") && !id.is_empty() => id,
         _ => audience,

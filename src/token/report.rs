@@ -1,4 +1,4 @@
-//! What a gate tells about its keys.
+//! The report of a gate's signing keys.
 
 use std::time::Duration;
 
@@ -14,25 +14,26 @@ pub struct KeysReport {
 }
 
 impl KeysReport {
-    /// The keys that tokens are checked with at present.
+    /// Returns the keys that verify tokens at present.
     #[must_use]
     pub fn keys(&self) -> &[KeyReport] {
         &self.keys
     }
 
-    /// Where keys are fetched; `None` when only given keys are used.
+    /// Returns the URL that keys are fetched from; `None` when only given keys are used.
     #[must_use]
     pub fn url(&self) -> Option<&str> {
         self.url.as_deref()
     }
 
-    /// How long ago keys were fetched for the last time; `None` when they never were.
+    /// Returns the time since the last successful fetch; `None` when there was none.
     #[must_use]
     pub fn age(&self) -> Option<Duration> {
         self.age
     }
 
-    /// Why the last fetch failed; `None` when it didn't. Fit for logs: nothing received is in it.
+    /// Returns the reason for which the last fetch failed; `None` when it succeeded. It repeats
+    /// nothing that was received, so it may be logged.
     #[must_use]
     pub fn last_error(&self) -> Option<&str> {
         self.last_error.as_deref()
@@ -52,26 +53,26 @@ impl KeyReport {
         Self { id: key.ids().name().map(str::to_owned), bits: key.bits(), source }
     }
 
-    /// Its `kid`, else its `x5t`; `None` for a bare public key.
+    /// Returns its `kid`, else its `x5t`; `None` for a bare public key.
     #[must_use]
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 
-    /// Its size in bits.
+    /// Returns its size in bits.
     #[must_use]
     pub fn bits(&self) -> usize {
         self.bits
     }
 
-    /// Where it comes from.
+    /// Returns its source.
     #[must_use]
     pub fn source(&self) -> KeySource {
         self.source
     }
 }
 
-/// Where a signing key comes from.
+/// The source of a signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeySource {

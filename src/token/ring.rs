@@ -1,4 +1,4 @@
-//! The keys at hand, and the choice among them.
+//! The available keys, and the selection among them.
 
 use super::{
     SigningKeys,
@@ -7,26 +7,26 @@ use super::{
     report::{KeyReport, KeySource},
 };
 
-/// The most keys tried for one token: what a sender may cost.
+/// The most keys tried for one token: the bound of the work that one token can cause.
 const MAX_TRIED: usize = 8;
 
-/// The keys given and the keys fetched. Never changed: a new set of fetched keys makes a new ring.
+/// The given keys and the fetched keys. It is immutable: new fetched keys make a new ring.
 #[derive(Debug, Default)]
 pub(super) struct KeyRing {
     keys: Vec<Key>,
-    /// How many of them, the first ones, were given.
+    /// The number of given keys, which are the first ones.
     given: usize,
 }
 
-/// What the keys say about a signature.
+/// The result of checking a signature with the keys of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
-    /// One of them made it.
+    /// One of the selected keys made it.
     Signed,
-    /// The token names a key that is here, or none at all; and no such key made it.
+    /// The token names a key of the ring, or none at all, and no such key made it.
     Mismatch,
-    /// No key here has the name that the token gives. `tried`: keys without a name didn't make it
-    /// either.
+    /// No key of the ring has the name that the token gives. `tried`: there are keys without a
+    /// name, and none of them made it.
     Unknown { tried: bool },
 }
 
@@ -42,12 +42,12 @@ impl KeyRing {
         Self { keys, given }
     }
 
-    /// Checks `signature` with the keys that `ids` name.
+    /// Checks `signature` with the keys that `ids` select.
     pub(super) fn check(&self, ids: &KeyIds, signed: &str, signature: &Vec<u8>) -> Check {
         let try_all = |keys: &mut dyn Iterator<Item = &Key>| {
             keys.take(MAX_TRIED).any(|key| key.verifies(signed.as_bytes(), signature))
         };
-        let named = self.named(ids);
+        let named = self.matching_rule(ids);
         if let Some(names) = named
             && try_all(&mut self.keys.iter().filter(|key| names(key.ids(), ids)))
         {
@@ -61,8 +61,8 @@ impl KeyRing {
         if try_all(&mut nameless) { Check::Signed } else { Check::Unknown { tried } }
     }
 
-    /// The best way in which any key here answers to `ids`.
-    fn named(&self, ids: &KeyIds) -> Option<fn(&KeyIds, &KeyIds) -> bool> {
+    /// Returns the strictest rule by which any key of the ring matches `ids`.
+    fn matching_rule(&self, ids: &KeyIds) -> Option<fn(&KeyIds, &KeyIds) -> bool> {
         if ids.is_empty() {
             return (!self.keys.is_empty()).then_some(|_, _| true);
         }
@@ -71,7 +71,7 @@ impl KeyRing {
             .find(|names| self.keys.iter().any(|key| names(key.ids(), ids)))
     }
 
-    /// Whether any of the keys was fetched.
+    /// Returns whether any of the keys was fetched.
     pub(super) fn has_fetched(&self) -> bool {
         self.keys.len() > self.given
     }

@@ -62,7 +62,8 @@ impl Signer {
         let der = self.der();
         let info = spki::SubjectPublicKeyInfoRef::from_der(&der).unwrap();
         let (n, e) =
-            super::certificate::numbers(info.subject_public_key.as_bytes().unwrap()).unwrap();
+            super::certificate::parse_rsa_numbers(info.subject_public_key.as_bytes().unwrap())
+                .unwrap();
         let (n, e) = (base64url(n.as_bytes()), base64url(e.as_bytes()));
         format!(r#"{{"kty":"RSA","kid":"{kid}","n":"{n}","e":"{e}"{rest}}}"#)
     }

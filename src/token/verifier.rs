@@ -1,4 +1,4 @@
-//! The verifier: policy, clock and keys put together.
+//! The verifier: policy, clock and keys together.
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
@@ -6,16 +6,16 @@ use crate::clock::Clock;
 
 use super::{
     Audiences, KeysReport, Policy, SigningKeys, TokenError, Verified, VerifyError,
-    examine::{Claimed, examine},
     key_id::KeyIds,
-    remote::{Outlook, Remote, RemoteKeys, Wait},
+    remote::{FetchOutcome, Remote, RemoteKeys, Wait},
     ring::{Check, KeyRing},
+    validate::{Candidate, validate},
 };
 
-/// When to come back if the keys can't be had at present.
+/// The pause that is suggested to senders while no key is available.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// What a verifier is made of.
+/// The parts that a verifier is made of.
 #[derive(Debug)]
 pub(crate) struct VerifierConfig {
     pub(crate) issuers: Vec<String>,
@@ -28,9 +28,9 @@ pub(crate) struct VerifierConfig {
 
 /// Verifies tokens. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Verifier(Arc<Inner>);
+pub(crate) struct Verifier(Arc<VerifierParts>);
 
-struct Inner {
+struct VerifierParts {
     policy: Policy,
     clock: Clock,
     keys: Keys,
@@ -42,20 +42,20 @@ enum Keys {
     Remote(Remote),
 }
 
-/// The answer to a token.
+/// The result of verifying a token.
 #[derive(Debug)]
-pub(crate) enum Verdict {
-    /// It was found with the keys at hand.
+pub(crate) enum Verification {
+    /// The available keys decided.
     Done(Result<Verified, VerifyError>),
-    /// It needs keys that are being fetched.
+    /// The token needs keys that are being fetched.
     NeedsKeys(Pending),
 }
 
-/// A token that waits for keys, 2 s at most.
+/// A token that waits for keys, at most 2 s.
 pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, VerifyError>> + Send>>);
 
 impl Verifier {
-    /// Makes a verifier. With remote keys this must happen in a tokio runtime.
+    /// Makes a verifier. With remote keys it must be called in a tokio runtime.
     pub(crate) fn new(config: VerifierConfig) -> Self {
         let VerifierConfig { issuers, audience, leeway, keys, remote, clock } = config;
         let policy = Policy::new(issuers, audience, leeway);
@@ -63,21 +63,21 @@ impl Verifier {
             None => Keys::Given(KeyRing::new(&keys, Vec::new())),
             Some(remote) => Keys::Remote(Remote::start(remote, keys)),
         };
-        Self(Arc::new(Inner { policy, clock, keys }))
+        Self(Arc::new(VerifierParts { policy, clock, keys }))
     }
 
-    /// Verifies `token`, at once whenever the keys at hand are enough.
-    pub(crate) fn verify(&self, token: &str) -> Verdict {
-        let Inner { policy, clock, keys } = &*self.0;
-        let refused = |reason| Verdict::Done(Err(reason));
-        let claimed = match examine(token, policy, clock.unix_s()) {
-            Ok(claimed) => claimed,
+    /// Verifies `token`, at once whenever the available keys are enough.
+    pub(crate) fn verify(&self, token: &str) -> Verification {
+        let VerifierParts { policy, clock, keys } = &*self.0;
+        let refused = |reason| Verification::Done(Err(reason));
+        let candidate = match validate(token, policy, clock.unix_s()) {
+            Ok(candidate) => candidate,
             Err(error) => return refused(error.into()),
         };
         let remote = match keys {
             Keys::Given(ring) => {
-                return match ring.check(&claimed.ids, claimed.signed, &claimed.signature) {
-                    Check::Signed => Verdict::Done(Ok(claimed.verified)),
+                return match ring.check(&candidate.ids, candidate.signed, &candidate.signature) {
+                    Check::Signed => Verification::Done(Ok(candidate.verified)),
                     check => refused(without_more_keys(check).into()),
                 };
             }
@@ -85,29 +85,33 @@ impl Verifier {
         };
         loop {
             let ring = remote.ring();
-            let check = ring.check(&claimed.ids, claimed.signed, &claimed.signature);
+            let check = ring.check(&candidate.ids, candidate.signed, &candidate.signature);
             if check == Check::Signed {
-                return Verdict::Done(Ok(claimed.verified));
+                return Verification::Done(Ok(candidate.verified));
             }
-            let missed = Missed::of(check, &claimed.ids, &ring);
-            let outlook = remote.outlook();
-            // The outlook belongs to the newest keys. If those came only now, they have not been
-            // tried.
+            let miss = KeyMiss::from_check(check, &candidate.ids, &ring);
+            let outcome = remote.request_fetch();
+            // The outcome belongs to the newest keys. Keys that arrived just now are still untried.
             if !remote.is_current(&ring) {
                 continue;
             }
-            return match outlook {
-                Outlook::Settled => refused(missed.settled().into()),
-                Outlook::Hopeless => refused(missed.hopeless()),
-                Outlook::Wait(wait) => {
-                    let claimed = Owned::new(claimed);
-                    Verdict::NeedsKeys(Pending(Box::pin(later(remote.clone(), wait, claimed))))
+            return match outcome {
+                FetchOutcome::Settled => refused(miss.with_newest_keys().into()),
+                FetchOutcome::Unavailable => refused(miss.without_newer_keys()),
+                FetchOutcome::Wait(wait) => {
+                    let candidate = OwnedCandidate::new(candidate);
+                    Verification::NeedsKeys(Pending(Box::pin(verify_when_fetched(
+                        remote.clone(),
+                        wait,
+                        candidate,
+                    ))))
                 }
             };
         }
     }
 
-    pub(crate) fn keys(&self) -> KeysReport {
+    /// Returns the report of the keys.
+    pub(crate) fn report(&self) -> KeysReport {
         match &self.0.keys {
             Keys::Given(ring) => {
                 KeysReport { keys: ring.report(), url: None, age: None, last_error: None }
@@ -118,12 +122,13 @@ impl Verifier {
 }
 
 impl Pending {
-    pub(crate) async fn verified(self) -> Result<Verified, VerifyError> {
+    /// Waits for the keys and verifies the token.
+    pub(crate) async fn wait(self) -> Result<Verified, VerifyError> {
         self.0.await
     }
 }
 
-/// The answer when there is nowhere to fetch keys from.
+/// Returns the error when no keys can be fetched.
 fn without_more_keys(check: Check) -> TokenError {
     match check {
         Check::Unknown { tried: false } => TokenError::UnknownKey,
@@ -131,75 +136,80 @@ fn without_more_keys(check: Check) -> TokenError {
     }
 }
 
-/// How the keys at hand failed a token, when others may be fetched.
+/// The way in which the available keys failed a token, when others may be fetched.
 #[derive(Debug, Clone, Copy)]
-enum Missed {
-    /// The key it names is here, and did not sign it; it may have changed.
+enum KeyMiss {
+    /// The key that it names is here and did not sign it; the key may have changed.
     Signature,
-    /// The key it names is not here.
+    /// The key that it names is not here.
     Key,
 }
 
-impl Missed {
-    fn of(check: Check, ids: &KeyIds, ring: &KeyRing) -> Self {
+impl KeyMiss {
+    fn from_check(check: Check, ids: &KeyIds, ring: &KeyRing) -> Self {
         match check {
-            // A token without a name may be meant for any key, so those to be fetched count too.
+            // A token without a name may belong to any key, also to one that is still to be fetched.
             Check::Mismatch if !ids.is_empty() || ring.has_fetched() => Self::Signature,
             _ => Self::Key,
         }
     }
 
-    /// The answer when the newest keys there are failed it.
-    fn settled(self) -> TokenError {
+    /// Returns the error when the newest published keys failed the token.
+    fn with_newest_keys(self) -> TokenError {
         match self {
             Self::Signature => TokenError::Signature,
             Self::Key => TokenError::UnknownKey,
         }
     }
 
-    /// The answer when newer keys can't be had.
-    fn hopeless(self) -> VerifyError {
+    /// Returns the error when newer keys are not available.
+    fn without_newer_keys(self) -> VerifyError {
         match self {
-            // As far as anybody knows it is wrong, and a sender who is right sends it again.
+            // By the known keys the signature is wrong. If the key has just changed, the sender has
+            // to send it again.
             Self::Signature => TokenError::Signature.into(),
             Self::Key => VerifyError::KeysUnavailable { retry_after: RETRY_AFTER },
         }
     }
 }
 
-/// What is kept of a token while it waits.
-struct Owned {
+/// The parts of a candidate that are kept while it waits.
+struct OwnedCandidate {
     signed: Box<str>,
     signature: Vec<u8>,
     ids: KeyIds,
     verified: Verified,
 }
 
-impl Owned {
-    fn new(claimed: Claimed<'_>) -> Self {
-        let Claimed { signed, signature, ids, verified } = claimed;
+impl OwnedCandidate {
+    fn new(candidate: Candidate<'_>) -> Self {
+        let Candidate { signed, signature, ids, verified } = candidate;
         Self { signed: signed.into(), signature, ids, verified }
     }
 }
 
-async fn later(remote: Remote, mut wait: Wait, token: Owned) -> Result<Verified, VerifyError> {
-    let Owned { signed, signature, ids, verified } = token;
+async fn verify_when_fetched(
+    remote: Remote,
+    mut wait: Wait,
+    token: OwnedCandidate,
+) -> Result<Verified, VerifyError> {
+    let OwnedCandidate { signed, signature, ids, verified } = token;
     loop {
-        let outlook = wait.next().await;
+        let outcome = wait.next().await;
         let ring = remote.ring();
         let check = ring.check(&ids, &signed, &signature);
         if check == Check::Signed {
             return Ok(verified);
         }
-        let missed = Missed::of(check, &ids, &ring);
+        let miss = KeyMiss::from_check(check, &ids, &ring);
         drop(ring);
-        let reason = match outlook {
-            Outlook::Wait(more) => {
+        let reason = match outcome {
+            FetchOutcome::Wait(more) => {
                 wait = more;
                 continue;
             }
-            Outlook::Settled => missed.settled().into(),
-            Outlook::Hopeless => missed.hopeless(),
+            FetchOutcome::Settled => miss.with_newest_keys().into(),
+            FetchOutcome::Unavailable => miss.without_newer_keys(),
         };
         return Err(reason);
     }
@@ -213,7 +223,7 @@ impl fmt::Debug for Pending {
 
 impl fmt::Debug for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { policy, keys, .. } = &*self.0;
+        let VerifierParts { policy, keys, .. } = &*self.0;
         f.debug_struct("Verifier").field("policy", policy).field("keys", keys).finish()
     }
 }
@@ -242,7 +252,7 @@ mod tests {
     }
 
     fn answer(verifier: &Verifier, token: &str) -> Result<String, TokenError> {
-        let Verdict::Done(answer) = verifier.verify(token) else { panic!() };
+        let Verification::Done(answer) = verifier.verify(token) else { panic!() };
         match answer {
             Ok(verified) => Ok(verified.tenant.to_string()),
             Err(VerifyError::Token(error)) => Err(error),
@@ -253,9 +263,11 @@ mod tests {
     #[test]
     fn a_good_token_names_its_tenant_and_time() {
         let verifier = verifier(jwks(&[ONE.jwk("A", "")]));
-        let Verdict::Done(answer) = verifier.verify(&ONE.good("A", "Cust12345")) else { panic!() };
+        let Verification::Done(answer) = verifier.verify(&ONE.good("A", "Cust12345")) else {
+            panic!()
+        };
         let verified = answer.unwrap();
-        assert_eq!((verified.tenant.as_str(), verified.at), ("Cust12345", NOW - 60));
+        assert_eq!((verified.tenant.as_str(), verified.token_time), ("Cust12345", NOW - 60));
     }
 
     #[test]

@@ -78,7 +78,7 @@ async fn a_moved_tenant_is_followed_and_stays_followed() {
     assert_eq!(simulator.all_state_requests(), 0, "nothing is asked without reason");
     assert_eq!(gate.endpoint(&tenant()), None);
 
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 200);
     assert_eq!(simulator.misdirected_calls(&tenant()), 1);
     for _ in 0..10 {
@@ -89,7 +89,7 @@ async fn a_moved_tenant_is_followed_and_stays_followed() {
     assert_eq!(gate.endpoint(&tenant()).unwrap(), simulator.hosts()[1]);
 
     // And again, at once.
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 200);
     assert_eq!(gate.endpoint(&tenant()).unwrap(), simulator.hosts()[2]);
     assert_eq!((simulator.misdirected_calls(&tenant()), simulator.all_state_requests()), (2, 2));
@@ -108,7 +108,7 @@ async fn an_announced_move_costs_no_call_at_all() {
 #[tokio::test(start_paused = true)]
 async fn path_query_headers_and_body_arrive_as_they_were_sent() {
     let (simulator, gate) = world().await;
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
     let (log, network) = (Arc::clone(&seen), simulator.network());
     let client = service_fn(move |request: Request<Body>| {
@@ -136,7 +136,7 @@ async fn path_query_headers_and_body_arrive_as_they_were_sent() {
 #[tokio::test]
 async fn a_storm_of_misdirected_calls_costs_one_pull() {
     let (simulator, gate) = world().await;
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     // They come back at different times, some only after the pull is over.
     let network = simulator.network();
     let uneven = service_fn(move |request: Request<Body>| {
@@ -162,7 +162,7 @@ async fn calls_sent_while_the_state_api_is_asked_need_no_second_pull() {
     let (simulator, gate) = world().await;
     let client = gate.endpoint_layer().layer(simulator.network());
     for moves in 1..=2 {
-        simulator.move_tenant(&tenant()).silently();
+        simulator.move_tenant(&tenant()).without_notification();
         simulator.state_api(Fault::Slow(Duration::from_millis(500)));
         let calls = (0..100).map(|number| {
             let (client, call) = (client.clone(), call(&simulator, ""));
@@ -189,7 +189,7 @@ async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_r
     .into_iter()
     .enumerate()
     {
-        simulator.move_tenant(&tenant()).silently();
+        simulator.move_tenant(&tenant()).without_notification();
         let start = Instant::now();
         assert_eq!(send(client.clone(), call(&simulator, "content")).await, 421, "{number}");
         assert_eq!(start.elapsed(), Duration::ZERO, "nobody waits for what helps nobody");
@@ -203,7 +203,7 @@ async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_r
 async fn a_call_waits_for_five_seconds_at_most() {
     let (simulator, gate) = world().await;
     let client = gate.endpoint_layer().layer(simulator.network());
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     simulator.state_api(Fault::Hang);
     let start = Instant::now();
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 421);
@@ -226,7 +226,7 @@ async fn a_call_waits_for_five_seconds_at_most() {
 async fn there_is_never_more_than_one_replay() {
     let (simulator, gate) = world().await;
     // The state API names a host that does not serve the tenant either.
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     simulator.state_api(Fault::Json(format!(
         r#"{{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true,"Endpoint":"{}Cust1"}}"#,
         simulator.hosts()[2]
@@ -260,7 +260,7 @@ async fn a_421_that_the_state_api_cannot_explain_is_handed_on() {
 #[tokio::test(start_paused = true)]
 async fn the_second_try_takes_the_permit_that_the_first_gives_back() {
     let (simulator, gate) = world().await;
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     let client = ServiceBuilder::new()
         .layer(gate.endpoint_layer())
         .concurrency_limit(1)
@@ -273,8 +273,8 @@ async fn the_second_try_takes_the_permit_that_the_first_gives_back() {
 #[tokio::test(start_paused = true)]
 async fn the_second_try_passes_the_guard_again() {
     let (simulator, gate) = world().await;
-    simulator.move_tenant(&tenant()).silently();
-    simulator.suspend(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
+    simulator.suspend(&tenant()).without_notification();
     let client = ServiceBuilder::new()
         .layer(gate.endpoint_layer())
         .layer(gate.guard_layer())
@@ -392,7 +392,7 @@ async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
         .layer(gate.endpoint_layer().clone_body())
         .layer(gate.guard_layer())
         .service(connector);
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     let answer = hyper.clone().oneshot(call(&simulator, "content")).await.unwrap();
     assert_eq!(answer.status(), 200);
 
@@ -400,7 +400,7 @@ async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
         .layer(gate.endpoint_layer())
         .layer(gate.guard_layer())
         .service(reqwest::Client::new());
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     let request = |body: reqwest::Body| {
         let url = format!("{}Cust1/api", simulator.hosts()[0]);
         reqwest::Client::new().post(url).body(body).build().unwrap()
@@ -409,7 +409,7 @@ async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
     assert_eq!(answer.status(), 200);
 
     // A stream can't be sent twice; the call after it goes right.
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     let stream = || {
         let parts = futures::stream::iter([Ok::<_, std::io::Error>("con"), Ok("tent")]);
         reqwest::Body::wrap_stream(parts)
@@ -443,7 +443,7 @@ async fn with_the_state_api_off_a_move_is_believed_if_it_names_a_tenant_host() {
     simulator.move_tenant(&tenant()).await.unwrap();
     let client = gate.endpoint_layer().layer(simulator.network());
     assert_eq!(send(client.clone(), call(&simulator, "content")).await, 200);
-    simulator.move_tenant(&tenant()).silently();
+    simulator.move_tenant(&tenant()).without_notification();
     assert_eq!(send(client, call(&simulator, "")).await, 421, "there is nobody to ask");
     assert_eq!(simulator.all_state_requests(), 0);
 }

@@ -116,7 +116,7 @@ async fn a_lost_resume_heals_within_the_longest_step() {
             assert_eq!(world.reason(&one), Some(reason));
             assert!(world.gate.status(&one).is_confirmed());
 
-            world.simulator.resume(&one).silently();
+            world.simulator.resume(&one).without_notification();
             within(bound, world.gate.available(&one)).await;
             let status = world.gate.status(&one);
             assert_eq!((status.evidence(), status.is_confirmed()), (Evidence::StateApi, true));
@@ -146,7 +146,7 @@ async fn a_lost_resume_heals_when_the_upgrade_was_over_before_the_first_look() {
     let world = World::new().await;
     world.simulator.upgrade(&tenant(1)).await.unwrap();
     sleep(Duration::from_secs(30)).await;
-    world.simulator.resume(&tenant(1)).silently();
+    world.simulator.resume(&tenant(1)).without_notification();
     let took = within(16 * MINUTE, world.gate.available(&tenant(1))).await;
     assert!(took >= Duration::from_secs(869), "it was believed too early, after {took:?}");
     assert!(took <= Duration::from_secs(871), "the end of the settle time was missed: {took:?}");
@@ -209,7 +209,7 @@ async fn an_upgrade_that_is_announced_long_before_it_begins_keeps_the_tenant_clo
         sleep(Duration::from_secs(1)).await;
         assert_eq!(world.reason(&one), Some(UnavailableReason::Upgrading), "after {second} s");
     }
-    world.simulator.resume(&one).silently();
+    world.simulator.resume(&one).without_notification();
     within(MINUTE, world.gate.available(&one)).await;
 }
 
@@ -252,7 +252,8 @@ async fn an_upgrade_night_stays_under_the_limit_and_every_tenant_opens() {
     while world.gate.health().closed > 0 {
         assert!(told.elapsed() <= bound, "{} are closed", world.gate.health().closed);
         if Instant::now() == over {
-            (0..TENANTS).for_each(|number| world.simulator.resume(&tenant(number)).silently());
+            (0..TENANTS)
+                .for_each(|number| world.simulator.resume(&tenant(number)).without_notification());
         }
         // Health counts what waits, among ten thousand: it is asked for less often.
         for _ in 0..20 {
@@ -321,7 +322,7 @@ async fn no_fault_of_the_state_api_changes_a_tenant_and_none_outlasts_it_for_lon
         assert!(pulls.failed + pulls.silent < 100, "{fault:?} {pulls:?}");
 
         world.simulator.state_api(Fault::None);
-        world.simulator.resume(&tenant(1)).silently();
+        world.simulator.resume(&tenant(1)).without_notification();
         let longest = if fault == Fault::Unknown { 15 * MINUTE } else { 5 * MINUTE };
         // A look that hangs may be under way.
         within(longest + Duration::from_secs(6), world.gate.available(&tenant(1))).await;
@@ -391,7 +392,7 @@ async fn a_notification_that_no_key_could_verify_is_looked_into() {
     let answer = simulator.suspend(&tenant(1)).await.unwrap();
     assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
     sleep(Duration::from_secs(2)).await;
-    simulator.suspend(&tenant(2)).silently();
+    simulator.suspend(&tenant(2)).without_notification();
     assert_eq!(gate.status(&tenant(2)).reason(), None);
     // The first look may have come before the tenant went down; this one tells.
     assert_eq!(simulator.notify(ChangeType::Suspend, &tenant(2)).await.unwrap(), answer);
@@ -413,7 +414,7 @@ async fn a_notification_that_no_key_could_verify_is_looked_into() {
 #[tokio::test(start_paused = true)]
 async fn tracked_tenants_are_looked_at_at_once_and_until_there_is_an_answer() {
     let world = World::new().await;
-    world.simulator.suspend(&tenant(7)).silently();
+    world.simulator.suspend(&tenant(7)).without_notification();
     world.simulator.state_api(Fault::Unknown);
     world.gate.track((0..50).map(tenant));
     sleep(MINUTE).await;
@@ -433,7 +434,7 @@ async fn tracked_tenants_are_looked_at_at_once_and_until_there_is_an_answer() {
 async fn held_tenants_are_closed_until_the_first_answer() {
     let world = World::with(|builder| builder.hold_tracked(true)).await;
     world.simulator.state_api(Fault::Hang);
-    world.simulator.suspend(&tenant(3)).silently();
+    world.simulator.suspend(&tenant(3)).without_notification();
     world.gate.track((0..10).map(tenant));
     for number in 0..10 {
         assert_eq!(world.reason(&tenant(number)), Some(UnavailableReason::NotReady));
@@ -487,7 +488,7 @@ async fn replicas_look_once_between_them_and_both_learn() {
     let asked = world.simulator.state_requests(&one);
     // A lone gate looks every 7.5 to 15 min: two that did not agree would do so twice as often.
     assert!((40..=95).contains(&asked), "{asked}");
-    world.simulator.resume(&one).silently();
+    world.simulator.resume(&one).without_notification();
     within(16 * MINUTE, world.gate.available(&one)).await;
     within(Duration::from_secs(1), other.available(&one)).await;
     let left = world.pulls().left + other.health().pulls.unwrap().left;
@@ -605,8 +606,8 @@ async fn looks_go_on_after_a_restart() {
         Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
     }));
     drop(gate);
-    simulator.resume(&tenant(1)).silently();
-    simulator.resume(&tenant(2)).silently();
+    simulator.resume(&tenant(1)).without_notification();
+    simulator.resume(&tenant(2)).without_notification();
     let before = simulator.all_state_requests();
     sleep(HOUR).await;
     assert_eq!(simulator.all_state_requests(), before, "a gate that is gone asks nothing");
@@ -626,7 +627,7 @@ async fn an_operators_word_hides_the_truth_and_does_not_stop_the_looks() {
     world.gate.open(&one, "we know better").await.unwrap();
     sleep(HOUR).await;
     assert!(world.simulator.state_requests(&one) >= 4);
-    world.simulator.resume(&one).silently();
+    world.simulator.resume(&one).without_notification();
     sleep(16 * MINUTE).await;
     world.gate.close(&one, "not yet").await.unwrap();
     assert_eq!(world.reason(&one), Some(UnavailableReason::Operator));

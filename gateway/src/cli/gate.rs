@@ -25,7 +25,7 @@ impl Args {
             gate = gate.issuer(issuer);
         }
         for file in self.certificate.iter().chain(&self.jwks) {
-            gate = gate.signing_keys(SigningKeys::read(file)?);
+            gate = gate.signing_keys(SigningKeys::from_file(file)?);
         }
         if let Some(url) = &self.key_url {
             gate = gate.key_url(url.clone());

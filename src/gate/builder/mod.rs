@@ -24,7 +24,7 @@ use crate::{
     http_client::EmptyBody,
     http_client::{Fetch, is_fetchable},
     keep_alive::KeepAlive,
-    notification::{Receiver, ReceiverConfig},
+    notification::{HandlerConfig, NotificationHandler},
     persist::WriteBack,
     pull::{Pulls, Schedule, StateApi},
     status::derive::Settle,
@@ -151,7 +151,7 @@ impl TenantGateBuilder {
     ///
     /// When the file can't be read, or holds no usable key.
     pub fn key_file(self, path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        Ok(self.signing_keys(SigningKeys::read(path)?))
+        Ok(self.signing_keys(SigningKeys::from_file(path)?))
     }
 
     /// Fetches keys from here instead of the environment's [key URL](Environment::key_url), besides
@@ -306,7 +306,7 @@ impl TenantGateBuilder {
         let tasks =
             start(&tenants, write_back.as_ref(), pulls.as_ref(), self.start_without_store).await?;
         let keep_alive = KeepAlive::new(Arc::new(tasks));
-        let receiver = Receiver::new(ReceiverConfig {
+        let handler = NotificationHandler::new(HandlerConfig {
             verifier,
             tenants: Arc::clone(&tenants),
             write_back: write_back.clone(),
@@ -337,7 +337,7 @@ impl TenantGateBuilder {
                 tenants,
                 write_back,
                 pulls,
-                receiver,
+                handler,
                 notification_path: self.path.into(),
                 close_tracked_until_known: self.hold_tracked,
                 resume_jitter: self.resume_jitter,

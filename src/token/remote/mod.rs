@@ -1,11 +1,11 @@
-//! Keys from a URL.
+//! Keys fetched from a URL.
 //!
 //! One background task does all fetching, so there is never more than one fetch. Verification reads
-//! the ring of keys at hand without a lock. Only a token that those keys don't settle asks for a
-//! fetch and, when one is near, waits for it: a flood of such tokens can't have more than one fetch
-//! in 30 s, nor keep the task from that one, nor delay a token whose key is known.
+//! the ring of available keys without a lock. Only a token that those keys don't decide requests a
+//! fetch and, when one is near, waits for it: a flood of such tokens causes at most one fetch in
+//! 30 s, cannot prevent that one, and delays no token whose key is known.
 
-mod status;
+mod fetch_state;
 mod task;
 
 #[cfg(test)]
@@ -26,52 +26,53 @@ use tokio::{
 
 use crate::http_client::Fetch;
 
-use self::status::{Prospect, Status};
+use self::fetch_state::{FetchState, Prospect};
 use super::{KeysReport, SigningKeys, key::Key, ring::KeyRing};
 
 /// How long a token may wait for a fetch.
-const PATIENCE: Duration = Duration::from_secs(2);
+const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// How many tokens may wait at once. What waits holds memory, and strangers can make it wait.
+/// The most tokens that wait at once: each holds memory, and an unauthenticated request is enough.
 const MAX_WAITING: usize = 64;
 
-/// Where keys are fetched, and how.
+/// The URL that keys are fetched from, and the client that does it.
 #[derive(Debug, Clone)]
 pub(crate) struct RemoteKeys {
     pub(crate) url: Uri,
     pub(crate) fetch: Fetch,
-    /// For how long keys count after they were fetched for the last time.
+    /// For how long keys are used after the last successful fetch.
     pub(crate) max_age: Duration,
 }
 
-/// The keys at hand, and the fetching of more. The task ends with the last handle.
+/// The available keys, and a handle of the task that fetches more. The task ends with the last
+/// handle.
 #[derive(Clone)]
-pub(super) struct Remote(Arc<Shared>);
+pub(super) struct Remote(Arc<RemoteParts>);
 
-struct Shared {
+struct RemoteParts {
     given: SigningKeys,
     url: Uri,
     ring: ArcSwap<KeyRing>,
-    /// Held for a few reads or writes, never across an await.
-    status: Mutex<Status>,
-    /// Asks the task for a fetch. It holds one message: more than one wish is still one fetch.
-    wish: mpsc::Sender<()>,
-    /// Says that a fetch has ended, well or not.
+    /// Locked for a few reads or writes, never across an await.
+    state: Mutex<FetchState>,
+    /// Requests a fetch of the task. Its capacity is one: many requests are still one fetch.
+    refresh_requests: mpsc::Sender<()>,
+    /// Notified when a fetch has ended, successful or not.
     ended: watch::Sender<()>,
     waiting: Arc<Semaphore>,
 }
 
-/// What a token may expect that the keys at hand don't settle.
-pub(super) enum Outlook {
-    /// The keys are as new as they get: what they don't know is wrong.
+/// The result of requesting a fetch for a token that the available keys don't decide.
+pub(super) enum FetchOutcome {
+    /// The keys are as new as can be: a key that is missing does not exist.
     Settled,
-    /// A fetch ends soon.
+    /// A fetch is running or begins soon.
     Wait(Wait),
-    /// None does, or too many wait already.
-    Hopeless,
+    /// No fetch begins in time, or too many tokens wait already.
+    Unavailable,
 }
 
-/// A place among those who wait for a fetch.
+/// A place among the tokens that wait for a fetch.
 pub(super) struct Wait {
     remote: Remote,
     ended: watch::Receiver<()>,
@@ -80,88 +81,91 @@ pub(super) struct Wait {
 }
 
 impl Remote {
-    /// Starts fetching. Must be called in a tokio runtime.
+    /// Starts the task. It must be called in a tokio runtime.
     pub(super) fn start(config: RemoteKeys, given: SigningKeys) -> Self {
         let RemoteKeys { url, fetch, max_age } = config;
-        let (wish, wishes) = mpsc::channel(1);
-        let shared = Arc::new(Shared {
+        let (tx, rx) = mpsc::channel(1);
+        let shared = Arc::new(RemoteParts {
             ring: ArcSwap::from_pointee(KeyRing::new(&given, Vec::new())),
             given,
             url: url.clone(),
-            status: Mutex::new(Status::new(Instant::now())),
-            wish,
+            state: Mutex::new(FetchState::new(Instant::now())),
+            refresh_requests: tx,
             ended: watch::Sender::new(()),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         });
-        let task = task::Task::new(Arc::downgrade(&shared), fetch, url, max_age, wishes);
+        let task = task::Task::new(Arc::downgrade(&shared), fetch, url, max_age, rx);
         tokio::spawn(task.run());
         Self(shared)
     }
 
+    /// Returns the ring in use.
     pub(super) fn ring(&self) -> Guard<Arc<KeyRing>> {
         self.0.ring.load()
     }
 
-    /// Whether `ring` is still the one in use.
+    /// Returns whether `ring` is still the one in use.
     pub(super) fn is_current(&self, ring: &Guard<Arc<KeyRing>>) -> bool {
         Arc::ptr_eq(ring, &self.0.ring.load())
     }
 
-    /// Asks for a fetch, as soon as one is allowed, and says what to expect of it.
-    pub(super) fn outlook(&self) -> Outlook {
+    /// Requests a fetch, as soon as one is allowed, and returns what to expect of it.
+    pub(super) fn request_fetch(&self) -> FetchOutcome {
         // Subscribed before the status is read, or the fetch that ends in between goes unnoticed.
         let ended = self.0.ended.subscribe();
-        let until = Instant::now() + PATIENCE;
-        // Full means that the wish is there already; closed, that the runtime is gone.
-        let _ = self.0.wish.try_send(());
+        let until = Instant::now() + MAX_WAIT;
+        // Full: a fetch is requested already. Closed: the runtime is gone.
+        let _ = self.0.refresh_requests.try_send(());
         match self.prospect(until) {
-            Prospect::Settled => Outlook::Settled,
-            Prospect::Late => Outlook::Hopeless,
+            Prospect::Settled => FetchOutcome::Settled,
+            Prospect::Late => FetchOutcome::Unavailable,
             Prospect::Soon => match Arc::clone(&self.0.waiting).try_acquire_owned() {
-                Ok(_place) => Outlook::Wait(Wait { remote: self.clone(), ended, until, _place }),
-                Err(_) => Outlook::Hopeless,
+                Ok(_place) => {
+                    FetchOutcome::Wait(Wait { remote: self.clone(), ended, until, _place })
+                }
+                Err(_) => FetchOutcome::Unavailable,
             },
         }
     }
 
     fn prospect(&self, until: Instant) -> Prospect {
-        self.0.status().prospect(Instant::now(), until)
+        self.0.state().prospect(Instant::now(), until)
     }
 
     pub(super) fn report(&self) -> KeysReport {
-        let (age, last_error) = self.0.status().age_and_error();
-        KeysReport { keys: self.ring().report(), url: Some(shown(&self.0.url)), age, last_error }
+        let (age, last_error) = self.0.state().age_and_error();
+        KeysReport { keys: self.ring().report(), url: Some(redacted(&self.0.url)), age, last_error }
     }
 }
 
 impl Wait {
-    /// Waits until a fetch has ended. What comes next is said as by [`Remote::outlook`]; whoever was
-    /// promised a fetch and sees none end in time is told that there is no hope.
-    pub(super) async fn next(mut self) -> Outlook {
+    /// Waits until a fetch has ended and returns what to expect next, as [`Remote::request_fetch`]
+    /// does. When none has ended in time, the keys are unavailable.
+    pub(super) async fn next(mut self) -> FetchOutcome {
         if !matches!(timeout_at(self.until, self.ended.changed()).await, Ok(Ok(()))) {
-            return Outlook::Hopeless;
+            return FetchOutcome::Unavailable;
         }
         match self.remote.prospect(self.until) {
-            Prospect::Settled => Outlook::Settled,
-            Prospect::Late => Outlook::Hopeless,
-            Prospect::Soon => Outlook::Wait(self),
+            Prospect::Settled => FetchOutcome::Settled,
+            Prospect::Late => FetchOutcome::Unavailable,
+            Prospect::Soon => FetchOutcome::Wait(self),
         }
     }
 }
 
-impl Shared {
-    fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+impl RemoteParts {
+    fn state(&self) -> MutexGuard<'_, FetchState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts `fetched` in the place of all keys fetched before.
-    fn replace(&self, fetched: Vec<Key>) {
+    /// Replaces all keys fetched before by `fetched`.
+    fn replace_fetched(&self, fetched: Vec<Key>) {
         self.ring.store(Arc::new(KeyRing::new(&self.given, fetched)));
     }
 }
 
-/// The URL without the places where people put secrets.
-fn shown(url: &Uri) -> String {
+/// Returns the URL without user name and query, which may contain secrets.
+fn redacted(url: &Uri) -> String {
     let authority = url.authority().map_or("", |authority| authority.as_str());
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     format!("{}://{host}{}", url.scheme_str().unwrap_or_default(), url.path())
@@ -170,9 +174,9 @@ fn shown(url: &Uri) -> String {
 impl fmt::Debug for Remote {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Remote")
-            .field("url", &shown(&self.0.url))
+            .field("url", &redacted(&self.0.url))
             .field("keys", &**self.ring())
-            .field("status", &*self.0.status())
+            .field("fetches", &*self.0.state())
             .finish()
     }
 }

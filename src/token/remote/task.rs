@@ -1,4 +1,4 @@
-//! The task that fetches.
+//! The task that fetches keys.
 
 use std::{fmt, future::pending, pin::pin, sync::Weak, time::Duration};
 
@@ -11,126 +11,127 @@ use tokio::{
 use crate::http_client::{Fetch, FetchError};
 
 use super::{
-    super::{KeyError, key::Key, key_set::from_key_set},
-    Shared,
+    super::{KeyError, key::Key, key_set::parse_key_set},
+    RemoteParts,
 };
 
-/// Fetches for a [`Shared`] for as long as anybody else holds it.
+/// Fetches keys for a [`RemoteParts`] for as long as a handle holds it.
 pub(super) struct Task {
-    shared: Weak<Shared>,
+    shared: Weak<RemoteParts>,
     fetch: Fetch,
     url: Uri,
     max_age: Duration,
-    /// Closed when the last handle is gone, as its other end lives in the shared part.
-    wishes: mpsc::Receiver<()>,
+    /// Closed when the last handle is gone, because the handles share its other end.
+    refresh_requests: mpsc::Receiver<()>,
 }
 
-/// Nobody holds the keys any more.
+/// The last handle is gone.
 struct Abandoned;
 
 impl Task {
     pub(super) fn new(
-        shared: Weak<Shared>,
+        shared: Weak<RemoteParts>,
         fetch: Fetch,
         url: Uri,
         max_age: Duration,
-        wishes: mpsc::Receiver<()>,
+        refresh_requests: mpsc::Receiver<()>,
     ) -> Self {
-        Self { shared, fetch, url, max_age, wishes }
+        Self { shared, fetch, url, max_age, refresh_requests }
     }
 
     pub(super) async fn run(mut self) {
-        while let Ok(()) = self.turn().await {}
+        while let Ok(()) = self.fetch_when_due().await {}
     }
 
-    /// Waits for the time to fetch, fetches, and hands out what came of it.
-    async fn turn(&mut self) -> Result<(), Abandoned> {
-        self.until_due().await?;
-        self.shared.upgrade().ok_or(Abandoned)?.status().begin(Instant::now());
-        let fetched = self.fetched().await?;
+    /// Waits for the time to fetch, fetches, and publishes the result.
+    async fn fetch_when_due(&mut self) -> Result<(), Abandoned> {
+        self.wait_until_due().await?;
+        self.shared.upgrade().ok_or(Abandoned)?.state().begin(Instant::now());
+        let fetched = self.fetch_once().await?;
         let shared = self.shared.upgrade().ok_or(Abandoned)?;
         match fetched {
             Ok(keys) => {
                 tracing::debug!(keys = keys.len(), "signing keys fetched");
-                shared.replace(keys);
-                shared.status().succeed(Instant::now(), fastrand::f64());
+                shared.replace_fetched(keys);
+                shared.state().succeed(Instant::now(), fastrand::f64());
             }
             Err(error) => {
                 let error = error.to_string();
-                tracing::warn!(error, "signing keys can't be fetched; those at hand stay in use");
-                shared.status().fail(Instant::now(), fastrand::f64(), error);
+                tracing::warn!(error, "signing key fetch failed");
+                shared.state().fail(Instant::now(), fastrand::f64(), error);
             }
         }
-        // Told last: whoever hears of it finds the new keys and the new status.
+        // Notified last: those who waited find the new keys and the new state.
         shared.ended.send_replace(());
         Ok(())
     }
 
-    /// Waits until a fetch is due, and meanwhile gives up keys that have become too old.
-    async fn until_due(&mut self) -> Result<(), Abandoned> {
-        let mut wished = false;
+    /// Waits until a fetch is due, and drops keys that become too old before that.
+    async fn wait_until_due(&mut self) -> Result<(), Abandoned> {
+        let mut requested = false;
         loop {
             let shared = self.shared.upgrade().ok_or(Abandoned)?;
             let (due, known) = {
-                let status = shared.status();
-                let due = if wished { status.next_if_wished() } else { status.next() };
-                (due, status.known())
+                let state = shared.state();
+                let due = if requested { state.next_if_requested() } else { state.next() };
+                (due, state.known())
             };
             let held = known.filter(|_| shared.ring.load().has_fetched());
             drop(shared);
-            // An age too far in the future to be told is never reached.
+            // A time that overflows is never reached.
             let expiry = held.and_then(|known| known.checked_add(self.max_age));
             tokio::select! {
                 biased;
-                () = at(expiry) => {
-                    tracing::warn!("signing keys could not be fetched anew for too long; given up");
-                    self.shared.upgrade().ok_or(Abandoned)?.replace(Vec::new());
+                () = sleep_until_some(expiry) => {
+                    tracing::warn!("signing keys expired");
+                    self.shared.upgrade().ok_or(Abandoned)?.replace_fetched(Vec::new());
                 }
                 () = sleep_until(due) => return Ok(()),
-                wish = self.wishes.recv() => {
-                    wish.ok_or(Abandoned)?;
-                    wished = true;
+                request = self.refresh_requests.recv() => {
+                    request.ok_or(Abandoned)?;
+                    requested = true;
                 }
             }
         }
     }
 
-    /// Fetches once. Wishes that arrive meanwhile are granted by this very fetch.
-    async fn fetched(&mut self) -> Result<Result<Vec<Key>, Fault>, Abandoned> {
+    /// Fetches once. This fetch also answers the requests that arrive while it runs.
+    async fn fetch_once(&mut self) -> Result<Result<Vec<Key>, FetchFault>, Abandoned> {
         let mut fetching = pin!(fetch_keys(&self.fetch, &self.url));
         loop {
             tokio::select! {
                 biased;
-                wish = self.wishes.recv() => wish.ok_or(Abandoned)?,
+                request = self.refresh_requests.recv() => request.ok_or(Abandoned)?,
                 fetched = &mut fetching => return Ok(fetched),
             }
         }
     }
 }
 
-async fn at(time: Option<Instant>) {
+async fn sleep_until_some(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => pending().await,
     }
 }
 
-async fn fetch_keys(fetch: &Fetch, url: &Uri) -> Result<Vec<Key>, Fault> {
-    let fetched = fetch.get(url, "application/json").await.map_err(Fault::Fetch)?;
+async fn fetch_keys(fetch: &Fetch, url: &Uri) -> Result<Vec<Key>, FetchFault> {
+    let fetched = fetch.get(url, "application/json").await.map_err(FetchFault::Fetch)?;
     if fetched.status != StatusCode::OK {
-        return Err(Fault::Status(fetched.status));
+        return Err(FetchFault::Status(fetched.status));
     }
-    from_key_set(&fetched.body).map_err(Fault::Keys)
+    parse_key_set(&fetched.body).map_err(FetchFault::Keys)
 }
 
-/// Why a fetch brought no keys. None of it repeats what was received, the status code apart.
-enum Fault {
+/// The reason for which a fetch brought no keys. Of what was received it repeats the status code
+/// and nothing else.
+enum FetchFault {
     Fetch(FetchError),
     Status(StatusCode),
     Keys(KeyError),
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for FetchFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fetch(error) => error.fmt(f),

@@ -15,7 +15,7 @@ use crate::{
     clock::Clock,
     http_client::EmptyBody,
     token::{
-        Audiences, TokenError, Verdict, Verified, Verifier, VerifierConfig, VerifyError,
+        Audiences, TokenError, Verification, Verified, Verifier, VerifierConfig, VerifyError,
         testing::{NOW, ONE, Signer, TWO, claims, key_set},
     },
 };
@@ -125,20 +125,22 @@ fn reason(answer: Result<Verified, VerifyError>) -> Result<(), VerifyError> {
 /// The answer that is given without waiting.
 fn at_once(verifier: &Verifier, token: &str) -> Result<(), VerifyError> {
     match verifier.verify(token) {
-        Verdict::Done(answer) => reason(answer),
-        Verdict::NeedsKeys(_) => panic!("it would wait"),
+        Verification::Done(answer) => reason(answer),
+        Verification::NeedsKeys(_) => panic!("it would wait"),
     }
 }
 
 /// The answer, and how long it took.
 async fn in_time(verifier: &Verifier, token: &str) -> (Result<(), VerifyError>, Duration) {
     let start = Instant::now();
-    let Verdict::NeedsKeys(pending) = verifier.verify(token) else { panic!("it does not wait") };
-    (reason(pending.verified().await), start.elapsed())
+    let Verification::NeedsKeys(pending) = verifier.verify(token) else {
+        panic!("it does not wait")
+    };
+    (reason(pending.wait().await), start.elapsed())
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_first_token_waits_for_the_first_fetch() {
+async fn first_token_waits_for_the_first_fetch() {
     let server = Server::new(Answer::Slow(Duration::from_secs(1), set(&[(&ONE, "A")])));
     let verifier = server.verifier();
     let (answer, after) = in_time(&verifier, &ONE.good("A", "c")).await;
@@ -154,17 +156,17 @@ async fn a_start_without_the_url_heals() {
     // The first fetch fails and the next two are 1 s and more than 2 s away.
     let (answer, after) = in_time(&verifier, &ONE.good("A", "c")).await;
     assert_eq!(answer, Err(UNAVAILABLE));
-    assert!(after <= PATIENCE, "{after:?}");
+    assert!(after <= MAX_WAIT, "{after:?}");
     sleep(Duration::from_secs(150)).await;
     let calls = server.calls();
     assert!((7..=9).contains(&calls), "{calls} fetches: 1 s, doubled up to 60 s");
-    assert_eq!(verifier.keys().last_error(), Some("the request failed: connection refused"));
-    assert_eq!(verifier.keys().age(), None);
+    assert_eq!(verifier.report().last_error(), Some("the request failed: connection refused"));
+    assert_eq!(verifier.report().age(), None);
     server.set(keys(&[(&ONE, "A")]));
     sleep(MINUTE).await;
     assert_eq!(at_once(&verifier, &ONE.good("A", "c")), Ok(()));
-    assert_eq!(verifier.keys().last_error(), None);
-    assert!(verifier.keys().age().unwrap() <= MINUTE);
+    assert_eq!(verifier.report().last_error(), None);
+    assert!(verifier.report().age().unwrap() <= MINUTE);
 }
 
 #[tokio::test(start_paused = true)]
@@ -173,7 +175,7 @@ async fn keys_are_refreshed_ahead_of_their_age() {
     let verifier = server.verifier();
     for _ in 0..60 {
         sleep(10 * MINUTE).await;
-        assert!(verifier.keys().age().unwrap() < 10 * MINUTE);
+        assert!(verifier.report().age().unwrap() < 10 * MINUTE);
     }
     let calls = server.calls();
     assert!((60..=90).contains(&calls), "{calls}");
@@ -181,7 +183,7 @@ async fn keys_are_refreshed_ahead_of_their_age() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_right_after_a_rotation_is_not_lost() {
+async fn token_right_after_a_rotation_is_accepted() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(MINUTE).await;
@@ -189,11 +191,11 @@ async fn a_token_right_after_a_rotation_is_not_lost() {
     let (answer, after) = in_time(&verifier, &TWO.good("B", "c")).await;
     assert_eq!((answer, after), (Ok(()), Duration::ZERO));
     assert_eq!(server.calls(), 2);
-    assert_eq!(verifier.keys().keys().len(), 2);
+    assert_eq!(verifier.report().keys().len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_just_fetched_have_the_last_word_and_are_looked_at_again() {
+async fn fresh_keys_decide_and_are_fetched_again_on_request() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(Duration::from_secs(5)).await;
@@ -201,7 +203,7 @@ async fn keys_just_fetched_have_the_last_word_and_are_looked_at_again() {
     assert_eq!(at_once(&verifier, &TWO.good("B", "c")), Err(UNKNOWN));
     sleep(Duration::from_secs(24)).await;
     assert_eq!(server.calls(), 1);
-    // Nobody asks a second time: the first wish is remembered.
+    // No second request is needed: the first one is kept.
     sleep(Duration::from_secs(2)).await;
     assert_eq!(server.calls(), 2);
     assert_eq!(at_once(&verifier, &TWO.good("B", "c")), Ok(()));
@@ -209,21 +211,21 @@ async fn keys_just_fetched_have_the_last_word_and_are_looked_at_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_unknown_name_means_one_fetch() {
+async fn one_unknown_kid_causes_one_fetch() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(MINUTE).await;
     let pending: Vec<_> = (0..10).map(|_| verifier.verify(&TWO.good("B", "c"))).collect();
     for verdict in pending {
-        let Verdict::NeedsKeys(pending) = verdict else { panic!() };
-        assert_eq!(reason(pending.verified().await), Err(UNKNOWN));
+        let Verification::NeedsKeys(pending) = verdict else { panic!() };
+        assert_eq!(reason(pending.wait().await), Err(UNKNOWN));
     }
     sleep(5 * MINUTE).await;
     assert_eq!(server.calls(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_of_unknown_names_gets_one_fetch_in_30_s_and_hides_no_rotation() {
+async fn unknown_kid_flood_causes_one_fetch_in_30_s() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(MINUTE).await;
@@ -234,8 +236,8 @@ async fn a_flood_of_unknown_names_gets_one_fetch_in_30_s_and_hides_no_rotation()
     let mut seen = None;
     for round in 0..10_000_usize {
         match verifier.verify(&flood[round % flood.len()]) {
-            Verdict::Done(answer) => assert!(answer.is_err()),
-            Verdict::NeedsKeys(pending) => drop(tokio::spawn(pending.verified())),
+            Verification::Done(answer) => assert!(answer.is_err()),
+            Verification::NeedsKeys(pending) => drop(tokio::spawn(pending.wait())),
         }
         if round % 10 == 0 {
             assert_eq!(at_once(&verifier, &good), Ok(()));
@@ -246,7 +248,7 @@ async fn a_flood_of_unknown_names_gets_one_fetch_in_30_s_and_hides_no_rotation()
         }
         if let Some(rotated) = rotated
             && seen.is_none()
-            && verifier.keys().keys().len() == 2
+            && verifier.report().keys().len() == 2
         {
             seen = Some(rotated.elapsed());
         }
@@ -259,7 +261,7 @@ async fn a_flood_of_unknown_names_gets_one_fetch_in_30_s_and_hides_no_rotation()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_flood_against_a_broken_url_gets_one_fetch_in_30_s() {
+async fn unknown_kid_flood_at_a_broken_url_causes_few_fetches() {
     let good = ONE.good("A", "c");
     let flood: Vec<String> = (0..100).map(|n| TWO.good(&format!("flood-{n}"), "c")).collect();
     for broken in [Answer::Refuse, Answer::Hang, Answer::Body(500, Bytes::new())] {
@@ -269,8 +271,8 @@ async fn a_flood_against_a_broken_url_gets_one_fetch_in_30_s() {
         server.set(broken);
         for round in 0..2_000 {
             match verifier.verify(&flood[round % flood.len()]) {
-                Verdict::Done(answer) => assert_eq!(reason(answer), Err(UNAVAILABLE)),
-                Verdict::NeedsKeys(pending) => drop(tokio::spawn(pending.verified())),
+                Verification::Done(answer) => assert_eq!(reason(answer), Err(UNAVAILABLE)),
+                Verification::NeedsKeys(pending) => drop(tokio::spawn(pending.wait())),
             }
             assert_eq!(at_once(&verifier, &good), Ok(()));
             sleep(Duration::from_millis(50)).await;
@@ -290,18 +292,18 @@ async fn at_most_64_wait_and_none_longer_than_2_s() {
     let start = Instant::now();
     let waiting: Vec<_> = (0..64)
         .map(|_| match verifier.verify(&token) {
-            Verdict::NeedsKeys(pending) => tokio::spawn(pending.verified()),
-            Verdict::Done(_) => panic!("it does not wait"),
+            Verification::NeedsKeys(pending) => tokio::spawn(pending.wait()),
+            Verification::Done(_) => panic!("it does not wait"),
         })
         .collect();
-    assert_eq!(at_once(&verifier, &token), Err(UNAVAILABLE), "the 65th");
+    assert_eq!(at_once(&verifier, &token), Err(UNAVAILABLE), "the 65th is refused");
     for answer in waiting {
         assert_eq!(reason(answer.await.unwrap()), Err(UNAVAILABLE));
     }
-    assert_eq!(start.elapsed(), PATIENCE);
+    assert_eq!(start.elapsed(), MAX_WAIT);
     // The places are free again, and those who leave early free theirs.
     for _ in 0..200 {
-        assert!(matches!(verifier.verify(&token), Verdict::NeedsKeys(_)));
+        assert!(matches!(verifier.verify(&token), Verification::NeedsKeys(_)));
     }
     // Once the fetch has failed there is nothing to wait for.
     sleep(Duration::from_secs(5)).await;
@@ -309,7 +311,7 @@ async fn at_most_64_wait_and_none_longer_than_2_s() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_no_key_set_leaves_the_good_keys_in_use() {
+async fn unusable_key_answers_leave_the_last_keys_in_use() {
     let weak = r#"{"keys":[{"kty":"RSA","kid":"A","n":"AQAB","e":"AQAB"}]}"#;
     for (answer, error) in [
         (Answer::Hang, "no whole answer came within 5 s"),
@@ -328,7 +330,7 @@ async fn what_is_no_key_set_leaves_the_good_keys_in_use() {
             sleep(MINUTE).await;
             assert_eq!(at_once(&verifier, &ONE.good("A", "c")), Ok(()));
         }
-        let report = verifier.keys();
+        let report = verifier.report();
         assert!(report.last_error().unwrap().contains(error), "{report:?}");
         assert!(!format!("{report:?} {verifier:?}").contains("secret"));
         assert!(server.calls() > 10);
@@ -336,7 +338,7 @@ async fn what_is_no_key_set_leaves_the_good_keys_in_use() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_key_that_changed_under_its_name_is_found() {
+async fn key_that_changed_under_its_kid_is_found() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(MINUTE).await;
@@ -357,7 +359,7 @@ async fn a_key_that_changed_under_its_name_is_found() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keys_are_given_up_after_a_day_without_the_url() {
+async fn fetched_keys_expire_after_a_day_of_failures() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(Duration::from_secs(1)).await;
@@ -365,10 +367,10 @@ async fn keys_are_given_up_after_a_day_without_the_url() {
     sleep(24 * HOUR - MINUTE).await;
     assert_eq!(at_once(&verifier, &ONE.good("A", "c")), Ok(()));
     sleep(2 * MINUTE).await;
-    assert!(verifier.keys().keys().is_empty());
+    assert!(verifier.report().keys().is_empty());
     let answer = match verifier.verify(&ONE.good("A", "c")) {
-        Verdict::Done(answer) => answer,
-        Verdict::NeedsKeys(pending) => pending.verified().await,
+        Verification::Done(answer) => answer,
+        Verification::NeedsKeys(pending) => pending.wait().await,
     };
     assert_eq!(reason(answer), Err(UNAVAILABLE));
     server.set(keys(&[(&ONE, "A")]));
@@ -377,7 +379,7 @@ async fn keys_are_given_up_after_a_day_without_the_url() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn given_keys_stand_beside_the_url_and_never_age() {
+async fn given_keys_are_used_beside_the_url_and_never_expire() {
     let server = Server::new(Answer::Refuse);
     let given = SigningKeys::from_key_set(set(&[(&ONE, "A")])).unwrap();
     let verifier = verifier(server.remote(), given);
@@ -389,15 +391,15 @@ async fn given_keys_stand_beside_the_url_and_never_age() {
     sleep(MINUTE).await;
     assert_eq!(at_once(&verifier, &TWO.good("B", "c")), Ok(()));
     assert_eq!(at_once(&verifier, &nameless), Ok(()));
-    assert_eq!(verifier.keys().keys().len(), 2, "a key that is both is one");
+    assert_eq!(verifier.report().keys().len(), 2, "a key that is both is one");
     server.set(Answer::Refuse);
     sleep(25 * HOUR).await;
     assert_eq!(at_once(&verifier, &ONE.good("A", "c")), Ok(()));
-    assert_eq!(verifier.keys().keys().len(), 1);
+    assert_eq!(verifier.report().keys().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_task_ends_with_the_last_handle() {
+async fn fetch_task_ends_with_the_last_handle() {
     for answer in [keys(&[(&ONE, "A")]), Answer::Hang, Answer::Refuse] {
         let server = Server::new(answer);
         let alive: Weak<_> = Arc::downgrade(&server.0);
@@ -415,7 +417,7 @@ async fn the_task_ends_with_the_last_handle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_wrong_anyway_asks_for_nothing() {
+async fn tokens_that_are_invalid_anyway_cause_no_fetch() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let verifier = server.verifier();
     sleep(MINUTE).await;
@@ -432,24 +434,24 @@ async fn what_is_wrong_anyway_asks_for_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn addresses_in_the_clear_are_not_asked() {
+async fn http_key_url_is_never_requested() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let url = "http://me:secret@example.org/login/.well-known/jwks?code=secret".parse().unwrap();
     let verifier = verifier(RemoteKeys { url, ..server.remote() }, SigningKeys::default());
     sleep(MINUTE).await;
     assert_eq!(server.calls(), 0);
-    let report = verifier.keys();
+    let report = verifier.report();
     assert!(report.last_error().unwrap().contains("use https"), "{report:?}");
     assert_eq!(report.url(), Some("http://example.org/login/.well-known/jwks"));
     assert!(!format!("{report:?} {verifier:?}").contains("secret"));
 }
 
 #[tokio::test]
-async fn a_known_key_is_found_without_a_lock() {
+async fn known_key_is_found_without_a_lock() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let given = SigningKeys::from_key_set(set(&[(&ONE, "A")])).unwrap();
     let remote = Remote::start(server.remote(), given);
     // A second lock on this thread would hang the test.
-    let _held = remote.0.status();
+    let _held = remote.0.state();
     assert_eq!(remote.ring().report().len(), 1);
 }

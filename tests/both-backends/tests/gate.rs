@@ -66,7 +66,7 @@ async fn the_gate_verifies_whatever_the_default_does() {
         "with both back ends there is no default; if now there is, see which"
     );
 
-    let gate = gate(SigningKeys::read(format!("{FIXTURES}/v1-sha1.crt")).unwrap()).await;
+    let gate = gate(SigningKeys::from_file(format!("{FIXTURES}/v1-sha1.crt")).unwrap()).await;
     let tenant = TenantId::new("Cust12345").unwrap();
     assert!(gate.check(&tenant).is_ok());
 

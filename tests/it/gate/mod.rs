@@ -31,7 +31,8 @@ fn builder() -> TenantGateBuilder {
 }
 
 fn keys() -> SigningKeys {
-    SigningKeys::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1-sha1.crt")).unwrap()
+    SigningKeys::from_file(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/v1-sha1.crt"))
+        .unwrap()
 }
 
 async fn gate() -> TenantGate {

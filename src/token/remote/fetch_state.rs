@@ -1,4 +1,4 @@
-//! When keys are fetched: pure, all times given.
+//! The schedule of key fetches: pure, all times are arguments.
 
 use std::time::Duration;
 
@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use crate::backoff::BackOff;
 
-/// Between the starts of two fetches that tokens asked for.
-const CLAIM: Duration = Duration::from_secs(30);
+/// The least time between the starts of two fetches that tokens requested.
+const MIN_INTERVAL: Duration = Duration::from_secs(30);
 
-/// Keys are fetched again before they reach this age.
+/// The age before which keys are fetched again.
 const REFRESH: Duration = Duration::from_secs(600);
 
 /// The first and the longest pause after a failed fetch.
@@ -17,22 +17,22 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 const PAUSES: BackOff = BackOff::new(FIRST_PAUSE, LONGEST_PAUSE);
 
-/// What the fetching has come to.
+/// The state of the fetches.
 #[derive(Debug)]
-pub(super) struct Status {
-    /// When the last fetch began. Set before it begins, so that its failure counts like its success.
+pub(super) struct FetchState {
+    /// When the last fetch began. Set before it runs, so that a failure counts as a success does.
     began: Option<Instant>,
     running: bool,
-    /// When the last successful fetch began: what SuperOffice published then is known here.
+    /// When the last successful fetch began: keys published by then are known.
     known: Option<Instant>,
-    /// When the next fetch begins, asked for or not.
+    /// When the next fetch begins, requested or not.
     next: Instant,
-    /// Fetches that failed since the last that did not.
+    /// The number of fetches that failed since the last success.
     failures: u32,
     last_error: Option<String>,
 }
 
-/// What a token that the keys at hand don't settle may expect.
+/// What a token that the available keys don't decide has to expect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prospect {
     /// The keys are less than 30 s old.
@@ -43,25 +43,25 @@ pub(super) enum Prospect {
     Late,
 }
 
-impl Status {
+impl FetchState {
     pub(super) fn new(now: Instant) -> Self {
         Self { began: None, running: false, known: None, next: now, failures: 0, last_error: None }
     }
 
-    /// When the next fetch begins if no token asks for one.
+    /// Returns when the next fetch begins if no token requests one.
     pub(super) fn next(&self) -> Instant {
         self.next
     }
 
-    /// When the next fetch begins if a token asks for one.
-    pub(super) fn next_if_wished(&self) -> Instant {
-        self.began.map_or(self.next, |began| self.next.min(began + CLAIM))
+    /// Returns when the next fetch begins if a token requests one.
+    pub(super) fn next_if_requested(&self) -> Instant {
+        self.began.map_or(self.next, |began| self.next.min(began + MIN_INTERVAL))
     }
 
     pub(super) fn prospect(&self, now: Instant, until: Instant) -> Prospect {
-        if self.known.is_some_and(|known| now < known + CLAIM) {
+        if self.known.is_some_and(|known| now < known + MIN_INTERVAL) {
             Prospect::Settled
-        } else if self.running || self.next_if_wished() < until {
+        } else if self.running || self.next_if_requested() < until {
             Prospect::Soon
         } else {
             Prospect::Late
@@ -73,7 +73,7 @@ impl Status {
         self.running = true;
     }
 
-    /// `share`, from 0 to 1, spreads the fetches of many gates.
+    /// Notes a success. `share`, from 0 to 1, spreads the fetches of many gates.
     pub(super) fn succeed(&mut self, now: Instant, share: f64) {
         self.running = false;
         self.known = self.began;
@@ -87,8 +87,8 @@ impl Status {
         self.last_error = Some(error);
         let pause = PAUSES.step(self.failures);
         self.failures = self.failures.saturating_add(1);
-        // Whoever has keys is in no hurry: the URL is left alone for as long as tokens must leave it.
-        let shortest = if self.known.is_some() { CLAIM } else { FIRST_PAUSE };
+        // With keys in use there is no hurry: a retry keeps the interval that tokens have to keep.
+        let shortest = if self.known.is_some() { MIN_INTERVAL } else { FIRST_PAUSE };
         self.next = now + pause.mul_f64(1.0 + 0.25 * share).clamp(shortest, LONGEST_PAUSE);
     }
 
@@ -112,24 +112,24 @@ mod tests {
     #[test]
     fn refreshed_ahead_of_ten_minutes() {
         let start = Instant::now();
-        let mut status = Status::new(start);
+        let mut state = FetchState::new(start);
         for (share, after) in [(0.0, 420.0), (0.5, 495.0), (1.0, 570.0)] {
-            status.begin(start);
-            status.succeed(start, share);
-            assert_eq!(status.next() - start, seconds(after));
+            state.begin(start);
+            state.succeed(start, share);
+            assert_eq!(state.next() - start, seconds(after));
         }
     }
 
     #[test]
     fn pauses_grow_from_one_second_to_sixty() {
         let start = Instant::now();
-        let mut status = Status::new(start);
+        let mut state = FetchState::new(start);
         for pause in [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0] {
-            status.begin(start);
-            status.fail(start, 0.0, String::new());
-            assert_eq!(status.next() - start, seconds(pause));
+            state.begin(start);
+            state.fail(start, 0.0, String::new());
+            assert_eq!(state.next() - start, seconds(pause));
         }
-        status.succeed(start, 0.0);
+        state.succeed(start, 0.0);
         for (pause, share) in [
             (30.0, 0.0),
             (30.0, 1.0),
@@ -139,32 +139,32 @@ mod tests {
             (40.0, 1.0),
             (60.0, 1.0),
         ] {
-            status.fail(start, share, String::new());
-            assert_eq!(status.next() - start, seconds(pause));
+            state.fail(start, share, String::new());
+            assert_eq!(state.next() - start, seconds(pause));
         }
         for _ in 0..100 {
-            status.fail(start, 1.0, String::new());
+            state.fail(start, 1.0, String::new());
         }
-        assert_eq!(status.next() - start, LONGEST_PAUSE);
+        assert_eq!(state.next() - start, LONGEST_PAUSE);
     }
 
     #[test]
-    fn what_a_token_may_expect() {
+    fn prospect_follows_the_last_fetch() {
         let start = Instant::now();
         let at = |seconds: f64| start + self::seconds(seconds);
-        let mut status = Status::new(start);
-        let prospect = |status: &Status, now| status.prospect(at(now), at(now + 2.0));
-        assert_eq!(prospect(&status, 0.0), Prospect::Soon, "the first fetch is about to begin");
-        status.begin(at(0.0));
-        assert_eq!(prospect(&status, 1.0), Prospect::Soon, "it runs");
-        status.succeed(at(5.0), 0.0);
-        assert_eq!(prospect(&status, 5.0), Prospect::Settled);
-        assert_eq!(prospect(&status, 29.9), Prospect::Settled);
-        assert_eq!(prospect(&status, 30.0), Prospect::Soon, "the claim is free");
-        status.begin(at(100.0));
-        status.fail(at(101.0), 0.0, String::new());
-        assert_eq!(prospect(&status, 101.0), Prospect::Late, "failures claim too");
-        assert_eq!(prospect(&status, 128.0), Prospect::Late);
-        assert_eq!(prospect(&status, 128.1), Prospect::Soon);
+        let mut state = FetchState::new(start);
+        let prospect = |state: &FetchState, now| state.prospect(at(now), at(now + 2.0));
+        assert_eq!(prospect(&state, 0.0), Prospect::Soon, "the first fetch is about to begin");
+        state.begin(at(0.0));
+        assert_eq!(prospect(&state, 1.0), Prospect::Soon, "it runs");
+        state.succeed(at(5.0), 0.0);
+        assert_eq!(prospect(&state, 5.0), Prospect::Settled);
+        assert_eq!(prospect(&state, 29.9), Prospect::Settled);
+        assert_eq!(prospect(&state, 30.0), Prospect::Soon, "the interval is over");
+        state.begin(at(100.0));
+        state.fail(at(101.0), 0.0, String::new());
+        assert_eq!(prospect(&state, 101.0), Prospect::Late, "a failure counts too");
+        assert_eq!(prospect(&state, 128.0), Prospect::Late);
+        assert_eq!(prospect(&state, 128.1), Prospect::Soon);
     }
 }

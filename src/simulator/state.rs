@@ -1,4 +1,4 @@
-//! Everything a simulator knows, shared by its handles and its servers.
+//! The state of a simulator, shared by its handles and its servers.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,23 +12,24 @@ use crate::{TenantId, clock::Clock};
 
 /// How far the token of a notification may run ahead of the clock, in seconds.
 ///
-/// A token is valid from 60 s before its time, so a receiver takes it that early even without leeway.
+/// A token is valid from 60 s before its issue, so a receiver accepts it that early without leeway.
 const AHEAD: i64 = 60;
 
+/// The state that handles and servers share.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct SimulatorState {
     pub(super) clock: Clock,
     pub(super) application_id: String,
     /// The origins of the hosts. The first is the environment's own.
     pub(super) hosts: Vec<Uri>,
-    inner: Mutex<Inner>,
+    live: Mutex<LiveState>,
 }
 
-/// What changes while the simulator runs.
+/// The part of the state that changes while the simulator runs.
 #[derive(Debug)]
-pub(super) struct Inner {
+pub(super) struct LiveState {
     pub(super) key: Arc<SigningKey>,
-    /// Keys of before that are still published.
+    /// Earlier keys that are still published.
     pub(super) old_keys: Vec<Arc<SigningKey>>,
     pub(super) tenants: Tenants,
     pub(super) receiver: Option<Receiver>,
@@ -42,14 +43,14 @@ pub(super) struct Inner {
     pub(super) state_requests: u64,
 }
 
-impl World {
+impl SimulatorState {
     pub(super) fn new(
         clock: Clock,
         application_id: String,
         hosts: Vec<Uri>,
         key: SigningKey,
     ) -> Self {
-        let inner = Inner {
+        let live = LiveState {
             key: Arc::new(key),
             old_keys: Vec::new(),
             tenants: Tenants::default(),
@@ -63,31 +64,32 @@ impl World {
             key_requests: 0,
             state_requests: 0,
         };
-        Self { clock, application_id, hosts, inner: Mutex::new(inner) }
+        Self { clock, application_id, hosts, live: Mutex::new(live) }
     }
 
-    /// Nothing here panics with the lock held, and a counter is sound even if something did.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Locks the part that changes. A poisoned lock is used all the same: every field is valid at any
+    /// time.
+    pub(super) fn lock(&self) -> MutexGuard<'_, LiveState> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The origin of the host with this index, without a trailing slash.
+    /// Returns the origin of the host with this index, without a trailing slash.
     pub(super) fn origin(&self, host: usize) -> String {
         let host = self.hosts.get(host).map(Uri::to_string).unwrap_or_default();
         host.trim_end_matches('/').to_owned()
     }
 
-    /// `host:port` of the host with this index.
+    /// Returns `host:port` of the host with this index.
     pub(super) fn authority(&self, host: usize) -> String {
         let authority = self.hosts.get(host).and_then(Uri::authority);
         authority.map(ToString::to_string).unwrap_or_default()
     }
 
-    /// The second that the next notification of `tenant` is issued at.
+    /// Reserves the second at which the next notification of `tenant` is issued.
     ///
-    /// Receivers tell notifications of one type apart by the second of their token. A simulation is
+    /// Receivers distinguish notifications of one type by the second of their token. A simulation is
     /// quicker than that, so each notification of a tenant is issued a second after the one before.
-    pub(super) fn next_second(&self, tenant: &TenantId) -> i64 {
+    pub(super) fn reserve_second(&self, tenant: &TenantId) -> i64 {
         let now = self.clock.unix_s();
         self.lock().tenants.with(tenant, |tenant| {
             let next = tenant.issued.map_or(now, |last| now.max(last.saturating_add(1)));

@@ -24,7 +24,7 @@ use crate::{
     notification::{NotificationHandler, NotificationLayer, NotificationService},
     persist::WriteBack,
     pull::Pulls,
-    status::{Record, TenantStatus, fact::Order},
+    status::{Record, TenantStatus, overrides::OverrideAction},
     store::StoreError,
     tenant_id::TenantId,
     tenants::{Tenants, Update, events::Events, overrides::cut_note, waiters::Available},
@@ -104,7 +104,7 @@ impl TenantGate {
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.parts.pulls {
-            pulls.evidence(tenant);
+            pulls.request_pull(tenant);
         }
     }
 
@@ -171,7 +171,7 @@ impl TenantGate {
     /// When the store could not be written in time. The word is in force here all the same, and is
     /// stored when the store is back.
     pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Open, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Open, note.as_ref(), None).await
     }
 
     /// Like [`open`](Self::open), until `end`.
@@ -185,7 +185,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Open, note.as_ref(), Some(end)).await
+        self.set_override(tenant, OverrideAction::Open, note.as_ref(), Some(end)).await
     }
 
     /// Keeps calls away from `tenant`, whatever SuperOffice says, until it is [`release`](Self::release)d.
@@ -194,7 +194,7 @@ impl TenantGate {
     ///
     /// As for [`open`](Self::open).
     pub async fn close(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Close, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Close, note.as_ref(), None).await
     }
 
     /// Like [`close`](Self::close), until `end`.
@@ -208,7 +208,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Close, note.as_ref(), Some(end)).await
+        self.set_override(tenant, OverrideAction::Close, note.as_ref(), Some(end)).await
     }
 
     /// Takes the operator's word on `tenant` back: SuperOffice's counts again, as it is by now.
@@ -221,13 +221,13 @@ impl TenantGate {
         tenant: &TenantId,
         note: impl AsRef<str>,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Release, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Release, note.as_ref(), None).await
     }
 
     async fn set_override(
         &self,
         tenant: &TenantId,
-        action: Order,
+        action: OverrideAction,
         note: &str,
         end: Option<SystemTime>,
     ) -> Result<(), StoreError> {

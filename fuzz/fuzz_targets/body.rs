@@ -1,7 +1,7 @@
 //! Fuzzes the handling of a notification's body.
 //!
-//! The input is the body. An input with a zero byte is the claims of a token and a body in which `TOKEN`
-//! stands for the token, so that the fuzzer can change the claims behind their encoding.
+//! The input is the body. An input with a zero byte is the claims of a token and a body in which
+//! `TOKEN` stands for the token, so that the fuzzer can change the claims behind their encoding.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

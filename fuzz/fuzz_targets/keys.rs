@@ -1,9 +1,9 @@
 //! Fuzzes the parsing of keys from a key set, a PEM text or a certificate.
 //!
-//! The input is one of these. An input that begins with a zero byte describes a key set of one key: the
-//! length of its modulus in bits, as a multiple of 1024 and an offset, the length of its exponent, the
-//! exponent, and the text of its other members (the key type if empty). So the fuzzer reaches the limits
-//! of numbers that take hundreds of characters.
+//! The input is one of these. An input that begins with a zero byte describes a key set of one key:
+//! the length of its modulus in bits, as a multiple of 1024 and an offset, the length of its
+//! exponent, the exponent, and the text of its other members (the key type if empty). So the fuzzer
+//! reaches the limits of numbers that take hundreds of characters.
 #![no_main]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};

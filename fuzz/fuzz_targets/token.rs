@@ -1,9 +1,9 @@
 //! Fuzzes the verification of a token.
 //!
-//! The input is the token. An input with a line feed is its header and its claims, so that the fuzzer can
-//! change these behind their encoding. An input that begins with a zero byte describes the claims: `exp`,
-//! `nbf` and `iat`, each as minutes and seconds from now, and the text of the other claims (valid ones if
-//! empty). So the fuzzer reaches the limits of a token's validity.
+//! The input is the token. An input with a line feed is its header and its claims, so that the
+//! fuzzer can change these behind their encoding. An input that begins with a zero byte describes
+//! the claims: `exp`, `nbf` and `iat`, each as minutes and seconds from now, and the text of the
+//! other claims (valid ones if empty). So the fuzzer reaches the limits of a token's validity.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

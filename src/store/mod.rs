@@ -26,7 +26,7 @@ use std::{sync::Arc, time::Duration};
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
 #[cfg(feature = "redb")]
-pub use self::redb::RedbStore;
+pub use self::redb::{Medium, RedbStore};
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::{error::StoreError, memory::MemoryStore};

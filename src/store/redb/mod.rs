@@ -45,7 +45,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// noticed, and what is stored from then on is gone with the process. An empty file is taken for a new
 /// one.
 ///
-/// Dropping the store waits for what is being written, at most 5 s, so that the file can be opened
+/// Dropping the store waits for what is being written, at most 3 s, so that the file can be opened
 /// again at once.
 ///
 /// ```

@@ -43,3 +43,44 @@ fn copy(old: &Database, fresh: &Database) -> Result<(), redb::Error> {
     writing.commit()?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::TryStreamExt;
+
+    use super::{super::file::FileMedium, *};
+    use crate::{
+        environment::Environment,
+        status::Record,
+        store::{RedbStore, Store},
+        tenant_id::TenantId,
+    };
+
+    #[tokio::test]
+    async fn rewritten_file_holds_all_environments_and_stays_locked() {
+        let name = format!("tower-superoffice-rewrite-{}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("tenants.redb");
+        let tenant = TenantId::new("Cust1").unwrap();
+        let suspended = br#"{"v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#;
+        let suspended = Record::decode(suspended).unwrap();
+        for environment in [Environment::Sod, Environment::Production] {
+            let store = RedbStore::open(&path, &environment).unwrap();
+            store.merge(&tenant, &suspended).await.unwrap();
+        }
+
+        let medium = FileMedium::new("file".to_owned(), path.clone());
+        let fresh = rewrite("file", &medium, &SyncFailed::default()).unwrap();
+        assert!(RedbStore::open(&path, &Environment::Sod).unwrap_err().is_in_use());
+        drop((fresh, medium));
+
+        for environment in [Environment::Sod, Environment::Production] {
+            let store = RedbStore::open(&path, &environment).unwrap();
+            let all: Vec<_> = store.load().try_concat().await.unwrap();
+            assert_eq!(all, [(tenant.clone(), suspended.clone())]);
+        }
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1, "a draft was left");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

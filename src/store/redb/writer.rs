@@ -34,11 +34,11 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 4096;
 
 /// Pause before the database is opened again after a failure; it doubles up to the last.
-const REOPEN_FIRST: Duration = Duration::from_millis(100);
+const REOPEN_FIRST: Duration = Duration::from_millis(25);
 const REOPEN_LAST: Duration = Duration::from_secs(5);
 
 /// How long dropping the store waits for its thread. A disk that hangs must not hold the process.
-const JOIN: Duration = Duration::from_secs(5);
+const JOIN: Duration = Duration::from_secs(3);
 
 enum Job {
     Merge(Merge),

@@ -25,8 +25,10 @@ use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
+#[cfg(all(feature = "redb", feature = "test-util"))]
+pub use self::redb::Medium;
 #[cfg(feature = "redb")]
-pub use self::redb::{Medium, RedbStore};
+pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
 pub use self::{error::StoreError, memory::MemoryStore};

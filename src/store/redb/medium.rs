@@ -5,6 +5,10 @@ use redb::StorageBackend;
 use crate::store::StoreError;
 
 /// Storage for a database, and for the fresh copy that replaces it after a failed sync.
+#[cfg_attr(
+    not(feature = "test-util"),
+    allow(unreachable_pub, reason = "exported with test-util only")
+)]
 pub trait Medium: Send + 'static {
     /// Opens the storage that bears the store's name.
     ///

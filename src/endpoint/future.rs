@@ -162,7 +162,7 @@ where
         let Some((mut service, mut request)) = self.call.take() else {
             return Poll::Ready(None);
         };
-        tracing::info!(tenant = %self.tenant, %origin, "misdirected call repeated");
+        crate::log::info!(tenant = %self.tenant, %origin, "misdirected call repeated");
         request.send_to(origin.scheme(), origin.authority());
         Poll::Ready(Some(service.call(request)))
     }

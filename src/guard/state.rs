@@ -67,14 +67,14 @@ impl GuardState {
     pub(super) fn note_refused(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.refused.add(reason);
-        tracing::debug!(%tenant, %reason, "refused a call: the tenant is closed");
+        crate::log::debug!(%tenant, %reason, "refused a call: the tenant is closed");
     }
 
     /// Counts and logs a call that would be refused, were the guard not told to observe only.
     pub(super) fn note_observed(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.observed.add(reason);
-        tracing::info!(%tenant, %reason, "would refuse this call: the tenant is closed");
+        crate::log::info!(%tenant, %reason, "would refuse this call: the tenant is closed");
     }
 
     /// How many calls were refused so far because of `reason`.
@@ -96,7 +96,6 @@ struct Counters {
     deleted: AtomicU64,
     not_ready: AtomicU64,
     operator: AtomicU64,
-    unreadable: AtomicU64,
 }
 
 impl Counters {
@@ -107,7 +106,6 @@ impl Counters {
             UnavailableReason::Deleted => &self.deleted,
             UnavailableReason::NotReady => &self.not_ready,
             UnavailableReason::Operator => &self.operator,
-            UnavailableReason::Unreadable => &self.unreadable,
         }
     }
 

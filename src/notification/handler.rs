@@ -18,7 +18,7 @@ use crate::{
     keep_alive::KeepAlive,
     persist::WriteBack,
     pull::Pulls,
-    status::notified::{Details, Notified},
+    status::fact::{Details, Notified},
     tenant_id::TenantId,
     tenants::{Tenants, Update},
     token::{LoggedClaims, Verification, Verified, Verifier, VerifyError},
@@ -88,7 +88,7 @@ impl NotificationHandler {
     /// Counts and logs a refusal.
     pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
         self.0.counters.rejected();
-        tracing::warn!(
+        crate::log::warn!(
             status = refusal.status().as_u16(),
             reason = %refusal,
             "notification refused"
@@ -132,12 +132,20 @@ impl NotificationHandler {
             return Handled::Ready(Err(self.refuse(refusal)));
         }
         let Payload { change, tenant, version_name, file_version, endpoint, .. } = payload;
-        let details = Details { version_name, file_version, endpoint, ..Details::default() };
-        let received_at = self.config().clock.unix_ms();
-        let notified = Notified::new(change, verified.token_time, received_at, Arc::new(details));
+        let notified = Notified {
+            change,
+            at: verified.token_time,
+            seen: self.config().clock.unix_ms(),
+            details: Arc::new(Details {
+                version_name,
+                file_version,
+                endpoint,
+                ..Details::default()
+            }),
+        };
         let outcome = self.config().tenants.apply(&tenant, Update::Notification(notified)).outcome;
         self.0.counters.taken(outcome);
-        tracing::info!(%tenant, %change, ?outcome, "notification accepted");
+        crate::log::info!(%tenant, %change, ?outcome, "notification accepted");
         let write_back = self.config().write_back.as_ref();
         let stored = write_back.and_then(|write_back| write_back.stored(&tenant));
         let accepted = Accepted { tenant, change, outcome };
@@ -160,15 +168,15 @@ impl NotificationHandler {
             VerifyError::Token(error) => Refusal::Token(error),
             VerifyError::KeysUnavailable { retry_after } => {
                 if let Some(pulls) = &self.config().pulls {
-                    pulls.request_unverified_pull(tenant);
+                    pulls.unverified(tenant);
                 }
                 Refusal::NoKeys { retry_after }
             }
         };
         // Parsing the token again costs as much as refusing it did.
-        if tracing::enabled!(tracing::Level::WARN) {
+        if crate::log::is_enabled(|| tracing::enabled!(tracing::Level::WARN)) {
             let claims = LoggedClaims::from_token(token);
-            tracing::warn!(
+            crate::log::warn!(
                 status = refusal.status().as_u16(),
                 reason = %refusal,
                 %tenant,

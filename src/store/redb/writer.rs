@@ -1,25 +1,22 @@
 //! The one thread that owns the database.
 //!
 //! Merges wait in a queue. The thread takes all that wait, writes them in one transaction, syncs
-//! once and answers them all. While it syncs, the next batch gathers: the slower the disk, the larger
-//! the batches.
+//! once and answers them all. While it syncs, the next lot gathers: the slower the disk, the larger
+//! the lots.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError, mpsc::RecvTimeoutError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use futures_core::Stream;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    buffered::SyncFailed,
-    medium::Medium,
     open::{self, damaged, failed},
-    reader, rewrite,
+    reader,
 };
 use crate::{
     status::Record,
@@ -27,18 +24,17 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// Capacity of the job channel; senders wait for a slot when it is full.
+/// As many jobs may wait; more wait to wait.
 const QUEUE: usize = 4096;
 
-/// Most merges in one transaction, so that its memory stays bounded.
-const BATCH: usize = 4096;
+/// As many merges go into one transaction, so that its memory stays bounded.
+const LOT: usize = 4096;
 
-/// Pause before the database is opened again after a failure; it doubles up to the last.
-const REOPEN_FIRST: Duration = Duration::from_millis(25);
+/// After a failure the database is opened anew, at first after this long, later after twice as long.
+const REOPEN_FIRST: Duration = Duration::from_millis(100);
 const REOPEN_LAST: Duration = Duration::from_secs(5);
 
-/// How long dropping the store waits for its thread. A disk that hangs must not hold the process.
-const JOIN: Duration = Duration::from_secs(3);
+pub(super) type Open = dyn Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send;
 
 enum Job {
     Merge(Merge),
@@ -59,41 +55,27 @@ pub(super) struct Writer {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    /// Disconnected when the thread ends.
-    ended: Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
 impl Writer {
     /// Opens the database and starts the thread.
-    pub(super) fn start(
-        name: String,
-        table: String,
-        medium: Box<dyn Medium>,
-    ) -> Result<Self, StoreError> {
+    pub(super) fn start(name: String, table: String, open: Box<Open>) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let sync_failed = SyncFailed::default();
-        let database = Some(open::open(&name, medium.open()?, &sync_failed)?);
+        let database = Some(open::open(&name, open()?)?);
         let work = Work {
             name: name.clone(),
             table: table.clone(),
-            medium,
+            open,
             database,
-            sync_failed,
-            distrusted: false,
             failure: None,
             pause: REOPEN_FIRST,
         };
         let thread = thread::Builder::new().name("superoffice-redb".to_owned());
-        let (running, ended) = std::sync::mpsc::channel();
-        let thread = thread.spawn(move || {
-            work.run(queue);
-            drop::<std::sync::mpsc::Sender<()>>(running);
-        });
-        let thread = thread.map_err(|error| {
+        let thread = thread.spawn(move || work.run(queue)).map_err(|error| {
             StoreError::unavailable(format!("no thread can be started to write {name}"))
                 .caused_by(error)
         })?;
-        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread), ended: Mutex::new(ended) })
+        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread) })
     }
 
     pub(super) async fn merge(
@@ -130,12 +112,7 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
-            if ended.recv_timeout(JOIN) == Err(RecvTimeoutError::Timeout) {
-                tracing::warn!(store = %self.name, "store writer still busy; its thread is left behind");
-                return;
-            }
-            // Panics are caught inside the thread: there is none to pass on.
+            // Its panics are caught inside; were there one, there is nobody left to tell.
             let _ = thread.join();
         }
     }
@@ -144,13 +121,9 @@ impl Drop for Writer {
 struct Work {
     name: String,
     table: String,
-    medium: Box<dyn Medium>,
-    /// `None` after a failure, until it is opened again.
+    open: Box<Open>,
+    /// `None` after a failure, until it is opened anew.
     database: Option<Database>,
-    /// Of the storage that is open.
-    sync_failed: SyncFailed,
-    /// A sync has failed: nothing in the file counts as durable until a fresh one replaced it.
-    distrusted: bool,
     /// Why there is no database, and when to try again.
     failure: Option<(StoreError, Instant)>,
     pause: Duration,
@@ -158,10 +131,10 @@ struct Work {
 
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut batch = Vec::new();
-        while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
-            let mut merges = Vec::with_capacity(batch.len());
-            for job in batch.drain(..) {
+        let mut lot = Vec::new();
+        while queue.blocking_recv_many(&mut lot, LOT) > 0 {
+            let mut merges = Vec::with_capacity(lot.len());
+            for job in lot.drain(..) {
                 match job {
                     // Whoever gave up meanwhile does not need the write either.
                     Job::Merge(merge) if merge.answer.is_closed() => {}
@@ -254,10 +227,7 @@ impl Work {
             }
             Err(panic) => damaged(&self.name, &*panic),
         };
-        self.distrusted |= self.sync_failed.get();
-        tracing::warn!(
-            store = %self.name, error = %chain(&error), rewrite = self.distrusted, "store failed"
-        );
+        crate::log::warn!(store = %self.name, error = %chain(&error), "the store failed and is opened anew");
         self.failure = Some((error.clone(), Instant::now() + REOPEN_FIRST));
         self.pause = REOPEN_FIRST;
         Err(error)
@@ -269,22 +239,13 @@ impl Work {
         {
             return Err(error.clone());
         }
-        self.sync_failed = SyncFailed::default();
-        let opened = if self.distrusted {
-            rewrite::rewrite(&self.name, &*self.medium, &self.sync_failed)
-        } else {
-            let storage = self.medium.open();
-            storage.and_then(|storage| open::open(&self.name, storage, &self.sync_failed))
-        };
-        match opened {
+        match (self.open)().and_then(|storage| open::open(&self.name, storage)) {
             Ok(database) => {
-                tracing::info!(store = %self.name, rewritten = self.distrusted, "store recovered");
+                crate::log::info!(store = %self.name, "the store works again");
                 self.failure = None;
-                self.distrusted = false;
                 Ok(database)
             }
             Err(error) => {
-                self.distrusted |= self.sync_failed.get();
                 self.pause = (self.pause * 2).min(REOPEN_LAST);
                 self.failure = Some((error.clone(), Instant::now() + self.pause));
                 Err(error)

@@ -18,7 +18,7 @@ impl Shared {
                     Ok(now) if now < size => return,
                     Ok(now) => size = now,
                     // Others notice that the server is away; this is not what it is asked for.
-                    Err(error) => tracing::debug!(%error, "the size of the store is not known"),
+                    Err(error) => crate::log::debug!(%error, "the size of the store is not known"),
                 },
             }
         }

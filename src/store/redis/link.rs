@@ -200,7 +200,7 @@ impl State {
         match connected {
             Ok(live) => {
                 if self.failure.take().is_some() {
-                    tracing::info!(store = name, "the store is connected again");
+                    crate::log::info!(store = name, "the store is connected again");
                 }
                 self.attempts.reset();
                 self.live = Some(live.clone());

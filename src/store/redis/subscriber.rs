@@ -65,15 +65,15 @@ impl Reader {
                     drop(starting.take());
                     self.told_lost = false;
                     let lost = self.follow(subscribed).await;
-                    tracing::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
+                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
                     self.tell_lost();
                 }
                 Err(error) => {
                     let store = &self.shared.endpoint.name;
                     if self.told_lost {
-                        tracing::debug!(%store, %error, "still no subscription");
+                        crate::log::debug!(%store, %error, "still no subscription");
                     } else {
-                        tracing::warn!(%store, %error, "what others store is not heard");
+                        crate::log::warn!(%store, %error, "what others store is not heard");
                     }
                     drop(starting.take());
                     self.tell_lost();
@@ -100,7 +100,7 @@ impl Reader {
                 // The reader's load finds out what is missing, and stores it again.
                 () = &mut emptied => {
                     if !std::mem::replace(&mut self.missed, true) {
-                        tracing::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
+                        crate::log::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
                     }
                     shared.forget();
                     emptied.set(shared.emptied());
@@ -131,7 +131,7 @@ impl Reader {
             }
             // The tenant's next merge and the next load meet the same record, and fail by it.
             Err(error) => {
-                tracing::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
+                crate::log::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
             }
         }
     }

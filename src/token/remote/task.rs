@@ -51,13 +51,13 @@ impl Task {
         let shared = self.shared.upgrade().ok_or(Abandoned)?;
         match fetched {
             Ok(keys) => {
-                tracing::debug!(keys = keys.len(), "signing keys fetched");
+                crate::log::debug!(keys = keys.len(), "signing keys fetched");
                 shared.replace_fetched(keys);
                 shared.state().succeed(Instant::now(), fastrand::f64());
             }
             Err(error) => {
                 let error = error.to_string();
-                tracing::warn!(error, "signing key fetch failed");
+                crate::log::warn!(error, "signing key fetch failed");
                 shared.state().fail(Instant::now(), fastrand::f64(), error);
             }
         }
@@ -83,7 +83,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = sleep_until_some(expiry) => {
-                    tracing::warn!("signing keys expired");
+                    crate::log::warn!("signing keys expired");
                     self.shared.upgrade().ok_or(Abandoned)?.replace_fetched(Vec::new());
                 }
                 () = sleep_until(due) => return Ok(()),

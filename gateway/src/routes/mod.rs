@@ -1,5 +1,6 @@
 //! The routes of the two listeners.
 
+mod healthz;
 mod tenants;
 mod timestamp;
 
@@ -19,7 +20,7 @@ pub(crate) const PATHS: [&str; 2] = [HEALTHZ, TENANTS];
 /// The routes for services: the gateway's own paths and the forwarded calls.
 pub(crate) fn internal(gate: &TenantGate, forward: Forward) -> Router {
     let routes = Router::new()
-        .route(HEALTHZ, get(|| async { "ok\n" }))
+        .route(HEALTHZ, get(healthz::healthz))
         .route(TENANTS, get(tenants::list))
         .with_state(gate.clone())
         .fallback_service(forward);

@@ -23,14 +23,43 @@ pub struct Health {
     pub notifications: NotificationCounts,
     /// How the state API is asked; `None` while it is off.
     pub pulls: Option<PullHealth>,
-    /// Seconds by which this machine's clock was ahead of SuperOffice's when it last answered, and
-    /// behind when negative; `None` before that. Tokens are refused when it is off by more than the
-    /// [`leeway`](crate::TenantGateBuilder::leeway). Nothing else depends on it.
-    pub clock_offset: Option<i64>,
     /// Calls refused because their tenant is closed.
     pub refused_calls: u64,
     /// Calls let through that would have been refused, were the guard not only observing.
     pub observed_calls: u64,
+    /// The gate's background tasks.
+    pub tasks: Vec<TaskHealth>,
+}
+
+/// How one of a gate's background tasks is doing.
+///
+/// A task that panics is started again, after a wait that grows from a tenth of a second to a minute
+/// while it goes on to panic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskHealth {
+    pub(crate) name: &'static str,
+    pub(crate) down: bool,
+    pub(crate) restarts: u64,
+}
+
+impl TaskHealth {
+    /// What it does: `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.name
+    }
+
+    /// Whether it panicked and waits to be started again.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.down
+    }
+
+    /// How often it was started again.
+    #[must_use]
+    pub fn restarts(&self) -> u64 {
+        self.restarts
+    }
 }
 
 /// How the store is doing.

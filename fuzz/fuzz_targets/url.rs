@@ -1,4 +1,4 @@
-//! Fuzzes the parsing of a URL's tenant.
+//! A URL, to the tenant that it is for.
 //!
 //! The first line is the URL, the rest the `Host` header.
 #![no_main]

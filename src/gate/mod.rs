@@ -14,17 +14,17 @@ use http::Uri;
 use smol_str::SmolStr;
 
 pub use self::builder::{BuildError, TenantGateBuilder};
+use self::tasks::Tasks;
 
 use crate::{
     clock::Clock,
     endpoint::{EndpointLayer, Locator},
     environment::Environment,
     guard::{GuardLayer, GuardState, TenantUnavailable},
-    keep_alive::KeepAlive,
     notification::{NotificationHandler, NotificationLayer, NotificationService},
     persist::WriteBack,
     pull::Pulls,
-    status::{Record, TenantStatus, overrides::OverrideAction},
+    status::{Record, TenantStatus, fact::Order},
     store::StoreError,
     tenant_id::TenantId,
     tenants::{Tenants, Update, events::Events, overrides::cut_note, waiters::Available},
@@ -56,7 +56,8 @@ struct Parts {
     locator: Arc<Locator>,
     close_tracked_until_known: bool,
     resume_jitter: Duration,
-    _keep_alive: KeepAlive,
+    /// They end with the last of these handles, and of those that layers and services hold.
+    tasks: Arc<Tasks>,
 }
 
 impl TenantGate {
@@ -104,7 +105,7 @@ impl TenantGate {
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.parts.pulls {
-            pulls.request_pull(tenant);
+            pulls.evidence(tenant);
         }
     }
 
@@ -171,7 +172,7 @@ impl TenantGate {
     /// When the store could not be written in time. The word is in force here all the same, and is
     /// stored when the store is back.
     pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Open, note.as_ref(), None).await
+        self.set_override(tenant, Order::Open, note.as_ref(), None).await
     }
 
     /// Like [`open`](Self::open), until `end`.
@@ -185,7 +186,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Open, note.as_ref(), Some(end)).await
+        self.set_override(tenant, Order::Open, note.as_ref(), Some(end)).await
     }
 
     /// Keeps calls away from `tenant`, whatever SuperOffice says, until it is [`release`](Self::release)d.
@@ -194,7 +195,7 @@ impl TenantGate {
     ///
     /// As for [`open`](Self::open).
     pub async fn close(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Close, note.as_ref(), None).await
+        self.set_override(tenant, Order::Close, note.as_ref(), None).await
     }
 
     /// Like [`close`](Self::close), until `end`.
@@ -208,7 +209,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Close, note.as_ref(), Some(end)).await
+        self.set_override(tenant, Order::Close, note.as_ref(), Some(end)).await
     }
 
     /// Takes the operator's word on `tenant` back: SuperOffice's counts again, as it is by now.
@@ -221,13 +222,13 @@ impl TenantGate {
         tenant: &TenantId,
         note: impl AsRef<str>,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Release, note.as_ref(), None).await
+        self.set_override(tenant, Order::Release, note.as_ref(), None).await
     }
 
     async fn set_override(
         &self,
         tenant: &TenantId,
-        action: OverrideAction,
+        action: Order,
         note: &str,
         end: Option<SystemTime>,
     ) -> Result<(), StoreError> {
@@ -238,7 +239,7 @@ impl TenantGate {
         let Parts { clock, tenants, write_back, .. } = &*self.parts;
         let (note, now) = (cut_note(note), clock.unix_ms());
         tenants.apply(tenant, Update::Override { action, note, until, now });
-        tracing::info!(%tenant, ?action, "override set");
+        crate::log::info!(%tenant, ?action, "override set");
         let stored = write_back.as_ref().and_then(|write_back| write_back.stored(tenant));
         let Some(stored) = stored else { return Ok(()) };
         if stored.in_time().await {

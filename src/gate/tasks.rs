@@ -1,20 +1,177 @@
-//! The background tasks of a gate.
+//! The background tasks of a gate, and what happens when one of them panics.
 
-use tokio::task::AbortHandle;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{task::AbortHandle, time::Instant};
+
+use crate::{
+    backoff::{Attempts, BackOff},
+    health::TaskHealth,
+    log,
+    panics::catch_panic,
+};
+
+/// The waits before a task that panicked is started again.
+const RESTART: BackOff = BackOff::new(Duration::from_millis(100), LONGEST_WAIT);
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// The tasks of a gate; they end when this is dropped.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<AbortHandle>);
+pub(super) struct Tasks(Vec<Task>);
+
+#[derive(Debug)]
+struct Task {
+    state: Arc<State>,
+    handle: AbortHandle,
+}
+
+#[derive(Debug)]
+struct State {
+    name: &'static str,
+    /// Whether it panicked and has not been started again yet.
+    down: AtomicBool,
+    restarts: AtomicU64,
+}
 
 impl Tasks {
-    /// Runs `task` until it ends by itself or with the gate.
-    pub(super) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) {
-        self.0.push(tokio::spawn(task).abort_handle());
+    /// Runs what `start` makes until it ends by itself or the gate does. When it panics, it is started
+    /// again, after a wait that grows while it goes on to panic.
+    ///
+    /// All that has to outlast a panic lives outside of what `start` makes; that takes up what its
+    /// predecessor left undone.
+    pub(super) fn supervise<T>(
+        &mut self,
+        name: &'static str,
+        start: impl FnMut() -> T + Send + 'static,
+    ) where
+        T: Future<Output = ()> + Send + 'static,
+    {
+        let state =
+            Arc::new(State { name, down: AtomicBool::new(false), restarts: AtomicU64::new(0) });
+        let handle = tokio::spawn(run(Arc::clone(&state), start)).abort_handle();
+        self.0.push(Task { state, handle });
+    }
+
+    pub(super) fn health(&self) -> Vec<TaskHealth> {
+        self.0.iter().map(|task| task.state.health()).collect()
     }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.0.iter().for_each(AbortHandle::abort);
+        self.0.iter().for_each(|task| task.handle.abort());
+    }
+}
+
+impl State {
+    fn health(&self) -> TaskHealth {
+        // A count and a flag order nothing else.
+        TaskHealth {
+            name: self.name,
+            down: self.down.load(Ordering::Relaxed),
+            restarts: self.restarts.load(Ordering::Relaxed),
+        }
+    }
+}
+
+async fn run<T>(state: Arc<State>, mut start: impl FnMut() -> T)
+where
+    T: Future<Output = ()>,
+{
+    let mut attempts = Attempts::new(RESTART);
+    loop {
+        let began = Instant::now();
+        if catch_panic(async { start().await }).await.is_ok() {
+            return;
+        }
+        state.down.store(true, Ordering::Relaxed);
+        if began.elapsed() > LONGEST_WAIT {
+            attempts.reset();
+        }
+        let wait = attempts.fail();
+        let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+        log::error!(task = state.name, wait_ms, "task panicked; restarting");
+        tokio::time::sleep(wait).await;
+        state.restarts.fetch_add(1, Ordering::Relaxed);
+        state.down.store(false, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    fn only(tasks: &Tasks) -> TaskHealth {
+        tasks.health().pop().unwrap()
+    }
+
+    async fn settle() {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn panicking_task_is_down_then_restarted_with_growing_waits() {
+        let (mut tasks, starts) = (Tasks::default(), Arc::new(AtomicUsize::new(0)));
+        let started = Arc::clone(&starts);
+        tasks.supervise("fickle", move || {
+            let start = started.fetch_add(1, Ordering::SeqCst);
+            async move { assert!(start >= 3, "not yet") }
+        });
+        settle().await;
+        assert_eq!(only(&tasks), TaskHealth { name: "fickle", down: true, restarts: 0 });
+        for (restarts, longest_ms) in [(1, 100), (2, 200)] {
+            tokio::time::sleep(Duration::from_millis(longest_ms / 2 - 1)).await;
+            assert_eq!(only(&tasks).restarts, restarts - 1, "not at once");
+            tokio::time::sleep(Duration::from_millis(longest_ms / 2 + 2)).await;
+            settle().await;
+            assert_eq!(only(&tasks), TaskHealth { name: "fickle", down: true, restarts });
+        }
+        tokio::time::sleep(Duration::from_millis(401)).await;
+        settle().await;
+        assert_eq!(only(&tasks), TaskHealth { name: "fickle", down: false, restarts: 3 });
+        tokio::time::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(starts.load(Ordering::SeqCst), 4, "it ended by itself, and stays so");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn start_that_panics_before_its_first_await_is_caught_too() {
+        let mut tasks = Tasks::default();
+        let mut starts = 0;
+        tasks.supervise("eager", move || {
+            starts += 1;
+            assert!(starts > 1);
+            std::future::pending()
+        });
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(only(&tasks), TaskHealth { name: "eager", down: false, restarts: 1 });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tasks_end_when_they_are_dropped_even_while_down() {
+        let alive = Arc::new(());
+        let mut tasks = Tasks::default();
+        let held = Arc::clone(&alive);
+        tasks.supervise("panicking", move || {
+            let held = Arc::clone(&held);
+            async move {
+                let _held = held;
+                panic!("always");
+            }
+        });
+        settle().await;
+        assert!(only(&tasks).down);
+        drop(tasks);
+        settle().await;
+        assert_eq!(Arc::strong_count(&alive), 1);
     }
 }

@@ -21,11 +21,11 @@ pub(super) struct Dirty {
     /// Dirty tenants that are neither being written nor set aside, in the order they became so.
     queue: VecDeque<TenantId>,
     /// Tenants that the store refused, and when each is tried again, soonest first.
-    aside: VecDeque<(Instant, TenantId)>,
+    parked: VecDeque<(Instant, TenantId)>,
     /// How many dirty tenants the store refused when it was last asked.
     refused: usize,
     outage: Option<Outage>,
-    unread: Option<Unread>,
+    behind: Option<Behind>,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ enum Phase {
         /// Whether it is written to find out if the store is back.
         probe: bool,
     },
-    SetAside,
+    Parked,
 }
 
 pub(super) type Waiter = oneshot::Sender<()>;
@@ -59,7 +59,7 @@ struct Outage {
 }
 
 /// The store can't be read, or what others write is not heard of.
-struct Unread {
+struct Behind {
     /// ms since the epoch.
     since: u64,
     permanent: bool,
@@ -95,12 +95,22 @@ impl Dirty {
     pub(super) fn wait(&mut self, tenant: &TenantId) -> Option<oneshot::Receiver<()>> {
         let entry = self.tenants.get_mut(tenant)?;
         let (sender, receiver) = oneshot::channel();
-        if entry.phase != Phase::SetAside {
+        if entry.phase != Phase::Parked {
             entry.waiting.push(sender);
         }
         // What is being written may have been read before the change that is waited for.
         entry.change();
         Some(receiver)
+    }
+
+    /// Puts those back into the queue whose writing broke off. Those who waited for it are gone.
+    pub(super) fn requeue_interrupted(&mut self) {
+        for (tenant, entry) in &mut self.tenants {
+            if matches!(entry.phase, Phase::Writing { .. }) {
+                entry.phase = Phase::Queued;
+                self.queue.push_back(tenant.clone());
+            }
+        }
     }
 
     /// The next tenant to write, and those who wait for it.
@@ -137,10 +147,10 @@ impl Dirty {
         if !error.is_unavailable() {
             // Whoever waits is told at once: waiting would not mend it.
             entry.waiting.clear();
-            entry.phase = Phase::SetAside;
+            entry.phase = Phase::Parked;
             let began = !std::mem::replace(&mut entry.refused, true);
             self.refused += usize::from(began);
-            self.aside.push_back((now + REFUSED_PAUSE, tenant.clone()));
+            self.parked.push_back((now + REFUSED_PAUSE, tenant.clone()));
             return Failed::Refused { began };
         }
         entry.phase = Phase::Queued;
@@ -158,15 +168,15 @@ impl Dirty {
     }
 
     /// Puts those back into the queue that were set aside for long enough.
-    pub(super) fn recall(&mut self, now: Instant) {
-        while self.recall_at().is_some_and(|due| due <= now) {
-            self.queue.extend(self.aside.pop_front().map(|(_, tenant)| tenant));
+    pub(super) fn unpark_due(&mut self, now: Instant) {
+        while self.next_unpark().is_some_and(|due| due <= now) {
+            self.queue.extend(self.parked.pop_front().map(|(_, tenant)| tenant));
         }
     }
 
     /// When one that was set aside is due.
-    pub(super) fn recall_at(&self) -> Option<Instant> {
-        self.aside.front().map(|(due, _)| *due)
+    pub(super) fn next_unpark(&self) -> Option<Instant> {
+        self.parked.front().map(|(due, _)| *due)
     }
 
     /// How often the store was tried since it can't be written; `None` while it can.
@@ -179,33 +189,34 @@ impl Dirty {
         self.outage.take().map(|outage| outage.since)
     }
 
-    /// What others store is not heard of.
-    pub(super) fn deaf(&mut self, unix_ms: u64) {
-        self.unread.get_or_insert(Unread { since: unix_ms, permanent: false });
+    /// The changes of the store are not subscribed to.
+    pub(super) fn disconnected(&mut self, unix_ms: u64) {
+        self.behind.get_or_insert(Behind { since: unix_ms, permanent: false });
     }
 
     /// The store can't be read. Says whether that is news.
-    pub(super) fn unread(&mut self, permanent: bool, unix_ms: u64) -> bool {
-        let began = self.unread.is_none();
-        let unread = self.unread.get_or_insert(Unread { since: unix_ms, permanent });
-        unread.permanent = permanent;
+    pub(super) fn load_failed(&mut self, permanent: bool, unix_ms: u64) -> bool {
+        let began = self.behind.is_none();
+        let behind = self.behind.get_or_insert(Behind { since: unix_ms, permanent });
+        behind.permanent = permanent;
         began
     }
 
-    /// All that the store holds was read. `hears` says whether what others store from now on is heard of.
-    pub(super) fn read(&mut self, hears: bool) {
-        match &mut self.unread {
-            Some(unread) if !hears => unread.permanent = false,
-            unread => *unread = None,
+    /// All that the store holds was read. `subscribed` says whether what others store from now on
+    /// comes as changes.
+    pub(super) fn loaded(&mut self, subscribed: bool) {
+        match &mut self.behind {
+            Some(behind) if !subscribed => behind.permanent = false,
+            behind => *behind = None,
         }
     }
 
     pub(super) fn health(&self) -> StoreState {
-        let unread = self.unread.as_ref();
-        if self.refused > 0 || unread.is_some_and(|unread| unread.permanent) {
+        let behind = self.behind.as_ref();
+        if self.refused > 0 || behind.is_some_and(|behind| behind.permanent) {
             return StoreState::Failed;
         }
-        let since = [self.outage.as_ref().map(|o| o.since), unread.map(|u| u.since)];
+        let since = [self.outage.as_ref().map(|o| o.since), behind.map(|b| b.since)];
         match since.into_iter().flatten().min() {
             Some(since) => StoreState::Stale { since },
             None => StoreState::Fresh,

@@ -11,15 +11,11 @@ mod tests;
 
 use std::{
     fmt,
-    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use futures_util::{
-    FutureExt,
-    stream::{FuturesUnordered, StreamExt},
-};
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::{
     sync::{Notify, oneshot},
     time::Instant,
@@ -29,6 +25,8 @@ use self::dirty::{Dirty, Failed, Waiter};
 use crate::{
     backoff,
     clock::Clock,
+    log,
+    panics::{Panicked, catch_panic},
     status::Record,
     store::{Store, StoreError},
     tenant_id::TenantId,
@@ -99,31 +97,33 @@ impl WriteBack {
     }
 
     /// Notes that the store could not be read.
-    pub(crate) fn unread(&self, error: &StoreError) {
-        let permanent = !error.is_unavailable();
-        if self.lock().unread(permanent, self.clock.unix_ms()) {
-            tracing::warn!(%error, "the store can't be read; it is tried again until it can");
+    pub(crate) fn load_failed(&self, error: &StoreError) {
+        let (permanent, now) = (!error.is_unavailable(), self.clock.unix_ms());
+        let began = self.lock().load_failed(permanent, now);
+        if began {
+            log::warn!(%error, "store load failed; retrying until it succeeds");
         }
     }
 
-    /// Notes that what others store is not heard of.
-    pub(crate) fn deaf(&self) {
-        self.lock().deaf(self.clock.unix_ms());
+    /// Notes that the changes of the store are not subscribed to.
+    pub(crate) fn disconnected(&self) {
+        let now = self.clock.unix_ms();
+        self.lock().disconnected(now);
     }
 
-    /// Notes that the whole store was read. `hears` says whether what others store from now on is
-    /// heard of.
-    pub(crate) fn read(&self, hears: bool) {
-        self.lock().read(hears);
+    /// Notes that the whole store was read. `subscribed` says whether what others store from now on
+    /// comes as changes.
+    pub(crate) fn loaded(&self, subscribed: bool) {
+        self.lock().loaded(subscribed);
         self.answered();
     }
 
     fn answered(&self) {
         let since = self.lock().answered();
         if let Some(since) = since {
-            let away = self.clock.unix_ms().saturating_sub(since);
-            tracing::info!(away_ms = away, "the store answers again");
             self.back.notify_one();
+            let away_ms = self.clock.unix_ms().saturating_sub(since);
+            log::info!(away_ms, "store available again");
         }
     }
 
@@ -131,8 +131,10 @@ impl WriteBack {
         &self.store
     }
 
-    /// Writes dirty tenants, and takes in what the store had, for as long as it is polled.
+    /// Writes dirty tenants, and takes in what the store had, for as long as it is polled. A run that
+    /// broke off is taken up by the next.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
+        self.lock().requeue_interrupted();
         let mut writing = FuturesUnordered::new();
         loop {
             let tries = self.lock().tries();
@@ -147,19 +149,19 @@ impl WriteBack {
             }
             // One tenant finds out whether the store is back; the others wait for it.
             let room = if tries.is_some() { 1 } else { IN_FLIGHT };
-            let recall_at = {
+            let next_unpark = {
                 let mut dirty = self.lock();
-                dirty.recall(Instant::now());
+                dirty.unpark_due(Instant::now());
                 while writing.len() < room {
                     let Some((tenant, waiting)) = dirty.begin() else { break };
                     writing.push(self.write(&tenants, tenant, waiting));
                 }
-                dirty.recall_at()
+                dirty.next_unpark()
             };
             tokio::select! {
                 Some(written) = writing.next() => self.finish(written, &tenants),
                 () = self.work.notified() => {}
-                () = until(recall_at) => {}
+                () = until(next_unpark) => {}
             }
         }
     }
@@ -167,7 +169,7 @@ impl WriteBack {
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
         let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store.merge(&tenant, &record).await };
-        let merge = tokio::time::timeout(self.timeout, unless_it_panics(merge)).await;
+        let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
         Written { tenant, waiting, result }
@@ -178,22 +180,22 @@ impl WriteBack {
         match result {
             Ok(stored) => {
                 tenants.apply(&tenant, Update::Stored(stored));
-                self.answered();
                 self.lock().finish(&tenant);
                 for waiter in waiting {
                     // One that no longer waits has answered its sender already.
                     let _ = waiter.send(());
                 }
+                self.answered();
             }
             Err(error) => {
                 let now = self.clock.unix_ms();
                 let failed = self.lock().fail((&tenant, waiting), &error, Instant::now(), now);
                 match failed {
                     Failed::Out { began: true } => {
-                        tracing::warn!(%error, "the store can't be written; changes are kept in memory until it can");
+                        log::warn!(%error, "store unavailable; changes stay in memory until it is back");
                     }
                     Failed::Refused { began: true } => {
-                        tracing::error!(%tenant, %error, "the store refuses a tenant; its changes are kept in memory");
+                        log::error!(%tenant, %error, "store refuses a tenant; its changes stay in memory");
                     }
                     Failed::Out { .. } | Failed::Refused { .. } => {}
                 }
@@ -214,11 +216,10 @@ struct Written {
     result: Result<Record, StoreError>,
 }
 
-/// Calls into a store, which may be somebody else's code: what it breaks must not stop the gate.
-pub(crate) async fn unless_it_panics<T>(call: impl Future<Output = T>) -> Result<T, StoreError> {
-    AssertUnwindSafe(call).catch_unwind().await.map_err(|_| {
-        // The panic itself is where panics go.
-        StoreError::misconfigured("the store panicked: report it to whoever wrote it")
+/// Calls into a store, which may be anybody's code: its panic is an error like others.
+async fn catch_store_panic<T>(call: impl Future<Output = T>) -> Result<T, StoreError> {
+    catch_panic(call).await.map_err(|Panicked| {
+        StoreError::misconfigured("the store panicked: report it to the authors of the store")
     })
 }
 

@@ -7,7 +7,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{WriteBack, unless_it_panics};
+use super::{WriteBack, catch_store_panic};
 use crate::{
     backoff,
     store::{Change, StoreError},
@@ -24,7 +24,7 @@ pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
     let mut pages = write_back.store().load();
     while let Some(page) = pages.next().await {
         for (tenant, record) in page? {
-            tenants.apply(&tenant, Update::Loaded(record.clone()));
+            tenants.apply(&tenant, Update::Stored(record.clone()));
             registry.adopt_spelling(&tenant);
             let knows_all = registry.read(&tenant, |own| *own == record);
             if knows_all == Some(true) {
@@ -46,93 +46,123 @@ pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
     Ok(())
 }
 
-/// A load that is due, because something may have been missed.
-struct Behind {
-    due: Instant,
-    tries: u32,
-}
-
-/// While nothing is heard of what others store, everything is loaded so often.
-const DEAF_PAUSE: Duration = Duration::from_secs(30);
-
-impl Behind {
-    fn now() -> Self {
-        Self { due: Instant::now(), tries: 0 }
-    }
-
-    fn deaf() -> Self {
-        Self { due: Instant::now() + DEAF_PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0), tries: 0 }
-    }
-
-    fn again(&self) -> Self {
-        Self::after(self.tries)
-    }
-
-    fn after(tries: u32) -> Self {
-        let wait = backoff::STORE.jittered(tries, fastrand::f64());
-        Self { due: Instant::now() + wait, tries: tries.saturating_add(1) }
-    }
-}
-
-/// Follows what others write. `loaded` tells whether the start has read the store already.
+/// Follows what others write to a store, and loads it again whenever something may have been missed.
 ///
 /// A load that fails is tried again while changes go on being followed: one damaged record must not
-/// keep the news of all other tenants away. Ends when the store says that nothing else can write to
-/// it.
-pub(crate) async fn follow(
+/// keep the news of all other tenants away.
+pub(crate) struct Resync {
     write_back: Arc<WriteBack>,
     tenants: Arc<Tenants>,
-    changes: BoxStream<'static, Change>,
-    loaded: bool,
-) {
-    let mut changes = Some(changes);
-    let mut behind = (!loaded).then(Behind::now);
-    let mut hears = true;
-    // A stream that panicked can't be read on: it is asked for again with the next load.
-    let (mut broken, mut panics) = (false, 0_u32);
-    while changes.is_some() || behind.is_some() {
-        tokio::select! {
-            change = next(&mut changes) => match change {
-                Ok(Some(Change::Merged(tenant, record))) => {
-                    tenants.apply(&tenant, Update::Stored(record));
-                    tenants.registry().adopt_spelling(&tenant);
-                }
-                Ok(Some(Change::Resync)) => {
-                    hears = true;
-                    behind = Some(Behind::now());
-                }
-                Ok(Some(Change::Disconnected)) => {
-                    hears = false;
-                    behind.get_or_insert_with(Behind::deaf);
-                    write_back.deaf();
-                }
-                Ok(None) => changes = None,
-                Err(panicked) => {
-                    write_back.unread(&panicked);
-                    changes = None;
-                    broken = true;
-                    behind = Some(Behind::after(panics));
-                    panics = panics.saturating_add(1);
-                }
-            },
-            () = due(behind.as_ref()) => {
-                let loading = async {
-                    if broken {
-                        changes = Some(write_back.store().changes());
-                        broken = false;
-                    }
-                    load(&write_back, &tenants).await
-                };
-                match unless_it_panics(loading).await.flatten() {
-                    Ok(()) => {
-                        write_back.read(hears);
-                        behind = (!hears).then(Behind::deaf);
-                    }
-                    Err(error) => {
-                        write_back.unread(&error);
-                        behind = behind.as_ref().map(Behind::again);
-                    }
-                }
+    /// `None` when nothing else can write to the store, and while the stream has to be made again.
+    changes: Option<BoxStream<'static, Change>>,
+    /// Whether the stream panicked: it can't be read on, and is made again with the next load.
+    broken: bool,
+    /// How often it did in a row.
+    panics: u32,
+    /// Whether what others store from now on comes through the stream.
+    subscribed: bool,
+    load: Option<Load>,
+}
+
+/// A load that is due, because something may have been missed.
+#[derive(Clone, Copy)]
+struct Load {
+    due: Instant,
+    failures: u32,
+}
+
+/// While changes are not subscribed to, everything is loaded so often.
+const DISCONNECTED_PAUSE: Duration = Duration::from_secs(30);
+
+impl Load {
+    fn now() -> Self {
+        Self { due: Instant::now(), failures: 0 }
+    }
+
+    fn while_disconnected() -> Self {
+        let pause = DISCONNECTED_PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0);
+        Self { due: Instant::now() + pause, failures: 0 }
+    }
+
+    fn after(failures: u32) -> Self {
+        let wait = backoff::STORE.jittered(failures, fastrand::f64());
+        Self { due: Instant::now() + wait, failures: failures.saturating_add(1) }
+    }
+}
+
+impl Resync {
+    /// Follows `changes`, which were subscribed to before the store was loaded. `loaded` says whether
+    /// that succeeded.
+    pub(crate) fn new(
+        write_back: Arc<WriteBack>,
+        tenants: Arc<Tenants>,
+        changes: BoxStream<'static, Change>,
+        loaded: bool,
+    ) -> Self {
+        let load = (!loaded).then(Load::now);
+        let changes = Some(changes);
+        Self { write_back, tenants, changes, broken: false, panics: 0, subscribed: true, load }
+    }
+
+    /// Subscribes to changes and loads everything: for the task that follows one that panicked.
+    pub(crate) fn restarted(write_back: Arc<WriteBack>, tenants: Arc<Tenants>) -> Self {
+        let load = Some(Load::now());
+        let changes = None;
+        Self { write_back, tenants, changes, broken: true, panics: 0, subscribed: true, load }
+    }
+
+    /// Ends when the store says that nothing else can write to it.
+    pub(crate) async fn run(mut self) {
+        while self.changes.is_some() || self.load.is_some() {
+            tokio::select! {
+                change = next(&mut self.changes) => self.follow(change),
+                () = due(self.load) => self.reload().await,
+            }
+        }
+    }
+
+    fn follow(&mut self, change: Result<Option<Change>, StoreError>) {
+        match change {
+            Ok(Some(Change::Merged(tenant, record))) => {
+                self.tenants.apply(&tenant, Update::Stored(record));
+                self.tenants.registry().adopt_spelling(&tenant);
+            }
+            Ok(Some(Change::Resync)) => {
+                self.subscribed = true;
+                self.load = Some(Load::now());
+            }
+            Ok(Some(Change::Disconnected)) => {
+                self.subscribed = false;
+                self.load.get_or_insert_with(Load::while_disconnected);
+                self.write_back.disconnected();
+            }
+            Ok(None) => self.changes = None,
+            Err(panicked) => {
+                self.changes = None;
+                self.broken = true;
+                self.load = Some(Load::after(self.panics));
+                self.panics = self.panics.saturating_add(1);
+                self.write_back.load_failed(&panicked);
+            }
+        }
+    }
+
+    async fn reload(&mut self) {
+        let loading = async {
+            if self.broken {
+                self.changes = Some(self.write_back.store().changes());
+                self.broken = false;
+            }
+            load(&self.write_back, &self.tenants).await
+        };
+        match catch_store_panic(loading).await.flatten() {
+            Ok(()) => {
+                self.load = (!self.subscribed).then(Load::while_disconnected);
+                self.write_back.loaded(self.subscribed);
+            }
+            Err(error) => {
+                self.load = self.load.map(|load| Load::after(load.failures));
+                self.write_back.load_failed(&error);
             }
         }
     }
@@ -143,14 +173,14 @@ async fn next(
     changes: &mut Option<BoxStream<'static, Change>>,
 ) -> Result<Option<Change>, StoreError> {
     match changes {
-        Some(changes) => unless_it_panics(changes.next()).await,
+        Some(changes) => catch_store_panic(changes.next()).await,
         None => std::future::pending().await,
     }
 }
 
-async fn due(behind: Option<&Behind>) {
-    match behind {
-        Some(behind) => tokio::time::sleep_until(behind.due).await,
+async fn due(load: Option<Load>) {
+    match load {
+        Some(load) => tokio::time::sleep_until(load.due).await,
         None => std::future::pending().await,
     }
 }

@@ -92,13 +92,13 @@ fn a_tenant_that_is_refused_is_set_aside_and_the_others_go_on() {
     assert_eq!((dirty.len(), dirty.health()), (1, StoreState::Failed));
 
     let due = now + REFUSED_PAUSE;
-    assert_eq!(dirty.recall_at(), Some(due));
-    dirty.recall(due - std::time::Duration::from_millis(1));
+    assert_eq!(dirty.next_unpark(), Some(due));
+    dirty.unpark_due(due - std::time::Duration::from_millis(1));
     assert!(dirty.begin().is_none());
-    dirty.recall(due);
+    dirty.unpark_due(due);
     assert_eq!(dirty.health(), StoreState::Failed, "it may well be refused again");
     assert_eq!(fail(&mut dirty, &refused, due, 0), (tenant(1), Failed::Refused { began: false }));
-    dirty.recall(due + REFUSED_PAUSE);
+    dirty.unpark_due(due + REFUSED_PAUSE);
     let (tenant, _) = dirty.begin().unwrap();
     dirty.finish(&tenant);
     assert_eq!((dirty.len(), dirty.health()), (0, StoreState::Fresh));
@@ -108,19 +108,40 @@ fn a_tenant_that_is_refused_is_set_aside_and_the_others_go_on() {
 fn health_tells_the_oldest_trouble_and_the_worst() {
     let mut dirty = Dirty::default();
     dirty.mark(&tenant(1));
-    assert!(dirty.unread(false, 5));
-    assert!(!dirty.unread(false, 7));
+    assert!(dirty.load_failed(false, 5));
+    assert!(!dirty.load_failed(false, 7));
     assert_eq!(dirty.health(), StoreState::Stale { since: 5 });
     fail(&mut dirty, &StoreError::unavailable("away"), Instant::now(), 3);
     assert_eq!(dirty.health(), StoreState::Stale { since: 3 });
     dirty.answered();
     assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "writing is not reading");
-    dirty.unread(true, 9);
+    dirty.load_failed(true, 9);
     assert_eq!(dirty.health(), StoreState::Failed);
-    dirty.deaf(9);
-    assert_eq!(dirty.health(), StoreState::Failed, "being deaf besides makes nothing better");
-    dirty.read(false);
-    assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "read, and deaf still");
-    dirty.read(true);
+    dirty.disconnected(9);
+    assert_eq!(
+        dirty.health(),
+        StoreState::Failed,
+        "a lost subscription besides makes nothing better"
+    );
+    dirty.loaded(false);
+    assert_eq!(dirty.health(), StoreState::Stale { since: 5 }, "read, and disconnected still");
+    dirty.loaded(true);
     assert_eq!(dirty.health(), StoreState::Fresh);
+}
+
+#[test]
+fn interrupted_writes_are_queued_again_and_their_waiters_told() {
+    let mut dirty = Dirty::default();
+    for number in 1..=3 {
+        dirty.mark(&tenant(number));
+    }
+    let mut waiter = dirty.wait(&tenant(1)).unwrap();
+    let begun: Vec<_> = (0..2).map(|_| dirty.begin().unwrap()).collect();
+    // The task panicked here.
+    drop(begun);
+    dirty.requeue_interrupted();
+    assert_eq!(waiter.try_recv(), Err(TryRecvError::Closed), "it is not stored for now");
+    let mut queued: Vec<_> = std::iter::from_fn(|| dirty.begin()).map(|(id, _)| id).collect();
+    queued.sort();
+    assert_eq!(queued, [tenant(1), tenant(2), tenant(3)], "each once");
 }

@@ -1,229 +1,228 @@
-//! The task that pulls.
+//! The task that makes the looks.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use smol_str::SmolStr;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{
-    pulls::{Pulls, State},
-    response::StateResponse,
-    schedule::{LONGEST_PAUSE, Trigger},
-    scheduler::{LastPull, Next},
+    answer::Answer,
+    desk::{Next, Start},
+    pulls::Pulls,
+    queue::Look,
+    schedule::{LONGEST_PAUSE, Last},
     state_api::Failure,
 };
 use crate::{
-    status::{Record, stamp::PullStamp},
+    log,
     store::Store,
     tenant_id::TenantId,
-    tenants::{Tenants, Update},
+    tenants::{Tenants, Update, correction::Correction},
 };
 
-/// For how long a replica has the right to pull a tenant: longer than any pull takes.
-const LEASE_TTL: Duration = Duration::from_secs(10);
+/// For how long a replica has the right to look at a tenant: longer than any look takes.
+const CLAIM: Duration = Duration::from_secs(10);
 
 /// How long to wait for the store to lend that right, before doing without.
-const LEASE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A pull that starts.
-struct Start {
-    tenant: TenantId,
-    trigger: Trigger,
-    at: Instant,
-    /// A misdirected call waits for it.
-    misdirected: bool,
-}
-
-/// A pull that is over.
-struct Completed {
-    tenant: TenantId,
+/// A look that is over.
+struct Landed {
+    look: Look,
     start: Instant,
+    /// ms since the epoch.
+    asked: u64,
     outcome: Outcome,
 }
 
 enum Outcome {
-    Answered(PullStamp, StateResponse),
+    Answered(Answer),
     Failed(Failure),
-    /// Another replica has the right to pull. The stamp is from before it was asked for.
-    Delegated(PullStamp),
+    /// Another replica has the right to look.
+    Left,
 }
 
 impl Pulls {
-    /// Makes the pulls that are due, for as long as it is polled.
+    /// Makes the looks that are due, for as long as it is polled.
+    /// A run that broke off is taken up by the next.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
-        let mut in_flight = FuturesUnordered::new();
+        let now = self.now().wall;
+        self.desk().requeue_interrupted(now);
+        let mut under_way = FuturesUnordered::new();
         loop {
             let wait = loop {
-                if in_flight.len() >= self.at_once {
+                if under_way.len() >= self.schedule.at_once() {
                     break None;
                 }
                 match self.next() {
-                    Ok(start) => in_flight.push(self.pull(start)),
-                    Err(wait) => break wait,
+                    Next::Start(start) => under_way.push(self.look(start)),
+                    Next::Wait(until) => break until,
                 }
             };
             tokio::select! {
-                Some(completed) = in_flight.next() => self.complete(&tenants, completed),
-                // A permit is kept for a wake-up that comes while this does not wait.
+                Some(landed) = under_way.next() => self.land(&tenants, landed),
+                // Told while this was not listening, it still hears of it.
                 () = self.wake.notified() => {}
-                () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
             }
         }
     }
 
-    /// Returns the pull to start now, or for how long to wait for one.
-    fn next(&self) -> Result<Start, Option<Duration>> {
+    fn next(&self) -> Next {
         let now = self.now();
-        let mut state = self.state();
-        let State { scheduler, in_flight, .. } = &mut *state;
-        match scheduler.next(&self.registry, in_flight, now) {
-            Next::Wait(wait) => Err(wait),
-            Next::Start { tenant, trigger } => {
-                let misdirected = in_flight.start(&tenant);
-                self.set_pull_seq(in_flight.pull_seq());
-                Ok(Start { tenant, trigger, at: now.instant, misdirected })
-            }
-        }
+        let mut desk = self.desk();
+        let next = desk.next(&self.registry, now);
+        self.set_mark(desk.started);
+        next
     }
 
-    async fn pull(&self, start: Start) -> Completed {
-        let Start { tenant, trigger, at, misdirected } = start;
-        tracing::trace!(%tenant, ?trigger, "pull started");
-        // The client and the store may be any crate's: a panic of theirs is a failed pull, and must
+    async fn look(&self, Start { look, at, misdirected }: Start) -> Landed {
+        let mut asked = self.now().wall;
+        // The client and the store may be anybody's: a panic of theirs is a failed look, and must
         // not be the last.
-        let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected, at)).catch_unwind().await;
+        let tenant = look.tenant.clone();
+        let outcome = self.outcome(&tenant, misdirected, at, &mut asked);
+        let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
-        Completed { tenant, start: at, outcome }
+        Landed { look, start: at, asked, outcome }
     }
 
-    async fn outcome(&self, tenant: &TenantId, misdirected: bool, start: Instant) -> Outcome {
-        // A call waits for this pull; the one that another replica makes may come too late for it,
+    /// Notes when it asked in `asked`.
+    async fn outcome(
+        &self,
+        tenant: &TenantId,
+        misdirected: bool,
+        start: Instant,
+        asked: &mut u64,
+    ) -> Outcome {
+        // A call waits for this look; the one that another replica makes may come too late for it,
         // or may have been made before the tenant moved.
         if !misdirected && let Some(store) = &self.store {
-            let stamp = self.registry.stamp(tenant);
-            if !try_lease(&**store, tenant).await {
-                return Outcome::Delegated(stamp);
+            if !claim(&**store, tenant).await {
+                return Outcome::Left;
             }
-            self.wait_for_turn(start).await;
+            self.turn(start).await;
         }
-        let stamp = self.registry.stamp(tenant);
-        match self.api.pull(tenant).await {
-            Ok(response) => Outcome::Answered(stamp, response),
+        *asked = self.now().wall;
+        match self.api.ask(tenant).await {
+            Ok(answer) => Outcome::Answered(answer),
             Err(failure) => Outcome::Failed(failure),
         }
     }
 
-    /// Waits for a pull's turn once more: the store may have taken its time, pulls that waited for
-    /// it together must not start together, and the state API may have asked for a pause.
-    async fn wait_for_turn(&self, start: Instant) {
+    /// Waits for a look's turn once more: the store may have taken its time, looks that waited for it
+    /// together must not start together, and the state API may want to be left alone by now.
+    async fn turn(&self, start: Instant) {
         let mut held = Some(start);
         loop {
-            let until = self.state().scheduler.hold(held.take(), Instant::now());
+            let until = self.desk().put_off(held.take(), Instant::now());
             match until {
-                Some(until) => tokio::time::sleep_until(until).await,
+                Some(until) => sleep_until(until).await,
                 None => return,
             }
         }
     }
 
-    fn complete(&self, tenants: &Tenants, Completed { tenant, start, outcome }: Completed) {
-        let before = self.endpoint(&tenant);
+    fn land(&self, tenants: &Tenants, Landed { look, start, asked, outcome }: Landed) {
+        let tenant = look.tenant.clone();
+        let tries = look.tries.saturating_add(1);
+        let before = self.endpoint_in_record(&tenant);
+        let mut correction = None;
         let last = match outcome {
-            Outcome::Answered(stamp, response) => {
-                self.record_pull(tenants, &tenant, stamp, &response)
+            Outcome::Answered(answer) => {
+                self.take(tenants, &tenant, asked, &answer, tries, &mut correction)
             }
-            Outcome::Failed(failure) => self.fail(&tenant, &failure),
-            Outcome::Delegated(stamp) => return self.delegate(&tenant, stamp, start),
+            Outcome::Failed(failure) => self.fail(&tenant, &failure, tries),
+            Outcome::Left => return self.leave(&look, start, asked),
         };
-        let moved = self.endpoint(&tenant) != before;
+        let moved = self.endpoint_in_record(&tenant) != before;
         let now = self.now();
-        let mut state = self.state();
-        if last != LastPull::Failed && std::mem::take(&mut state.failing) {
-            tracing::info!("state API answers again");
-        }
+        let mut desk = self.desk();
+        let recovered = !matches!(last, Last::Failed { .. }) && std::mem::take(&mut desk.failing);
         match last {
-            LastPull::Answered { .. } => state.counters.answered += 1,
-            LastPull::UnknownState => state.counters.unknown += 1,
-            LastPull::Failed => state.counters.failed += 1,
-            LastPull::None => {}
+            Last::Told { .. } => desk.tally.told += 1,
+            Last::Silent { .. } => desk.tally.silent += 1,
+            Last::Failed { .. } => desk.tally.failed += 1,
+            Last::Unasked => {}
         }
-        let (rerun, waiters) = state.in_flight.complete(&tenant, moved, now.instant);
-        state.scheduler.reschedule(&tenant, &self.registry, last, now.elapsed);
-        if rerun {
-            state.scheduler.request(&tenant, now.elapsed);
-        }
-        drop(state);
-        // Only now, when all that the pull brought is in place, its waiters go on.
+        let waiters = desk.land(&tenant, moved, now);
+        desk.reschedule(&tenant, &self.registry, &self.schedule, last, now.wall);
+        drop(desk);
+        // Only now, when all that the look brought is in place, its waiters go on.
         drop(waiters);
+        // Logged last, and with nothing locked: a subscriber may do as it likes.
+        if let Some(correction) = correction {
+            log::warn!(%tenant, %correction, "state API corrected a status");
+        }
+        if recovered {
+            log::info!("state API available again");
+        }
     }
 
-    fn record_pull(
+    fn take(
         &self,
         tenants: &Tenants,
         tenant: &TenantId,
-        stamp: PullStamp,
-        response: &StateResponse,
-    ) -> LastPull {
-        let Some(told) = response.told(self.clock.unix_ms()) else {
-            tracing::debug!(%tenant, "state unknown to the state API");
-            return LastPull::UnknownState;
+        asked: u64,
+        answer: &Answer,
+        tries: u8,
+        corrected: &mut Option<Correction>,
+    ) -> Last {
+        let record = self.registry.record(tenant).unwrap_or_default();
+        let Some(pulled) = answer.pulled(asked, &record) else {
+            log::debug!(%tenant, "state API does not know the tenant");
+            return Last::Silent { tries };
         };
-        tracing::debug!(%tenant, state = %told.state, "pull answered");
-        let applied = tenants.apply(tenant, Update::Pull { stamp, told });
+        log::debug!(%tenant, state = %pulled.state, "state API answered");
+        let applied = tenants.apply(tenant, Update::Pull(pulled));
         if let Some(correction) = applied.correction {
-            self.state().corrections.count(&correction);
-            tracing::warn!(%tenant, %correction, "status corrected by the state API");
+            self.desk().meter.count(&correction);
+            *corrected = Some(correction);
         }
-        LastPull::Answered { valid_for: response.valid_for }
+        Last::Told { valid_until: answer.valid_until }
     }
 
-    fn fail(&self, tenant: &TenantId, failure: &Failure) -> LastPull {
-        let mut state = self.state();
-        if let Some(pause) = failure.retry_after {
-            state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
+    fn fail(&self, tenant: &TenantId, failure: &Failure, tries: u8) -> Last {
+        let retry_after = failure.retry_after.map(|pause| pause.min(LONGEST_PAUSE));
+        let mut desk = self.desk();
+        if let Some(pause) = retry_after {
+            desk.pause(Instant::now() + pause);
         }
         // The first failure is news, the rest of an outage is not.
-        if std::mem::replace(&mut state.failing, true) {
-            tracing::debug!(%tenant, %failure, "pull failed again");
+        let began = !std::mem::replace(&mut desk.failing, true);
+        drop(desk);
+        if began {
+            log::warn!(%tenant, %failure, "pull failed");
         } else {
-            tracing::warn!(%tenant, %failure, "pull failed");
+            log::debug!(%tenant, %failure, tries, "pull failed again");
         }
-        LastPull::Failed
+        Last::Failed { tries, retry_after }
     }
 
-    /// Another replica pulls: its answer comes through the store, and is waited for until the lease
-    /// is free again.
-    fn delegate(&self, tenant: &TenantId, stamp: PullStamp, start: Instant) {
-        let now = self.now().elapsed;
-        let answered = self.registry.read(tenant, |record| stamp.is_followed_in(record));
-        let mut state = self.state();
-        state.counters.delegated += 1;
-        let rerun = state.in_flight.delegate(tenant);
-        state.scheduler.give_back(start);
-        if rerun {
-            state.scheduler.request(tenant, now);
-        }
-        if answered == Some(true) {
-            // The answer came while the store was asked for the lease.
-            state.scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
-        } else {
-            let wait = LEASE_TTL.mul_f64(1.0 + fastrand::f64() / 2.0);
-            state.scheduler.put_off(tenant, &self.registry, now.saturating_add(wait));
+    /// Another replica looks: its answer comes through the store, which is waited for until the
+    /// right to look is free again.
+    fn leave(&self, look: &Look, start: Instant, asked: u64) {
+        let now = self.now().wall;
+        let record = self.registry.record(&look.tenant).unwrap_or_default();
+        let claim = u64::try_from(CLAIM.as_millis()).unwrap_or(u64::MAX);
+        let due = now.saturating_add(claim + fastrand::u64(..claim / 2));
+        let mut desk = self.desk();
+        desk.leave(look, start, &self.registry, due, now);
+        if record.pulls().any(|pulled| pulled.asked >= asked) {
+            // It came while the store was asked for the right to look.
+            desk.reschedule(&look.tenant, &self.registry, &self.schedule, Last::Unasked, now);
         }
     }
 
-    /// Returns where the last pull that named it has the tenant.
-    fn endpoint(&self, tenant: &TenantId) -> Option<SmolStr> {
-        let endpoint = |record: &Record| record.pulled_endpoints().next().cloned();
-        self.registry.read(tenant, endpoint).flatten()
+    /// Where the newest pull that says so has the tenant.
+    fn endpoint_in_record(&self, tenant: &TenantId) -> Option<smol_str::SmolStr> {
+        self.registry.record(tenant)?.endpoint().cloned()
     }
 }
 
-/// Returns whether the pull of `tenant` is ours to make. A store that can't say leaves it to each
-/// replica.
-async fn try_lease(store: &dyn Store, tenant: &TenantId) -> bool {
-    match tokio::time::timeout(LEASE_TIMEOUT, store.try_lease(tenant, LEASE_TTL)).await {
+/// Whether the look at `tenant` is ours to make. A store that can't say leaves it to each replica.
+async fn claim(store: &dyn Store, tenant: &TenantId) -> bool {
+    match tokio::time::timeout(CLAIM_TIMEOUT, store.try_lease(tenant, CLAIM)).await {
         Ok(Ok(ours)) => ours,
         Ok(Err(_)) | Err(_) => true,
     }

@@ -25,6 +25,7 @@ pub(crate) mod waiters;
 
 use std::{
     fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -41,7 +42,7 @@ use self::{
     registry::Registry,
     waiters::{Available, Waiters},
 };
-use crate::{clock::Clock, status::settle::Settle, tenant_id::TenantId};
+use crate::{clock::Clock, log, status::derive::Settle, tenant_id::TenantId};
 
 /// All tenants of a gate: whoever learns something of one comes here.
 ///
@@ -58,7 +59,7 @@ impl Tenants {
     /// No tenants yet. `event_capacity` events are kept for a slow reader, at least one.
     pub(crate) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
-            registry: Arc::new(Registry::new(settle, event_capacity, clock.clone())),
+            registry: Arc::new(Registry::new(settle, event_capacity)),
             waiters: Arc::default(),
             expiry: OverrideExpiry::default(),
             clock,
@@ -92,7 +93,13 @@ impl Tenants {
             if applied.status_changed() && applied.after.is_available() {
                 self.waiters.wake(tenant);
             }
-            self.observers().for_each(|observer| observer.after_change(self, tenant, &applied));
+            for observer in self.observers() {
+                // One that panics keeps neither the others nor the caller from going on.
+                let follow = AssertUnwindSafe(|| observer.after_change(self, tenant, &applied));
+                if catch_unwind(follow).is_err() {
+                    log::error!(%tenant, "observer panicked");
+                }
+            }
         }
         applied
     }
@@ -107,8 +114,9 @@ impl Tenants {
         loop {
             self.expiry.due(&self.clock).await;
             let now = self.clock.unix_ms();
-            for tenant in self.expiry.take_due(now) {
-                self.apply(&tenant, Update::Expiry { now });
+            for entry in self.expiry.due_by(now) {
+                self.apply(&entry.1, Update::Expiry { now });
+                self.expiry.remove(&entry);
             }
         }
     }

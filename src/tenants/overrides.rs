@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -30,29 +30,25 @@ pub(crate) struct OverrideExpiry {
 impl OverrideExpiry {
     /// Notes that the override of `tenant` ends at `ends`, ms since the epoch.
     pub(crate) fn note(&self, ends: u64, tenant: &TenantId) {
-        let mut waiting = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert((ends, tenant.clone()));
-        drop(waiting);
+        self.lock().insert((ends, tenant.clone()));
         self.earlier.notify_one();
     }
 
-    /// Takes the tenants whose override may have ended by `now`.
-    pub(crate) fn take_due(&self, now: u64) -> Vec<TenantId> {
-        let mut waiting = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut due = Vec::new();
-        while waiting.first().is_some_and(|(ends, _)| *ends <= now) {
-            due.extend(waiting.pop_first().map(|(_, tenant)| tenant));
-        }
-        due
+    /// The entries that are due by `now`. They stay until they are [removed](Self::remove), so that
+    /// none is lost when what is to follow breaks off.
+    pub(crate) fn due_by(&self, now: u64) -> Vec<(u64, TenantId)> {
+        let waiting = self.lock();
+        waiting.iter().take_while(|(ends, _)| *ends <= now).cloned().collect()
+    }
+
+    pub(crate) fn remove(&self, entry: &(u64, TenantId)) {
+        self.lock().remove(entry);
     }
 
     /// Waits until an override may have ended.
     pub(crate) async fn due(&self, clock: &Clock) {
         loop {
-            let first = {
-                let waiting = self.ends.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.first().map(|(ends, _)| *ends)
-            };
+            let first = self.lock().first().map(|(ends, _)| *ends);
             let Some(ends) = first else {
                 self.earlier.notified().await;
                 continue;
@@ -67,5 +63,10 @@ impl OverrideExpiry {
                 () = self.earlier.notified() => {}
             }
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeSet<(u64, TenantId)>> {
+        // Nothing is left half done while the lock is held.
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

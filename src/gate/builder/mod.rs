@@ -27,7 +27,7 @@ use crate::{
     notification::{HandlerConfig, NotificationHandler},
     persist::WriteBack,
     pull::{Pulls, Schedule, StateApi},
-    status::settle::Settle,
+    status::derive::Settle,
     store::Store,
     tenants::{Observer, Tenants},
     token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
@@ -279,12 +279,11 @@ impl TenantGateBuilder {
     /// # Errors
     ///
     /// When the configuration makes no sense, or the store can't be loaded; see [`BuildError`].
-    pub async fn build(mut self) -> Result<TenantGate, BuildError> {
+    pub async fn build(self) -> Result<TenantGate, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
         self.check()?;
-        self.clock = self.clock.started();
         let verifier = self.verifier()?;
         let tenants = Arc::new(Tenants::new(self.settle, self.event_capacity, self.clock.clone()));
         let registry = tenants.registry();
@@ -306,7 +305,8 @@ impl TenantGateBuilder {
         tenants.observe(observers);
         let tasks =
             start(&tenants, write_back.as_ref(), pulls.as_ref(), self.start_without_store).await?;
-        let keep_alive = KeepAlive::new(Arc::new(tasks));
+        let tasks = Arc::new(tasks);
+        let keep_alive = KeepAlive::new(Arc::clone(&tasks) as _);
         let handler = NotificationHandler::new(HandlerConfig {
             verifier,
             tenants: Arc::clone(&tenants),
@@ -342,7 +342,7 @@ impl TenantGateBuilder {
                 notification_path: self.path.into(),
                 close_tracked_until_known: self.hold_tracked,
                 resume_jitter: self.resume_jitter,
-                _keep_alive: keep_alive,
+                tasks,
             }),
         })
     }
@@ -399,11 +399,10 @@ impl TenantGateBuilder {
     }
 
     fn fetch(&self) -> Result<Fetch, BuildError> {
-        let fetch = match &self.fetch {
-            Some(fetch) => fetch.clone(),
-            None => built_in()?,
-        };
-        Ok(fetch.with_clock(self.clock.clone()))
+        match &self.fetch {
+            Some(fetch) => Ok(fetch.clone()),
+            None => built_in(),
+        }
     }
 }
 

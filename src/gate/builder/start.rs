@@ -5,7 +5,10 @@ use std::sync::Arc;
 use super::BuildError;
 use crate::{
     gate::tasks::Tasks,
-    persist::{WriteBack, resync},
+    persist::{
+        WriteBack,
+        resync::{self, Resync},
+    },
     pull::Pulls,
     tenants::Tenants,
 };
@@ -26,17 +29,35 @@ pub(super) async fn start(
             if !(without_store && error.is_unavailable()) {
                 return Err(BuildError::Store(error.clone()));
             }
-            write_back.unread(error);
+            write_back.load_failed(error);
         }
-        let loaded = loaded.is_ok();
-        let [own, others] = [write_back, write_back].map(Arc::clone);
-        tasks.spawn(resync::follow(others, Arc::clone(tenants), changes, loaded));
-        tasks.spawn(own.run(Arc::clone(tenants)));
+        let mut first = Some((changes, loaded.is_ok()));
+        let shared = (Arc::clone(write_back), Arc::clone(tenants));
+        tasks.supervise("resync", move || {
+            let (write_back, tenants) = shared.clone();
+            match first.take() {
+                Some((changes, loaded)) => Resync::new(write_back, tenants, changes, loaded),
+                None => Resync::restarted(write_back, tenants),
+            }
+            .run()
+        });
+        let shared = (Arc::clone(write_back), Arc::clone(tenants));
+        tasks.supervise("write_back", move || {
+            let (write_back, tenants) = shared.clone();
+            write_back.run(tenants)
+        });
     }
     let expiring = Arc::clone(tenants);
-    tasks.spawn(async move { expiring.expire_overrides().await });
+    tasks.supervise("override_expiry", move || {
+        let tenants = Arc::clone(&expiring);
+        async move { tenants.expire_overrides().await }
+    });
     if let Some(pulls) = pulls {
-        tasks.spawn(Arc::clone(pulls).run(Arc::clone(tenants)));
+        let shared = (Arc::clone(pulls), Arc::clone(tenants));
+        tasks.supervise("pulls", move || {
+            let (pulls, tenants) = shared.clone();
+            pulls.run(tenants)
+        });
     }
     Ok(tasks)
 }

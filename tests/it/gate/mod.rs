@@ -3,6 +3,7 @@
 mod concurrency;
 mod store;
 mod store_faults;
+mod supervision;
 
 use std::{
     sync::{

@@ -23,6 +23,10 @@ pub struct Health {
     pub notifications: NotificationCounts,
     /// How the state API is asked; `None` while it is off.
     pub pulls: Option<PullHealth>,
+    /// Seconds by which this machine's clock was ahead of SuperOffice's when it last answered, and
+    /// behind when negative; `None` before that. Tokens are refused when it is off by more than the
+    /// [`leeway`](crate::TenantGateBuilder::leeway). Nothing else depends on it.
+    pub clock_offset: Option<i64>,
     /// Calls refused because their tenant is closed.
     pub refused_calls: u64,
     /// Calls let through that would have been refused, were the guard not only observing.

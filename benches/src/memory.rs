@@ -13,8 +13,8 @@ const COUNT: usize = 1_000_000;
 /// The facts of a tenant that was resumed before and whose state was confirmed by pulls.
 const PULLED: &str = r#""suspend":{"at":1790000000,"seen":1790000001000,"version":"Release_10.3.8_2024.08.30-01","file":"10.3.8.1234"},
     "resume":{"at":1780000000,"seen":1780000001000,"version":"Release_10.3.7_2024.07.31-01","file":"10.3.7.1234"},
-    "pull_running":{"asked":1780000100000,"since":1780000100000,"state":"Running","endpoint":"https://online2.superoffice.com"},
-    "pull_suspended":{"asked":1790000100000,"since":1790000100000,"state":"Suspended","endpoint":"https://online2.superoffice.com"}"#;
+    "settled_running":{"state":"Running","seq":1,"knew":"resume","knew_at":1780000000,"known":60,"since":1780000100000,"endpoint":"https://online2.superoffice.com"},
+    "settled_suspended":{"state":"Suspended","seq":2,"knew":"suspend","knew_at":1790000000,"known":60,"since":1790000100000,"endpoint":"https://online2.superoffice.com"}"#;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

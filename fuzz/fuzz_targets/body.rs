@@ -1,7 +1,7 @@
-//! The body of a notification, to its answer.
+//! Fuzzes the handling of a notification's body.
 //!
-//! The bytes are the body. With a zero byte in them they are the claims of a token, and a body in which
-//! `TOKEN` stands for it: so what is encoded twice can be changed, too.
+//! The input is the body. An input with a zero byte is the claims of a token and a body in which
+//! `TOKEN` stands for the token, so that the fuzzer can change the claims behind their encoding.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -1,9 +1,9 @@
-//! A key set, a PEM text or a certificate, to the keys in it.
+//! Fuzzes the parsing of keys from a key set, a PEM text or a certificate.
 //!
-//! The bytes are one of those. With a zero byte in front they are a recipe for a key set of one key:
-//! the length of its modulus in bits, as a multiple of 1024 and what is added to it, the length of
-//! its exponent and the exponent, and the text of what else the key says, its type when that is
-//! nothing. So the limits of numbers are near, which take hundreds of characters.
+//! The input is one of these. An input that begins with a zero byte describes a key set of one key:
+//! the length of its modulus in bits, as a multiple of 1024 and an offset, the length of its
+//! exponent, the exponent, and the text of its other members (the key type if empty). So the fuzzer
+//! reaches the limits of numbers that take hundreds of characters.
 #![no_main]
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
 });
 
-/// The largest number of so many bits.
+/// Returns the largest number of `bits` bits.
 fn modulus(bits: usize) -> Vec<u8> {
     let mut number = vec![0xff; bits.div_ceil(8)];
     if let Some(first) = number.first_mut() {

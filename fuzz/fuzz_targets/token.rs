@@ -1,9 +1,9 @@
-//! A token, to what it proves.
+//! Fuzzes the verification of a token.
 //!
-//! The bytes are the token. With a line feed in them they are its header and its claims instead: so
-//! what is encoded can be changed, too. With a zero byte in front they are a recipe for claims: `exp`,
-//! `nbf` and `iat`, each as minutes and seconds from now, and the text of the other claims, good ones
-//! when there is none. So the edges of a token's life are near.
+//! The input is the token. An input with a line feed is its header and its claims, so that the
+//! fuzzer can change these behind their encoding. An input that begins with a zero byte describes
+//! the claims: `exp`, `nbf` and `iat`, each as minutes and seconds from now, and the text of the
+//! other claims (valid ones if empty). So the fuzzer reaches the limits of a token's validity.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -22,7 +22,7 @@ fuzz_target!(|bytes: &[u8]| {
     };
 });
 
-/// Claims with these dates, of which the lowest number of minutes stands for none.
+/// Builds claims with these dates. The lowest number of minutes stands for an absent date.
 fn claims(dates: [[i8; 2]; 3], others: &[u8]) -> Vec<u8> {
     let mut claims = b"{".to_vec();
     for (name, [minutes, seconds]) in ["exp", "nbf", "iat"].into_iter().zip(dates) {

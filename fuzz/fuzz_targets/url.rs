@@ -1,4 +1,4 @@
-//! A URL, to the tenant that it is for.
+//! Fuzzes the parsing of a URL's tenant.
 //!
 //! The first line is the URL, the rest the `Host` header.
 #![no_main]

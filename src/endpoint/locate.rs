@@ -54,7 +54,7 @@ impl Locator {
 
     /// Returns the sequence number of the latest pull of any tenant.
     pub(super) fn pull_seq(&self) -> u64 {
-        self.pulls.as_ref().map_or(0, |pulls| pulls.mark())
+        self.pulls.as_ref().map_or(0, |pulls| pulls.pull_seq())
     }
 
     /// Pulls `tenant` because a call to it, sent after pull `pull_seq`, was answered with 421.
@@ -78,7 +78,10 @@ fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Ori
         let endpoint = record.notified(ChangeType::Move)?.details.endpoint.as_ref()?;
         Origin::from_host(endpoint, environment)
     };
-    let pulled = || Origin::from_url(record.endpoint()?, environment);
+    let pulled = || {
+        let mut endpoints = record.pulled_endpoints();
+        endpoints.find_map(|url| Origin::from_url(url, environment))
+    };
     if pulls { pulled() } else { moved().or_else(pulled) }
 }
 
@@ -89,31 +92,35 @@ mod tests {
     use super::*;
     use crate::status::{
         State,
-        fact::{Details, Fact, Notified, PullDetails, Pulled},
+        fact::Fact,
+        notified::{Details, Notified},
+        pulled::{PullDetails, Pulled},
     };
 
-    fn moved(endpoint: &str, at: i64) -> Fact {
+    fn moved(endpoint: &str, token_time: i64) -> Fact {
         let details = Details { endpoint: Some(endpoint.into()), ..Details::default() };
-        let (change, seen) = (ChangeType::Move, 0);
-        Fact::Notified(Notified { change, at, seen, details: Arc::new(details) })
+        let details = Arc::new(details);
+        Fact::Notified(Notified::new(ChangeType::Move, token_time, 0, details))
     }
 
-    fn pulled(state: State, asked: u64, endpoint: Option<&str>) -> Fact {
+    fn pulled(state: State, seq: u32, endpoint: Option<&str>) -> Fact {
         let endpoint = endpoint.map(Into::into);
-        let details = PullDetails { endpoint, ..PullDetails::default() };
-        Fact::Pulled(Pulled { state, asked, since: asked, details: Arc::new(details) })
+        let mut pulled = Pulled::new(state, seq, None);
+        pulled.details = Arc::new(PullDetails { endpoint, ..PullDetails::default() });
+        Fact::Pulled(pulled)
     }
 
     fn found(facts: Vec<Fact>, pulls: bool) -> Option<String> {
-        let record = Record::from_parts(facts, None);
+        let record = Record::from_facts(facts, None);
         origin(&record, &Environment::Production, pulls).map(|origin| origin.to_string())
     }
 
     #[test]
-    fn newest_pull_with_endpoint_counts() {
+    fn newest_pull_with_valid_endpoint_counts() {
         let facts = vec![
             pulled(State::Running, 10, Some("https://online1.superoffice.com")),
             pulled(State::Suspended, 20, Some("https://online2.superoffice.com")),
+            pulled(State::Deleted, 25, Some("https://evil.example")),
             pulled(State::MigrationPending, 30, None),
             moved("online9.superoffice.com", 99),
         ];

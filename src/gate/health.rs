@@ -5,7 +5,7 @@ use crate::{
     guard::GuardState,
     health::{Health, StoreHealth},
     persist::StoreState,
-    status::{UnavailableReason, tenant_status::system_time},
+    status::{UnavailableReason, wall::system_time},
 };
 
 impl TenantGate {
@@ -28,6 +28,7 @@ impl TenantGate {
             dirty: write_back.map_or(0, |write_back| write_back.dirty()),
             notifications: parts.handler.counts(),
             pulls: parts.pulls.as_ref().map(|pulls| pulls.health()),
+            clock_offset: parts.clock.offset(),
             refused_calls: calls(GuardState::refused),
             observed_calls: calls(GuardState::observed),
             tasks: parts.tasks.health(),

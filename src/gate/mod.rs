@@ -24,7 +24,7 @@ use crate::{
     notification::{NotificationHandler, NotificationLayer, NotificationService},
     persist::WriteBack,
     pull::Pulls,
-    status::{Record, TenantStatus, fact::Order},
+    status::{Record, TenantStatus, overrides::OverrideAction},
     store::StoreError,
     tenant_id::TenantId,
     tenants::{Tenants, Update, events::Events, overrides::cut_note, waiters::Available},
@@ -105,7 +105,7 @@ impl TenantGate {
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.parts.pulls {
-            pulls.evidence(tenant);
+            pulls.request_pull(tenant);
         }
     }
 
@@ -172,7 +172,7 @@ impl TenantGate {
     /// When the store could not be written in time. The word is in force here all the same, and is
     /// stored when the store is back.
     pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Open, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Open, note.as_ref(), None).await
     }
 
     /// Like [`open`](Self::open), until `end`.
@@ -186,7 +186,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Open, note.as_ref(), Some(end)).await
+        self.set_override(tenant, OverrideAction::Open, note.as_ref(), Some(end)).await
     }
 
     /// Keeps calls away from `tenant`, whatever SuperOffice says, until it is [`release`](Self::release)d.
@@ -195,7 +195,7 @@ impl TenantGate {
     ///
     /// As for [`open`](Self::open).
     pub async fn close(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Close, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Close, note.as_ref(), None).await
     }
 
     /// Like [`close`](Self::close), until `end`.
@@ -209,7 +209,7 @@ impl TenantGate {
         note: impl AsRef<str>,
         end: SystemTime,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Close, note.as_ref(), Some(end)).await
+        self.set_override(tenant, OverrideAction::Close, note.as_ref(), Some(end)).await
     }
 
     /// Takes the operator's word on `tenant` back: SuperOffice's counts again, as it is by now.
@@ -222,13 +222,13 @@ impl TenantGate {
         tenant: &TenantId,
         note: impl AsRef<str>,
     ) -> Result<(), StoreError> {
-        self.set_override(tenant, Order::Release, note.as_ref(), None).await
+        self.set_override(tenant, OverrideAction::Release, note.as_ref(), None).await
     }
 
     async fn set_override(
         &self,
         tenant: &TenantId,
-        action: Order,
+        action: OverrideAction,
         note: &str,
         end: Option<SystemTime>,
     ) -> Result<(), StoreError> {

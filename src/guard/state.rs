@@ -96,6 +96,7 @@ struct Counters {
     deleted: AtomicU64,
     not_ready: AtomicU64,
     operator: AtomicU64,
+    unreadable: AtomicU64,
 }
 
 impl Counters {
@@ -106,6 +107,7 @@ impl Counters {
             UnavailableReason::Deleted => &self.deleted,
             UnavailableReason::NotReady => &self.not_ready,
             UnavailableReason::Operator => &self.operator,
+            UnavailableReason::Unreadable => &self.unreadable,
         }
     }
 

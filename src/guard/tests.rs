@@ -21,11 +21,13 @@ use crate::{
     clock::Clock,
     environment::Environment,
     keep_alive::KeepAlive,
-    status::UnavailableReason,
     status::{
-        Evidence, Record,
-        derive::Settle,
-        fact::{Fact, Order, PullDetails, Pulled, Word},
+        Evidence, Record, UnavailableReason,
+        fact::Fact,
+        mono::Mono,
+        overrides::{Override, OverrideAction},
+        pulled::Pulled,
+        settle::Settle,
         state::State,
     },
     tenant_id::TenantId,
@@ -65,25 +67,19 @@ impl Fixture {
         GuardLayer::new(Arc::clone(&self.guard_state))
     }
 
-    fn say(&self, id: &str, order: Order) {
-        let word = Word {
-            order,
-            set_at: CLOSED_AT,
-            until: None,
-            note: String::new(),
-            extra: serde_json::Map::default(),
-        };
-        self.tenants.apply(&tenant(id), Update::Stored(Record::of(Fact::Word(Box::new(word)))));
+    fn set_override(&self, id: &str, action: OverrideAction) {
+        let own = Override::after(None, action, String::new(), CLOSED_AT, None);
+        self.store(id, Fact::Override(Box::new(own)));
     }
 
     fn pull(&self, id: &str, state: State) {
-        let pulled = Pulled {
-            state,
-            asked: CLOSED_AT,
-            since: CLOSED_AT,
-            details: Arc::new(PullDetails::default()),
-        };
-        self.tenants.apply(&tenant(id), Update::Stored(Record::of(Fact::Pulled(pulled))));
+        let mut pulled = Pulled::new(state, 1, None);
+        pulled.since = CLOSED_AT;
+        self.store(id, Fact::Pulled(pulled));
+    }
+
+    fn store(&self, id: &str, fact: Fact) {
+        self.tenants.apply(&tenant(id), Update::Stored(Record::from(fact)));
     }
 }
 
@@ -114,7 +110,7 @@ async fn refuses_the_closed_tenant_and_no_other() {
     let guard = fixture.layer().layer(client());
     assert_eq!(guard.clone().oneshot(get(CUST1)).await.unwrap(), "/Cust1/api/v1/Contact/1");
 
-    fixture.say("cust1", Order::Close);
+    fixture.set_override("cust1", OverrideAction::Close);
     let error = guard.clone().oneshot(get(CUST1)).await.unwrap_err();
     let unavailable = error.unavailable().unwrap();
     assert_eq!(unavailable.tenant().as_str(), "Cust1");
@@ -131,7 +127,7 @@ async fn refuses_the_closed_tenant_and_no_other() {
         guard.clone().oneshot(get(open)).await.unwrap();
     }
 
-    fixture.say("Cust1", Order::Release);
+    fixture.set_override("Cust1", OverrideAction::Release);
     guard.clone().oneshot(get(CUST1)).await.unwrap();
     assert_eq!(fixture.guard_state.refused(UnavailableReason::Operator), 1);
 }
@@ -139,7 +135,7 @@ async fn refuses_the_closed_tenant_and_no_other() {
 #[tokio::test]
 async fn sends_nothing_of_a_refused_request() {
     let fixture = Fixture::new();
-    fixture.say("Cust1", Order::Close);
+    fixture.set_override("Cust1", OverrideAction::Close);
     let called = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&called);
     let mut guard = fixture.layer().layer(service_fn(move |_: Request<()>| {
@@ -167,7 +163,7 @@ async fn observe_only_counts_and_lets_pass() {
 #[tokio::test]
 async fn takes_a_closure_or_the_extensions_as_key() {
     let fixture = Fixture::new();
-    fixture.say("Cust1", Order::Close);
+    fixture.set_override("Cust1", OverrideAction::Close);
 
     let by_length = |request: &String| TenantId::new(request).ok();
     let guard = fixture
@@ -226,7 +222,7 @@ impl Service<Request<()>> for Reserving {
 #[tokio::test]
 async fn a_refusal_keeps_the_reservation_unless_told_to_release_it() {
     let fixture = Fixture::new();
-    fixture.say("Cust1", Order::Close);
+    fixture.set_override("Cust1", OverrideAction::Close);
     let reserved = Arc::new(AtomicU64::new(0));
     let inner = Reserving { reserved: Arc::clone(&reserved), mine: false };
 
@@ -245,33 +241,36 @@ async fn a_refusal_keeps_the_reservation_unless_told_to_release_it() {
 #[tokio::test]
 async fn a_refused_future_may_be_polled_again() {
     let fixture = Fixture::new();
-    fixture.say("Cust1", Order::Close);
+    fixture.set_override("Cust1", OverrideAction::Close);
     let mut guard = fixture.layer().layer(Reserving { reserved: Arc::default(), mine: false });
     let mut refused = guard.ready().await.unwrap().call(get(CUST1));
     assert!((&mut refused).await.is_err());
     assert!((&mut refused).await.is_err());
 }
 
-#[test]
-fn retry_after_is_the_time_to_the_next_look() {
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_the_time_to_the_next_pull() {
     let fixture = Fixture::new();
-    let look = |due: u64| {
+    let closed = |due: Option<Mono>| {
         fixture.tenants.registry().set_due(&tenant("Cust1"), due);
         fixture.guard_state.check(&tenant("Cust1")).unwrap_err()
     };
     fixture.pull("Cust1", State::Suspended);
 
-    assert_eq!(look(0).retry_after(), None);
-    assert_eq!(look(0).to_http_parts().0, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(look(0).to_http_parts().1.is_empty());
+    assert_eq!(closed(None).retry_after(), None);
+    assert_eq!(closed(None).to_http_parts().0, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(closed(None).to_http_parts().1.is_empty());
 
-    let later = look(CLOSED_AT + 90_000);
+    let later = closed(Some(Mono::at(Duration::from_secs(90))));
+    assert_eq!(later.retry_after(), Some(Duration::from_secs(90)));
+    // The wall clock may be set: the wait stays what it is.
+    fixture.now.fetch_add(3_600_000, Ordering::SeqCst);
     assert_eq!(later.retry_after(), Some(Duration::from_secs(90)));
     // Computed when asked: the same error says less, later.
-    fixture.now.fetch_add(60_500, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_millis(60_500)).await;
     assert_eq!(later.retry_after(), Some(Duration::from_millis(29_500)));
     assert_eq!(later.to_http_parts().1["retry-after"], "30");
-    fixture.now.fetch_add(600_000, Ordering::SeqCst);
+    tokio::time::advance(Duration::from_secs(600)).await;
     assert_eq!(later.retry_after(), Some(Duration::from_secs(1)));
 }
 
@@ -279,7 +278,7 @@ fn retry_after_is_the_time_to_the_next_look() {
 fn a_deleted_tenant_is_gone_for_good() {
     let fixture = Fixture::new();
     fixture.pull("Cust1", State::Deleted);
-    fixture.tenants.registry().set_due(&tenant("Cust1"), CLOSED_AT + 90_000);
+    fixture.tenants.registry().set_due(&tenant("Cust1"), Some(Mono::at(Duration::from_secs(90))));
     let gone = fixture.guard_state.check(&tenant("Cust1")).unwrap_err();
     assert!(gone.is_permanent());
     assert_eq!(gone.retry_after(), None);
@@ -292,7 +291,7 @@ fn a_deleted_tenant_is_gone_for_good() {
 #[test]
 fn find_sees_through_wrappers_that_step_over_what_they_hold() {
     let fixture = Fixture::new();
-    fixture.say("Cust1", Order::Close);
+    fixture.set_override("Cust1", OverrideAction::Close);
     let unavailable = || fixture.guard_state.check(&tenant("Cust1")).unwrap_err();
     let shared: Arc<dyn Error + Send + Sync> = Arc::new(unavailable());
     let chains: Vec<Box<dyn Error>> = vec![

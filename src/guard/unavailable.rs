@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use crate::{
     clock::Clock,
     rfc3339,
-    status::{Evidence, UnavailableReason, tenant_status::system_time},
+    status::{Evidence, UnavailableReason, wall::system_time},
     tenant_id::TenantId,
     tenants::registry::ClosedSummary,
 };
@@ -66,11 +66,9 @@ impl TenantUnavailable {
     /// `None` when no look is scheduled, and for a deleted tenant. Computed when asked.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if self.closed.due == 0 || self.is_permanent() {
-            return None;
-        }
-        let wait = self.closed.due.saturating_sub(self.clock.unix_ms());
-        Some(Duration::from_millis(wait.max(1000)))
+        let due = self.closed.due.filter(|_| !self.is_permanent())?;
+        let wait = due.time().saturating_sub(self.clock.elapsed());
+        Some(wait.max(Duration::from_secs(1)))
     }
 
     /// Whether the tenant is deleted: it makes no sense to try again.
@@ -142,6 +140,7 @@ impl fmt::Display for TenantUnavailable {
             UnavailableReason::Deleted => "deleted",
             UnavailableReason::NotReady => "not ready",
             UnavailableReason::Operator => "closed by an operator",
+            UnavailableReason::Unreadable => "closed, because its stored record is malformed",
         };
         write!(f, "tenant {} is {state}", self.tenant)?;
         let since = i64::try_from(self.closed.since / 1000).ok();

@@ -15,7 +15,7 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::EmptyBody;
-use crate::environment::is_loopback;
+use crate::{clock::Clock, environment::is_loopback};
 
 mod body;
 #[cfg(feature = "client")]
@@ -34,7 +34,11 @@ const USER_AGENT: &str = concat!("tower-superoffice/", env!("CARGO_PKG_VERSION")
 
 /// Any HTTP client service, its types erased once so that nothing behind it is generic.
 #[derive(Clone)]
-pub(crate) struct Fetch(Arc<dyn Fn(Request<EmptyBody>) -> Exchange + Send + Sync>);
+pub(crate) struct Fetch {
+    send: Arc<dyn Fn(Request<EmptyBody>) -> Exchange + Send + Sync>,
+    /// Compared with the `Date` of each answer.
+    clock: Option<Clock>,
+}
 
 /// An answer, whole.
 #[derive(Debug)]
@@ -54,7 +58,14 @@ impl Fetch {
         B: Body + Send + 'static,
         B::Error: Into<BoxError>,
     {
-        Self(Arc::new(move |request| Box::pin(exchange(service.clone(), request))))
+        let send =
+            Arc::new(move |request| Box::pin(exchange(service.clone(), request)) as Exchange);
+        Self { send, clock: None }
+    }
+
+    /// Compares `clock` with the `Date` of each answer.
+    pub(crate) fn with_clock(self, clock: Clock) -> Self {
+        Self { clock: Some(clock), ..self }
     }
 
     /// Fetches `uri`, which must be https, or http on a loopback address.
@@ -69,7 +80,12 @@ impl Fetch {
             .header(header::USER_AGENT, USER_AGENT)
             .body(EmptyBody::default())
             .map_err(|error| FetchError::Exchange(error.into()))?;
-        tokio::time::timeout(DEADLINE, (self.0)(request)).await.unwrap_or(Err(FetchError::TimedOut))
+        let exchange = tokio::time::timeout(DEADLINE, (self.send)(request));
+        let fetched = exchange.await.unwrap_or(Err(FetchError::TimedOut))?;
+        if let Some(clock) = &self.clock {
+            clock.observe(&fetched.headers);
+        }
+        Ok(fetched)
     }
 }
 

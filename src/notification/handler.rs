@@ -18,7 +18,7 @@ use crate::{
     keep_alive::KeepAlive,
     persist::WriteBack,
     pull::Pulls,
-    status::fact::{Details, Notified},
+    status::notified::{Details, Notified},
     tenant_id::TenantId,
     tenants::{Tenants, Update},
     token::{LoggedClaims, Verification, Verified, Verifier, VerifyError},
@@ -132,17 +132,9 @@ impl NotificationHandler {
             return Handled::Ready(Err(self.refuse(refusal)));
         }
         let Payload { change, tenant, version_name, file_version, endpoint, .. } = payload;
-        let notified = Notified {
-            change,
-            at: verified.token_time,
-            seen: self.config().clock.unix_ms(),
-            details: Arc::new(Details {
-                version_name,
-                file_version,
-                endpoint,
-                ..Details::default()
-            }),
-        };
+        let details = Details { version_name, file_version, endpoint, ..Details::default() };
+        let received_at = self.config().clock.unix_ms();
+        let notified = Notified::new(change, verified.token_time, received_at, Arc::new(details));
         let outcome = self.config().tenants.apply(&tenant, Update::Notification(notified)).outcome;
         self.0.counters.taken(outcome);
         crate::log::info!(%tenant, %change, ?outcome, "notification accepted");
@@ -168,7 +160,7 @@ impl NotificationHandler {
             VerifyError::Token(error) => Refusal::Token(error),
             VerifyError::KeysUnavailable { retry_after } => {
                 if let Some(pulls) = &self.config().pulls {
-                    pulls.unverified(tenant);
+                    pulls.request_unverified_pull(tenant);
                 }
                 Refusal::NoKeys { retry_after }
             }

@@ -24,7 +24,7 @@ pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
     let mut pages = write_back.store().load();
     while let Some(page) = pages.next().await {
         for (tenant, record) in page? {
-            tenants.apply(&tenant, Update::Stored(record.clone()));
+            tenants.apply(&tenant, Update::Loaded(record.clone()));
             registry.adopt_spelling(&tenant);
             let knows_all = registry.read(&tenant, |own| *own == record);
             if knows_all == Some(true) {

@@ -1,4 +1,4 @@
-//! The pull side as the gate sees it: what it is told, and what it answers.
+//! The pull side as the rest of the gate sees it: what can be requested of it, and how it is doing.
 
 use std::{
     fmt,
@@ -15,10 +15,11 @@ use tokio::{
 };
 
 use super::{
-    desk::{Desk, Now, Tally},
-    meter::Corrected,
-    schedule::{Last, Schedule},
+    in_flight::{InFlight, Join},
+    schedule::Schedule,
+    scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
+    stats::{Corrected, CorrectionStats, PullCounters},
 };
 use crate::{
     clock::Clock,
@@ -28,40 +29,51 @@ use crate::{
     tenants::{Applied, Observer, Tenants, registry::Registry},
 };
 
-/// Knows which tenants are to be looked at, and when. Its task, [`run`](Self::run), looks at them.
+/// Knows which tenants are to be pulled, and when. Its task, [`run`](Self::run), pulls them.
 ///
 /// It observes the tenants, and never waits. None of its methods may be called while an entry of the
 /// registry is locked.
 pub(crate) struct Pulls {
     pub(super) registry: Arc<Registry>,
     pub(super) clock: Clock,
-    pub(super) schedule: Schedule,
+    pub(super) at_once: usize,
     pub(super) api: StateApi,
-    /// Lends the right to look at a tenant, so that a fleet looks once.
+    /// Lends the right to pull a tenant, so that a fleet makes one pull.
     pub(super) store: Option<Arc<dyn Store>>,
-    desk: Mutex<Desk>,
+    state: Mutex<State>,
     pub(super) wake: Notify,
-    /// The number of the look started last, for calls to take along without a lock.
-    mark: AtomicU64,
+    /// The number of the pull started last, for calls to take along without a lock.
+    pull_seq: AtomicU64,
+}
+
+/// All that changes under one lock.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) scheduler: Scheduler,
+    pub(super) in_flight: InFlight,
+    pub(super) counters: PullCounters,
+    pub(super) corrections: CorrectionStats,
+    /// Whether the last pull failed: the log says when that changes.
+    pub(super) failing: bool,
 }
 
 /// How the pull side is doing; counted since the gate was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullHealth {
-    /// Looks that should have been made by now and wait for their turn.
+    /// Pulls that should have been made by now and wait for their turn.
     pub waiting: usize,
     /// For how long the oldest of them has waited.
     pub oldest: Duration,
-    /// Looks under way.
+    /// Pulls in flight.
     pub under_way: usize,
     /// Answers that said how a tenant is.
     pub answered: u64,
     /// Answers that said nothing, such as `Unknown`.
     pub silent: u64,
-    /// Questions without an answer that counts: no connection, an error, an odd answer.
+    /// Pulls without a valid answer: no connection, an error, an answer that makes no sense.
     pub failed: u64,
-    /// Looks left to another replica.
+    /// Pulls left to another replica.
     pub left: u64,
     /// Statuses that the state API had to correct, by the notification that was missed: one that
     /// was lost, late or, where it had said otherwise, untrue.
@@ -76,100 +88,152 @@ impl Pulls {
         api: StateApi,
         store: Option<Arc<dyn Store>>,
     ) -> Self {
-        let desk = Mutex::new(Desk::new(&schedule));
-        let (wake, mark) = (Notify::new(), AtomicU64::new(0));
-        Self { registry, clock, schedule, api, store, desk, wake, mark }
+        let at_once = schedule.at_once();
+        let state = Mutex::new(State {
+            scheduler: Scheduler::new(schedule),
+            in_flight: InFlight::default(),
+            counters: PullCounters::default(),
+            corrections: CorrectionStats::default(),
+            failing: false,
+        });
+        let (wake, pull_seq) = (Notify::new(), AtomicU64::new(0));
+        Self { registry, clock, at_once, api, store, state, wake, pull_seq }
     }
 
-    /// There is reason to look at `tenant` at once: it was restored or moved, something unknown
-    /// happened to it, or somebody wants to know.
-    pub(crate) fn evidence(&self, tenant: &TenantId) {
-        let now = self.now().wall;
-        self.desk().evidence(tenant, now);
+    /// Requests a pull of `tenant` at once, and again until it is answered: it was restored or
+    /// moved, something unknown happened to it, or a caller wants to know.
+    pub(crate) fn request_pull(&self, tenant: &TenantId) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        let rerun = in_flight.rerun(tenant);
+        scheduler.await_answer(tenant, &self.registry, rerun, false);
+        if !rerun {
+            scheduler.request(tenant, now);
+        }
+        drop(state);
         self.wake.notify_one();
     }
 
-    /// Somebody, perhaps SuperOffice, says that something happened to `tenant`. Such looks are made
-    /// at most once a second, and those of a flood are dropped.
-    pub(crate) fn unverified(&self, tenant: &TenantId) {
-        let now = self.now().wall;
-        self.desk().unverified(tenant, now);
+    /// Requests those pulls again that were in flight when the task broke off.
+    pub(super) fn request_interrupted(&self) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        for tenant in state.in_flight.interrupted() {
+            state.scheduler.request(&tenant, now);
+        }
+    }
+
+    /// Requests a pull of `tenant` because a sender, perhaps SuperOffice, says that something
+    /// happened to it. Such pulls are made at most once a second, and those of a flood are dropped.
+    pub(crate) fn request_unverified_pull(&self, tenant: &TenantId) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        if !state.in_flight.contains(tenant) {
+            state.scheduler.request_unverified(tenant, now);
+        }
+        drop(state);
         self.wake.notify_one();
     }
 
-    /// Looks at a tenant that is known to exist, in its turn, until there is an answer.
+    /// Pulls a tenant that is known to exist, in its turn, until an answer says how it is.
     pub(crate) fn track(&self, tenant: &TenantId) {
-        let now = self.now().wall;
-        self.desk().track(tenant, &self.registry, now);
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        let rerun = in_flight.rerun(tenant);
+        scheduler.await_answer(tenant, &self.registry, rerun, true);
+        if !rerun {
+            scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
+        }
+        drop(state);
         self.wake.notify_one();
     }
 
-    /// The number of the look started last: a call takes it along, so that it can be told later
-    /// whether a look was made since.
-    pub(crate) fn mark(&self) -> u64 {
-        self.mark.load(Ordering::Acquire)
+    /// Returns the number of the pull started last: a call takes it along, to find out later whether
+    /// a pull was made since.
+    pub(crate) fn pull_seq(&self) -> u64 {
+        self.pull_seq.load(Ordering::Acquire)
     }
 
-    /// A call to `tenant`, sent at `mark`, was misdirected: looks at the tenant at once, together
-    /// with all who ask for that meanwhile. The receiver ends when the look is over; there is none
-    /// when a look was made since, or the last one was in vain.
+    /// Requests a pull because of a misdirected call to `tenant` that was sent when `pull_seq` was
+    /// the last pull, and joins it. The receiver ends when the pull is over; there is none when one
+    /// was made since, or the last one was unhelpful.
     pub(crate) fn misdirected(
         &self,
         tenant: &TenantId,
-        mark: u64,
+        pull_seq: u64,
     ) -> Option<oneshot::Receiver<()>> {
-        let landed = self.desk().misdirected(tenant, mark, self.now());
+        let now = self.now();
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        let join = in_flight.join(tenant, pull_seq, scheduler.requests(), now.instant);
+        let receiver = match join {
+            Join::None => return None,
+            Join::Joined(receiver) => receiver,
+            Join::Requested(receiver) => {
+                scheduler.request(tenant, now.elapsed);
+                receiver
+            }
+        };
+        drop(state);
         self.wake.notify_one();
-        landed
+        Some(receiver)
     }
 
     pub(crate) fn health(&self) -> PullHealth {
-        let now = self.now().wall;
-        // Not at the desk: there may be a million, and whoever changes a tenant needs the desk.
+        let now = self.now().elapsed;
+        // Not under the lock: there may be a million, and a change of any tenant needs the lock.
         let overdue = self.registry.overdue(now);
-        let desk = self.desk();
-        let (waiting, oldest) = desk.waiting(&self.registry, overdue, now);
-        let Tally { told, silent, failed, left } = desk.tally;
+        let state = self.state();
+        let State { scheduler, in_flight, .. } = &*state;
+        let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, overdue, now);
+        let PullCounters { answered, unknown, failed, delegated } = state.counters;
         PullHealth {
             waiting,
-            oldest: Duration::from_millis(oldest.map_or(0, |oldest| now.saturating_sub(oldest))),
-            under_way: desk.under_way(),
-            answered: told,
-            silent,
+            oldest: oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(oldest)),
+            under_way: in_flight.len(),
+            answered,
+            silent: unknown,
             failed,
-            left,
-            corrected: desk.meter.read(),
+            left: delegated,
+            corrected: state.corrections.read(),
         }
     }
 
     pub(super) fn now(&self) -> Now {
-        Now { wall: self.clock.unix_ms(), mono: Instant::now() }
+        Now { elapsed: self.clock.elapsed(), instant: Instant::now() }
     }
 
-    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn set_mark(&self, started: u64) {
-        self.mark.store(started, Ordering::Release);
+    pub(super) fn set_pull_seq(&self, started: u64) {
+        self.pull_seq.store(started, Ordering::Release);
     }
 }
 
 impl Observer for Pulls {
     fn after_change(&self, _: &Tenants, tenant: &TenantId, applied: &Applied) {
-        let now = self.now().wall;
-        self.desk().reschedule(tenant, &self.registry, &self.schedule, Last::Unasked, now);
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        // While a pull is in flight its completion does this, once, with all that is known by then.
+        if !state.in_flight.contains(tenant) {
+            state.scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
+        }
+        drop(state);
         self.wake.notify_one();
         // These don't say how the tenant is now: the state API does.
         use ChangeType::{BackupRestored, Move, Other};
         if matches!(applied.notified, Some(BackupRestored | Move | Other(_))) {
-            self.evidence(tenant);
+            self.request_pull(tenant);
         }
     }
 }
 
 impl fmt::Debug for Pulls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pulls").field("schedule", &self.schedule).finish_non_exhaustive()
+        f.debug_struct("Pulls").field("api", &self.api).finish_non_exhaustive()
     }
 }

@@ -1,92 +1,62 @@
-//! What to look at next: evidence first, then by the time a look is due.
+//! The pulls to come: requested ones first, then by the time they are due.
 
 use std::{
     cmp::{Ordering, Reverse},
     collections::{BinaryHeap, HashSet, VecDeque},
+    time::Duration,
 };
 
-use crate::tenant_id::TenantId;
+use super::schedule::Trigger;
+use crate::{status::mono::Mono, tenant_id::TenantId};
 
-/// The looks to come.
+/// The pulls to come. Times are those since the gate was built.
 ///
-/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. Putting a look off
+/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. Putting a pull off
 /// leaves the old entry where it is; it is told from a current one by the `due` time that is kept
 /// beside the tenant's record, and dropped when it surfaces or when such entries pile up.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     due: BinaryHeap<Reverse<Entry>>,
-    evidence: Lane,
-    /// Evidence that anybody can make up, such as a notification that could not be verified.
+    requested: Lane,
+    /// Requests that a stranger can cause, such as by a notification that could not be verified.
     unverified: Lane,
-    /// How many looks on evidence were made one after the other.
+    /// How many requested pulls were made one after the other.
     in_a_row: u8,
     /// How long the heap may get before outdated entries are swept out of it.
     sweep_at: usize,
 }
 
-/// A tenant's look: due time in ms since the epoch above, tries without news in the low byte.
+/// A tenant's place on the calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Entry {
-    due_and_tries: u64,
+    due: Mono,
+    trigger: Trigger,
     tenant: TenantId,
 }
 
-/// Evidence that waits for its look, oldest first, each tenant once.
+/// Requests that wait for their pull, oldest first, each tenant once.
 #[derive(Debug, Default)]
 struct Lane {
-    /// Beside each tenant the time it came, ms since the epoch.
-    order: VecDeque<(TenantId, u64)>,
+    /// Beside each tenant the time at which the request came.
+    order: VecDeque<(TenantId, Duration)>,
     waiting: HashSet<TenantId, foldhash::fast::RandomState>,
 }
 
-/// A look to be made now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Look {
-    pub(crate) tenant: TenantId,
-    pub(crate) why: Why,
-    /// Looks without news so far.
-    pub(crate) tries: u8,
-}
-
-/// Why a look is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
-    Due,
-    Evidence,
-    Unverified,
-}
-
-/// How many tenants with unverified evidence may wait. A flood of forged notifications fills this
+/// How many tenants with unverified requests may wait. A flood of forged notifications fills this
 /// and nothing else.
 const UNVERIFIED: usize = 256;
 
-/// After so many looks on evidence one is made that is due: whoever can cause evidence, by calls to a
-/// host that serves other tenants, must not be able to keep closed tenants from being looked at.
+/// After so many requested pulls one is made that is due: calls to a host that serves other tenants
+/// cause requests, and must not keep closed tenants from being pulled.
 const IN_A_ROW: u8 = 3;
 
 /// Heaps smaller than this are not swept.
 const SLACK: usize = 1024;
 
-impl Entry {
-    const TRIES: u64 = 0xff;
-
-    fn new(due: u64, tries: u8, tenant: TenantId) -> Self {
-        Self { due_and_tries: due.min(u64::MAX >> 8) << 8 | u64::from(tries), tenant }
-    }
-
-    fn due(&self) -> u64 {
-        self.due_and_tries >> 8
-    }
-
-    fn tries(&self) -> u8 {
-        u8::try_from(self.due_and_tries & Self::TRIES).unwrap_or(u8::MAX)
-    }
-}
-
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> Ordering {
         // Ties are left to the heap: comparing ids would cost more and gain nothing.
-        self.due_and_tries.cmp(&other.due_and_tries)
+        self.due.cmp(&other.due)
     }
 }
 
@@ -97,7 +67,7 @@ impl PartialOrd for Entry {
 }
 
 impl Lane {
-    fn push(&mut self, tenant: &TenantId, now: u64, limit: usize) {
+    fn push(&mut self, tenant: &TenantId, now: Duration, limit: usize) {
         if self.order.len() < limit && self.waiting.insert(tenant.clone()) {
             self.order.push_back((tenant.clone(), now));
         }
@@ -109,100 +79,106 @@ impl Lane {
         Some(tenant)
     }
 
-    fn oldest(&self) -> Option<u64> {
+    fn oldest(&self) -> Option<Duration> {
         self.order.front().map(|(_, came)| *came)
     }
 }
 
 impl Queue {
-    /// Puts a look on the calendar. `is_current` says whether a tenant's look is due at a time.
+    /// Puts a pull on the calendar. `is_current` says whether a tenant's pull is due at a time.
     pub(crate) fn push(
         &mut self,
         tenant: TenantId,
-        due: u64,
-        tries: u8,
-        is_current: impl Fn(&TenantId, u64) -> bool,
+        due: Mono,
+        trigger: Trigger,
+        is_current: impl Fn(&TenantId, Mono) -> bool,
     ) {
-        self.due.push(Reverse(Entry::new(due, tries, tenant)));
+        self.due.push(Reverse(Entry { due, trigger, tenant }));
         if self.due.len() > self.sweep_at.max(SLACK) {
-            self.due.retain(|Reverse(entry)| is_current(&entry.tenant, entry.due()));
+            self.due.retain(|Reverse(entry)| is_current(&entry.tenant, entry.due));
             // By the time it has grown by half again, sweeping has cost a few look-ups an entry.
             self.sweep_at = self.due.len() + self.due.len() / 2;
         }
     }
 
-    /// Asks for a look at once. A tenant that waits already keeps its place.
-    pub(crate) fn push_evidence(&mut self, tenant: &TenantId, now: u64) {
-        self.evidence.push(tenant, now, usize::MAX);
+    /// Requests a pull at once. A tenant that waits already keeps its place.
+    pub(crate) fn push_requested(&mut self, tenant: &TenantId, now: Duration) {
+        self.requested.push(tenant, now, usize::MAX);
     }
 
-    /// Asks for a look soon, on evidence that may be made up; dropped when too many of these wait.
-    pub(crate) fn push_unverified(&mut self, tenant: &TenantId, now: u64) {
-        if !self.evidence.waiting.contains(tenant) {
+    /// Requests a pull soon, for a reason that may be made up; dropped when too many of these wait.
+    pub(crate) fn push_unverified(&mut self, tenant: &TenantId, now: Duration) {
+        if !self.requested.waiting.contains(tenant) {
             self.unverified.push(tenant, now, UNVERIFIED);
         }
     }
 
-    /// The look to make at `now`. Unverified evidence is served only when the caller says so.
+    /// Takes the pull to make at `now`. Unverified requests are served only when the caller says so.
     pub(crate) fn pop(
         &mut self,
-        now: u64,
+        now: Duration,
         unverified: bool,
-        is_current: impl Fn(&TenantId, u64) -> bool,
-    ) -> Option<Look> {
+        is_current: impl Fn(&TenantId, Mono) -> bool,
+    ) -> Option<(TenantId, Trigger)> {
         if self.in_a_row >= IN_A_ROW
-            && let Some(look) = self.pop_due(now, &is_current)
+            && let Some(due) = self.pop_due(now, &is_current)
         {
-            return Some(look);
+            return Some(due);
         }
-        if let Some(tenant) = self.evidence.pop() {
+        if let Some(tenant) = self.requested.pop() {
             self.in_a_row = self.in_a_row.saturating_add(1);
-            return Some(Look { tenant, why: Why::Evidence, tries: 0 });
+            return Some((tenant, Trigger::Requested));
         }
         if unverified && let Some(tenant) = self.unverified.pop() {
-            return Some(Look { tenant, why: Why::Unverified, tries: 0 });
+            return Some((tenant, Trigger::Unverified));
         }
         self.pop_due(now, is_current)
     }
 
-    fn pop_due(&mut self, now: u64, is_current: impl Fn(&TenantId, u64) -> bool) -> Option<Look> {
-        while self.due.peek().is_some_and(|Reverse(first)| first.due() <= now) {
+    fn pop_due(
+        &mut self,
+        now: Duration,
+        is_current: impl Fn(&TenantId, Mono) -> bool,
+    ) -> Option<(TenantId, Trigger)> {
+        while self.due.peek().is_some_and(|Reverse(first)| first.due.time() <= now) {
             let Reverse(entry) = self.due.pop()?;
-            if is_current(&entry.tenant, entry.due()) {
-                let tries = entry.tries();
+            if is_current(&entry.tenant, entry.due) {
                 self.in_a_row = 0;
-                return Some(Look { tenant: entry.tenant, why: Why::Due, tries });
+                return Some((entry.tenant, entry.trigger));
             }
         }
         None
     }
 
-    /// When the next look is due, ms since the epoch: 0 for at once, `None` when none is to come.
-    pub(crate) fn next(&mut self, is_current: impl Fn(&TenantId, u64) -> bool) -> Option<u64> {
-        if !self.evidence.order.is_empty() {
-            return Some(0);
+    /// Returns when the next pull is due: zero for at once, `None` when none is to come.
+    pub(crate) fn next(
+        &mut self,
+        is_current: impl Fn(&TenantId, Mono) -> bool,
+    ) -> Option<Duration> {
+        if !self.requested.order.is_empty() {
+            return Some(Duration::ZERO);
         }
         while let Some(Reverse(first)) = self.due.peek() {
-            if is_current(&first.tenant, first.due()) {
-                return Some(first.due());
+            if is_current(&first.tenant, first.due) {
+                return Some(first.due.time());
             }
             self.due.pop();
         }
         None
     }
 
-    pub(crate) fn waits_unverified(&self) -> bool {
+    pub(crate) fn has_unverified(&self) -> bool {
         !self.unverified.order.is_empty()
     }
 
-    /// How much evidence waits for its look, and when the oldest came (ms since the epoch).
-    pub(crate) fn evidence(&self) -> (usize, Option<u64>) {
-        let lanes = [&self.evidence, &self.unverified];
+    /// Returns how many requests wait for their pull, and when the oldest came.
+    pub(crate) fn requests(&self) -> (usize, Option<Duration>) {
+        let lanes = [&self.requested, &self.unverified];
         let length = lanes.iter().map(|lane| lane.order.len()).sum();
         (length, lanes.iter().filter_map(|lane| lane.oldest()).min())
     }
 
-    /// Room taken, in entries: what memory goes by.
+    /// Returns the room taken, in entries: memory goes by that.
     #[cfg(test)]
     fn capacity(&self) -> usize {
         self.due.capacity()
@@ -219,125 +195,127 @@ mod tests {
         TenantId::new(format!("Cust{number}")).unwrap()
     }
 
-    /// A queue with the due times that the registry keeps beside it.
-    #[derive(Default)]
-    struct Desk {
-        queue: Queue,
-        dues: HashMap<TenantId, u64>,
+    fn at(seconds: u64) -> Mono {
+        Mono::at(s(seconds))
     }
 
-    impl Desk {
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    /// A queue with the due times that the registry keeps beside it.
+    #[derive(Default)]
+    struct Calendar {
+        queue: Queue,
+        dues: HashMap<TenantId, Mono>,
+    }
+
+    impl Calendar {
         fn put(&mut self, number: usize, due: u64) {
-            self.dues.insert(tenant(number), due);
+            self.dues.insert(tenant(number), at(due));
             let Self { queue, dues } = self;
-            queue.push(tenant(number), due, 3, |t, due| dues.get(t) == Some(&due));
+            let is_current = |tenant: &TenantId, due| dues.get(tenant) == Some(&due);
+            queue.push(tenant(number), at(due), Trigger::Closed, is_current);
         }
 
         fn pop(&mut self, now: u64) -> Option<TenantId> {
             let Self { queue, dues } = self;
-            let look = queue.pop(now, false, |t, due| dues.get(t) == Some(&due))?;
-            dues.remove(&look.tenant);
-            Some(look.tenant)
+            let is_current = |tenant: &TenantId, due| dues.get(tenant) == Some(&due);
+            let (tenant, _) = queue.pop(s(now), false, is_current)?;
+            dues.remove(&tenant);
+            Some(tenant)
         }
     }
 
     #[test]
-    fn looks_come_by_due_time_and_not_before() {
-        let mut desk = Desk::default();
+    fn pulls_come_by_due_time_and_not_before() {
+        let mut calendar = Calendar::default();
         for (number, due) in [(1, 300), (2, 100), (3, 200)] {
-            desk.put(number, due);
+            calendar.put(number, due);
         }
-        assert_eq!(desk.pop(99), None);
-        assert_eq!(desk.pop(250), Some(tenant(2)));
-        assert_eq!(desk.pop(250), Some(tenant(3)));
-        assert_eq!(desk.pop(250), None);
-        assert_eq!(desk.pop(300), Some(tenant(1)));
+        assert_eq!(calendar.pop(99), None);
+        assert_eq!(calendar.pop(250), Some(tenant(2)));
+        assert_eq!(calendar.pop(250), Some(tenant(3)));
+        assert_eq!(calendar.pop(250), None);
+        assert_eq!(calendar.pop(300), Some(tenant(1)));
     }
 
     #[test]
-    fn evidence_comes_first_and_each_tenant_once() {
-        let mut desk = Desk::default();
-        desk.put(1, 0);
+    fn requests_come_first_and_each_tenant_once() {
+        let mut calendar = Calendar::default();
+        calendar.put(1, 0);
         for number in [2, 3, 2] {
-            desk.queue.push_evidence(&tenant(number), 5);
+            calendar.queue.push_requested(&tenant(number), s(5));
         }
-        desk.queue.push_unverified(&tenant(4), 6);
-        desk.queue.push_unverified(&tenant(3), 6);
-        assert_eq!(desk.queue.evidence(), (3, Some(5)));
-        assert_eq!(desk.pop(10), Some(tenant(2)));
-        assert_eq!(desk.pop(10), Some(tenant(3)));
-        assert_eq!(desk.pop(10), Some(tenant(1)));
-        assert_eq!(desk.pop(10), None);
-        let look = desk.queue.pop(10, true, |_, _| true).unwrap();
-        assert_eq!((look.tenant, look.why), (tenant(4), Why::Unverified));
+        calendar.queue.push_unverified(&tenant(4), s(6));
+        calendar.queue.push_unverified(&tenant(3), s(6));
+        assert_eq!(calendar.queue.requests(), (3, Some(s(5))));
+        assert_eq!(calendar.pop(10), Some(tenant(2)));
+        assert_eq!(calendar.pop(10), Some(tenant(3)));
+        assert_eq!(calendar.pop(10), Some(tenant(1)));
+        assert_eq!(calendar.pop(10), None);
+        let next = calendar.queue.pop(s(10), true, |_, _| true);
+        assert_eq!(next, Some((tenant(4), Trigger::Unverified)));
     }
 
     #[test]
-    fn a_flood_of_evidence_leaves_a_quarter_to_what_is_due() {
-        let mut desk = Desk::default();
+    fn a_flood_of_requests_leaves_a_quarter_to_due_pulls() {
+        let mut calendar = Calendar::default();
         for number in 0..100 {
-            desk.queue.push_evidence(&tenant(number), 0);
-            desk.put(1000 + number, 1);
+            calendar.queue.push_requested(&tenant(number), s(0));
+            calendar.put(1000 + number, 1);
         }
         let due = (0..40).filter(|_| {
-            let look = desk.queue.pop(10, false, |_, _| true).unwrap();
-            look.why == Why::Due
+            let (_, trigger) = calendar.queue.pop(s(10), false, |_, _| true).unwrap();
+            trigger == Trigger::Closed
         });
         assert_eq!(due.count(), 10);
     }
 
     #[test]
-    fn a_look_that_was_put_off_is_made_once() {
-        let mut desk = Desk::default();
-        desk.put(1, 100);
-        desk.put(1, 50);
-        desk.put(1, 200);
-        assert_eq!(desk.pop(150), None);
-        assert_eq!(desk.pop(200), Some(tenant(1)));
-        assert_eq!(desk.pop(1000), None);
+    fn a_pull_that_was_put_off_is_made_once() {
+        let mut calendar = Calendar::default();
+        calendar.put(1, 100);
+        calendar.put(1, 50);
+        calendar.put(1, 200);
+        assert_eq!(calendar.pop(150), None);
+        assert_eq!(calendar.pop(200), Some(tenant(1)));
+        assert_eq!(calendar.pop(1000), None);
     }
 
     #[test]
-    fn tries_travel_with_the_look() {
-        let mut desk = Desk::default();
-        desk.put(1, u64::MAX);
-        let look = desk.queue.pop(u64::MAX, false, |_, _| true).unwrap();
-        assert_eq!(look, Look { tenant: tenant(1), why: Why::Due, tries: 3 });
-    }
-
-    #[test]
-    fn a_flood_of_unverified_evidence_is_cut() {
+    fn a_flood_of_unverified_requests_is_cut() {
         let mut queue = Queue::default();
         for number in 0..10_000 {
-            queue.push_unverified(&tenant(number), 0);
+            queue.push_unverified(&tenant(number), s(0));
         }
-        assert_eq!(queue.evidence().0, UNVERIFIED);
+        assert_eq!(queue.requests().0, UNVERIFIED);
         assert_eq!(queue.next(|_, _| true), None);
-        assert!(queue.waits_unverified());
+        assert!(queue.has_unverified());
     }
 
     #[test]
     fn outdated_entries_do_not_pile_up() {
-        let mut desk = Desk::default();
+        let mut calendar = Calendar::default();
         for round in 0..50 {
             for number in 0..1000 {
-                desk.put(number, 1000 + round * 7 + number as u64);
+                calendar.put(number, 1000 + round * 7 + number as u64);
             }
         }
-        assert!(desk.queue.due.len() <= 1000 + 1000 / 2 + 1, "{}", desk.queue.due.len());
+        assert!(calendar.queue.due.len() <= 1000 + 1000 / 2 + 1, "{}", calendar.queue.due.len());
         let mut left = 0;
-        while desk.pop(u64::MAX).is_some() {
+        while calendar.pop(1_000_000).is_some() {
             left += 1;
         }
         assert_eq!(left, 1000);
     }
 
     #[test]
-    fn a_million_looks_cost_at_most_40_bytes_each() {
+    fn a_million_pulls_cost_at_most_40_bytes_each() {
         assert_eq!(size_of::<Entry>(), 32);
         let mut queue = Queue::default();
         for number in 0..1_000_000 {
-            queue.push(tenant(number), number as u64, 0, |_, _| true);
+            queue.push(tenant(number), at(number as u64), Trigger::Closed, |_, _| true);
         }
         assert!(queue.capacity() * size_of::<Entry>() <= 40 * 1_000_000);
     }

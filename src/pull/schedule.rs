@@ -1,24 +1,29 @@
-//! When a tenant is looked at next: a pure function of what is known.
+//! When a tenant is pulled next: a pure function of what is known.
 
 use std::time::Duration;
 
 use crate::{
     backoff::BackOff,
     status::{
-        ChangeType, Record, UnavailableReason,
-        derive::{Settle, deciding, underneath},
-        fact::Notified,
+        Record, UnavailableReason,
+        derive::{Derived, status_without_override},
+        history::{Attempts, PullHistory},
+        knowledge::Knowledge,
+        notified::OpenClose,
+        settle::Settle,
+        state::PullOutcome,
     },
 };
 
-/// How often the state API is asked about closed tenants.
+/// How often tenants are pulled.
 ///
-/// A notification may get lost, so a closed tenant is looked at again and again until it is open.
-/// After each answer the next look comes at
-/// `min(max(now + step, ValidUntil), now + longest step)`, never past the end of a settle time, and
-/// each step is shortened by a random part of up to its half, so that tenants that closed together
-/// are not asked about together for ever. Open tenants are not looked at, except on evidence and
-/// once when a notification has settled.
+/// A notification may get lost, so a closed tenant is pulled again and again until it is open, and a
+/// status that rests on a single pull until three agree. Other open tenants are pulled on request,
+/// and once when a notification has settled.
+///
+/// Each step is shortened by a random part of up to its half, so that tenants that closed together
+/// are not pulled together for ever. All of it runs on the monotonic clock: setting the wall clock
+/// neither stops pulls nor hastens them.
 ///
 /// ```
 /// use std::time::Duration;
@@ -41,41 +46,72 @@ pub struct Schedule {
     pulls_at_once: usize,
 }
 
-/// A step between two looks, which grows with the time that the tenant has been closed.
+/// A step between two pulls, which grows with the time that the tenant has been closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Steps {
     first: Duration,
     longest: Duration,
 }
 
-/// Steps shorter than this would only burn the limit on pulls.
+/// Why a pull is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) enum Trigger {
+    /// There is reason to pull at once.
+    Requested,
+    /// A notification has settled, and no settled pull knows it.
+    Owed,
+    /// The tenant is closed.
+    Closed,
+    /// The status came to rest on a pull that few others agree with yet.
+    Turned,
+    /// There may be reason to pull, on the word of a sender that can't be verified.
+    Unverified,
+}
+
+/// The next pull of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct NextPull {
+    /// Time since the gate was built.
+    pub(crate) at: Duration,
+    pub(crate) trigger: Trigger,
+}
+
+/// All that the next pull of a tenant depends on, besides the present.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Situation<'a> {
+    pub(crate) record: &'a Record,
+    pub(crate) knowledge: &'a Knowledge,
+    pub(crate) history: &'a PullHistory,
+    pub(crate) settle: &'a Settle,
+    /// A pull was asked for, and none has been made since.
+    pub(crate) requested: bool,
+    /// For how long the last answer said that it holds.
+    pub(crate) valid_for: Option<Duration>,
+}
+
+/// Shorter steps than this would only use up the limit on pulls.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// A `Retry-After` longer than this is cut to it: no answer may stop the looks for good.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+/// No pull follows an own one sooner than this, unless it is requested.
+const GAP: Duration = Duration::from_secs(5);
 
-/// What the last look at a tenant brought, as far as it bears on the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Last {
-    /// Nobody looked here since the record changed.
-    Unasked,
-    /// An answer, on record by now. `valid_until` is in ms since the epoch.
-    Told { valid_until: Option<u64> },
-    /// An answer that says nothing, such as `Unknown`: the `tries`th without news in a row.
-    Silent { tries: u8 },
-    /// No answer, or an odd one: the `tries`th without news in a row.
-    Failed { tries: u8, retry_after: Option<Duration> },
-}
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+/// The steps while a status rests on a pull that so many others agree with.
+const TURNED: [u64; 3] = [MINUTE, 5 * MINUTE, 15 * MINUTE];
+
+/// A `Retry-After` longer than this is cut to it: no answer may stop the pulls for good.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(HOUR);
 
 impl Default for Schedule {
     fn default() -> Self {
-        const MINUTE: u64 = 60;
-        const HOUR: u64 = 60 * MINUTE;
         Self {
             after_upgrade: Duration::from_secs(MINUTE),
             upgrading: Steps::new(15, MINUTE),
             suspended: Steps::new(5 * MINUTE, 15 * MINUTE),
-            deleted: Steps::new(6 * HOUR, 6 * HOUR),
+            deleted: Steps::new(6 * HOUR, 30 * DAY),
             not_ready: Steps::new(HOUR, HOUR),
             failed: Steps::new(15, 5 * MINUTE),
             pulls_per_second: 10,
@@ -85,66 +121,68 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// The defaults, which each setter names.
+    /// Returns the defaults, which each setter names.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The first look after an Upgrade was announced: 60 s, or the end of its settle time where that
-    /// comes first. After any other notification the first look comes when it has settled.
+    /// Sets the first pull after an Upgrade was announced: 60 s, or the end of its settle time where
+    /// that comes first. After any other notification the first pull comes when it has settled.
     #[must_use]
     pub fn first_after_upgrade(mut self, delay: Duration) -> Self {
         self.after_upgrade = delay.max(SHORTEST);
         self
     }
 
-    /// Steps while a tenant is being upgraded: 15 s, growing to 60 s.
+    /// Sets the steps while a tenant is being upgraded, and while an unsettled pull finds a closed
+    /// one running: 15 s, growing to 60 s.
     #[must_use]
     pub fn upgrading(mut self, first: Duration, longest: Duration) -> Self {
         self.upgrading = Steps::bounded(first, longest);
         self
     }
 
-    /// Steps while a tenant is suspended: 5 min, growing to 15 min.
+    /// Sets the steps while a tenant is suspended: 5 min, growing to 15 min.
     #[must_use]
     pub fn suspended(mut self, first: Duration, longest: Duration) -> Self {
         self.suspended = Steps::bounded(first, longest);
         self
     }
 
-    /// The step for deleted tenants: 6 h. A deletion is terminal in practice, yet a forged one must
-    /// not be.
+    /// Sets the steps while a tenant is deleted: 6 h, growing to 30 days once a pull has confirmed
+    /// it. A deletion is terminal in practice, yet a forged one must not be.
     #[must_use]
-    pub fn deleted(mut self, step: Duration) -> Self {
-        self.deleted = Steps::bounded(step, step);
+    pub fn deleted(mut self, first: Duration, longest: Duration) -> Self {
+        self.deleted = Steps::bounded(first, longest);
         self
     }
 
-    /// The step for tenants that are not ready, such as one that waits for a migration: 1 h.
+    /// Sets the step for tenants that are not ready, such as one that waits for a migration: 1 h.
     #[must_use]
     pub fn not_ready(mut self, step: Duration) -> Self {
         self.not_ready = Steps::bounded(step, step);
         self
     }
 
-    /// Steps while the state API fails: 15 s, doubled by each failure, up to 5 min. A `Retry-After`
-    /// of the state API comes on top, for all tenants.
+    /// Sets the steps while the state API fails: 15 s, doubled by each failure, up to 5 min. A
+    /// `Retry-After` of the state API comes on top, for all tenants.
     #[must_use]
     pub fn failed(mut self, first: Duration, longest: Duration) -> Self {
         self.failed = Steps::bounded(first, longest);
         self
     }
 
-    /// How many pulls of this gate may start in any one second: 10. At least 1. Replicas leave each
-    /// other's tenants alone, yet each has a limit of its own.
+    /// Sets how many pulls of this gate may start in any one second: 10. At least 1. Replicas leave
+    /// each other's tenants alone, yet each has a limit of its own.
     #[must_use]
     pub fn pulls_per_second(mut self, pulls: u32) -> Self {
         self.pulls_per_second = pulls.max(1);
         self
     }
 
-    /// How many pulls may be under way at once: 32. At least 1; one tenant never has more than one.
+    /// Sets how many pulls may be in flight at once: 32. At least 1; one tenant never has more than
+    /// one.
     #[must_use]
     pub fn pulls_at_once(mut self, pulls: usize) -> Self {
         self.pulls_at_once = pulls.max(1);
@@ -159,123 +197,136 @@ impl Schedule {
         self.pulls_at_once
     }
 
-    /// When the tenant of `record` is looked at next, ms since the epoch; `None` for never.
+    /// Returns the next pull of a tenant; `None` for one that is open and settled, and that no one
+    /// asked about.
     ///
-    /// Never only for a tenant that is open and has settled, whatever an operator says over it.
-    /// `random` lies in 0 to 1.
-    pub(crate) fn next_look(
+    /// `now` is the time since the gate was built, `random` lies in 0 to 1.
+    pub(crate) fn next_pull(
         &self,
-        record: &Record,
-        settle: &Settle,
-        last: Last,
-        now: u64,
+        tenant: &Situation<'_>,
+        now: Duration,
         random: f64,
-    ) -> Option<u64> {
-        let deciding = deciding(record);
-        let told = record.pulls().map(|pulled| pulled.asked).max();
-        // The look at which pulls start to overrule the notification, until it has been made.
-        let settles = deciding
-            .map(|notified| settle.ends(notified))
-            .filter(|&ends| told.is_none_or(|asked| asked < ends));
+    ) -> Option<NextPull> {
+        let status = status_without_override(tenant.record);
+        let requested = tenant.requested.then(|| (Duration::ZERO, Trigger::Requested));
+        let owed = self.owed(tenant, random).map(|at| (at, Trigger::Owed));
+        // Until the first pull after a notification, what is owed says when that is made.
+        let unasked = tenant.history.news().is_none_or(|news| news < tenant.knowledge.since());
+        let closed = self.closed(tenant, &status, now, random).map(|at| (at, Trigger::Closed));
+        let closed = closed.filter(|_| owed.is_none() || !unasked);
+        let turned = turned(tenant, random).map(|at| (at, Trigger::Turned));
+        let triggers = [requested, owed, closed, turned].into_iter().flatten();
+        let (at, trigger) = triggers.min()?;
+        let held = self.held(tenant, &status, trigger, random);
+        Some(NextPull { at: at.max(held.unwrap_or_default()), trigger })
+    }
 
-        let (due, longest) = match underneath(record, settle) {
-            None => {
-                let ends = settles?;
-                let due = if now < ends { ends } else { self.overdue(ends, last, now, random) };
-                (due, self.quiet().longest)
-            }
-            Some(closure) => {
-                let steps = self.steps(closure.reason);
-                let elapsed = |at: u64| at.saturating_sub(closure.since);
-                let step = |at: u64| at.saturating_add(steps.after(elapsed(at)).jittered(random));
-                let due = match last {
-                    Last::Unasked => match (deciding, told) {
-                        (Some(first), told) if told.is_none_or(|asked| asked < first.seen) => {
-                            self.first_look(first, settle)
-                        }
-                        (_, told) => told.map_or(now, step),
-                    },
-                    Last::Told { valid_until } => {
-                        let longest = now.saturating_add(ms(steps.longest));
-                        step(now).max(valid_until.unwrap_or(0)).min(longest)
-                    }
-                    Last::Silent { .. } => step(now),
-                    Last::Failed { .. } => self.retry(last, now, random),
-                };
-                (Self::before(settles, due, last, now), steps.longest)
+    /// The deciding notification is owed a pull once it has settled, until a settled one knows it.
+    fn owed(&self, tenant: &Situation<'_>, random: f64) -> Option<Duration> {
+        let Situation { record, knowledge, history, settle, .. } = *tenant;
+        let deciding = record.latest_open_close()?;
+        if record.pulls().any(|pulled| pulled.settled && record.knows(pulled, deciding)) {
+            return None;
+        }
+        let change = OpenClose::from_change(deciding.change())?;
+        let settles = knowledge.settles_at(change, settle);
+        let since = knowledge.since();
+        if let Some(load) = history.loaded().filter(|load| since <= *load) {
+            // A pull hands on for how long the notification has been known. So this heals a lost
+            // Resume even where no process lives as long as the settle time.
+            let left = settles.saturating_sub(load.time()).max(self.failed.first);
+            return Some(settles.min(load.plus(spread(left, random))));
+        }
+        if change != OpenClose::Upgrade {
+            return Some(settles);
+        }
+        // An Upgrade has a first pull earlier, to see whether the tenant is down by then.
+        let first = since.plus(self.after_upgrade);
+        let made = history.news().is_some_and(|news| news.time() >= first);
+        Some(if made { settles } else { first.min(settles) })
+    }
+
+    /// A closed tenant is pulled again and again, under any override.
+    fn closed(
+        &self,
+        tenant: &Situation<'_>,
+        status: &Derived,
+        now: Duration,
+        random: f64,
+    ) -> Option<Duration> {
+        let Situation { record, history, valid_for, .. } = *tenant;
+        let reason = status.closed?.reason;
+        let steps = if is_unsettled_running(record) {
+            self.upgrading
+        } else {
+            self.steps(reason, status.confirmed)
+        };
+        let closed = history.closed();
+        let step = steps.after(closed.elapsed(now));
+        if let Some(load) = history.loaded() {
+            return Some(load.plus(spread(step, random)));
+        }
+        let since = history.news().map_or(closed, |news| news.max(closed));
+        let valid = valid_for.unwrap_or_default().min(steps.longest);
+        Some(since.plus(jittered(step, random).max(valid)))
+    }
+
+    /// No pull is made before this: a pull has just been made, or brought nothing.
+    fn held(
+        &self,
+        tenant: &Situation<'_>,
+        status: &Derived,
+        trigger: Trigger,
+        random: f64,
+    ) -> Option<Duration> {
+        let attempt = tenant.history.attempt()?;
+        let pause = match tenant.history.attempts() {
+            Attempts::None if trigger == Trigger::Requested => return None,
+            Attempts::None => return Some(attempt.plus(GAP.min(self.failed.first))),
+            Attempts::Failed(tries) => self.failed.doubled(tries),
+            Attempts::Unknown(tries) => {
+                let steps = |reason| self.steps(reason, false).longest;
+                let longest = status.closed.map(|closed| steps(closed.reason));
+                self.quiet().doubled(tries).min(longest.unwrap_or(Duration::MAX))
             }
         };
-
-        // Clocks of replicas differ, and are set back: nobody's time may put a look off for long.
-        let bound = settle.usual.max(settle.upgrade).max(longest);
-        Some(due.min(now.saturating_add(ms(bound))).max(last.paused(now)))
+        Some(attempt.plus(jittered(pause, random)))
     }
 
-    fn first_look(&self, notified: &Notified, settle: &Settle) -> u64 {
-        match notified.change {
-            ChangeType::Upgrade => notified.seen.saturating_add(ms(self.after_upgrade)),
-            _ => settle.ends(notified),
-        }
-    }
-
-    /// `due`, but not past the look that a settle time owes the tenant.
-    fn before(settles: Option<u64>, due: u64, last: Last, now: u64) -> u64 {
-        match settles {
-            Some(ends) if now < ends => due.min(ends),
-            // It is over. After a look without news the back-off counts.
-            Some(ends) if matches!(last, Last::Unasked | Last::Told { .. }) => due.min(ends),
-            _ => due,
-        }
-    }
-
-    /// When to make the look at an open tenant that a settle time, over at `ends`, still owes it.
-    fn overdue(&self, ends: u64, last: Last, now: u64, random: f64) -> u64 {
-        match last {
-            Last::Unasked | Last::Told { .. } => ends,
-            Last::Silent { .. } | Last::Failed { .. } => self.retry(last, now, random),
-        }
-    }
-
-    /// When to look again at a tenant of which nothing is known and the state API said nothing.
-    pub(crate) fn retry(&self, last: Last, now: u64, random: f64) -> u64 {
-        match last {
-            Last::Unasked | Last::Told { .. } => now,
-            Last::Silent { tries } => {
-                now.saturating_add(self.quiet().doubled(tries).jittered(random))
-            }
-            Last::Failed { tries, .. } => {
-                let backed_off = self.failed.doubled(tries).jittered(random);
-                now.saturating_add(backed_off).max(last.paused(now))
-            }
-        }
-    }
-
-    fn steps(&self, reason: UnavailableReason) -> Steps {
+    fn steps(&self, reason: UnavailableReason, confirmed: bool) -> Steps {
         match reason {
             UnavailableReason::Upgrading => self.upgrading,
             UnavailableReason::Suspended => self.suspended,
-            UnavailableReason::Deleted => self.deleted,
-            UnavailableReason::NotReady | UnavailableReason::Operator => self.not_ready,
+            UnavailableReason::Deleted if confirmed => self.deleted,
+            UnavailableReason::Deleted => Steps { longest: self.deleted.first, ..self.deleted },
+            UnavailableReason::NotReady
+            | UnavailableReason::Operator
+            | UnavailableReason::Unreadable => self.not_ready,
         }
     }
 
-    /// For tenants about which the state API has nothing to say: soon at first, in case it has an
-    /// incident, then ever more seldom, in case they are not its tenants at all.
+    /// For tenants of which the state API says nothing: soon at first, in case it has an incident,
+    /// then ever more seldom, in case they are not its tenants at all.
     fn quiet(&self) -> Steps {
         let first = self.failed.first;
         Steps { first, longest: self.not_ready.longest.max(first) }
     }
 }
 
-impl Last {
-    /// Until when the state API wants to be left alone; 0 for no wish.
-    fn paused(self, now: u64) -> u64 {
-        match self {
-            Self::Failed { retry_after: Some(pause), .. } => {
-                now.saturating_add(ms(pause.min(LONGEST_PAUSE)))
-            }
-            _ => 0,
-        }
+/// Whether the last pull by number found the tenant running, and has not settled.
+fn is_unsettled_running(record: &Record) -> bool {
+    let last = record.last_pull();
+    last.is_some_and(|pulled| !pulled.settled && pulled.outcome() == PullOutcome::Running)
+}
+
+/// A status that came to rest on a pull is watched until enough others agree.
+fn turned(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
+    let history = tenant.history;
+    let agreeing = usize::from(history.turned()?);
+    let step = Duration::from_secs(*TURNED.get(agreeing)?);
+    match history.loaded() {
+        Some(load) => Some(load.plus(spread(step, random))),
+        None => Some(history.news()?.plus(jittered(step, random))),
     }
 }
 
@@ -289,12 +340,9 @@ impl Steps {
         Self { first, longest: longest.max(first) }
     }
 
-    /// The step for a tenant that has been closed for `elapsed` ms: a quarter of that.
-    ///
-    /// It depends on nothing but the record, so it is the same on every replica and after a restart,
-    /// and takes no memory.
-    fn after(self, elapsed: u64) -> Duration {
-        Duration::from_millis(elapsed / 4).clamp(self.first, self.longest)
+    /// The step for a tenant that has been closed for `elapsed`: a quarter of that.
+    fn after(self, elapsed: Duration) -> Duration {
+        (elapsed / 4).clamp(self.first, self.longest)
     }
 
     fn doubled(self, tries: u8) -> Duration {
@@ -302,21 +350,18 @@ impl Steps {
     }
 }
 
-trait Jitter {
-    /// 0.5 to 1.0 of the step, in ms.
-    fn jittered(self, random: f64) -> u64;
+/// Returns 0.5 to 1.0 of a step.
+fn jittered(step: Duration, random: f64) -> Duration {
+    step / 2 + part_of(step / 2, random)
 }
 
-impl Jitter for Duration {
-    fn jittered(self, random: f64) -> u64 {
-        let whole = ms(self);
-        let part = (whole as f64 * 0.5 * (1.0 - random.clamp(0.0, 1.0))) as u64;
-        whole.saturating_sub(part)
-    }
+/// Returns a part of a step, but not nothing: what a load brought is spread over it.
+fn spread(step: Duration, random: f64) -> Duration {
+    part_of(step, random).max(SHORTEST)
 }
 
-fn ms(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+fn part_of(step: Duration, random: f64) -> Duration {
+    Duration::try_from_secs_f64(step.as_secs_f64() * random.clamp(0.0, 1.0)).unwrap_or(step)
 }
 
 #[cfg(test)]

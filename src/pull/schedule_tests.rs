@@ -4,298 +4,404 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::status::{
-    State,
-    fact::{Fact, Notified, Order, Pulled, Word},
+    ChangeType, State,
+    fact::Fact,
+    history::Gained,
+    overrides::OverrideAction,
+    past::Past,
+    stamp::{PullStamp, Told},
+    tests::strategies::{notified, overridden, record_of, records, settled},
 };
 
-const SECOND: u64 = 1000;
-const MINUTE: u64 = 60 * SECOND;
-const HOUR: u64 = 60 * MINUTE;
-/// A time at which nothing has happened yet.
-const T0: u64 = 1_700_000_000_000;
-
-fn notified(change: ChangeType, seen: u64) -> Fact {
-    let at = i64::try_from(seen / 1000).unwrap();
-    Fact::Notified(Notified { change, at, seen, details: Arc::default() })
+const fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
-fn pulled(state: State, since: u64, asked: u64) -> Fact {
-    Fact::Pulled(Pulled { state, asked, since, details: Arc::default() })
+/// A tenant of one replica: its record, what is kept beside it, and a clock in seconds.
+#[derive(Default)]
+struct Tenant {
+    record: Record,
+    knowledge: Knowledge,
+    history: PullHistory,
+    requested: bool,
+    valid_for: Option<Duration>,
+    now: u64,
 }
 
-fn word(order: Order) -> Fact {
-    let extra = serde_json::Map::new();
-    Fact::Word(Box::new(Word { order, set_at: T0, until: None, note: String::new(), extra }))
+impl Tenant {
+    fn at(now: u64) -> Self {
+        Self { now, ..Self::default() }
+    }
+
+    /// A tenant that a process loads which has run for `now` seconds.
+    fn loaded(facts: &[Fact], now: u64) -> Self {
+        let mut tenant = Self::at(now);
+        tenant.follow(true, |record| _ = record.merge(&record_of(facts)));
+        tenant
+    }
+
+    fn follow(&mut self, loaded: bool, change: impl FnOnce(&mut Record)) -> &mut Self {
+        let (before, now) = (self.record.clone(), s(self.now));
+        change(&mut self.record);
+        let gained = match before.pulls().eq(self.record.pulls()) {
+            _ if loaded => Gained::Loaded,
+            true => Gained::Other,
+            false => Gained::Pull,
+        };
+        let past = Past::of(&before);
+        self.knowledge.update(&past, &self.record, now);
+        self.history.update(&past, &self.record, gained, now);
+        self
+    }
+
+    fn gain(&mut self, fact: &Fact) -> &mut Self {
+        self.follow(false, |record| _ = record.insert(fact))
+    }
+
+    fn notify(&mut self, change: ChangeType, token_time: i64) -> &mut Self {
+        self.gain(&notified(change, token_time))
+    }
+
+    fn wait(&mut self, seconds: u64) -> &mut Self {
+        self.now += seconds;
+        self
+    }
+
+    fn pull(&mut self, state: State) -> &mut Self {
+        let settle = Settle::default();
+        let stamp = PullStamp::new(&self.record, &self.knowledge, &settle, s(self.now));
+        let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
+        let fact = stamp.into_fact(told, &self.record, &settle);
+        self.gain(&fact);
+        self.history.attempted(Attempts::None, s(self.now));
+        self.requested = false;
+        self
+    }
+
+    fn fail(&mut self) -> &mut Self {
+        self.history.attempted(self.history.attempts().failed(), s(self.now));
+        self
+    }
+
+    fn unknown(&mut self) -> &mut Self {
+        self.history.attempted(self.history.attempts().unknown(), s(self.now));
+        self
+    }
+
+    fn next_at(&self, random: f64) -> Option<NextPull> {
+        let settle = Settle::default();
+        let situation = Situation {
+            record: &self.record,
+            knowledge: &self.knowledge,
+            history: &self.history,
+            settle: &settle,
+            requested: self.requested,
+            valid_for: self.valid_for,
+        };
+        Schedule::default().next_pull(&situation, s(self.now), random)
+    }
+
+    /// In how many seconds the next pull comes with no jitter, and why.
+    fn next(&self) -> Option<(u64, Trigger)> {
+        let next = self.next_at(1.0)?;
+        Some((next.at.saturating_sub(s(self.now)).as_millis().div_ceil(1_000) as u64, next.trigger))
+    }
 }
 
-fn record(facts: impl IntoIterator<Item = Fact>) -> Record {
-    Record::from_parts(facts.into_iter().collect(), None)
-}
-
-/// The next look with no jitter, after T0.
-fn next(record: &Record, last: Last, now: u64) -> Option<u64> {
-    let next = Schedule::default().next_look(record, &Settle::default(), last, now, 1.0);
-    next.map(|next| next - T0)
-}
-
-const TOLD: Last = Last::Told { valid_until: None };
+use Trigger::{Closed, Owed, Requested, Turned};
 
 #[test]
-fn the_first_look_waits_until_pulls_can_tell() {
+fn a_notification_is_owed_a_pull_when_it_has_settled() {
     use ChangeType::{BackupRestored, Delete, Move, Other, Resume, Suspend, Upgrade};
     for (change, expected) in [
-        (Upgrade, Some(MINUTE)),
-        (Suspend, Some(MINUTE)),
-        (Resume, Some(MINUTE)),
-        (Delete, Some(MINUTE)),
+        (Upgrade, Some(60)),
+        (Suspend, Some(60)),
+        (Resume, Some(60)),
+        (Delete, Some(60)),
         (BackupRestored, None),
         (Move, None),
         (Other(9), None),
     ] {
-        let record = record([notified(change, T0)]);
-        assert_eq!(next(&record, Last::Unasked, T0), expected, "{change}");
-        // Also when nobody came to look in time: it is overdue then, and stays so.
-        assert_eq!(next(&record, Last::Unasked, T0 + HOUR), expected, "{change}");
+        let mut tenant = Tenant::at(5_000);
+        tenant.notify(change, 5);
+        assert_eq!(tenant.next(), expected.map(|seconds| (seconds, Owed)), "{change}");
+        // It stays overdue until it is made.
+        tenant.wait(10_000);
+        assert_eq!(tenant.next(), expected.map(|_| (0, Owed)), "{change}");
     }
-    assert_eq!(next(&Record::default(), Last::Unasked, T0), None);
+    assert_eq!(Tenant::default().next(), None);
 }
 
 #[test]
-fn the_settle_times_move_the_first_look() {
-    let settle = Settle { usual: Duration::from_secs(7), upgrade: Duration::from_secs(9) };
-    for (change, expected) in [(ChangeType::Suspend, 7), (ChangeType::Upgrade, 9)] {
-        let record = record([notified(change, T0)]);
-        let next = Schedule::default().next_look(&record, &settle, Last::Unasked, T0, 1.0);
-        assert_eq!(next, Some(T0 + expected * SECOND), "{change}");
+fn an_upgrade_is_pulled_until_its_settle_time_ends() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Upgrade, 5).wait(60).pull(State::Running);
+    // Running so soon may tell of the time before it.
+    let mut waited = 60;
+    while status_without_override(&tenant.record).closed.is_some() {
+        let (seconds, trigger) = tenant.next().unwrap();
+        assert!((15..=60).contains(&seconds) || trigger == Owed, "{seconds}");
+        waited += seconds;
+        tenant.wait(seconds).pull(State::Running);
     }
+    assert_eq!(waited, 900);
 }
 
 #[test]
-fn steps_grow_with_the_time_that_a_tenant_has_been_closed() {
+fn an_open_tenant_is_left_alone_once_it_has_settled() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Resume, 5).wait(60).pull(State::Running);
+    assert_eq!(tenant.next(), None);
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Resume, 5).wait(59).pull(State::Running);
+    assert_eq!(tenant.next().map(|(_, trigger)| trigger), Some(Owed));
+}
+
+#[test]
+fn steps_grow_with_the_time_that_a_tenant_is_closed() {
     use State::{Deleted, MigrationPending, OfflineMaintenance, Suspended};
+    const HOUR: u64 = 3_600;
     for (state, closed_for, step) in [
-        (OfflineMaintenance, 0, 15 * SECOND),
-        (OfflineMaintenance, 2 * MINUTE, 30 * SECOND),
-        (OfflineMaintenance, 4 * MINUTE, MINUTE),
-        (OfflineMaintenance, 9 * HOUR, MINUTE),
-        (Suspended, 0, 5 * MINUTE),
-        (Suspended, 40 * MINUTE, 10 * MINUTE),
-        (Suspended, 100 * HOUR, 15 * MINUTE),
+        (OfflineMaintenance, 0, 15),
+        (OfflineMaintenance, 120, 30),
+        (OfflineMaintenance, 240, 60),
+        (OfflineMaintenance, 9 * HOUR, 60),
+        (Suspended, 0, 300),
+        (Suspended, 2_400, 600),
+        (Suspended, 100 * HOUR, 900),
         (Deleted, 0, 6 * HOUR),
-        (Deleted, 9000 * HOUR, 6 * HOUR),
+        (Deleted, 48 * HOUR, 12 * HOUR),
+        (Deleted, 9_000 * HOUR, 720 * HOUR),
         (MigrationPending, 0, HOUR),
         (MigrationPending, 900 * HOUR, HOUR),
     ] {
-        let now = T0 + closed_for;
-        let record = record([pulled(state, T0, now)]);
-        assert_eq!(next(&record, TOLD, now), Some(closed_for + step), "{state} {closed_for}");
-        // Another replica's answer, or one from before a restart, counts from when it was asked for.
-        let unasked = next(&record, Last::Unasked, now + 1234);
-        assert_eq!(unasked, Some(closed_for + step), "{state} {closed_for}");
-        assert_eq!(next(&record, Last::Silent { tries: 9 }, now), Some(closed_for + step));
+        let mut tenant = Tenant::at(5_000);
+        tenant.pull(state);
+        for _ in 0..3 {
+            tenant.pull(state);
+        }
+        tenant.wait(closed_for).pull(state);
+        assert_eq!(tenant.next(), Some((step, Closed)), "{state} {closed_for}");
     }
 }
 
 #[test]
-fn valid_until_puts_a_look_off_up_to_the_longest_step() {
-    let record = record([pulled(State::Suspended, T0, T0)]);
-    for (valid_until, expected) in [
-        (0, 5 * MINUTE),
-        (T0 + 4 * MINUTE, 5 * MINUTE),
-        (T0 + 8 * MINUTE, 8 * MINUTE),
-        (T0 + 15 * MINUTE, 15 * MINUTE),
-        (T0 + 16 * MINUTE, 15 * MINUTE),
-        (u64::MAX, 15 * MINUTE),
-    ] {
-        let last = Last::Told { valid_until: Some(valid_until) };
-        assert_eq!(next(&record, last, T0), Some(expected), "{valid_until}");
+fn an_unconfirmed_deletion_is_pulled_every_6_hours() {
+    let mut tenant = Tenant::at(5_000);
+    let knew = Some((OpenClose::Delete, 5));
+    tenant.notify(ChangeType::Delete, 5).gain(&settled(State::Suspended, 1, knew));
+    tenant.wait(900 * 3_600).gain(&settled(State::Suspended, 2, knew));
+    assert_eq!(tenant.next(), Some((6 * 3_600, Closed)));
+}
+
+#[test]
+fn valid_until_puts_a_pull_off_up_to_the_longest_step() {
+    for (valid_for, expected) in [(0, 300), (240, 300), (480, 480), (900, 900), (960, 900)] {
+        let mut tenant = Tenant::at(5_000);
+        for _ in 0..4 {
+            tenant.pull(State::Suspended);
+        }
+        tenant.valid_for = Some(s(valid_for));
+        assert_eq!(tenant.next(), Some((expected, Closed)), "{valid_for}");
+        tenant.valid_for = Some(Duration::MAX);
+        assert_eq!(tenant.next(), Some((900, Closed)));
     }
+}
+
+#[test]
+fn an_unsettled_running_pull_is_followed_soon() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Suspend, 5).wait(30).pull(State::Running);
+    assert_eq!(tenant.next(), Some((15, Closed)));
+    // Also under an override.
+    tenant.gain(&overridden(OverrideAction::Open, 1, None));
+    assert_eq!(tenant.next(), Some((15, Closed)));
+}
+
+#[test]
+fn pulls_go_on_under_any_override() {
+    for action in [OverrideAction::Open, OverrideAction::Close, OverrideAction::Release] {
+        let mut tenant = Tenant::at(5_000);
+        for _ in 0..4 {
+            tenant.pull(State::Suspended);
+        }
+        tenant.gain(&overridden(action, 1, None));
+        assert_eq!(tenant.next(), Some((300, Closed)), "{action:?}");
+        let mut open = Tenant::at(5_000);
+        open.gain(&overridden(action, 1, None));
+        assert_eq!(open.next(), None, "{action:?}");
+    }
+}
+
+#[test]
+fn a_status_that_turned_on_a_pull_is_watched_until_three_agree() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Suspend, 5).wait(600).pull(State::Suspended).wait(300);
+    tenant.pull(State::Running);
+    for step in [60, 300, 900] {
+        assert_eq!(tenant.next(), Some((step, Turned)));
+        tenant.wait(step).pull(State::Running);
+    }
+    assert_eq!(tenant.next(), None);
+    // A notification that decides ends it.
+    tenant.notify(ChangeType::Suspend, 9).wait(60).pull(State::Running);
+    assert_eq!(tenant.next(), Some((60, Turned)));
+    tenant.notify(ChangeType::Resume, 10);
+    assert_eq!(tenant.next(), Some((60, Owed)));
+}
+
+#[test]
+fn a_turn_that_was_joined_or_loaded_is_watched_too() {
+    let facts = [
+        notified(ChangeType::Suspend, 5),
+        settled(State::Running, 3, Some((OpenClose::Suspend, 5))),
+    ];
+    let mut joined = Tenant::at(5_000);
+    joined.follow(false, |record| _ = record.merge(&record_of(&facts)));
+    assert_eq!(joined.next(), Some((60, Turned)));
+    assert_eq!(Tenant::loaded(&facts, 5_000).next(), Some((60, Turned)));
+    // What notifications say too is not watched.
+    let facts =
+        [notified(ChangeType::Resume, 5), settled(State::Running, 3, Some((OpenClose::Resume, 5)))];
+    assert_eq!(Tenant::loaded(&facts, 5_000).next(), None);
+}
+
+#[test]
+fn after_a_load_pulls_are_spread_over_a_step() {
+    let knew = Some((OpenClose::Suspend, 5));
+    let facts = [notified(ChangeType::Suspend, 5), settled(State::Suspended, 3, knew)];
+    let tenant = Tenant::loaded(&facts, 5_000);
+    for (random, seconds) in [(1.0, 300), (0.5, 150), (0.1, 30)] {
+        let next = tenant.next_at(random).unwrap();
+        assert_eq!((next.at, next.trigger), (s(5_000 + seconds), Closed));
+    }
+    // The settle time of what no pull has settled yet counts from the load.
+    let tenant = Tenant::loaded(&facts[..1], 5_000);
+    let next = tenant.next_at(0.5).unwrap();
+    assert_eq!((next.at, next.trigger), (s(5_030), Owed));
+    assert!(tenant.next_at(0.0).unwrap().at > s(5_000));
+    // From its first news on a tenant is like any other.
+    let mut tenant = Tenant::loaded(&facts, 5_000);
+    tenant.wait(100).pull(State::Suspended);
+    assert_eq!(tenant.next_at(0.0).unwrap().at, s(5_250));
+}
+
+#[test]
+fn a_notification_after_the_load_settles_in_full() {
+    let mut tenant = Tenant::loaded(&[notified(ChangeType::Move, 4)], 5_000);
+    tenant.wait(100).notify(ChangeType::Suspend, 5);
+    assert_eq!(tenant.next_at(0.1).unwrap().trigger, Owed);
+    assert_eq!(tenant.next_at(0.1).unwrap().at, s(5_160));
 }
 
 #[test]
 fn jitter_shortens_a_step_by_up_to_its_half() {
-    let record = record([pulled(State::Suspended, T0, T0)]);
-    let next = |random| {
-        let last = Last::Told { valid_until: None };
-        Schedule::default().next_look(&record, &Settle::default(), last, T0, random).unwrap() - T0
-    };
-    assert_eq!(next(0.0), 150 * SECOND);
-    assert_eq!(next(0.5), 225 * SECOND);
-    assert_eq!(next(1.0), 300 * SECOND);
-}
-
-#[test]
-fn no_look_is_put_off_past_the_end_of_a_settle_time() {
-    let settling = record([notified(ChangeType::Suspend, T0), pulled(State::Running, 0, T0 + 1)]);
-    let last = Last::Told { valid_until: Some(T0 + HOUR) };
-    assert_eq!(next(&settling, last, T0 + 2), Some(MINUTE));
-    assert_eq!(next(&settling, Last::Failed { tries: 9, retry_after: None }, T0 + 2), Some(MINUTE));
-
-    let upgrade = record([notified(ChangeType::Upgrade, T0), pulled(State::Running, 0, T0 + 1)]);
-    let late = T0 + 890 * SECOND;
-    assert_eq!(next(&upgrade, TOLD, late), Some(900 * SECOND));
-}
-
-#[test]
-fn an_answer_from_within_the_settle_time_that_comes_after_it_is_followed_by_one_that_counts() {
-    let record =
-        record([notified(ChangeType::Suspend, T0), pulled(State::Running, 0, T0 + 59_000)]);
-    assert_eq!(next(&record, TOLD, T0 + 61_000), Some(MINUTE));
-}
-
-#[test]
-fn an_open_tenant_is_looked_at_once_when_it_has_settled() {
-    let resumed = |asked| {
-        let facts = [notified(ChangeType::Resume, T0), pulled(State::Running, asked, asked)];
-        next(&record(facts), TOLD, asked.max(T0))
-    };
-    assert_eq!(resumed(T0 - 1), Some(MINUTE));
-    assert_eq!(resumed(T0 + MINUTE - 1), Some(MINUTE));
-    assert_eq!(resumed(T0 + MINUTE), None);
-    // Also one that the state API opened before the settle time of its Upgrade was over.
-    let facts = [
-        notified(ChangeType::Upgrade, T0),
-        pulled(State::OfflineMaintenance, T0 + 1, T0 + 1),
-        pulled(State::Running, T0 + 2, T0 + 2),
-    ];
-    assert_eq!(next(&record(facts), TOLD, T0 + 2), Some(900 * SECOND));
-}
-
-#[test]
-fn failures_back_off_to_five_minutes() {
-    let record = record([pulled(State::Deleted, T0, T0)]);
-    for (tries, seconds) in [(1, 15), (2, 30), (3, 60), (4, 120), (5, 240), (6, 300), (255, 300)] {
-        let last = Last::Failed { tries, retry_after: None };
-        assert_eq!(next(&record, last, T0), Some(seconds * SECOND), "{tries}");
-        assert_eq!(Schedule::default().retry(last, T0, 1.0), T0 + seconds * SECOND);
+    let mut tenant = Tenant::at(5_000);
+    for _ in 0..4 {
+        tenant.pull(State::Suspended);
+    }
+    for (random, seconds) in [(0.0, 150), (0.5, 225), (1.0, 300), (9.0, 300), (-1.0, 150)] {
+        assert_eq!(tenant.next_at(random).unwrap().at, s(5_000 + seconds));
     }
 }
 
 #[test]
-fn retry_after_is_honoured_up_to_an_hour() {
-    let record = record([pulled(State::Deleted, T0, T0)]);
-    for (pause, seconds) in [(0, 15), (1, 15), (600, 600), (3600, 3600), (u64::MAX, 3600)] {
-        let last = Last::Failed { tries: 1, retry_after: Some(Duration::from_secs(pause)) };
-        assert_eq!(next(&record, last, T0), Some(seconds * SECOND), "{pause}");
-        assert_eq!(Schedule::default().retry(last, T0, 1.0), T0 + seconds * SECOND);
+fn a_request_is_served_at_once_and_backs_off_after_a_failure() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.pull(State::Running);
+    tenant.requested = true;
+    assert_eq!(tenant.next(), Some((0, Requested)));
+    for pause in [15, 30, 60, 120, 240, 300, 300] {
+        tenant.fail();
+        assert_eq!(tenant.next(), Some((pause, Requested)));
+        tenant.wait(pause);
+        assert_eq!(tenant.next(), Some((0, Requested)));
     }
+    tenant.pull(State::Running);
+    assert_eq!(tenant.next(), None);
 }
 
 #[test]
-fn silence_about_an_open_tenant_is_asked_about_ever_more_seldom() {
-    let record = record([notified(ChangeType::Resume, T0)]);
-    let now = T0 + MINUTE;
-    for (tries, seconds) in [(1, 15), (2, 30), (5, 240), (8, 1920), (9, 3600), (255, 3600)] {
-        let last = Last::Silent { tries };
-        assert_eq!(next(&record, last, now), Some(MINUTE + seconds * SECOND), "{tries}");
+fn answers_that_say_nothing_back_off_to_the_longest_step() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.requested = true;
+    let mut pauses = Vec::new();
+    for _ in 0..10 {
+        tenant.unknown();
+        pauses.push(tenant.next().unwrap().0);
     }
+    assert_eq!(pauses, [15, 30, 60, 120, 240, 480, 960, 1_920, 3_600, 3_600]);
+    // A closed tenant is not put off for longer than its longest step.
+    tenant.requested = false;
+    tenant.gain(&settled(State::Suspended, 1, None));
+    for _ in 0..10 {
+        tenant.wait(1_000).unknown();
+    }
+    assert_eq!(tenant.next().unwrap().0, 900);
 }
 
 #[test]
-fn looks_go_on_beneath_an_operators_word() {
-    let suspended = || [notified(ChangeType::Suspend, T0), word(Order::Open)];
-    assert_eq!(next(&record(suspended()), Last::Unasked, T0), Some(MINUTE));
-    assert_eq!(next(&record([word(Order::Close)]), Last::Unasked, T0), None);
+fn failures_of_the_state_api_put_off_what_is_owed() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Suspend, 5).wait(60).fail();
+    assert_eq!(tenant.next(), Some((15, Owed)));
+    tenant.wait(15).fail();
+    assert_eq!(tenant.next(), Some((30, Owed)));
+    // News of another replica ends the back-off.
+    tenant.gain(&settled(State::Suspended, 3, Some((OpenClose::Suspend, 5))));
+    assert_eq!(tenant.next(), Some((300, Closed)));
 }
 
 #[test]
-fn a_clock_that_is_ahead_puts_a_look_off_by_no_more_than_a_settle_time() {
-    let record = record([notified(ChangeType::Suspend, T0 + 99 * HOUR)]);
-    assert_eq!(next(&record, Last::Unasked, T0), Some(900 * SECOND));
-}
-
-#[test]
-fn setters_keep_a_schedule_sane() {
-    let schedule = Schedule::new()
-        .suspended(Duration::ZERO, Duration::ZERO)
-        .upgrading(Duration::from_secs(9), Duration::from_secs(3))
-        .failed(Duration::ZERO, Duration::MAX)
+fn steps_of_any_size_neither_panic_nor_wrap() {
+    let extreme = Schedule::new()
+        .first_after_upgrade(Duration::MAX)
+        .upgrading(Duration::MAX, Duration::ZERO)
+        .suspended(Duration::ZERO, Duration::MAX)
+        .deleted(Duration::MAX, Duration::MAX)
+        .not_ready(Duration::ZERO)
+        .failed(Duration::MAX, Duration::MAX)
         .pulls_per_second(0)
         .pulls_at_once(0);
-    assert_eq!((schedule.rate(), schedule.at_once()), (1, 1));
-    let look = |facts: Vec<Fact>, last| {
-        let settle = Settle::default();
-        schedule.next_look(&record(facts), &settle, last, T0, 1.0).unwrap() - T0
-    };
-    assert_eq!(look(vec![pulled(State::Suspended, T0, T0)], TOLD), 100);
-    assert_eq!(look(vec![pulled(State::OfflineMaintenance, T0, T0)], TOLD), 9 * SECOND);
-}
-
-fn any_fact() -> impl Strategy<Value = Fact> {
-    let times = || T0..T0 + 3 * HOUR;
-    let states = prop_oneof![
-        Just(State::Running),
-        Just(State::Suspended),
-        Just(State::Deleted),
-        Just(State::OfflineMaintenance),
-        Just(State::MigrationPending),
-    ];
-    prop_oneof![
-        (0_u32..7, times()).prop_map(|(change, seen)| notified(change.into(), seen)),
-        (states, times(), 0..HOUR).prop_map(|(state, asked, run)| pulled(
-            state,
-            asked - run,
-            asked
-        )),
-        prop_oneof![Just(Order::Open), Just(Order::Close), Just(Order::Release)].prop_map(word),
-    ]
-}
-
-fn any_last() -> impl Strategy<Value = Last> {
-    let pause = proptest::option::of((0_u64..9999).prop_map(Duration::from_secs));
-    prop_oneof![
-        Just(Last::Unasked),
-        proptest::option::of(any::<u64>()).prop_map(|valid_until| Last::Told { valid_until }),
-        any::<u8>().prop_map(|tries| Last::Silent { tries }),
-        (any::<u8>(), pause).prop_map(|(tries, retry_after)| Last::Failed { tries, retry_after }),
-    ]
+    assert_eq!((extreme.rate(), extreme.at_once()), (1, 1));
+    let settle = Settle { usual: Duration::MAX, upgrade: Duration::MAX };
+    for change in [ChangeType::Upgrade, ChangeType::Suspend, ChangeType::Delete] {
+        for mut tenant in [Tenant::at(7), Tenant::loaded(&[notified(change, 5)], 7)] {
+            tenant.notify(change, 6).fail();
+            tenant.requested = true;
+            let situation = Situation {
+                record: &tenant.record,
+                knowledge: &tenant.knowledge,
+                history: &tenant.history,
+                settle: &settle,
+                requested: false,
+                valid_for: Some(Duration::MAX),
+            };
+            for now in [Duration::ZERO, Duration::MAX] {
+                for random in [0.0, 1.0, f64::NAN, f64::INFINITY] {
+                    assert!(extreme.next_pull(&situation, now, random).is_some());
+                }
+            }
+        }
+    }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4000))]
-
-    /// The invariant: whatever happened, a tenant that is closed, and not by an operator, is looked
-    /// at again, and within a bound.
     #[test]
-    fn a_closed_tenant_always_has_a_next_look(
-        facts in proptest::collection::vec(any_fact(), 0..8),
-        last in any_last(),
-        now in T0..T0 + 4 * HOUR,
-        random in 0.0..=1.0,
+    fn a_closed_tenant_always_has_a_next_pull(
+        record in records(),
+        loaded: bool,
+        later in 0_u64..100_000,
+        random in 0.0..1.0,
     ) {
-        let (record, settle) = (record(facts), Settle::default());
-        let schedule = Schedule::default();
-        let next = schedule.next_look(&record, &settle, last, now, random);
-        let closure = underneath(&record, &settle);
-        if let Some(closure) = closure {
-            prop_assert!(next.is_some(), "{closure:?}");
-            let bound = match last {
-                Last::Failed { retry_after, .. } => {
-                    ms(schedule.failed.longest).max(ms(retry_after.unwrap_or_default().min(LONGEST_PAUSE)))
-                }
-                _ => ms(schedule.steps(closure.reason).longest).max(900 * SECOND),
-            };
-            prop_assert!(next.unwrap() <= now + bound);
+        let mut tenant = Tenant::at(5_000);
+        tenant.follow(loaded, |own| _ = own.merge(&record)).wait(later);
+        let next = tenant.next_at(random);
+        let closed = status_without_override(&tenant.record).closed;
+        prop_assert!(next.is_some() || closed.is_none());
+        if let (Some(next), Some(closed)) = (next, closed) {
+            let steps = Schedule::default().steps(closed.reason, true);
+            prop_assert!(next.at <= s(tenant.now) + steps.longest.max(s(900)));
         }
-        // An open tenant is looked at only while something is settling.
-        if closure.is_none() && next.is_some() {
-            let ends = settle.ends(deciding(&record).unwrap());
-            prop_assert!(record.pulls().all(|pulled| pulled.asked < ends));
-        }
-    }
-
-    /// No look follows the last at once, so that nothing ever makes them spin.
-    #[test]
-    fn a_look_after_an_answer_waits(
-        facts in proptest::collection::vec(any_fact(), 0..8),
-        last in any_last(),
-        random in 0.0..=1.0,
-    ) {
-        // After all that happened, and after all settle times.
-        let now = T0 + 4 * HOUR;
-        let mut record = record(facts);
-        record.merge(&Record::of(pulled(State::Suspended, now, now)));
-        let next = Schedule::default().next_look(&record, &Settle::default(), last, now, random);
-        prop_assert!(next.is_none_or(|next| next >= now + 7 * SECOND + SECOND / 2));
     }
 }

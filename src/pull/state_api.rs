@@ -1,4 +1,4 @@
-//! Asking the state API.
+//! Requests to the state API.
 
 use std::{
     fmt,
@@ -7,12 +7,12 @@ use std::{
 
 use http::{HeaderMap, StatusCode, header};
 
-use super::answer::{Answer, Odd};
+use super::response::{InvalidResponse, StateResponse};
 use crate::{
-    clock::Clock,
+    clock::{self, Clock},
     environment::Environment,
     http_client::{Fetch, FetchError},
-    status::tenant_status::system_time,
+    status::wall::system_time,
     tenant_id::TenantId,
 };
 
@@ -24,19 +24,19 @@ pub(crate) struct StateApi {
     clock: Clock,
 }
 
-/// A question without an answer that counts.
+/// A pull without a valid answer.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) why: FailureKind,
-    /// For how long the state API wants to be left alone.
+    /// For how long the state API asked for no requests.
     pub(crate) retry_after: Option<Duration>,
 }
 
 #[derive(Debug)]
 pub(crate) enum FailureKind {
     Fetch(FetchError),
-    Odd(Odd),
-    /// The client, or the store that was asked for the right to use it, panicked.
+    Invalid(InvalidResponse),
+    /// The client, or the store that lends the right to use it, panicked.
     Panicked,
 }
 
@@ -45,28 +45,21 @@ impl StateApi {
         Self { environment, fetch, clock }
     }
 
-    pub(crate) async fn ask(&self, tenant: &TenantId) -> Result<Answer, Failure> {
+    /// Pulls the state of `tenant`.
+    pub(crate) async fn pull(&self, tenant: &TenantId) -> Result<StateResponse, Failure> {
         let url = self.environment.state_url(tenant);
         let fetched = self.fetch.get(&url, "application/json").await.map_err(Failure::from)?;
-        let answer = Answer::read(
-            tenant,
-            &self.environment,
-            fetched.status,
-            &fetched.headers,
-            &fetched.body,
-        );
-        answer.map_err(|odd| Failure {
-            why: FailureKind::Odd(odd),
-            retry_after: retry_after(
-                fetched.status,
-                &fetched.headers,
-                system_time(self.clock.unix_ms()),
-            ),
+        let (status, headers, now) = (fetched.status, &fetched.headers, self.clock.unix_ms());
+        let answer = (status, headers, &fetched.body[..]);
+        StateResponse::parse(tenant, &self.environment, answer, now).map_err(|invalid| Failure {
+            why: FailureKind::Invalid(invalid),
+            retry_after: retry_after(status, headers, system_time(now)),
         })
     }
 }
 
-/// What `Retry-After` says, in either of its forms, on an answer that means *not now*.
+/// Returns what `Retry-After` says, in either of its forms, on an answer that means *not now*. A
+/// date is held against the `Date` of the answer, or against `now` when it has none.
 fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
@@ -76,7 +69,9 @@ fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Opti
         return Some(Duration::from_secs(seconds));
     }
     let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default())
+    let sent = clock::date(headers).and_then(|date| u64::try_from(date).ok());
+    let sent = sent.map(|date| system_time(date.saturating_mul(1000)));
+    Some(date.duration_since(sent.unwrap_or(now)).unwrap_or_default())
 }
 
 impl Failure {
@@ -95,7 +90,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.why {
             FailureKind::Fetch(error) => error.fmt(f),
-            FailureKind::Odd(odd) => write!(f, "the answer counts for nothing: {odd}"),
+            FailureKind::Invalid(invalid) => write!(f, "invalid answer: {invalid}"),
             FailureKind::Panicked => f.write_str("the client or the store panicked"),
         }
     }
@@ -131,28 +126,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn asks_the_documented_question() {
+    async fn request_is_the_documented_one() {
         let response = Response::builder()
             .header(header::CONTENT_TYPE, "application/json")
             .body(r#"{"ContextIdentifier":"Cust1","State":"Suspended","IsRunning":false}"#)
             .unwrap();
         let (api, seen) = api(response);
-        let answer = api.ask(&TenantId::new("Cust1").unwrap()).await.unwrap();
+        let answer = api.pull(&TenantId::new("Cust1").unwrap()).await.unwrap();
         assert_eq!(answer.state, Some(State::Suspended));
         let expected = "GET https://online.superoffice.com/api/state/Cust1 application/json";
         assert_eq!(*seen.lock().unwrap(), [expected]);
     }
 
     #[tokio::test]
-    async fn a_redirect_is_an_odd_answer() {
+    async fn redirect_is_an_invalid_answer() {
         let response = Response::builder()
             .status(302)
             .header(header::LOCATION, "https://evil.example/")
             .body("")
             .unwrap();
         let (api, seen) = api(response);
-        let failure = api.ask(&TenantId::new("Cust1").unwrap()).await.unwrap_err();
-        assert!(matches!(failure.why, FailureKind::Odd(Odd::Status(StatusCode::FOUND))));
+        let failure = api.pull(&TenantId::new("Cust1").unwrap()).await.unwrap_err();
+        assert!(matches!(
+            failure.why,
+            FailureKind::Invalid(InvalidResponse::Status(StatusCode::FOUND))
+        ));
         assert_eq!(seen.lock().unwrap().len(), 1);
     }
 

@@ -1,228 +1,241 @@
-//! The task that makes the looks.
+//! The task that pulls.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
-use tokio::time::{Instant, sleep_until};
+use smol_str::SmolStr;
+use tokio::time::{Instant, sleep};
 
 use super::{
-    answer::Answer,
-    desk::{Next, Start},
-    pulls::Pulls,
-    queue::Look,
-    schedule::{LONGEST_PAUSE, Last},
+    pulls::{Pulls, State},
+    response::StateResponse,
+    schedule::{LONGEST_PAUSE, Trigger},
+    scheduler::{LastPull, Next},
     state_api::Failure,
 };
 use crate::{
     log,
+    status::{Record, stamp::PullStamp},
     store::Store,
     tenant_id::TenantId,
     tenants::{Tenants, Update, correction::Correction},
 };
 
-/// For how long a replica has the right to look at a tenant: longer than any look takes.
-const CLAIM: Duration = Duration::from_secs(10);
+/// For how long a replica has the right to pull a tenant: longer than any pull takes.
+const LEASE_TTL: Duration = Duration::from_secs(10);
 
 /// How long to wait for the store to lend that right, before doing without.
-const CLAIM_TIMEOUT: Duration = Duration::from_secs(1);
+const LEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A look that is over.
-struct Landed {
-    look: Look,
+/// A pull that starts.
+struct Start {
+    tenant: TenantId,
+    trigger: Trigger,
+    at: Instant,
+    /// A misdirected call waits for it.
+    misdirected: bool,
+}
+
+/// A pull that is over.
+struct Completed {
+    tenant: TenantId,
     start: Instant,
-    /// ms since the epoch.
-    asked: u64,
     outcome: Outcome,
 }
 
 enum Outcome {
-    Answered(Answer),
+    Answered(PullStamp, StateResponse),
     Failed(Failure),
-    /// Another replica has the right to look.
-    Left,
+    /// Another replica has the right to pull. The stamp is from before it was asked for.
+    Delegated(PullStamp),
 }
 
 impl Pulls {
-    /// Makes the looks that are due, for as long as it is polled.
-    /// A run that broke off is taken up by the next.
+    /// Makes the pulls that are due, for as long as it is polled. A run that broke off is taken up by
+    /// the next.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
-        let now = self.now().wall;
-        self.desk().requeue_interrupted(now);
-        let mut under_way = FuturesUnordered::new();
+        self.request_interrupted();
+        let mut in_flight = FuturesUnordered::new();
         loop {
             let wait = loop {
-                if under_way.len() >= self.schedule.at_once() {
+                if in_flight.len() >= self.at_once {
                     break None;
                 }
                 match self.next() {
-                    Next::Start(start) => under_way.push(self.look(start)),
-                    Next::Wait(until) => break until,
+                    Ok(start) => in_flight.push(self.pull(start)),
+                    Err(wait) => break wait,
                 }
             };
             tokio::select! {
-                Some(landed) = under_way.next() => self.land(&tenants, landed),
-                // Told while this was not listening, it still hears of it.
+                Some(completed) = in_flight.next() => self.complete(&tenants, completed),
+                // A permit is kept for a wake-up that comes while this does not wait.
                 () = self.wake.notified() => {}
-                () = sleep_until(wait.unwrap_or_else(Instant::now)), if wait.is_some() => {}
+                () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
             }
         }
     }
 
-    fn next(&self) -> Next {
+    /// Returns the pull to start now, or for how long to wait for one.
+    fn next(&self) -> Result<Start, Option<Duration>> {
         let now = self.now();
-        let mut desk = self.desk();
-        let next = desk.next(&self.registry, now);
-        self.set_mark(desk.started);
-        next
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        match scheduler.next(&self.registry, in_flight, now) {
+            Next::Wait(wait) => Err(wait),
+            Next::Start { tenant, trigger } => {
+                let misdirected = in_flight.start(&tenant);
+                self.set_pull_seq(in_flight.pull_seq());
+                Ok(Start { tenant, trigger, at: now.instant, misdirected })
+            }
+        }
     }
 
-    async fn look(&self, Start { look, at, misdirected }: Start) -> Landed {
-        let mut asked = self.now().wall;
-        // The client and the store may be anybody's: a panic of theirs is a failed look, and must
+    async fn pull(&self, start: Start) -> Completed {
+        let Start { tenant, trigger, at, misdirected } = start;
+        tracing::trace!(%tenant, ?trigger, "pull started");
+        // The client and the store may be any crate's: a panic of theirs is a failed pull, and must
         // not be the last.
-        let tenant = look.tenant.clone();
-        let outcome = self.outcome(&tenant, misdirected, at, &mut asked);
-        let outcome = AssertUnwindSafe(outcome).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected, at)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
-        Landed { look, start: at, asked, outcome }
+        Completed { tenant, start: at, outcome }
     }
 
-    /// Notes when it asked in `asked`.
-    async fn outcome(
-        &self,
-        tenant: &TenantId,
-        misdirected: bool,
-        start: Instant,
-        asked: &mut u64,
-    ) -> Outcome {
-        // A call waits for this look; the one that another replica makes may come too late for it,
+    async fn outcome(&self, tenant: &TenantId, misdirected: bool, start: Instant) -> Outcome {
+        // A call waits for this pull; the one that another replica makes may come too late for it,
         // or may have been made before the tenant moved.
         if !misdirected && let Some(store) = &self.store {
-            if !claim(&**store, tenant).await {
-                return Outcome::Left;
+            let stamp = self.registry.stamp(tenant);
+            if !try_lease(&**store, tenant).await {
+                return Outcome::Delegated(stamp);
             }
-            self.turn(start).await;
+            self.wait_for_turn(start).await;
         }
-        *asked = self.now().wall;
-        match self.api.ask(tenant).await {
-            Ok(answer) => Outcome::Answered(answer),
+        let stamp = self.registry.stamp(tenant);
+        match self.api.pull(tenant).await {
+            Ok(response) => Outcome::Answered(stamp, response),
             Err(failure) => Outcome::Failed(failure),
         }
     }
 
-    /// Waits for a look's turn once more: the store may have taken its time, looks that waited for it
-    /// together must not start together, and the state API may want to be left alone by now.
-    async fn turn(&self, start: Instant) {
+    /// Waits for a pull's turn once more: the store may have taken its time, pulls that waited for
+    /// it together must not start together, and the state API may have asked for a pause.
+    async fn wait_for_turn(&self, start: Instant) {
         let mut held = Some(start);
         loop {
-            let until = self.desk().put_off(held.take(), Instant::now());
+            let until = self.state().scheduler.hold(held.take(), Instant::now());
             match until {
-                Some(until) => sleep_until(until).await,
+                Some(until) => tokio::time::sleep_until(until).await,
                 None => return,
             }
         }
     }
 
-    fn land(&self, tenants: &Tenants, Landed { look, start, asked, outcome }: Landed) {
-        let tenant = look.tenant.clone();
-        let tries = look.tries.saturating_add(1);
-        let before = self.endpoint_in_record(&tenant);
+    fn complete(&self, tenants: &Tenants, Completed { tenant, start, outcome }: Completed) {
+        let before = self.endpoint(&tenant);
         let mut correction = None;
         let last = match outcome {
-            Outcome::Answered(answer) => {
-                self.take(tenants, &tenant, asked, &answer, tries, &mut correction)
+            Outcome::Answered(stamp, response) => {
+                self.record_pull(tenants, &tenant, stamp, &response, &mut correction)
             }
-            Outcome::Failed(failure) => self.fail(&tenant, &failure, tries),
-            Outcome::Left => return self.leave(&look, start, asked),
+            Outcome::Failed(failure) => self.fail(&tenant, &failure),
+            Outcome::Delegated(stamp) => return self.delegate(&tenant, stamp, start),
         };
-        let moved = self.endpoint_in_record(&tenant) != before;
+        let moved = self.endpoint(&tenant) != before;
         let now = self.now();
-        let mut desk = self.desk();
-        let recovered = !matches!(last, Last::Failed { .. }) && std::mem::take(&mut desk.failing);
+        let mut state = self.state();
+        let recovered = last != LastPull::Failed && std::mem::take(&mut state.failing);
         match last {
-            Last::Told { .. } => desk.tally.told += 1,
-            Last::Silent { .. } => desk.tally.silent += 1,
-            Last::Failed { .. } => desk.tally.failed += 1,
-            Last::Unasked => {}
+            LastPull::Answered { .. } => state.counters.answered += 1,
+            LastPull::UnknownState => state.counters.unknown += 1,
+            LastPull::Failed => state.counters.failed += 1,
+            LastPull::None => {}
         }
-        let waiters = desk.land(&tenant, moved, now);
-        desk.reschedule(&tenant, &self.registry, &self.schedule, last, now.wall);
-        drop(desk);
-        // Only now, when all that the look brought is in place, its waiters go on.
+        let (rerun, waiters) = state.in_flight.complete(&tenant, moved, now.instant);
+        state.scheduler.reschedule(&tenant, &self.registry, last, now.elapsed);
+        if rerun {
+            state.scheduler.request(&tenant, now.elapsed);
+        }
+        drop(state);
+        // Only now, when all that the pull brought is in place, its waiters go on.
         drop(waiters);
         // Logged last, and with nothing locked: a subscriber may do as it likes.
         if let Some(correction) = correction {
-            log::warn!(%tenant, %correction, "state API corrected a status");
+            log::warn!(%tenant, %correction, "status corrected by the state API");
         }
         if recovered {
-            log::info!("state API available again");
+            log::info!("state API answers again");
         }
     }
 
-    fn take(
+    fn record_pull(
         &self,
         tenants: &Tenants,
         tenant: &TenantId,
-        asked: u64,
-        answer: &Answer,
-        tries: u8,
+        stamp: PullStamp,
+        response: &StateResponse,
         corrected: &mut Option<Correction>,
-    ) -> Last {
-        let record = self.registry.record(tenant).unwrap_or_default();
-        let Some(pulled) = answer.pulled(asked, &record) else {
-            log::debug!(%tenant, "state API does not know the tenant");
-            return Last::Silent { tries };
+    ) -> LastPull {
+        let Some(told) = response.told(self.clock.unix_ms()) else {
+            log::debug!(%tenant, "state unknown to the state API");
+            return LastPull::UnknownState;
         };
-        log::debug!(%tenant, state = %pulled.state, "state API answered");
-        let applied = tenants.apply(tenant, Update::Pull(pulled));
+        log::debug!(%tenant, state = %told.state, "pull answered");
+        let applied = tenants.apply(tenant, Update::Pull { stamp, told });
         if let Some(correction) = applied.correction {
-            self.desk().meter.count(&correction);
+            self.state().corrections.count(&correction);
             *corrected = Some(correction);
         }
-        Last::Told { valid_until: answer.valid_until }
+        LastPull::Answered { valid_for: response.valid_for }
     }
 
-    fn fail(&self, tenant: &TenantId, failure: &Failure, tries: u8) -> Last {
-        let retry_after = failure.retry_after.map(|pause| pause.min(LONGEST_PAUSE));
-        let mut desk = self.desk();
-        if let Some(pause) = retry_after {
-            desk.pause(Instant::now() + pause);
+    fn fail(&self, tenant: &TenantId, failure: &Failure) -> LastPull {
+        let mut state = self.state();
+        if let Some(pause) = failure.retry_after {
+            state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
         }
         // The first failure is news, the rest of an outage is not.
-        let began = !std::mem::replace(&mut desk.failing, true);
-        drop(desk);
+        let began = !std::mem::replace(&mut state.failing, true);
+        drop(state);
         if began {
             log::warn!(%tenant, %failure, "pull failed");
         } else {
-            log::debug!(%tenant, %failure, tries, "pull failed again");
+            log::debug!(%tenant, %failure, "pull failed again");
         }
-        Last::Failed { tries, retry_after }
+        LastPull::Failed
     }
 
-    /// Another replica looks: its answer comes through the store, which is waited for until the
-    /// right to look is free again.
-    fn leave(&self, look: &Look, start: Instant, asked: u64) {
-        let now = self.now().wall;
-        let record = self.registry.record(&look.tenant).unwrap_or_default();
-        let claim = u64::try_from(CLAIM.as_millis()).unwrap_or(u64::MAX);
-        let due = now.saturating_add(claim + fastrand::u64(..claim / 2));
-        let mut desk = self.desk();
-        desk.leave(look, start, &self.registry, due, now);
-        if record.pulls().any(|pulled| pulled.asked >= asked) {
-            // It came while the store was asked for the right to look.
-            desk.reschedule(&look.tenant, &self.registry, &self.schedule, Last::Unasked, now);
+    /// Another replica pulls: its answer comes through the store, and is waited for until the lease
+    /// is free again.
+    fn delegate(&self, tenant: &TenantId, stamp: PullStamp, start: Instant) {
+        let now = self.now().elapsed;
+        let answered = self.registry.read(tenant, |record| stamp.is_followed_in(record));
+        let mut state = self.state();
+        state.counters.delegated += 1;
+        let rerun = state.in_flight.delegate(tenant);
+        state.scheduler.give_back(start);
+        if rerun {
+            state.scheduler.request(tenant, now);
+        }
+        if answered == Some(true) {
+            // The answer came while the store was asked for the lease.
+            state.scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
+        } else {
+            let wait = LEASE_TTL.mul_f64(1.0 + fastrand::f64() / 2.0);
+            state.scheduler.put_off(tenant, &self.registry, now.saturating_add(wait));
         }
     }
 
-    /// Where the newest pull that says so has the tenant.
-    fn endpoint_in_record(&self, tenant: &TenantId) -> Option<smol_str::SmolStr> {
-        self.registry.record(tenant)?.endpoint().cloned()
+    /// Returns where the last pull that named it has the tenant.
+    fn endpoint(&self, tenant: &TenantId) -> Option<SmolStr> {
+        let endpoint = |record: &Record| record.pulled_endpoints().next().cloned();
+        self.registry.read(tenant, endpoint).flatten()
     }
 }
 
-/// Whether the look at `tenant` is ours to make. A store that can't say leaves it to each replica.
-async fn claim(store: &dyn Store, tenant: &TenantId) -> bool {
-    match tokio::time::timeout(CLAIM_TIMEOUT, store.try_lease(tenant, CLAIM)).await {
+/// Returns whether the pull of `tenant` is ours to make. A store that can't say leaves it to each
+/// replica.
+async fn try_lease(store: &dyn Store, tenant: &TenantId) -> bool {
+    match tokio::time::timeout(LEASE_TIMEOUT, store.try_lease(tenant, LEASE_TTL)).await {
         Ok(Ok(ours)) => ours,
         Ok(Err(_)) | Err(_) => true,
     }

@@ -1,199 +1,183 @@
-//! What a record says: the status of a tenant, derived and never stored.
-
-use std::time::Duration;
+//! The status that a record says: derived, never stored.
 
 use super::{
     ChangeType, Evidence, TenantStatus, UnavailableReason,
-    fact::{Notified, Order, Pulled},
+    notified::{Notified, OpenClose},
+    overrides::OverrideAction,
+    pulled::Pulled,
     record::Record,
-    state::Verdict,
-    tenant_status::Closure,
+    state::PullOutcome,
+    tenant_status::Closed,
 };
 
-/// How long after a notification the state API may still tell of the time before it.
-///
-/// A pull that contradicts a notification counts only when it was asked for at least this long
-/// after the notification arrived, or when an earlier pull has already agreed with the notification.
+/// Whether a tenant is open, and what that rests on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Settle {
-    /// After a Suspend, Resume or Delete.
-    pub(crate) usual: Duration,
-    /// After an Upgrade, whose notification comes before the tenant goes down.
-    pub(crate) upgrade: Duration,
+pub(crate) struct Derived {
+    pub(crate) closed: Option<Closed>,
+    pub(crate) evidence: Evidence,
+    pub(crate) confirmed: bool,
 }
 
-impl Default for Settle {
-    fn default() -> Self {
-        Self { usual: Duration::from_secs(60), upgrade: Duration::from_secs(900) }
+impl Derived {
+    /// Returns the outcome that a pull which agrees with this would have.
+    pub(crate) fn outcome(&self) -> PullOutcome {
+        outcome_of(self.closed)
+    }
+
+    /// Returns whether a settled pull decided, and not a notification.
+    pub(crate) fn rests_on_pull(&self) -> bool {
+        self.evidence == Evidence::StateApi
     }
 }
 
-impl Settle {
-    /// The time at which pulls start to overrule `notified`, ms since the epoch.
-    pub(crate) fn ends(&self, notified: &Notified) -> u64 {
-        let settle = match notified.change {
-            ChangeType::Upgrade => self.upgrade,
-            _ => self.usual,
-        };
-        notified.seen.saturating_add(u64::try_from(settle.as_millis()).unwrap_or(u64::MAX))
-    }
-}
-
-/// What `record` says about its tenant.
-///
-/// In three steps, each with a function of its own: what was pushed, what a conclusive pull makes
-/// of it, and the operator's word over both.
-pub(crate) fn status(record: &Record, settle: &Settle) -> TenantStatus {
-    let found = pulled(record, settle).unwrap_or_else(|| pushed(record));
-    let found = spoken(record).unwrap_or(found);
+/// Returns the whole status that `record` says; its endpoint is for the caller to add.
+pub(crate) fn status(record: &Record) -> TenantStatus {
+    let Derived { closed, evidence, confirmed } = derive(record);
+    let versions = versions(record);
     TenantStatus {
-        closure: found.closure,
-        evidence: found.evidence,
-        confirmed: found.confirmed,
-        epoch: record.notified(ChangeType::BackupRestored).map_or(0, |restored| restored.at),
+        closed,
+        evidence,
+        confirmed,
+        epoch: record.notified(ChangeType::BackupRestored).map_or(0, |own| own.token_time),
         endpoint: None,
+        version_name: versions.map(|own| own.details.version_name.clone()).unwrap_or_default(),
+        file_version: versions.map(|own| own.details.file_version.clone()).unwrap_or_default(),
     }
 }
 
-/// What closes the tenant once the operator's word is left out of account, if anything does.
+/// Returns whether the tenant of `record` is open: by its override, else by what was notified and
+/// pulled.
+pub(crate) fn derive(record: &Record) -> Derived {
+    by_override(record).unwrap_or_else(|| status_without_override(record))
+}
+
+/// Returns whether the tenant would be open if no override stood.
 ///
-/// Looks go on while a word stands, so that the truth is known the moment it is released.
-pub(crate) fn underneath(record: &Record, settle: &Settle) -> Option<Closure> {
-    pulled(record, settle).unwrap_or_else(|| pushed(record)).closure
+/// Pulls go on under an override, so that the truth is known the moment it is released.
+pub(crate) fn status_without_override(record: &Record) -> Derived {
+    let story = Story::new(record);
+    match story.newest_settled() {
+        Some(pulled) => story.by_pull(pulled),
+        None => story.by_notifications(),
+    }
 }
 
-struct Found {
-    closure: Option<Closure>,
-    evidence: Evidence,
-    confirmed: bool,
+/// Returns the outcome that notifications alone lead to.
+pub(crate) fn outcome_without_pulls(record: &Record) -> PullOutcome {
+    let story = Story { record, deciding: record.latest_open_close(), running: None };
+    outcome_of(story.by_notifications().closed)
 }
 
-/// Step 1: the notifications alone.
-fn pushed(record: &Record) -> Found {
-    let base = pushed_base(record);
-    let closure = base.and_then(closure_by);
-    let verdict = closure.map_or(Verdict::Running, |closure| Verdict::Closed(closure.reason));
-    let confirmed = base.is_some_and(|notified| {
-        record.pulled(verdict).is_some_and(|pulled| pulled.asked >= notified.seen)
+fn outcome_of(closed: Option<Closed>) -> PullOutcome {
+    closed.map_or(PullOutcome::Running, |closed| PullOutcome::Closed(closed.reason))
+}
+
+/// Returns the newest notification that names versions.
+fn versions(record: &Record) -> Option<&Notified> {
+    let named = record.notifications().filter(|notified| {
+        !notified.details.version_name.is_empty() || !notified.details.file_version.is_empty()
     });
-    Found { closure, evidence: Evidence::Notification, confirmed }
+    named.max_by_key(|notified| notified.position())
 }
 
-/// The notification that the pushed status rests on: the Delete, Upgrade or Suspend in force, else
-/// the Resume.
-fn pushed_base(record: &Record) -> Option<&Notified> {
-    let resume = record.notified(ChangeType::Resume);
-    let in_force = |change| {
-        record
-            .notified(change)
-            .filter(|closing| resume.is_none_or(|resume| closing.time() > resume.time()))
-    };
-    let upgrade_or_suspend = || {
-        let upgrade = in_force(ChangeType::Upgrade);
-        let suspend = in_force(ChangeType::Suspend);
-        // On a tie the Suspend stands: it is the longer of the two.
-        upgrade.into_iter().chain(suspend).max_by_key(|notified| notified.time())
-    };
-    in_force(ChangeType::Delete).or_else(upgrade_or_suspend).or(resume)
-}
-
-fn closure_by(notified: &Notified) -> Option<Closure> {
-    Some(Closure { reason: closes(notified.change)?, since: notified.seen })
-}
-
-fn closes(change: ChangeType) -> Option<UnavailableReason> {
-    match change {
-        ChangeType::Upgrade => Some(UnavailableReason::Upgrading),
-        ChangeType::Suspend => Some(UnavailableReason::Suspended),
-        ChangeType::Delete => Some(UnavailableReason::Deleted),
-        _ => None,
-    }
-}
-
-/// Step 2: the newest pull, where it is conclusive.
-fn pulled(record: &Record, settle: &Settle) -> Option<Found> {
-    let newest = record.pulls().max_by_key(|pulled| (pulled.asked, pulled.state.verdict()))?;
-    let deciding = deciding(record);
-    if !is_conclusive(newest, record, deciding, settle) {
-        return None;
-    }
-    let Verdict::Closed(reason) = newest.state.verdict() else {
-        return Some(Found { closure: None, evidence: Evidence::StateApi, confirmed: true });
-    };
-    let standing = pushed_base(record)
-        .filter(|notified| !is_overruled(notified, record, settle))
-        .and_then(closure_by);
-    if reason != UnavailableReason::Deleted {
-        if standing.is_some_and(|closure| closure.reason == UnavailableReason::Deleted) {
-            return Some(pushed(record));
+fn by_override(record: &Record) -> Option<Derived> {
+    let latest = record.latest_override()?;
+    let closed = match latest.action {
+        OverrideAction::Release => return None,
+        OverrideAction::Open => None,
+        OverrideAction::Close => {
+            Some(Closed { reason: UnavailableReason::Operator, since: latest.set_at })
         }
-        if let Some(deleted) = deleted_by_pull(record, deciding, settle) {
-            return Some(deleted);
+    };
+    Some(Derived { closed, evidence: Evidence::Operator, confirmed: false })
+}
+
+/// A record, and the two facts that most rules ask about.
+struct Story<'a> {
+    record: &'a Record,
+    deciding: Option<&'a Notified>,
+    /// The settled Running pull: an opening, right behind the notification that it knew.
+    running: Option<&'a Pulled>,
+}
+
+impl<'a> Story<'a> {
+    fn new(record: &'a Record) -> Self {
+        let running = record.settled(PullOutcome::Running);
+        Self { record, deciding: record.latest_open_close(), running }
+    }
+
+    /// Returns whether `pulled` knew the deciding notification, or there is none to know.
+    fn is_current(&self, pulled: &Pulled) -> bool {
+        self.deciding.is_none_or(|deciding| self.record.knows(pulled, deciding))
+    }
+
+    /// Returns the settled pull that decides.
+    fn newest_settled(&self) -> Option<&'a Pulled> {
+        let settled = self.record.pulls().filter(|pulled| pulled.settled);
+        settled.filter(|pulled| self.is_current(pulled)).max_by(|a, b| a.age(b))
+    }
+
+    /// Returns the notification of a closing, if it is newer than every opening.
+    fn standing(&self, closing: OpenClose) -> Option<&'a Notified> {
+        let notified = self.record.notified(closing.change())?;
+        let resumed = self.record.notified(ChangeType::Resume);
+        let resumed = resumed.is_some_and(|resume| resume.position() > notified.position());
+        let running = self.running.is_some_and(|pulled| self.record.knows(pulled, notified));
+        Some(notified).filter(|_| !resumed && !running)
+    }
+
+    fn is_confirmed(&self, outcome: PullOutcome) -> bool {
+        let mut pulls = self.record.pulls();
+        pulls.any(|pulled| pulled.outcome() == outcome && self.is_current(pulled))
+    }
+
+    /// No settled pull knows the deciding notification: notifications decide.
+    fn by_notifications(&self) -> Derived {
+        let standing = self.standing(OpenClose::Delete).or_else(|| {
+            let others = [OpenClose::Upgrade, OpenClose::Suspend];
+            let others = others.into_iter().filter_map(|closing| self.standing(closing));
+            others.max_by_key(|notified| notified.position())
+        });
+        let closed = standing.and_then(closed_by);
+        let confirmed = self.is_confirmed(outcome_of(closed));
+        Derived { closed, evidence: Evidence::Notification, confirmed }
+    }
+
+    /// `pulled` decides, except that no other closed state weakens Deleted.
+    fn by_pull(&self, pulled: &Pulled) -> Derived {
+        let evidence = Evidence::StateApi;
+        let PullOutcome::Closed(reason) = pulled.outcome() else {
+            return Derived { closed: None, evidence, confirmed: true };
+        };
+        if reason != UnavailableReason::Deleted {
+            if let Some(delete) = self.standing(OpenClose::Delete) {
+                let closed = closed_by(delete);
+                let confirmed = self.is_confirmed(outcome_of(closed));
+                return Derived { closed, evidence: Evidence::Notification, confirmed };
+            }
+            if let Some(deleted) = self.deleted_by_pull() {
+                let reason = UnavailableReason::Deleted;
+                let closed = Some(Closed { reason, since: deleted.since });
+                return Derived { closed, evidence, confirmed: true };
+            }
         }
+        // A pull that only repeats a notification doesn't move the time of closing.
+        let closings = OpenClose::ALL.into_iter().filter(|own| own.reason() == Some(reason));
+        let standing = closings.filter_map(|closing| self.standing(closing)).next();
+        let since = standing.map_or(pulled.since, |notified| notified.received_at);
+        Derived { closed: Some(Closed { reason, since }), evidence, confirmed: true }
     }
-    // A pull that only repeats a notification doesn't move the time at which the tenant was closed.
-    let since = match standing {
-        Some(closure) if closure.reason == reason => closure.since,
-        _ => newest.since,
-    };
-    let closure = Some(Closure { reason, since });
-    Some(Found { closure, evidence: Evidence::StateApi, confirmed: true })
-}
 
-/// Whether a conclusive pull has found the tenant running since `notified` closed it.
-///
-/// Then the notification was a mistake, or is over, and a later pull that finds the tenant closed
-/// tells of something new.
-fn is_overruled(notified: &Notified, record: &Record, settle: &Settle) -> bool {
-    record
-        .pulled(Verdict::Running)
-        .is_some_and(|running| is_conclusive(running, record, Some(notified), settle))
-}
-
-/// A conclusive pull that said Deleted and that no running pull followed: no other closed state
-/// weakens it.
-fn deleted_by_pull(record: &Record, deciding: Option<&Notified>, settle: &Settle) -> Option<Found> {
-    let deleted = record.pulled(Verdict::Closed(UnavailableReason::Deleted))?;
-    let reopened =
-        record.pulled(Verdict::Running).is_some_and(|running| running.asked > deleted.asked);
-    if reopened || !is_conclusive(deleted, record, deciding, settle) {
-        return None;
-    }
-    let closure = Some(Closure { reason: UnavailableReason::Deleted, since: deleted.since });
-    Some(Found { closure, evidence: Evidence::StateApi, confirmed: true })
-}
-
-/// The newest notification that opens or closes.
-pub(crate) fn deciding(record: &Record) -> Option<&Notified> {
-    // The last of equals is taken: the one that `pushed_base` rests on in a tie.
-    [ChangeType::Upgrade, ChangeType::Suspend, ChangeType::Delete, ChangeType::Resume]
-        .into_iter()
-        .filter_map(|change| record.notified(change))
-        .max_by_key(|notified| notified.time())
-}
-
-fn is_conclusive(
-    pulled: &Pulled,
-    record: &Record,
-    deciding: Option<&Notified>,
-    settle: &Settle,
-) -> bool {
-    let Some(deciding) = deciding else { return true };
-    pulled.asked >= settle.ends(deciding) || {
-        let agreeing = closes(deciding.change).map_or(Verdict::Running, Verdict::Closed);
-        record
-            .pulled(agreeing)
-            .is_some_and(|earlier| (deciding.seen..pulled.asked).contains(&earlier.asked))
+    /// Returns a settled Deleted pull that no such Running pull has followed.
+    fn deleted_by_pull(&self) -> Option<&'a Pulled> {
+        let deleted = self.record.settled(PullOutcome::Closed(UnavailableReason::Deleted))?;
+        let running = self.running.filter(|running| self.is_current(running));
+        let reopened = running.is_some_and(|running| running.age(deleted).is_gt());
+        (self.is_current(deleted) && !reopened).then_some(deleted)
     }
 }
 
-/// Step 3: the operator's word, until it is released.
-fn spoken(record: &Record) -> Option<Found> {
-    let word = record.word()?;
-    let closure = match word.order {
-        Order::Release => return None,
-        Order::Open => None,
-        Order::Close => Some(Closure { reason: UnavailableReason::Operator, since: word.set_at }),
-    };
-    Some(Found { closure, evidence: Evidence::Operator, confirmed: false })
+fn closed_by(notified: &Notified) -> Option<Closed> {
+    let reason = OpenClose::from_change(notified.change())?.reason()?;
+    Some(Closed { reason, since: notified.received_at })
 }

@@ -5,23 +5,48 @@
 //! [`UnavailableReason`].
 
 // Pure: no I/O, no clock, no lock. Everything else in the crate moves records about.
+//
+// - `fact`: the independent facts (`notified`, `pulled`, `overrides`) and which of two is the newer.
+// - `record`: the newest of each fact, and `merge`.
+// - `derive`: the status that a record says.
+// - `knowledge` and `history`: what one replica knows of a tenant's notifications and pulls by its
+//   own monotonic clock; `stamp`: the part of it that a pull carries, which decides whether the
+//   answer is settled.
+// - `codec`: a record as bytes, for stores; `intern`: parts that many records share, kept once.
+//
+// Two rules hold everywhere. A record changes by `merge` alone. And no decision compares the wall
+// clocks of two machines, or of one machine at two moments: wall time is shown to people and ends
+// overrides.
 
-pub(crate) mod alike;
 mod change_type;
+mod codec;
 pub(crate) mod derive;
-mod encoding;
 pub(crate) mod fact;
-#[cfg(test)]
-mod laws;
+pub(crate) mod foreign;
+pub(crate) mod history;
+pub(crate) mod intern;
+pub(crate) mod knowledge;
+pub(crate) mod mono;
+pub(crate) mod notified;
+pub(crate) mod overrides;
+pub(crate) mod past;
+pub(crate) mod pulled;
+mod reason;
 pub(crate) mod record;
+pub(crate) mod settle;
+pub(crate) mod stamp;
 pub(crate) mod state;
 pub(crate) mod tenant_status;
+#[cfg(test)]
+pub(crate) mod tests;
+pub(crate) mod wall;
 
 pub use self::{
-    change_type::ChangeType,
-    encoding::DecodeError,
+    change_type::{ChangeType, ParseChangeTypeError},
+    codec::DecodeError,
+    reason::{Evidence, UnavailableReason},
     record::Record,
     state::State,
-    tenant_status::{Evidence, TenantStatus, UnavailableReason},
+    tenant_status::TenantStatus,
 };
 pub use crate::tenant_id::InvalidTenantId;

@@ -2,45 +2,63 @@
 
 use std::cmp::Ordering;
 
-use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{
     ChangeType,
-    alike::Alike,
-    fact::{Fact, Notified, Order, Pulled, Slot, Word, sorted_text},
-    state::Verdict,
+    fact::{Fact, Slot},
+    foreign::Foreign,
+    intern::Interner,
+    notified::{Notified, OpenClose},
+    overrides::{Override, OverrideAction, next_number},
+    pulled::{Knew, Pulled},
+    state::PullOutcome,
 };
 
 /// All that is known of one tenant: the newest of each independent fact.
 ///
-/// Records only ever grow, by [`merge`](Record::merge), which is commutative, associative and
+/// A record changes by [`merge`](Record::merge) alone, which is commutative, associative and
 /// idempotent. So the order in which facts arrive, how often each does and through which replica
-/// makes no difference to where everybody ends.
+/// makes no difference to where all replicas end.
 ///
-/// What it says about the tenant is derived: see [`TenantStatus`](crate::TenantStatus).
+/// The status it says is derived: see [`TenantStatus`](crate::TenantStatus).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
-    /// Sorted by slot, at most one of each. A boxed slice, because a million of these stay in memory.
+    /// Sorted by slot, at most one of each. A boxed slice, because a million of these stay in
+    /// memory.
     facts: Box<[Fact]>,
     /// What a newer version of this crate stored and this one only carries along.
     foreign: Option<Box<Foreign>>,
 }
 
-/// Parts of a stored record that this version doesn't know.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Foreign {
-    /// The minor schema version it was written with.
-    pub(crate) minor: u32,
-    pub(crate) entries: serde_json::Map<String, Value>,
+/// What a merge brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Gains {
+    /// Whether anything changed.
+    pub(crate) any: bool,
+    /// Whether a pull was gained.
+    pub(crate) pulls: bool,
+}
+
+/// What a record makes of a notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Novelty {
+    /// It is on record now.
+    Recorded,
+    /// One of its type and token time is on record.
+    Duplicate,
+    /// A newer one of its type is on record.
+    Stale,
+}
+
+impl From<Fact> for Record {
+    fn from(fact: Fact) -> Self {
+        Self { facts: Box::new([fact]), foreign: None }
+    }
 }
 
 impl Record {
-    pub(crate) fn of(fact: Fact) -> Self {
-        Self { facts: Box::new([fact]), foreign: None }
-    }
-
-    pub(crate) fn from_parts(mut facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
+    pub(crate) fn from_facts(mut facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
         facts.sort_by_key(Fact::slot);
         facts.dedup_by(|next, kept| {
             let same = next.slot() == kept.slot();
@@ -52,40 +70,76 @@ impl Record {
         Self { facts: facts.into_boxed_slice(), foreign: foreign.map(Box::new) }
     }
 
-    /// Takes each fact's newest of `self` and `other`; says whether `self` grew.
+    /// Takes each fact's newest of `self` and `other`; returns whether `self` changed.
     ///
-    /// Taking a notification, a pull or an operator's word is a merge with a record of that one
-    /// fact, and so is what a store does: there is no other way for a record to change.
+    /// Recording a notification, a pull or an override is a merge with a record of that one fact,
+    /// and so is what a store does: there is no other way for a record to change.
     pub fn merge(&mut self, other: &Self) -> bool {
-        let mut grew = self.merge_foreign(other.foreign.as_deref());
+        self.join(other).any
+    }
+
+    /// Merges, and returns what that brought.
+    pub(crate) fn join(&mut self, other: &Self) -> Gains {
+        let foreign = self.merge_foreign(other.foreign.as_deref());
         if self.facts.is_empty() {
             // Most of what a start loads: facts of tenants that nothing is known of yet.
             self.facts.clone_from(&other.facts);
-            return grew | !other.facts.is_empty();
+            let pulls = self.pulls().next().is_some();
+            return Gains { any: foreign || !other.facts.is_empty(), pulls };
         }
+        let mut gains = Gains { any: foreign, pulls: false };
         for fact in &other.facts {
-            let slot = fact.slot();
-            match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {
-                Ok(found) => {
-                    if let Some(own) = self.facts.get_mut(found)
-                        && fact.age(own) == Ordering::Greater
-                    {
-                        *own = fact.clone();
-                        grew = true;
-                    }
-                }
-                Err(place) => {
-                    let mut facts = std::mem::take(&mut self.facts).into_vec();
-                    facts.insert(place, fact.clone());
-                    self.facts = facts.into_boxed_slice();
-                    grew = true;
-                }
-            }
+            let changed = self.insert(fact);
+            gains.any |= changed;
+            gains.pulls |= changed && matches!(fact, Fact::Pulled(_));
         }
-        grew
+        gains
     }
 
-    /// Whether nothing is known.
+    /// Merges a record of `fact` alone.
+    pub(crate) fn insert(&mut self, fact: &Fact) -> bool {
+        let slot = fact.slot();
+        match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {
+            Ok(found) => match self.facts.get_mut(found) {
+                Some(own) if fact.age(own) == Ordering::Greater => {
+                    *own = fact.clone();
+                    true
+                }
+                _ => false,
+            },
+            Err(index) => {
+                let mut facts = std::mem::take(&mut self.facts).into_vec();
+                facts.insert(index, fact.clone());
+                self.facts = facts.into_boxed_slice();
+                true
+            }
+        }
+    }
+
+    /// Gives a notification its place and records it, unless it is no news.
+    pub(crate) fn record_notification(&mut self, notified: Notified) -> Novelty {
+        if let Some(own) = self.notified(notified.change()) {
+            match own.token_time.cmp(&notified.token_time) {
+                Ordering::Greater => return Novelty::Stale,
+                Ordering::Equal if own.change() == notified.change() => return Novelty::Duplicate,
+                Ordering::Equal | Ordering::Less => {}
+            }
+        }
+        let place = self.next_place(notified.token_time);
+        if self.insert(&Fact::Notified(notified.at_place(place))) {
+            Novelty::Recorded
+        } else {
+            Novelty::Stale
+        }
+    }
+
+    /// Returns 1 + the largest place of the record's notifications of that token second.
+    fn next_place(&self, token_time: i64) -> u16 {
+        let same = self.notifications().filter(|notified| notified.token_time == token_time);
+        same.map(Notified::place).max().unwrap_or(0).saturating_add(1)
+    }
+
+    /// Returns whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.foreign.is_none()
@@ -100,11 +154,11 @@ impl Record {
     }
 
     fn get(&self, slot: Slot) -> Option<&Fact> {
-        let place = self.facts.binary_search_by(|own| own.slot().cmp(&slot)).ok()?;
-        self.facts.get(place)
+        let index = self.facts.binary_search_by(|own| own.slot().cmp(&slot)).ok()?;
+        self.facts.get(index)
     }
 
-    /// The newest notification that stands where one of `change` would.
+    /// Returns the newest notification of the slot of `change`.
     pub(crate) fn notified(&self, change: ChangeType) -> Option<&Notified> {
         match self.get(Slot::of_change(change)) {
             Some(Fact::Notified(notified)) => Some(notified),
@@ -112,15 +166,36 @@ impl Record {
         }
     }
 
-    /// The newest pull with `verdict`.
-    pub(crate) fn pulled(&self, verdict: Verdict) -> Option<&Pulled> {
-        match self.get(Slot::Pulled(verdict)) {
+    pub(crate) fn notifications(&self) -> impl Iterator<Item = &Notified> {
+        self.facts.iter().filter_map(|fact| match fact {
+            Fact::Notified(notified) => Some(notified),
+            _ => None,
+        })
+    }
+
+    /// Returns the *deciding* notification: the newest that opens or closes.
+    pub(crate) fn latest_open_close(&self) -> Option<&Notified> {
+        let opens_or_closes =
+            OpenClose::ALL.into_iter().filter_map(|own| self.notified(own.change()));
+        opens_or_closes.max_by_key(|notified| notified.position())
+    }
+
+    /// Returns the deciding notification as a pull remembers it.
+    pub(crate) fn deciding(&self) -> Option<Knew> {
+        let deciding = self.latest_open_close()?;
+        let change = OpenClose::from_change(deciding.change())?;
+        Some(Knew { token_time: deciding.token_time, change })
+    }
+
+    /// Returns the newest settled pull with `outcome`.
+    pub(crate) fn settled(&self, outcome: PullOutcome) -> Option<&Pulled> {
+        match self.get(Slot::Settled(outcome)) {
             Some(Fact::Pulled(pulled)) => Some(pulled),
             _ => None,
         }
     }
 
-    /// The newest pull of each verdict.
+    /// Returns all pulls on record, settled or not.
     pub(crate) fn pulls(&self) -> impl Iterator<Item = &Pulled> {
         self.facts.iter().filter_map(|fact| match fact {
             Fact::Pulled(pulled) => Some(pulled),
@@ -128,72 +203,83 @@ impl Record {
         })
     }
 
-    /// The newest endpoint that a pull gave, as it was stored: whoever uses it checks it first.
-    pub(crate) fn endpoint(&self) -> Option<&SmolStr> {
-        let known = self.pulls().filter(|pulled| pulled.details.endpoint.is_some());
-        let newest = known.max_by_key(|pulled| (pulled.asked, pulled.state.verdict()))?;
-        newest.details.endpoint.as_ref()
+    /// Returns the pull that was sent last, by number.
+    pub(crate) fn last_pull(&self) -> Option<&Pulled> {
+        self.pulls().max_by_key(|pulled| (pulled.seq, pulled.position()))
     }
 
-    /// The operator's latest word, released or not.
-    pub(crate) fn word(&self) -> Option<&Word> {
-        match self.get(Slot::Word) {
-            Some(Fact::Word(word)) => Some(word),
+    /// Returns the number of the next pull.
+    pub(crate) fn next_seq(&self) -> u32 {
+        next_number(self.pulls().map(|pulled| pulled.seq).max())
+    }
+
+    /// Returns the endpoints that pulls gave, the latest first, as stored: their user validates
+    /// them. Allocates nothing, because calls are sent by it.
+    pub(crate) fn pulled_endpoints(&self) -> impl Iterator<Item = &SmolStr> {
+        let place = |pulled: &Pulled| (pulled.seq, pulled.position(), pulled.settled);
+        let mut last = None;
+        std::iter::from_fn(move || {
+            let earlier = self.pulls().filter(|pulled| {
+                pulled.details.endpoint.is_some() && last.is_none_or(|last| place(pulled) < last)
+            });
+            let next = earlier.max_by_key(|pulled| place(pulled))?;
+            last = Some(place(next));
+            next.details.endpoint.as_ref()
+        })
+    }
+
+    /// Returns whether `pulled` was sent with `notified` known.
+    pub(crate) fn knows(&self, pulled: &Pulled, notified: &Notified) -> bool {
+        let Some(knew) = pulled.knew() else { return false };
+        match notified.token_time.cmp(&knew.token_time) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal if notified.change() == knew.change.change() => true,
+            Ordering::Equal => self.notified(knew.change.change()).is_some_and(|held| {
+                held.token_time == knew.token_time && notified.position() < held.position()
+            }),
+        }
+    }
+
+    /// Returns the latest override, released or not.
+    pub(crate) fn latest_override(&self) -> Option<&Override> {
+        match self.get(Slot::Override) {
+            Some(Fact::Override(latest)) => Some(latest),
             _ => None,
         }
     }
 
-    /// When the operator's word ends by itself, ms since the epoch.
-    pub(crate) fn word_ends(&self) -> Option<u64> {
-        self.word().filter(|word| word.order != Order::Release).and_then(|word| word.until)
+    /// Makes the override that follows the one on record.
+    pub(crate) fn next_override(
+        &self,
+        action: OverrideAction,
+        note: String,
+        set_at: u64,
+        until: Option<u64>,
+    ) -> Fact {
+        let next = Override::after(self.latest_override(), action, note, set_at, until);
+        Fact::Override(Box::new(next))
     }
 
-    /// The fact that ends the operator's word, if its end has come by `now`.
-    ///
-    /// It is a release *set when the word was*, so that it ends that word and no later one, whichever
-    /// replica makes it.
-    pub(crate) fn word_ended(&self, now: u64) -> Option<Self> {
-        let ends = self.word_ends()?;
-        let word = self.word().filter(|_| ends <= now)?;
-        let release = Word { order: Order::Release, ..word.clone() };
-        Some(Self::of(Fact::Word(Box::new(release))))
-    }
-
-    /// Swaps the details of each fact for ones that say the same and are kept already.
-    pub(crate) fn share_details(&mut self, alike: &mut Alike) {
+    /// Replaces the details of each fact by equal ones that are kept already.
+    pub(crate) fn intern(&mut self, interner: &mut Interner) {
         for fact in &mut self.facts {
             match fact {
-                Fact::Notified(notified) => notified.details = alike.of_notified(&notified.details),
-                Fact::Pulled(pulled) => pulled.details = alike.of_pulled(&pulled.details),
-                Fact::Word(_) => {}
+                Fact::Notified(notified) => {
+                    notified.details = interner.intern_notified(&notified.details);
+                }
+                Fact::Pulled(pulled) => pulled.details = interner.intern_pulled(&pulled.details),
+                Fact::Override(_) => {}
             }
         }
     }
 
     fn merge_foreign(&mut self, other: Option<&Foreign>) -> bool {
         let Some(other) = other else { return false };
-        let Some(own) = self.foreign.as_deref_mut() else {
-            self.foreign = Some(Box::new(other.clone()));
-            return true;
-        };
-        let mut grew = other.minor > own.minor;
-        own.minor = own.minor.max(other.minor);
-        for (key, theirs) in &other.entries {
-            let newer =
-                own.entries.get(key).is_none_or(|ours| foreign_age(theirs) > foreign_age(ours));
-            if newer {
-                own.entries.insert(key.clone(), theirs.clone());
-                grew = true;
-            }
+        if let Some(own) = self.foreign.as_deref_mut() {
+            return own.merge(other);
         }
-        grew
+        self.foreign = Some(Box::new(other.clone()));
+        true
     }
-}
-
-/// The order of two facts whose meaning is not known: by the time they carry, then by their text.
-///
-/// Every kind of fact carries one of these times, which binds later versions of the schema.
-fn foreign_age(value: &Value) -> (u64, String) {
-    let time = ["at", "asked", "set_at"].iter().find_map(|key| value.get(key)?.as_u64());
-    (time.unwrap_or(0), sorted_text(value.clone()))
 }

@@ -1,4 +1,4 @@
-//! What the state API says of a tenant, and what follows from it.
+//! The states of the state API, and whether each opens or closes a tenant.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use super::UnavailableReason;
 /// A `State` of the state API whose meaning is known.
 ///
 /// `Unknown` and values that SuperOffice may add are left out on purpose: an answer that carries one
-/// says nothing about the tenant, so it never becomes a fact.
+/// says nothing of the tenant, so it never becomes a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
@@ -33,9 +33,9 @@ pub enum State {
     MigrationPending,
 }
 
-/// What a pull says of a tenant: open, or closed for a reason.
+/// The outcome of a pull: open, or closed for a reason. Closed comes after open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) enum Verdict {
+pub(crate) enum PullOutcome {
     Running,
     Closed(UnavailableReason),
 }
@@ -55,40 +55,40 @@ const STATES: [(State, &str, u64); 10] = [
 ];
 
 impl State {
-    /// The state that SuperOffice spells `name`; `None` for `Unknown` and for names not known here.
+    /// Returns the state that SuperOffice spells `name`; `None` for `Unknown` and for names not known here.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         STATES.iter().find(|(_, known, _)| *known == name).map(|(state, ..)| *state)
     }
 
-    /// The state that SuperOffice numbers `number`; `None` for 0 and for numbers not known here.
+    /// Returns the state that SuperOffice numbers `number`; `None` for 0 and for numbers not known here.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
         STATES.iter().find(|(.., known)| *known == number).map(|(state, ..)| *state)
     }
 
-    /// SuperOffice's name for the state.
+    /// Returns SuperOffice's name for the state.
     #[must_use]
     pub fn name(self) -> &'static str {
         STATES.iter().find(|(state, ..)| *state == self).map_or("", |(_, name, _)| name)
     }
 
-    /// Whether a tenant in this state can be used: SuperOffice's `IsRunning`.
+    /// Returns whether a tenant in this state can be used: SuperOffice's `IsRunning`.
     #[must_use]
     pub fn is_running(self) -> bool {
         matches!(self, Self::Running | Self::OnlineMaintenance)
     }
 
-    pub(crate) fn verdict(self) -> Verdict {
+    pub(crate) fn outcome(self) -> PullOutcome {
         match self {
-            Self::Running | Self::OnlineMaintenance => Verdict::Running,
-            Self::Suspended => Verdict::Closed(UnavailableReason::Suspended),
+            Self::Running | Self::OnlineMaintenance => PullOutcome::Running,
+            Self::Suspended => PullOutcome::Closed(UnavailableReason::Suspended),
             Self::Deleted | Self::Deleting | Self::DeleteFailed => {
-                Verdict::Closed(UnavailableReason::Deleted)
+                PullOutcome::Closed(UnavailableReason::Deleted)
             }
-            Self::OfflineMaintenance => Verdict::Closed(UnavailableReason::Upgrading),
+            Self::OfflineMaintenance => PullOutcome::Closed(UnavailableReason::Upgrading),
             Self::Provisioning | Self::ProvisioningFailed | Self::MigrationPending => {
-                Verdict::Closed(UnavailableReason::NotReady)
+                PullOutcome::Closed(UnavailableReason::NotReady)
             }
         }
     }
@@ -110,7 +110,7 @@ mod tests {
             assert_eq!(State::from_name(name), Some(state));
             assert_eq!(State::from_number(number), Some(state));
             assert_eq!(state.to_string(), name);
-            assert_eq!(state.is_running(), state.verdict() == Verdict::Running);
+            assert_eq!(state.is_running(), state.outcome() == PullOutcome::Running);
         }
         for (name, number) in [("Unknown", 0), ("running", 7), ("", 9), ("Frozen", 13)] {
             assert_eq!(State::from_name(name), None);
@@ -121,9 +121,9 @@ mod tests {
     #[test]
     fn states_close_for_the_documented_reasons() {
         use UnavailableReason as R;
-        let reasons = STATES.map(|(state, ..)| match state.verdict() {
-            Verdict::Running => None,
-            Verdict::Closed(reason) => Some(reason),
+        let reasons = STATES.map(|(state, ..)| match state.outcome() {
+            PullOutcome::Running => None,
+            PullOutcome::Closed(reason) => Some(reason),
         });
         let expected = [
             Some(R::NotReady),

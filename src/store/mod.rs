@@ -25,6 +25,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
+#[cfg(all(feature = "redb", feature = "test-util"))]
+pub use self::redb::Medium;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]

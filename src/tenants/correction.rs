@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use crate::status::{
-    ChangeType, Record, TenantStatus, UnavailableReason, derive::deciding, state::Verdict,
+    ChangeType, Record, TenantStatus, UnavailableReason, history::PullHistory, knowledge::Knowledge,
 };
 
 /// A pull that changed a tenant's status: the notification that should have, did not come in time.
@@ -13,22 +13,21 @@ pub struct Correction {
     /// The notification that was missed; `None` where SuperOffice has none for what the pull said
     /// (a tenant that is being provisioned or waits for a migration).
     pub missed: Option<ChangeType>,
-    /// How long the status had been wrong at most: the time since the newest fact that agreed with it.
-    /// `None` where nothing did, as for a tenant that was open only because nobody had heard of it.
+    /// How long the status had been wrong at most: the time since this replica gained the newest fact
+    /// that agreed with it. `None` where none did, as for a tenant that was open only because nothing
+    /// was known of it.
     pub within: Option<Duration>,
 }
 
 impl Correction {
-    /// Returns what a pull made at `asked` corrected, if anything: it led from one status to the
-    /// other, and `record` is what was known without it.
+    /// Returns what a pull corrected, if anything: it led from one status to the other. `within` is
+    /// what [`agreed_within`] returned before.
     pub(super) fn between(
-        record: &Record,
         before: &TenantStatus,
         after: &TenantStatus,
-        asked: u64,
+        within: Option<Duration>,
     ) -> Option<Self> {
-        // The first that is heard of a tenant is news: there is nothing to correct.
-        if record.is_empty() || before.reason() == after.reason() {
+        if before.reason() == after.reason() {
             return None;
         }
         let missed = match after.reason() {
@@ -36,15 +35,22 @@ impl Correction {
             Some(UnavailableReason::Upgrading) => Some(ChangeType::Upgrade),
             Some(UnavailableReason::Suspended) => Some(ChangeType::Suspend),
             Some(UnavailableReason::Deleted) => Some(ChangeType::Delete),
-            Some(UnavailableReason::NotReady | UnavailableReason::Operator) => None,
+            Some(_) => None,
         };
-        let verdict = before.reason().map_or(Verdict::Running, Verdict::Closed);
-        let agreed = record.pulled(verdict).map(|pulled| pulled.asked);
-        let told = deciding(record).map(|notified| notified.seen);
-        let right = agreed.max(told);
-        let within = right.map(|right| Duration::from_millis(asked.saturating_sub(right)));
         Some(Self { missed, within })
     }
+}
+
+/// Returns for how long the newest fact that says how a tenant is has been known at `now`.
+pub(super) fn agreed_within(
+    record: &Record,
+    knowledge: &Knowledge,
+    history: &PullHistory,
+    now: Duration,
+) -> Option<Duration> {
+    let notified = record.deciding().map(|_| knowledge.since());
+    let pulled = history.news().filter(|_| record.pulls().next().is_some());
+    notified.max(pulled).map(|known| known.elapsed(now))
 }
 
 impl fmt::Display for Correction {
@@ -65,72 +71,98 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::status::{
-        State,
-        derive::{Settle, status},
-        fact::{Fact, Notified, Pulled},
+    use crate::{
+        clock::Clock,
+        status::{State, notified::Notified, settle::Settle, stamp::Told},
+        tenant_id::TenantId,
+        tenants::{Tenants, Update},
     };
 
-    fn notified(change: ChangeType, seen: u64) -> Fact {
-        let details = Arc::default();
-        Fact::Notified(Notified { change, at: i64::try_from(seen / 1000).unwrap(), seen, details })
-    }
+    struct Tenant(Tenants);
 
-    fn pulled(state: State, asked: u64) -> Fact {
-        Fact::Pulled(Pulled { state, asked, since: asked, details: Arc::default() })
-    }
-
-    /// What the last of `facts`, a pull, corrected.
-    fn correction(facts: impl IntoIterator<Item = Fact>) -> Option<Correction> {
-        let mut facts: Vec<_> = facts.into_iter().collect();
-        let Some(Fact::Pulled(last)) = facts.pop() else { panic!("the last fact is a pull") };
-        let before = Record::from_parts(facts, None);
-        let mut after = before.clone();
-        after.merge(&Record::of(Fact::Pulled(last.clone())));
-        let settle = Settle::default();
-        Correction::between(
-            &before,
-            &status(&before, &settle),
-            &status(&after, &settle),
-            last.asked,
-        )
-    }
-
-    #[test]
-    fn a_correction_names_what_was_missed_and_for_how_long_at_most() {
-        let seconds = |s| Some(Duration::from_secs(s));
-        let lost_resume = correction([
-            notified(ChangeType::Suspend, 10_000),
-            pulled(State::Suspended, 400_000),
-            pulled(State::Running, 700_000),
-        ]);
-        let expected = Correction { missed: Some(ChangeType::Resume), within: seconds(300) };
-        assert_eq!(lost_resume, Some(expected));
-
-        let lost_delete =
-            correction([notified(ChangeType::Resume, 10_000), pulled(State::Deleted, 100_000)]);
-        let expected = Correction { missed: Some(ChangeType::Delete), within: seconds(90) };
-        assert_eq!(lost_delete, Some(expected));
-
-        let never_announced =
-            correction([pulled(State::Running, 1000), pulled(State::MigrationPending, 3000)]);
-        assert_eq!(never_announced, Some(Correction { missed: None, within: seconds(2) }));
-
-        let only_moved = correction([notified(ChangeType::Move, 0), pulled(State::Suspended, 9)]);
-        let expected = Correction { missed: Some(ChangeType::Suspend), within: None };
-        assert_eq!(only_moved, Some(expected));
-    }
-
-    #[test]
-    fn agreement_first_news_and_lag_are_no_corrections() {
-        for facts in [
-            vec![pulled(State::Suspended, 1000)],
-            vec![notified(ChangeType::Suspend, 0), pulled(State::Suspended, 100_000)],
-            vec![notified(ChangeType::Resume, 0), pulled(State::OnlineMaintenance, 100_000)],
-            // Asked before the Suspend has settled: it lags, and changes nothing.
-            vec![notified(ChangeType::Suspend, 1000), pulled(State::Running, 50_000)],
-        ] {
-            assert_eq!(correction(facts.clone()), None, "{facts:?}");
+    impl Tenant {
+        fn new() -> Self {
+            Self(Tenants::new(Settle::default(), 16, Clock::system()))
         }
+
+        fn id() -> TenantId {
+            TenantId::new("Cust1").unwrap()
+        }
+
+        fn notify(&self, change: ChangeType, token_time: i64) -> &Self {
+            let notified = Notified::new(change, token_time, 0, Arc::default());
+            self.0.apply(&Self::id(), Update::Notification(notified));
+            self
+        }
+
+        fn pull(&self, state: State) -> Option<Correction> {
+            let stamp = self.0.registry().stamp(&Self::id());
+            let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
+            self.0.apply(&Self::id(), Update::Pull { stamp, told }).correction
+        }
+    }
+
+    async fn wait(seconds: u64) {
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+    }
+
+    fn missed(change: Option<ChangeType>, seconds: u64) -> Option<Correction> {
+        // What is kept of a time is rounded to a tenth of a second.
+        let within = Some(Duration::from_secs(seconds));
+        Some(Correction { missed: change, within })
+    }
+
+    fn rounded(correction: Option<Correction>) -> Option<Correction> {
+        let round = |within: Duration| Duration::from_secs(within.as_secs_f64().round() as u64);
+        correction.map(|own| Correction { within: own.within.map(round), ..own })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn correction_names_the_missed_notification_and_how_long_at_most() {
+        let tenant = Tenant::new();
+        tenant.notify(ChangeType::Suspend, 10);
+        wait(400).await;
+        assert_eq!(tenant.pull(State::Suspended), None);
+        wait(300).await;
+        let lost_resume = rounded(tenant.pull(State::Running));
+        assert_eq!(lost_resume, missed(Some(ChangeType::Resume), 300));
+
+        let tenant = Tenant::new();
+        tenant.notify(ChangeType::Resume, 10);
+        wait(90).await;
+        let lost_delete = rounded(tenant.pull(State::Deleted));
+        assert_eq!(lost_delete, missed(Some(ChangeType::Delete), 90));
+
+        let tenant = Tenant::new();
+        tenant.pull(State::Running);
+        wait(2).await;
+        let never_announced = rounded(tenant.pull(State::MigrationPending));
+        assert_eq!(never_announced, missed(None, 2));
+
+        let tenant = Tenant::new();
+        let only_moved = tenant.notify(ChangeType::Move, 5).pull(State::Suspended);
+        assert_eq!(
+            only_moved,
+            Some(Correction { missed: Some(ChangeType::Suspend), within: None })
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn agreement_first_news_and_lag_are_no_corrections() {
+        assert_eq!(Tenant::new().pull(State::Suspended), None);
+        for (change, state) in [
+            (ChangeType::Suspend, State::Suspended),
+            (ChangeType::Resume, State::OnlineMaintenance),
+        ] {
+            let tenant = Tenant::new();
+            tenant.notify(change, 5);
+            wait(100).await;
+            assert_eq!(tenant.pull(state), None, "{change}");
+        }
+        // Sent before the Suspend has settled: it lags, and changes nothing.
+        let tenant = Tenant::new();
+        tenant.notify(ChangeType::Suspend, 5);
+        wait(50).await;
+        assert_eq!(tenant.pull(State::Running), None);
     }
 }

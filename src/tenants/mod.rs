@@ -42,7 +42,7 @@ use self::{
     registry::Registry,
     waiters::{Available, Waiters},
 };
-use crate::{clock::Clock, log, status::derive::Settle, tenant_id::TenantId};
+use crate::{clock::Clock, log, status::settle::Settle, tenant_id::TenantId};
 
 /// All tenants of a gate: whoever learns something of one comes here.
 ///
@@ -59,7 +59,7 @@ impl Tenants {
     /// No tenants yet. `event_capacity` events are kept for a slow reader, at least one.
     pub(crate) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
-            registry: Arc::new(Registry::new(settle, event_capacity)),
+            registry: Arc::new(Registry::new(settle, event_capacity, clock.clone())),
             waiters: Arc::default(),
             expiry: OverrideExpiry::default(),
             clock,

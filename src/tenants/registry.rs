@@ -6,21 +6,29 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use dashmap::DashMap;
 use tokio::sync::broadcast;
 
 use crate::{
+    clock::Clock,
     status::{
         ChangeType, Evidence, Record, TenantStatus, UnavailableReason,
-        alike::Alike,
-        derive::{Settle, deciding, status},
-        tenant_status::Closure,
+        derive::status,
+        history::{Gained, PullHistory},
+        intern::Interner,
+        knowledge::Knowledge,
+        mono::Mono,
+        past::Past,
+        settle::Settle,
+        stamp::PullStamp,
+        tenant_status::Closed,
     },
     tenant_id::TenantId,
     tenants::{
-        correction::Correction,
+        correction::{Correction, agreed_within},
         events::{Events, TenantEvent},
         update::{Applied, Outcome, Update},
     },
@@ -38,19 +46,34 @@ pub(crate) struct Registry {
     /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
     closed: AtomicUsize,
     settle: Settle,
-    alike: Mutex<Alike>,
+    clock: Clock,
+    interner: Mutex<Interner>,
 }
 
 /// A tenant. It stays small, because there may be a million.
 #[derive(Debug, Default)]
 struct Entry {
     record: Record,
+    /// Since when what the record says is known here. Changes with the record, and is never stored.
+    knowledge: Knowledge,
+    /// What is remembered of its pulls, as the knowledge is.
+    history: PullHistory,
     since: u64,
-    /// Seconds since the epoch, rounded up; 0 for none.
-    due: u32,
+    /// When it is pulled next; `None` when no pull is scheduled.
+    due: Due,
     closed: Option<(UnavailableReason, Evidence)>,
     /// Closed as not ready until something is known of it.
     pending: bool,
+}
+
+/// A moment that may not come, in the room of one that does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Due(Mono);
+
+impl Default for Due {
+    fn default() -> Self {
+        Self(Mono::NEVER)
+    }
 }
 
 /// What the guard needs to refuse a call.
@@ -60,18 +83,20 @@ pub(crate) struct ClosedSummary {
     pub(crate) evidence: Evidence,
     /// ms since the epoch.
     pub(crate) since: u64,
-    /// When the tenant is looked at next, ms since the epoch; 0 when no look is scheduled.
-    pub(crate) due: u64,
+    /// When the tenant is pulled next, on the gate's monotonic clock; `None` when no pull is
+    /// scheduled.
+    pub(crate) due: Option<Mono>,
 }
 
 impl Registry {
-    pub(super) fn new(settle: Settle, event_capacity: usize) -> Self {
+    pub(super) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
             tenants: DashMap::default(),
             events: broadcast::Sender::new(event_capacity.max(1)),
             closed: AtomicUsize::new(0),
             settle,
-            alike: Mutex::default(),
+            clock,
+            interner: Mutex::default(),
         }
     }
 
@@ -104,8 +129,8 @@ impl Registry {
     /// The status of `tenant`, and the record it is derived from.
     pub(crate) fn look_up(&self, tenant: &TenantId) -> (TenantStatus, Record) {
         match self.tenants.get(tenant) {
-            Some(entry) => (entry.status(&self.settle), entry.record.clone()),
-            None => (status(&Record::default(), &self.settle), Record::default()),
+            Some(entry) => (entry.status(), entry.record.clone()),
+            None => (status(&Record::default()), Record::default()),
         }
     }
 
@@ -113,7 +138,7 @@ impl Registry {
         self.tenants.get(tenant).map(|entry| entry.record.clone())
     }
 
-    /// What `of` finds in the record of `tenant`, without copying it.
+    /// Applies `of` to the record of `tenant` without copying it.
     pub(crate) fn read<T>(&self, tenant: &TenantId, of: impl FnOnce(&Record) -> T) -> Option<T> {
         self.tenants.get(tenant).map(|entry| of(&entry.record))
     }
@@ -121,7 +146,7 @@ impl Registry {
     /// Calls `each` with every tenant. A shard is locked meanwhile: `each` must not come back here.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {
         for entry in &self.tenants {
-            each(entry.key(), entry.status(&self.settle), &entry.record);
+            each(entry.key(), entry.status(), &entry.record);
         }
     }
 
@@ -133,14 +158,17 @@ impl Registry {
         mut update: Update,
         mark: impl FnOnce(),
     ) -> Applied {
-        update.intern(&mut self.alike());
-        let (notification, pull) = (update.notification(), update.pull());
+        update.intern(&mut self.interner());
+        let (notification, is_pull) = (update.notification(), update.is_pull());
+        let now = self.clock.elapsed();
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
-        let before = entry.status(&self.settle);
-        let known = pull.map(|asked| (asked, entry.record.clone()));
-        let outcome = match update.into_facts(&entry.record) {
-            Ok(facts) if entry.merge(&facts) => Outcome::Recorded,
-            Ok(_) => Outcome::Stale,
+        let before = entry.status();
+        // The first that is known of a tenant is news: there is nothing to correct.
+        let corrects = is_pull && !entry.record.is_empty();
+        let within = entry.agreed_within(now).filter(|_| corrects);
+        let outcome = match entry.merge(update, &self.settle, now) {
+            Ok(true) => Outcome::Recorded,
+            Ok(false) => Outcome::Stale,
             Err(outcome) => outcome,
         };
         let changed = outcome == Outcome::Recorded;
@@ -148,13 +176,12 @@ impl Registry {
             mark();
         }
         let after = self.summarize(&mut entry);
+        let correction = Correction::between(&before, &after, within);
         let mut applied = Applied {
             outcome,
             notified: notification.filter(|_| changed).map(|(change, _)| change),
-            correction: known.and_then(|(asked, known)| {
-                Correction::between(&known, &before, &after, asked).filter(|_| changed)
-            }),
-            expires: entry.record.word_ends(),
+            correction: correction.filter(|_| changed && corrects),
+            expires: entry.record.latest_override().and_then(|latest| latest.end()),
             before,
             after,
         };
@@ -180,7 +207,7 @@ impl Registry {
     /// Keeps `tenant` closed as not ready until something is known of it.
     pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
-        let before = entry.status(&self.settle);
+        let before = entry.status();
         if before.is_available() && is_silent(&entry.record) {
             entry.pending = true;
             entry.since = now;
@@ -189,44 +216,59 @@ impl Registry {
         self.publish_change(tenant, &before, &after);
     }
 
-    /// Notes when `tenant` is looked at next, ms since the epoch; 0 for never. `false` when nothing
-    /// was ever heard of it, so that there is no entry to note it in.
-    pub(crate) fn set_due(&self, tenant: &TenantId, due: u64) -> bool {
-        let Some(mut entry) = self.tenants.get_mut(tenant) else { return false };
-        entry.due = due_second(due);
-        true
-    }
-
-    /// How many looks are noted for `now` or earlier, and the earliest of them, in ms since the epoch.
-    /// It walks through all tenants, and holds up those who change one of them for a moment only.
-    pub(crate) fn overdue(&self, now: u64) -> (usize, Option<u64>) {
-        let mut count = 0;
-        let mut earliest = None;
-        for entry in self.tenants.iter().filter(|entry| entry.is_overdue(now)) {
-            count += 1;
-            earliest = Some(earliest.map_or(entry.due, |due: u32| due.min(entry.due)));
+    /// Stamps a pull of `tenant` that is sent now.
+    pub(crate) fn stamp(&self, tenant: &TenantId) -> PullStamp {
+        let now = self.clock.elapsed();
+        let stamp =
+            |entry: &Entry| PullStamp::new(&entry.record, &entry.knowledge, &self.settle, now);
+        match self.tenants.get(tenant) {
+            Some(entry) => stamp(&entry),
+            None => stamp(&Entry::default()),
         }
-        (count, earliest.map(|due| u64::from(due) * 1000))
     }
 
-    /// Whether the look that is noted for `tenant` should have been made by `now`.
-    pub(crate) fn is_overdue(&self, tenant: &TenantId, now: u64) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.is_overdue(now))
+    /// Notes when `tenant` is pulled next, which `next` works out from its record and from what is
+    /// kept beside it. `None` when there is no entry of the tenant.
+    pub(crate) fn schedule(
+        &self,
+        tenant: &TenantId,
+        next: impl FnOnce(&Record, &Knowledge, &mut PullHistory) -> Option<Mono>,
+    ) -> Option<()> {
+        let mut entry = self.tenants.get_mut(tenant)?;
+        let Entry { record, knowledge, history, .. } = &mut *entry;
+        let due = next(record, knowledge, history);
+        entry.due = due.map_or_else(Due::default, Due);
+        Some(())
     }
 
-    /// Whether a look at `tenant` at `due` is the one that was noted last.
-    pub(crate) fn is_due_at(&self, tenant: &TenantId, due: u64) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.due == due_second(due))
+    /// Notes when `tenant` is pulled next; `false` when there is no entry of it.
+    pub(crate) fn set_due(&self, tenant: &TenantId, due: Option<Mono>) -> bool {
+        self.schedule(tenant, |_, _, _| due).is_some()
+    }
+
+    /// Counts the pulls that are noted for `now` or earlier, and returns the earliest of them. It
+    /// walks through all tenants, and holds up a change of one of them for a moment only.
+    pub(crate) fn overdue(&self, now: Duration) -> (usize, Option<Mono>) {
+        let now = Mono::at(now);
+        let due = self.tenants.iter().filter_map(|entry| entry.due());
+        due.filter(|due| *due <= now).fold((0, None), |(count, earliest), due| {
+            (count + 1, Some(earliest.map_or(due, |earliest: Mono| earliest.min(due))))
+        })
+    }
+
+    /// Returns when `tenant` is pulled next, as noted last.
+    pub(crate) fn due(&self, tenant: &TenantId) -> Option<Mono> {
+        self.tenants.get(tenant)?.due()
     }
 
     /// Brings an entry's summary and the count of closed tenants up to its record, and returns its
     /// status.
     fn summarize(&self, entry: &mut Entry) -> TenantStatus {
         entry.pending &= is_silent(&entry.record);
-        let status = entry.status(&self.settle);
+        let status = entry.status();
         let was_closed = entry.closed.is_some();
-        entry.closed = status.closure.map(|closure| (closure.reason, status.evidence));
-        entry.since = status.closure.map_or(0, |closure| closure.since);
+        entry.closed = status.closed.map(|closed| (closed.reason, status.evidence));
+        entry.since = status.closed.map_or(0, |closed| closed.since);
         match (was_closed, entry.closed.is_some()) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
@@ -277,42 +319,52 @@ impl Registry {
         Events::new(self.events.subscribe())
     }
 
-    fn alike(&self) -> MutexGuard<'_, Alike> {
+    fn interner(&self) -> MutexGuard<'_, Interner> {
         // Nothing is left half done while the lock is held.
-        self.alike.lock().unwrap_or_else(PoisonError::into_inner)
+        self.interner.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A time in ms since the epoch as an entry keeps it: in seconds, rounded up.
-fn due_second(due: u64) -> u32 {
-    u32::try_from(due.div_ceil(1000)).unwrap_or(u32::MAX)
 }
 
 /// Whether `record` says nothing of whether its tenant is open.
 fn is_silent(record: &Record) -> bool {
-    record.pulls().next().is_none() && deciding(record).is_none()
+    record.pulls().next().is_none() && record.deciding().is_none()
 }
 
 impl Entry {
-    /// Joins `facts` into the record: the only place where it changes. Says whether it did.
-    fn merge(&mut self, facts: &Record) -> bool {
-        self.record.merge(facts)
+    /// Merges `update` into the record, the only place where it changes, and brings what is kept
+    /// beside it up to date. Returns whether it changed, or why the update is no news.
+    fn merge(&mut self, update: Update, settle: &Settle, now: Duration) -> Result<bool, Outcome> {
+        let (past, is_load) = (Past::of(&self.record), update.is_load());
+        let gains = update.merge_into(&mut self.record, settle)?;
+        if gains.any {
+            let gained = match gains.pulls {
+                _ if is_load => Gained::Loaded,
+                true => Gained::Pull,
+                false => Gained::Other,
+            };
+            self.knowledge.update(&past, &self.record, now);
+            self.history.update(&past, &self.record, gained, now);
+        }
+        Ok(gains.any)
     }
 
-    fn is_overdue(&self, now: u64) -> bool {
-        self.due != 0 && u64::from(self.due) * 1000 <= now
+    fn agreed_within(&self, now: Duration) -> Option<Duration> {
+        agreed_within(&self.record, &self.knowledge, &self.history, now)
+    }
+
+    fn due(&self) -> Option<Mono> {
+        Some(self.due.0).filter(|due| *due != Mono::NEVER)
     }
 
     fn summary(&self) -> Option<ClosedSummary> {
         let (reason, evidence) = self.closed?;
-        Some(ClosedSummary { reason, evidence, since: self.since, due: u64::from(self.due) * 1000 })
+        Some(ClosedSummary { reason, evidence, since: self.since, due: self.due() })
     }
 
-    fn status(&self, settle: &Settle) -> TenantStatus {
-        let mut status = status(&self.record, settle);
+    fn status(&self) -> TenantStatus {
+        let mut status = status(&self.record);
         if self.pending && status.evidence != Evidence::Operator {
-            status.closure =
-                Some(Closure { reason: UnavailableReason::NotReady, since: self.since });
+            status.closed = Some(Closed { reason: UnavailableReason::NotReady, since: self.since });
             status.evidence = Evidence::StateApi;
         }
         status

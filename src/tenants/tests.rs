@@ -2,12 +2,16 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::status::{
-    ChangeType, Record, UnavailableReason,
-    fact::{Notified, Order},
+    ChangeType, Record, UnavailableReason, mono::Mono, notified::Notified,
+    overrides::OverrideAction,
 };
 
 fn tenants() -> Tenants {
     Tenants::new(Settle::default(), 16, Clock::system())
+}
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
 
 fn cust(number: u64) -> TenantId {
@@ -15,7 +19,7 @@ fn cust(number: u64) -> TenantId {
 }
 
 fn notified(change: ChangeType, at: i64) -> Update {
-    Update::Notification(Notified { change, at, seen: 1, details: Arc::default() })
+    Update::Notification(Notified::new(change, at, 1, Arc::default()))
 }
 
 #[test]
@@ -24,17 +28,16 @@ fn overdue_counts_neither_future_nor_unscheduled_pulls() {
     let registry = tenants.registry();
     for number in 0..100 {
         tenants.apply(&id(number), Update::Stored(Record::default()));
-        registry.set_due(&id(number), 1_000_000 + number * 1000);
+        registry.set_due(&id(number), Some(Mono::at(s(1_000 + number))));
     }
     for number in 0..10 {
-        registry.set_due(&id(number), if number < 5 { 5_000_000 } else { 0 });
+        registry.set_due(&id(number), (number < 5).then(|| Mono::at(s(5_000))));
     }
-    assert_eq!(registry.overdue(999_999), (0, None));
-    assert_eq!(registry.overdue(1_049_999), (40, Some(1_010_000)));
-    assert_eq!(registry.overdue(6_000_000), (95, Some(1_010_000)));
-    assert!(registry.is_overdue(&id(10), 1_010_000));
-    assert!(!registry.is_overdue(&id(10), 1_009_999));
-    assert!(!registry.is_overdue(&id(9), u64::MAX));
+    let first = Some(Mono::at(s(1_010)));
+    assert_eq!(registry.overdue(s(999)), (0, None));
+    assert_eq!(registry.overdue(s(1_049)), (40, first));
+    assert_eq!(registry.overdue(s(6_000)), (95, first));
+    assert_eq!((registry.due(&id(10)), registry.due(&id(9))), (first, None));
 }
 
 #[test]
@@ -46,11 +49,12 @@ fn adopted_spelling_keeps_the_entry() {
     assert_eq!(registry.len(), 0, "it is not made by that");
     let suspend = br#"{"v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#;
     tenants.apply(&own, Update::Stored(Record::decode(suspend).unwrap()));
-    registry.set_due(&own, 5000);
+    let due = Some(Mono::at(s(5)));
+    registry.set_due(&own, due);
     let before = registry.closed(&own);
     registry.adopt_spelling(&stored);
     assert_eq!((registry.closed(&own), registry.closed_count()), (before, 1));
-    assert!(before.is_some() && registry.is_due_at(&own, 5000));
+    assert!(before.is_some() && registry.due(&own) == due);
     let mut spelled = Vec::new();
     registry.for_each(|tenant, _, _| spelled.push(tenant.to_string()));
     assert_eq!(spelled, ["Cust1"]);
@@ -114,7 +118,8 @@ fn observers_follow_changes_and_no_more_than_those() {
     tenants.apply(&cust(2), Update::Stored(stored));
     taken(&[]);
 
-    let order = Update::Override { action: Order::Open, note: "".into(), until: None, now: 9 };
+    let order =
+        Update::Override { action: OverrideAction::Open, note: "".into(), until: None, now: 9 };
     assert_eq!(outcome(order), Outcome::Applied);
     taken(&[("dirty", None), ("changed", None)]);
     assert_eq!(outcome(Update::Expiry { now: 10 }), Outcome::Stale, "it has no end");
@@ -212,8 +217,12 @@ async fn override_whose_expiry_breaks_off_expires_with_the_next_run() {
         std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(now)
     });
     let tenants = Tenants::new(Settle::default(), 1, clock);
-    let close =
-        Update::Override { action: Order::Close, note: "".into(), until: Some(now), now: 1 };
+    let close = Update::Override {
+        action: OverrideAction::Close,
+        note: "".into(),
+        until: Some(now),
+        now: 1,
+    };
     tenants.apply(&cust(1), close);
     *panics.lock().unwrap() = true;
     assert!(crate::panics::catch_panic(tenants.expire_overrides()).await.is_err());

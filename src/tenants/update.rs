@@ -1,12 +1,15 @@
 //! What can change the record of a tenant, and what that did.
 
-use serde_json::Map;
-
 use crate::{
     status::{
         ChangeType, Record, TenantStatus,
-        alike::Alike,
-        fact::{Fact, Notified, Order, Pulled, Word},
+        fact::Fact,
+        intern::Interner,
+        notified::Notified,
+        overrides::OverrideAction,
+        record::{Gains, Novelty},
+        settle::Settle,
+        stamp::{PullStamp, Told},
     },
     tenants::correction::Correction,
 };
@@ -16,14 +19,16 @@ use crate::{
 pub(crate) enum Update {
     /// A verified notification.
     Notification(Notified),
-    /// An answer of the state API.
-    Pull(Pulled),
+    /// An answer of the state API, and what was known when it was asked for.
+    Pull { stamp: PullStamp, told: Told },
     /// An operator's order, given at `now`; times in ms since the epoch.
-    Override { action: Order, note: String, until: Option<u64>, now: u64 },
+    Override { action: OverrideAction, note: String, until: Option<u64>, now: u64 },
     /// The end of an override that ends by itself, if that has come by `now`.
     Expiry { now: u64 },
-    /// What a store holds of the tenant.
+    /// What a store holds of the tenant, as another replica has changed it.
     Stored(Record),
+    /// What a store holds of the tenant, read with all others.
+    Loaded(Record),
 }
 
 /// What an [`Update`] did to a tenant.
@@ -69,69 +74,61 @@ impl Applied {
 impl Update {
     /// Whether it comes from the store, which therefore need not be told of it.
     pub(super) fn is_stored(&self) -> bool {
-        matches!(self, Self::Stored(_))
+        matches!(self, Self::Stored(_) | Self::Loaded(_))
     }
 
     /// The type of the notification, the token time of which is returned with it.
     pub(super) fn notification(&self) -> Option<(ChangeType, i64)> {
         match self {
-            Self::Notification(notified) => Some((notified.change, notified.at)),
+            Self::Notification(notified) => Some((notified.change(), notified.token_time)),
             _ => None,
         }
     }
 
-    /// When the pull was made, ms since the epoch.
-    pub(super) fn pull(&self) -> Option<u64> {
-        match self {
-            Self::Pull(pulled) => Some(pulled.asked),
-            _ => None,
-        }
+    /// Whether it is an own pull.
+    pub(super) fn is_pull(&self) -> bool {
+        matches!(self, Self::Pull { .. })
     }
 
-    /// Swaps the details for ones that say the same and are kept already.
-    pub(super) fn intern(&mut self, alike: &mut Alike) {
+    /// Whether it comes from the load of a store.
+    pub(super) fn is_load(&self) -> bool {
+        matches!(self, Self::Loaded(_))
+    }
+
+    /// Replaces the details by equal ones that are kept already.
+    pub(super) fn intern(&mut self, interner: &mut Interner) {
         match self {
-            Self::Notification(notified) => notified.details = alike.of_notified(&notified.details),
-            Self::Pull(pulled) => pulled.details = alike.of_pulled(&pulled.details),
-            Self::Stored(record) => record.share_details(alike),
+            Self::Notification(notified) => {
+                notified.details = interner.intern_notified(&notified.details);
+            }
+            Self::Pull { told, .. } => told.details = interner.intern_pulled(&told.details),
+            Self::Stored(record) | Self::Loaded(record) => record.intern(interner),
             Self::Override { .. } | Self::Expiry { .. } => {}
         }
     }
 
-    /// The facts to join into `record`, or why there are none. Pure; nothing else changes the record
-    /// in between.
-    pub(super) fn into_facts(self, record: &Record) -> Result<Record, Outcome> {
-        match self {
-            Self::Notification(notified) => notification(notified, record),
-            Self::Pull(pulled) => Ok(pull(pulled, record)),
-            Self::Override { action, note, until, now } => {
-                // Of two orders within one millisecond the later one counts.
-                let after = record.word().map_or(0, |word| word.set_at.saturating_add(1));
-                let set_at = now.max(after);
-                let word = Word { order: action, set_at, until, note, extra: Map::new() };
-                Ok(Record::of(Fact::Word(Box::new(word))))
+    /// Merges what it says into `record`; returns what that brought, or why it is no news. Pure;
+    /// nothing else changes the record in between.
+    pub(super) fn merge_into(self, record: &mut Record, settle: &Settle) -> Result<Gains, Outcome> {
+        let fact = match self {
+            Self::Notification(notified) => {
+                return match record.record_notification(notified) {
+                    Novelty::Recorded => Ok(Gains { any: true, pulls: false }),
+                    Novelty::Duplicate => Err(Outcome::Duplicate),
+                    Novelty::Stale => Err(Outcome::Stale),
+                };
             }
-            Self::Expiry { now } => record.word_ended(now).ok_or(Outcome::Stale),
-            Self::Stored(stored) => Ok(stored),
-        }
+            Self::Stored(stored) | Self::Loaded(stored) => return Ok(record.join(&stored)),
+            Self::Pull { stamp, told } => stamp.into_fact(told, record, settle),
+            Self::Override { action, note, until, now } => {
+                record.next_override(action, note, now, until)
+            }
+            Self::Expiry { now } => {
+                let latest = record.latest_override();
+                let ended = latest.and_then(|latest| latest.expired(now)).ok_or(Outcome::Stale)?;
+                Fact::Override(Box::new(ended))
+            }
+        };
+        Ok(record.join(&Record::from(fact)))
     }
-}
-
-fn notification(notified: Notified, record: &Record) -> Result<Record, Outcome> {
-    let Notified { change, at, .. } = notified;
-    let known = record.notified(change).map(|known| (known.at, known.change));
-    match known {
-        Some(known) if known == (at, change) => Err(Outcome::Duplicate),
-        Some((known_at, _)) if known_at > at => Err(Outcome::Stale),
-        _ => Ok(Record::of(Fact::Notified(notified))),
-    }
-}
-
-fn pull(mut pulled: Pulled, record: &Record) -> Record {
-    // Of two answers within a few milliseconds the later one counts. Times further apart come
-    // from another replica's clock, and are left as they are.
-    let last = record.pulls().map(|pulled| pulled.asked).max();
-    let last = last.filter(|last| last.checked_sub(pulled.asked).is_some_and(|d| d < 10));
-    pulled.asked = last.map_or(pulled.asked, |last| last.saturating_add(1));
-    Record::of(Fact::Pulled(pulled))
 }

@@ -4,10 +4,11 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use redb::StorageBackend;
+use tower_superoffice::store::{Medium, StoreError};
 
 /// What becomes of the writes that no sync has covered when the power goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,24 +33,38 @@ pub(crate) enum Cut {
     AtWrite(u64),
 }
 
+/// A handle on one of the disk's two files.
 #[derive(Debug, Clone)]
-pub(crate) struct Disk(Arc<Mutex<State>>);
+pub(crate) struct Disk {
+    state: Arc<Mutex<State>>,
+    file: usize,
+}
 
 #[derive(Debug)]
 struct State {
-    /// What a read finds.
-    now: Vec<u8>,
-    /// What is on the platter.
-    synced: Vec<u8>,
-    since: Vec<Op>,
+    files: Vec<File>,
+    /// The file that bears the name, as a program sees it and as it is on the platter.
+    named: usize,
+    named_durably: usize,
     on: bool,
     cut: Cut,
     unsynced: Unsynced,
     random: fastrand::Rng,
     syncs: u64,
     writes: u64,
+    /// The sync that fails. What it should have written is dropped, and no later sync writes it.
+    failing_sync: Option<u64>,
     /// A disk that says it has synced and has not.
     lies: bool,
+}
+
+#[derive(Debug, Default)]
+struct File {
+    /// What a read finds.
+    now: Vec<u8>,
+    /// What is on the platter.
+    synced: Vec<u8>,
+    since: Vec<Op>,
 }
 
 #[derive(Debug, Clone)]
@@ -61,50 +76,90 @@ enum Op {
 impl Disk {
     pub(crate) fn new(image: Vec<u8>, cut: Cut, unsynced: Unsynced, seed: u64) -> Self {
         let state = State {
-            now: image.clone(),
-            synced: image,
-            since: Vec::new(),
+            files: vec![File { now: image.clone(), synced: image, since: Vec::new() }],
+            named: 0,
+            named_durably: 0,
             on: true,
             cut,
             unsynced,
             random: fastrand::Rng::with_seed(seed),
             syncs: 0,
             writes: 0,
+            failing_sync: None,
             lies: false,
         };
-        Self(Arc::new(Mutex::new(state)))
+        Self { state: Arc::new(Mutex::new(state)), file: 0 }
     }
 
     pub(crate) fn lying(self) -> Self {
-        self.0.lock().unwrap().lies = true;
+        self.lock().lies = true;
+        self
+    }
+
+    /// Has the `sync`-th sync fail, once.
+    pub(crate) fn with_failing_sync(self, sync: u64) -> Self {
+        self.lock().failing_sync = Some(sync);
         self
     }
 
     pub(crate) fn is_on(&self) -> bool {
-        self.0.lock().unwrap().on
+        self.lock().on
     }
 
     /// Cuts the power now, if it is still on.
     pub(crate) fn cut(&self) {
-        self.0.lock().unwrap().power_off();
+        self.lock().power_off();
     }
 
     /// What is found on the disk after the power was cut.
     pub(crate) fn image(&self) -> Vec<u8> {
-        let state = self.0.lock().unwrap();
+        let state = self.lock();
         assert!(!state.on, "the power is still on");
-        state.synced.clone()
+        state.files[state.named_durably].synced.clone()
     }
 
     pub(crate) fn syncs(&self) -> u64 {
-        self.0.lock().unwrap().syncs
+        self.lock().syncs
     }
 
-    /// A handle for a store, if there is power.
-    pub(crate) fn open(&self) -> io::Result<Self> {
-        self.0.lock().unwrap().powered()?;
-        Ok(self.clone())
+    /// Whether a fresh file has taken the name.
+    pub(crate) fn is_replaced(&self) -> bool {
+        self.lock().named != 0
     }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn handle(&self, file: usize) -> Result<Box<dyn StorageBackend>, StoreError> {
+        Ok(Box::new(Self { state: self.state.clone(), file }))
+    }
+}
+
+impl Medium for Disk {
+    fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let state = self.lock();
+        state.powered().map_err(outage)?;
+        self.handle(state.named)
+    }
+
+    fn draft(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let mut state = self.lock();
+        state.powered().map_err(outage)?;
+        state.files.push(File::default());
+        self.handle(state.files.len() - 1)
+    }
+
+    fn publish(&self) -> Result<(), StoreError> {
+        let mut state = self.lock();
+        state.powered().map_err(outage)?;
+        state.named = state.files.len() - 1;
+        state.sync(|state| state.named_durably = state.named).map_err(outage)
+    }
+}
+
+fn outage(error: io::Error) -> StoreError {
+    StoreError::unavailable("the disk is off").caused_by(error)
 }
 
 impl Op {
@@ -127,18 +182,31 @@ impl State {
         if self.on { Ok(()) } else { Err(io::Error::other("the power is off")) }
     }
 
-    fn change(&mut self, op: Op) -> io::Result<()> {
+    fn change(&mut self, file: usize, op: Op) -> io::Result<()> {
         self.powered()?;
         self.writes += 1;
-        op.apply(&mut self.now);
-        self.since.push(op);
+        let file = &mut self.files[file];
+        op.apply(&mut file.now);
+        file.since.push(op);
         if self.cut == Cut::AtWrite(self.writes) {
             self.power_off();
         }
         self.powered()
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync_file(&mut self, file: usize) -> io::Result<()> {
+        if self.failing_sync == Some(self.syncs + 1) && self.on {
+            self.syncs += 1;
+            self.drop_unsynced(file);
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        self.sync(|state| {
+            let File { synced, since, .. } = &mut state.files[file];
+            since.drain(..).for_each(|op| op.apply(synced));
+        })
+    }
+
+    fn sync(&mut self, write: impl FnOnce(&mut Self)) -> io::Result<()> {
         self.powered()?;
         self.syncs += 1;
         if self.cut == Cut::BeforeSync(self.syncs) {
@@ -146,8 +214,7 @@ impl State {
             return self.powered();
         }
         if !self.lies {
-            self.synced.clone_from(&self.now);
-            self.since.clear();
+            write(self);
         }
         if self.cut == Cut::AfterSync(self.syncs) {
             self.power_off();
@@ -159,25 +226,35 @@ impl State {
         if !std::mem::take(&mut self.on) {
             return;
         }
-        let since = std::mem::take(&mut self.since);
-        match self.unsynced {
+        (0..self.files.len()).for_each(|file| self.drop_unsynced(file));
+        if self.unsynced != Unsynced::Lost && self.random.bool() {
+            self.named_durably = self.named;
+        }
+    }
+
+    /// Drops what no sync has covered, or any part of it.
+    fn drop_unsynced(&mut self, file: usize) {
+        let Self { files, random, unsynced, .. } = self;
+        let File { synced, since, .. } = &mut files[file];
+        let since = std::mem::take(since);
+        match unsynced {
             Unsynced::Lost => {}
             Unsynced::Torn => {
-                let kept = self.random.usize(..=since.len());
+                let kept = random.usize(..=since.len());
                 for (place, op) in since.iter().take(kept).enumerate() {
                     match op {
                         Op::Write(offset, data) if place + 1 == kept => {
-                            let torn = self.random.usize(..=data.len());
-                            Op::Write(*offset, data[..torn].to_vec()).apply(&mut self.synced);
+                            let torn = random.usize(..=data.len());
+                            Op::Write(*offset, data[..torn].to_vec()).apply(synced);
                         }
-                        op => op.apply(&mut self.synced),
+                        op => op.apply(synced),
                     }
                 }
             }
             Unsynced::Scattered => {
                 for op in since {
-                    if self.random.bool() {
-                        op.apply(&mut self.synced);
+                    if random.bool() {
+                        op.apply(synced);
                     }
                 }
             }
@@ -187,29 +264,30 @@ impl State {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        let state = self.0.lock().unwrap();
+        let state = self.lock();
         state.powered()?;
-        Ok(state.now.len() as u64)
+        Ok(state.files[self.file].now.len() as u64)
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.0.lock().unwrap();
+        let state = self.lock();
         state.powered()?;
         let start = offset as usize;
         let end = start + out.len();
-        out.copy_from_slice(state.now.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
+        let now = &state.files[self.file].now;
+        out.copy_from_slice(now.get(start..end).ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.lock().unwrap().change(Op::SetLen(len))
+        self.lock().change(self.file, Op::SetLen(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.lock().unwrap().sync()
+        self.lock().sync_file(self.file)
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.lock().unwrap().change(Op::Write(offset, data.to_vec()))
+        self.lock().change(self.file, Op::Write(offset, data.to_vec()))
     }
 }

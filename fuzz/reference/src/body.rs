@@ -1,4 +1,4 @@
-//! The body of a notification, to its answer.
+//! The rules for the body of a notification.
 
 use tower_superoffice::fuzzing;
 
@@ -8,21 +8,21 @@ use super::{
     token::{self, is_tenant},
 };
 
-/// What a notification that was accepted says.
+/// The content of an accepted notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
-    /// The tenant as the body spells it.
+    /// The tenant, as spelled in the body.
     pub tenant: String,
-    /// The number of the change.
+    /// The number of the change type.
     pub change: u32,
     /// The token's time, in seconds since the epoch.
     pub at: i64,
-    /// The texts that come with it, as far as they are kept: version, file version, endpoint.
+    /// The texts that are kept: version, file version, endpoint.
     pub texts: [String; 3],
 }
 
-/// Judges `body` at [`NOW`], with a stub in the place of RSA as for
-/// [`token()`](super::token()). What is refused comes back as the status of the answer.
+/// Handles `body` at [`NOW`], with a stub in place of RSA as for [`token()`](super::token()).
+/// Returns the status of the answer for a refused one.
 ///
 /// # Errors
 ///
@@ -34,7 +34,7 @@ pub fn body(body: &[u8]) -> Result<Notice, u16> {
     found
 }
 
-/// The rules for a body, one after the other.
+/// Applies the rules for a body, one after the other.
 fn expected(body: &[u8]) -> Result<Notice, u16> {
     let map = object(body).ok_or(400_u16)?;
     let text = |name| match map.get(name) {
@@ -62,7 +62,7 @@ fn expected(body: &[u8]) -> Result<Notice, u16> {
     Ok(Notice { tenant: tenant.to_owned(), change, at, texts })
 }
 
-/// The longest start of `text` of whole characters that has at most `max` bytes.
+/// Returns the longest prefix of `text` of whole characters that has at most `max` bytes.
 fn prefix(text: &str, max: usize) -> String {
     let mut kept = String::new();
     for character in text.chars() {
@@ -146,7 +146,7 @@ mod tests {
             let mut bytes = good("Cust1").into_bytes();
             let index = index.index(bytes.len());
             bytes[index] = by;
-            // Judged by the rules, whatever they say.
+            // Accepted or not: `body` panics when the implementations differ.
             drop(body(&bytes));
         }
 

@@ -1,9 +1,9 @@
-//! A plain reading of JSON in which no key is repeated.
+//! A plain parser of JSON without repeated keys.
 
 use serde_json::{Map, Value};
 
-/// One JSON object without repeated keys: serde_json keeps the last of two equal ones, and then there
-/// are fewer members than the text has colons.
+/// Parses one JSON object without repeated keys. serde_json keeps the last of two equal keys, so
+/// that the object has fewer members than the text has colons.
 pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
     let value: Value = serde_json::from_slice(text).ok()?;
     let repeats = members(&value) != colons(text);
@@ -13,7 +13,7 @@ pub(super) fn object(text: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// The members of all objects in `value`.
+/// Counts the members of all objects in `value`.
 fn members(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(members).sum(),
@@ -22,7 +22,7 @@ fn members(value: &Value) -> usize {
     }
 }
 
-/// The colons in a JSON text, those in strings apart.
+/// Counts the colons in a JSON text outside of strings.
 fn colons(text: &[u8]) -> usize {
     let (mut in_string, mut escaped, mut colons) = (false, false, 0);
     for byte in text {

@@ -1,4 +1,4 @@
-//! A key set, a PEM text or a certificate, to the keys in it.
+//! The rules for key sets, PEM texts and certificates.
 
 use aws_lc_rs::rsa::{PublicEncryptingKey, PublicKeyComponents};
 use serde_json::Value;
@@ -6,13 +6,14 @@ use tower_superoffice::fuzzing;
 
 use super::{json::object, token::decoded};
 
-/// A key's name, modulus and exponent.
+/// The id, modulus and exponent of a key.
 type Part = (Option<String>, Vec<u8>, Vec<u8>);
 
-/// Reads `bytes` as a key set, as PEM and as a certificate; says how many keys each gave.
+/// Parses `bytes` as a key set, as PEM and as a certificate, and returns the number of keys of
+/// each.
 ///
-/// From a key set come the keys that the rules say and no others. Every key, wherever it comes from,
-/// is one that the cryptographic library takes.
+/// Panics unless a key set yields exactly the keys of the rules, and the cryptographic library
+/// accepts every key.
 #[must_use]
 pub fn keys(bytes: &[u8]) -> [usize; 3] {
     let [set, pem, certificate] = fuzzing::keys(bytes);
@@ -29,7 +30,7 @@ pub fn keys(bytes: &[u8]) -> [usize; 3] {
     counts
 }
 
-/// The rules for a key set, one after the other.
+/// Applies the rules for a key set, one after the other.
 fn expected(text: &[u8]) -> Vec<Part> {
     let set = object(text).unwrap_or_default();
     let members = set.get("keys").and_then(Value::as_array);
@@ -62,8 +63,8 @@ fn usable(member: &Value) -> Option<Part> {
     fits.then(|| (kid.or(x5t).map(str::to_owned), n, e))
 }
 
-/// Whether `n` has 2048 to 8192 bits and `e` is from 3 to 33 bits long, both odd; big-endian, without
-/// zeros in front.
+/// Returns whether `n` has 2048 to 8192 bits without leading zeros, `e` is from 3 to 2^33, and both
+/// are odd. Both are big-endian.
 fn is_rsa(n: &[u8], e: &[u8]) -> bool {
     let (Some(first), Some(last)) = (n.first(), n.last()) else { return false };
     let long_enough = n.len() > 256 || (n.len() == 256 && *first >= 0x80);
@@ -99,13 +100,13 @@ mod tests {
         assert_eq!(keys(&fixture("weak.crt")), [0; 3]);
     }
 
-    /// A number of about as many bits as the limits are, or far fewer.
+    /// Generates a number with about as many bits as the limits, or far fewer.
     fn modulus() -> impl Strategy<Value = Vec<u8>> {
         let length = select(vec![128, 255, 256, 256, 256, 256, 257, 512, 1024, 1025]);
         let zeros = prop_oneof![5 => Just(0), 1 => 1..3_usize];
         (zeros, length.prop_flat_map(|length| prop::collection::vec(any::<u8>(), length))).prop_map(
             |(zeros, mut number)| {
-                // Nearly always odd and long enough, so that the rest is reached.
+                // Nearly always odd and long enough, so that later rules are reached.
                 *number.last_mut().unwrap() |= u8::from(number[1] != 0);
                 number[0] |= if number[1] < 200 { 0x80 } else { 0 };
                 [vec![0; zeros], number].concat()
@@ -122,7 +123,7 @@ mod tests {
         ]
     }
 
-    /// A member of a key set that may be fit for use.
+    /// Generates a member of a key set that may be a usable key.
     fn member() -> impl Strategy<Value = String> {
         (modulus(), exponent()).prop_flat_map(|(n, e)| {
             let text = |bytes: Vec<u8>| format!("\"{}\"", URL_SAFE_NO_PAD.encode(bytes));

@@ -1,9 +1,9 @@
-//! A second, plain reading of the rules for untrusted input, and checks that the library agrees.
+//! A second, plain implementation of the rules for untrusted input, compared with the library.
 //!
-//! [`body`], [`token`], [`keys`] and [`url`] take what a stranger may send, and panic unless the library
-//! accepts what the plain reading accepts and nothing else. What was accepted is returned, so that
-//! tests can count it. The plain readings use nothing of the library: `path` finds the tenant in a
-//! path, the functions called `expected` apply the other rules one after the other.
+//! [`body`], [`token`], [`keys`] and [`url`] take untrusted input, and panic unless the library
+//! accepts exactly what the plain implementation accepts. They return the accepted content, so that
+//! tests can count it. The plain implementation uses nothing of the library: `path` finds the
+//! tenant in a path, the functions called `expected` apply the other rules one after the other.
 #![cfg_attr(
     test,
     allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)

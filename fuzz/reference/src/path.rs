@@ -1,6 +1,6 @@
-//! The tenant in a path, read slowly: the rules of `UrlKey`, one after the other.
+//! The tenant in a path: the rules of `UrlKey`, one after the other, without regard to speed.
 
-/// The first segment of `path` (without a query), unless that is the environment's own or no tenant.
+/// Returns the first segment of `path` (without a query), unless it is reserved or no tenant id.
 #[must_use]
 pub fn tenant_in(path: &str) -> Option<String> {
     let text: String = decoded(path.as_bytes()).iter().map(|byte| char::from(*byte)).collect();
@@ -20,7 +20,7 @@ pub fn tenant_in(path: &str) -> Option<String> {
     }
 }
 
-/// Every escape decoded, once. What is no escape stays as it is.
+/// Decodes every escape once. An invalid escape stays as it is.
 fn decoded(mut text: &[u8]) -> Vec<u8> {
     let mut decoded = Vec::new();
     while let [first, rest @ ..] = text {

@@ -1,22 +1,22 @@
-//! JSON for property tests: members of every type, plausible and not.
+//! JSON for property tests: members of every type, plausible and implausible.
 
 use proptest::{prelude::*, sample::select};
 
 use super::{NOW, TENANT, compact};
 
-/// A token of the two texts with the signature that the stub takes.
+/// Generates a token of the two texts with the signature that the stub accepts.
 pub(super) fn token_of(header: &str, claims: &str) -> String {
     compact(header.as_bytes(), claims.as_bytes())
 }
 
-/// A token that is accepted.
+/// Builds a token that is accepted.
 pub(super) fn good_token(tenant: &str) -> String {
     let exp = NOW + 300;
     let claims = format!(r#"{{"iss":"I","aud":"app","exp":{exp},"{TENANT}":"{tenant}"}}"#);
     token_of(r#"{"alg":"RS256"}"#, &claims)
 }
 
-/// Values of every type, plausible and not.
+/// Generates values of every type, plausible and implausible.
 pub(super) fn value() -> impl Strategy<Value = String> {
     let plain = select(vec![
         "null",
@@ -55,12 +55,12 @@ pub(super) fn value() -> impl Strategy<Value = String> {
     prop_oneof![3 => plain.prop_map(str::to_owned), 1 => "\"[ -!#-\\[\\]-~]{0,12}\""]
 }
 
-/// An object of a few of these members, some of them twice.
+/// Generates an object of a few of these members, some of them repeated.
 pub(super) fn object(names: Vec<&'static str>) -> impl Strategy<Value = String> {
     prop::collection::vec((select(names), value()), 0..9).prop_map(|members| written(&members))
 }
 
-/// `good` with a few members changed, added, repeated or left out.
+/// Generates `good` with a few members changed, added, repeated or removed.
 pub(super) fn altered(
     good: Vec<(&'static str, String)>,
     others: Vec<&'static str>,
@@ -79,7 +79,7 @@ pub(super) fn altered(
     })
 }
 
-/// The claims of a good token, altered.
+/// Generates altered claims of a valid token.
 pub(super) fn altered_claims() -> impl Strategy<Value = String> {
     let claims = vec![
         ("iss", r#""I""#.to_owned()),

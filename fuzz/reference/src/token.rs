@@ -1,4 +1,4 @@
-//! A token, to what it proves.
+//! The rules for a token.
 
 use base64::{
     Engine, alphabet,
@@ -9,16 +9,16 @@ use tower_superoffice::fuzzing;
 
 use super::json::object;
 
-/// The time at which tokens are judged, in seconds since the epoch.
+/// The time at which tokens are verified, in seconds since the epoch.
 pub const NOW: i64 = 1_700_000_000;
 
 /// The claim that names the tenant.
 pub const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 
-/// Judges `token` at [`NOW`] for the issuer `I`, the audience `app` and clocks that differ by a
-/// minute, with a stub in the place of RSA: a signature of one byte, 1, is good.
+/// Verifies `token` at [`NOW`] for the issuer `I`, the audience `app` and a leeway of a minute,
+/// with a stub in place of RSA: a signature of one byte, 1, is valid.
 ///
-/// What is accepted comes back as the tenant and the token's time.
+/// Returns the tenant and the token's time if it is accepted.
 #[must_use]
 pub fn token(token: &str) -> Option<(String, i64)> {
     let found = fuzzing::token(token, NOW);
@@ -26,14 +26,14 @@ pub fn token(token: &str) -> Option<(String, i64)> {
     found
 }
 
-/// A token of `header` and `claims` with the signature that the stub takes.
+/// Builds a token of `header` and `claims` with the signature that the stub accepts.
 #[must_use]
 pub fn compact(header: &[u8], claims: &[u8]) -> String {
     let part = |bytes: &[u8]| general_purpose::URL_SAFE_NO_PAD.encode(bytes);
     format!("{}.{}.AQ", part(header), part(claims))
 }
 
-/// The rules for a token, one after the other.
+/// Applies the rules for a token, one after the other.
 pub(super) fn expected(token: &str) -> Option<(String, i64)> {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, "AQ"] = parts.as_slice() else { return None };
@@ -53,7 +53,7 @@ pub(super) fn expected(token: &str) -> Option<(String, i64)> {
     (in_time && is_tenant(tenant)).then(|| (tenant.to_owned(), at))
 }
 
-/// Whether `id` may be a tenant's.
+/// Returns whether `id` is a tenant id.
 pub(super) fn is_tenant(id: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     !id.is_empty() && id.len() <= 64 && id.chars().all(allowed)
@@ -82,7 +82,7 @@ fn is_header(header: &Map<String, Value>) -> bool {
         && is_id("x5t")
 }
 
-/// Whether the claim names the application: itself, or in a list of texts.
+/// Returns whether the claim names the application, as a text or in a list of texts.
 fn is_for(application: &str, audience: &Value) -> bool {
     let names = |value: &Value| {
         let named = value.as_str().map(str::to_ascii_lowercase);
@@ -94,12 +94,12 @@ fn is_for(application: &str, audience: &Value) -> bool {
     }
 }
 
-/// `Some(None)` when there is none, `None` when it is no date.
+/// Returns `Some(None)` for an absent date, `None` for an invalid one.
 fn date(value: Option<&Value>) -> Option<Option<i64>> {
     let seconds = match value {
         None => return Some(None),
         Some(Value::Number(number)) => number.as_f64()?,
-        // `parse` takes a sign that the rules don't.
+        // `parse` accepts a sign, the rules don't.
         Some(Value::String(digits)) if digits.len() <= 16 && !digits.starts_with('+') => {
             digits.parse::<u64>().ok()? as f64
         }
@@ -109,7 +109,7 @@ fn date(value: Option<&Value>) -> Option<Option<i64>> {
     (-limit..=limit).contains(&seconds).then(|| Some(seconds.floor() as i64))
 }
 
-/// The bytes that `text` is the one spelling of.
+/// Decodes `text` if it is the canonical encoding of its bytes.
 pub(super) fn decoded(text: &str) -> Option<Vec<u8>> {
     let lenient = GeneralPurposeConfig::new()
         .with_decode_allow_trailing_bits(true)
@@ -189,7 +189,7 @@ mod tests {
             let mut text: Vec<char> = good_token("Cust1").chars().collect();
             let index = index.index(text.len());
             text[index] = by;
-            // Judged by the rules, whatever they say.
+            // Accepted or not: `token` panics when the implementations differ.
             drop(token(&text.into_iter().collect::<String>()));
         }
     }

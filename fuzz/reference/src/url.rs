@@ -1,4 +1,4 @@
-//! A URL, to the tenant that it is for.
+//! The rules for the tenant of a URL.
 
 use http::{
     HeaderValue, Request, Uri,
@@ -13,8 +13,8 @@ use super::path;
 /// Finds the tenant of `url` on a production host, or on `127.0.0.1` or `[::1]` as a custom
 /// environment's; `host` is the `Host` header of a URL that has no host.
 ///
-/// A path is read alike by the quick look, the exact reading and the plain one. Of a URL that
-/// [`Uri`] takes, the host must be the one that a client dials.
+/// Panics unless the fast path, the full normalisation and the plain implementation agree on the
+/// path, and the host of a URL that [`Uri`] accepts is the one that a client connects to.
 #[must_use]
 pub fn url(url: &[u8], host: &[u8]) -> Option<String> {
     if let Ok(path) = str::from_utf8(url) {
@@ -58,7 +58,8 @@ fn environments() -> impl Iterator<Item = Environment> {
     std::iter::once(Environment::Production).chain(local)
 }
 
-/// The host that a client sends `request` to, in lower case; an error when nobody could tell.
+/// Returns the host that a client connects to for `request`, in lower case; an error when it is
+/// ambiguous.
 fn dialled(request: &Request<()>) -> Result<Option<String>, InvalidUri> {
     let host = match (request.uri().host(), request.headers().get(HOST)) {
         (Some(host), _) => Some(host.to_owned()),

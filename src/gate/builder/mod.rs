@@ -27,7 +27,7 @@ use crate::{
     notification::{HandlerConfig, NotificationHandler},
     persist::WriteBack,
     pull::{Pulls, Schedule, StateApi},
-    status::derive::Settle,
+    status::settle::Settle,
     store::Store,
     tenants::{Observer, Tenants},
     token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
@@ -279,11 +279,12 @@ impl TenantGateBuilder {
     /// # Errors
     ///
     /// When the configuration makes no sense, or the store can't be loaded; see [`BuildError`].
-    pub async fn build(self) -> Result<TenantGate, BuildError> {
+    pub async fn build(mut self) -> Result<TenantGate, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
         self.check()?;
+        self.clock = self.clock.started();
         let verifier = self.verifier()?;
         let tenants = Arc::new(Tenants::new(self.settle, self.event_capacity, self.clock.clone()));
         let registry = tenants.registry();
@@ -399,10 +400,11 @@ impl TenantGateBuilder {
     }
 
     fn fetch(&self) -> Result<Fetch, BuildError> {
-        match &self.fetch {
-            Some(fetch) => Ok(fetch.clone()),
-            None => built_in(),
-        }
+        let fetch = match &self.fetch {
+            Some(fetch) => fetch.clone(),
+            None => built_in()?,
+        };
+        Ok(fetch.with_clock(self.clock.clone()))
     }
 }
 

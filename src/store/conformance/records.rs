@@ -9,8 +9,11 @@ use crate::{
     status::ChangeType,
     status::{
         Record, State,
-        fact::{Details, Fact, Notified, Order, PullDetails, Pulled, Word},
-        record::Foreign,
+        fact::Fact,
+        foreign::Foreign,
+        notified::{Details, Notified, OpenClose},
+        overrides::{Override, OverrideAction},
+        pulled::{Knew, PullDetails, Pulled},
     },
     tenant_id::TenantId,
 };
@@ -60,15 +63,12 @@ pub(super) fn from_the_future(at: i64) -> Record {
     let mut extra = serde_json::Map::new();
     extra.insert("reason".to_owned(), json!({"code": 7}));
     let details = Details { version_name: "Release 11".into(), extra, ..Details::default() };
-    let suspend = Fact::Notified(Notified {
-        change: ChangeType::Suspend,
-        at,
-        seen: at.unsigned_abs() * 1000,
-        details: Arc::new(details),
-    });
+    let (received_at, details) = (at.unsigned_abs() * 1000, Arc::new(details));
+    let suspend = Notified::new(ChangeType::Suspend, at, received_at, details);
+    let suspend = Fact::Notified(suspend);
     let mut entries = serde_json::Map::new();
     entries.insert("billing".to_owned(), json!({"at": at, "plan": "\u{e5}rlig"}));
-    Record::from_parts(vec![suspend], Some(Foreign { minor: 7, entries }))
+    Record::from_facts(vec![suspend], Some(Foreign { minor: 7, entries }))
 }
 
 /// One to four facts of few kinds and few times, so that ties and conflicts are common.
@@ -95,19 +95,21 @@ fn any_fact(random: &mut fastrand::Rng) -> Record {
                 [State::Running, State::Suspended, State::Deleted, State::MigrationPending];
             let state = random.choice(states).unwrap_or(State::Running);
             let endpoint = random.bool().then(|| "https://online2.superoffice.com".into());
-            Record::of(Fact::Pulled(Pulled {
-                state,
-                asked: random.u64(..4),
-                since: random.u64(..4),
-                details: Arc::new(PullDetails { endpoint, ..PullDetails::default() }),
-            }))
+            let knew = random.choice(OpenClose::ALL).filter(|_| random.bool());
+            let knew = knew.map(|change| Knew { token_time: random.i64(-1..4), change });
+            let mut pulled = Pulled::new(state, random.u32(1..4), knew);
+            pulled.settled = random.bool();
+            pulled.since = random.u64(..4);
+            pulled.details = Arc::new(PullDetails { endpoint, ..PullDetails::default() });
+            Record::from(Fact::Pulled(pulled))
         }
         _ => {
-            let order = random.choice([Order::Open, Order::Close, Order::Release]);
-            Record::of(Fact::Word(Box::new(Word {
-                order: order.unwrap_or(Order::Open),
+            let actions = [OverrideAction::Open, OverrideAction::Close, OverrideAction::Release];
+            Record::from(Fact::Override(Box::new(Override {
+                action: random.choice(actions).unwrap_or(OverrideAction::Open),
+                order: random.u32(1..4),
                 set_at: random.u64(..4),
-                until: random.bool().then(|| random.u64(..)),
+                until: random.bool().then(|| random.u64(..1 << 40)),
                 note: "until the audit ends\n".to_owned(),
                 extra: serde_json::Map::new(),
             })))
@@ -117,5 +119,5 @@ fn any_fact(random: &mut fastrand::Rng) -> Record {
 
 fn notified(change: ChangeType, at: i64, seen: u64, version: &str) -> Record {
     let details = Details { version_name: version.into(), ..Details::default() };
-    Record::of(Fact::Notified(Notified { change, at, seen, details: Arc::new(details) }))
+    Record::from(Fact::Notified(Notified::new(change, at, seen, Arc::new(details))))
 }

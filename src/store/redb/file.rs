@@ -8,13 +8,51 @@ use std::{
 
 use redb::{StorageBackend, backends::FileBackend};
 
-use super::open;
+use super::{buffered::SyncFailed, medium::Medium, open};
 use crate::store::StoreError;
 
-/// Opens the file at `path`.
-pub(super) fn open(name: &str, path: &Path) -> Result<Box<dyn StorageBackend>, StoreError> {
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    let file = opened.map_err(|error| unusable(name, error))?;
+/// A file, and the draft beside it that may take its name.
+#[derive(Debug)]
+pub(super) struct FileMedium {
+    name: String,
+    path: PathBuf,
+    draft: PathBuf,
+}
+
+impl FileMedium {
+    pub(super) fn new(name: String, path: PathBuf) -> Self {
+        let draft = draft(&path);
+        Self { name, path, draft }
+    }
+}
+
+impl Medium for FileMedium {
+    fn open(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let opened = OpenOptions::new().read(true).write(true).open(&self.path);
+        backend(&self.name, opened.map_err(|error| unusable(&self.name, error))?)
+    }
+
+    fn draft(&self) -> Result<Box<dyn StorageBackend>, StoreError> {
+        let mut options = OpenOptions::new();
+        let made = options.read(true).write(true).create(true).truncate(true).open(&self.draft);
+        backend(&self.name, made.map_err(|error| unusable(&self.name, error))?)
+    }
+
+    fn publish(&self) -> Result<(), StoreError> {
+        fs::rename(&self.draft, &self.path)
+            .and_then(|()| sync_directory(&self.path))
+            .map_err(|error| open::unwritable(&self.name, error))
+    }
+}
+
+impl Drop for FileMedium {
+    fn drop(&mut self) {
+        // Left over only when a rewrite failed; it has no use to a later process.
+        let _ = fs::remove_file(&self.draft);
+    }
+}
+
+fn backend(name: &str, file: File) -> Result<Box<dyn StorageBackend>, StoreError> {
     let backend = FileBackend::new(file).map_err(|error| open::failed(name, error))?;
     Ok(Box::new(backend))
 }
@@ -52,8 +90,7 @@ fn make(name: &str, draft: &Path) -> Result<(), StoreError> {
     let file = options.read(true).write(true).create_new(true).open(draft);
     let file = file.map_err(|error| unusable(name, error))?;
     let synced = file.try_clone().map_err(|error| unusable(name, error))?;
-    let backend = FileBackend::new(file).map_err(|error| open::failed(name, error))?;
-    let database = open::open(name, Box::new(backend))?;
+    let database = open::open(name, backend(name, file)?, &SyncFailed::default())?;
     database.close().map_err(|error| open::failed(name, error))?;
     synced.sync_all().map_err(|error| unusable(name, error))
 }

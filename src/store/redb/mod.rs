@@ -1,13 +1,13 @@
 //! A store in one file, for one process.
 
+mod buffered;
 mod file;
-mod held;
+mod medium;
 mod open;
 mod reader;
+mod rewrite;
 mod writer;
 
-#[cfg(feature = "test-util")]
-use std::io;
 use std::{
     fmt,
     path::Path,
@@ -17,9 +17,10 @@ use std::{
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
-use redb::StorageBackend;
 
-use self::writer::Writer;
+#[cfg(feature = "test-util")]
+pub use self::medium::Medium;
+use self::{file::FileMedium, writer::Writer};
 use super::{Store, StoreError, leases::Leases};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
@@ -35,12 +36,17 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines reach. It is
 /// a [redb](https://docs.rs/redb) database; records of different environments are kept apart in it.
 ///
-/// After an I/O error, such as a full disk, the file is opened anew until it works again.
+/// After an I/O error, such as a full disk, the file is opened again until it works. After a failed
+/// sync nothing in it counts as durable: all that can be read of it goes to a fresh file, which is
+/// synced before it takes the old one's name. Until then merges fail, so there must be room for both.
+/// A process that is killed in between starts with the old file and does not know of the failed sync.
 ///
-/// Leave the file where it is while it is in use: that it was removed, replaced or cut short is not noticed, and
-/// what is stored from then on is gone with the process. An empty file is taken for a new one.
+/// Leave the file where it is while it is in use: that it was removed, replaced or cut short is not
+/// noticed, and what is stored from then on is gone with the process. An empty file is taken for a new
+/// one.
 ///
-/// Dropping the store waits for what is being written, so that the file can be opened again at once.
+/// Dropping the store waits for what is being written, at most 3 s, so that the file can be opened
+/// again at once.
 ///
 /// ```
 /// use tower_superoffice::{Environment, status::Record, store::{RedbStore, Store}, TenantId};
@@ -83,40 +89,34 @@ impl RedbStore {
         let path = path.as_ref().to_owned();
         let name = format!("redb:{}", path.display());
         file::create(&name, &path)?;
-        let shown = name.clone();
-        Self::start(name, environment, move || file::open(&shown, &path))
+        let medium = FileMedium::new(name.clone(), path);
+        Self::start(name, environment, medium)
     }
 
     /// Keeps the database in storage of your own: another file system, or one that fails for tests.
     ///
-    /// `open` opens the storage, now and after each I/O error; the one it gave before has then been
-    /// closed. `name` is for logs and errors.
+    /// The storage is opened now and after each I/O error; the one before has then been closed.
+    /// `name` is for logs and errors.
     ///
     /// # Errors
     ///
-    /// As those of [`open`](RedbStore::open), and those of `open` as errors that
-    /// [`are unavailable`](StoreError::is_unavailable).
+    /// As those of [`open`](RedbStore::open), and those of `medium`.
     #[cfg(feature = "test-util")]
-    pub fn with_backend<B: StorageBackend>(
+    pub fn with_medium(
         name: impl Into<String>,
         environment: &Environment,
-        open: impl Fn() -> io::Result<B> + Send + 'static,
+        medium: impl Medium,
     ) -> Result<Self, StoreError> {
-        let name = name.into();
-        let shown = name.clone();
-        Self::start(name, environment, move || match open() {
-            Ok(storage) => Ok(Box::new(storage) as Box<dyn StorageBackend>),
-            Err(error) => Err(open::unreadable(&shown, error)),
-        })
+        Self::start(name.into(), environment, medium)
     }
 
     fn start(
         name: String,
         environment: &Environment,
-        open: impl Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send + 'static,
+        medium: impl medium::Medium,
     ) -> Result<Self, StoreError> {
         let table = format!("tenants:{environment}");
-        let writer = Writer::start(name.clone(), table, Box::new(open))?;
+        let writer = Writer::start(name.clone(), table, Box::new(medium))?;
         Ok(Self { name, writer, leases: Mutex::default() })
     }
 

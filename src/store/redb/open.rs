@@ -11,11 +11,12 @@ use redb::{
     TableDefinition, TableHandle,
 };
 
-use super::held::Held;
+use super::buffered::{BufferedBackend, SyncFailed};
 use crate::store::StoreError;
 
 /// What the file says of itself.
-const ABOUT: TableDefinition<'static, &str, &str> = TableDefinition::new("tower-superoffice");
+pub(super) const ABOUT: TableDefinition<'static, &str, &str> =
+    TableDefinition::new("tower-superoffice");
 const SCHEMA: &str = "schema";
 const MAJOR: u32 = 1;
 const MINOR: u32 = 0;
@@ -26,9 +27,32 @@ const CACHE: usize = 64 * 1024 * 1024;
 /// Opens the database in `storage`, or makes one there if it is empty. `name` is for errors.
 ///
 /// Nothing is written unless the database is whole and ours.
-pub(super) fn open(name: &str, storage: Box<dyn StorageBackend>) -> Result<Database, StoreError> {
-    let held = Held::new(storage).map_err(|error| unreadable(name, error))?;
-    let behind = held.clone();
+pub(super) fn open(
+    name: &str,
+    storage: Box<dyn StorageBackend>,
+    sync_failed: &SyncFailed,
+) -> Result<Database, StoreError> {
+    let (database, buffered) = open_buffered(name, storage, sync_failed)?;
+    buffered.commit().map_err(|error| unwritable(name, error))?;
+    Ok(database)
+}
+
+/// Opens the database in `storage` to be read: nothing is ever written to it.
+pub(super) fn open_unchanged(
+    name: &str,
+    storage: Box<dyn StorageBackend>,
+) -> Result<Database, StoreError> {
+    Ok(open_buffered(name, storage, &SyncFailed::default())?.0)
+}
+
+fn open_buffered(
+    name: &str,
+    storage: Box<dyn StorageBackend>,
+    sync_failed: &SyncFailed,
+) -> Result<(Database, BufferedBackend), StoreError> {
+    let buffered = BufferedBackend::new(storage, sync_failed.clone());
+    let buffered = buffered.map_err(|error| unreadable(name, error))?;
+    let behind = buffered.clone();
     // redb promises an error for a damaged file when it is told to check, but a panic in a store
     // that won't open must not take the program along.
     let opened = catch_unwind(AssertUnwindSafe(move || {
@@ -41,8 +65,7 @@ pub(super) fn open(name: &str, storage: Box<dyn StorageBackend>) -> Result<Datab
         Ok(database)
     }));
     let database = opened.unwrap_or_else(|panic| Err(damaged(name, &*panic)))?;
-    held.let_through().map_err(|error| unwritable(name, error))?;
-    Ok(database)
+    Ok((database, buffered))
 }
 
 /// Makes sure that the database is ours; an empty one becomes it.
@@ -136,7 +159,7 @@ pub(super) fn unreadable(name: &str, error: io::Error) -> StoreError {
         .caused_by(error)
 }
 
-fn unwritable(name: &str, error: io::Error) -> StoreError {
+pub(super) fn unwritable(name: &str, error: io::Error) -> StoreError {
     StoreError::unavailable(format!(
         "{name} can't be written: check its disk, space and permissions"
     ))

@@ -1,22 +1,25 @@
 //! The one thread that owns the database.
 //!
 //! Merges wait in a queue. The thread takes all that wait, writes them in one transaction, syncs
-//! once and answers them all. While it syncs, the next lot gathers: the slower the disk, the larger
-//! the lots.
+//! once and answers them all. While it syncs, the next batch gathers: the slower the disk, the larger
+//! the batches.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Mutex, PoisonError, mpsc::RecvTimeoutError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
 
 use futures_core::Stream;
-use redb::{Database, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    buffered::SyncFailed,
+    medium::Medium,
     open::{self, damaged, failed},
-    reader,
+    reader, rewrite,
 };
 use crate::{
     status::Record,
@@ -24,17 +27,18 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// As many jobs may wait; more wait to wait.
+/// Capacity of the job channel; senders wait for a slot when it is full.
 const QUEUE: usize = 4096;
 
-/// As many merges go into one transaction, so that its memory stays bounded.
-const LOT: usize = 4096;
+/// Most merges in one transaction, so that its memory stays bounded.
+const BATCH: usize = 4096;
 
-/// After a failure the database is opened anew, at first after this long, later after twice as long.
-const REOPEN_FIRST: Duration = Duration::from_millis(100);
+/// Pause before the database is opened again after a failure; it doubles up to the last.
+const REOPEN_FIRST: Duration = Duration::from_millis(25);
 const REOPEN_LAST: Duration = Duration::from_secs(5);
 
-pub(super) type Open = dyn Fn() -> Result<Box<dyn StorageBackend>, StoreError> + Send;
+/// How long dropping the store waits for its thread. A disk that hangs must not hold the process.
+const JOIN: Duration = Duration::from_secs(3);
 
 enum Job {
     Merge(Merge),
@@ -55,27 +59,41 @@ pub(super) struct Writer {
     /// `None` only while it is dropped.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
+    /// Disconnected when the thread ends.
+    ended: Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
 impl Writer {
     /// Opens the database and starts the thread.
-    pub(super) fn start(name: String, table: String, open: Box<Open>) -> Result<Self, StoreError> {
+    pub(super) fn start(
+        name: String,
+        table: String,
+        medium: Box<dyn Medium>,
+    ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let database = Some(open::open(&name, open()?)?);
+        let sync_failed = SyncFailed::default();
+        let database = Some(open::open(&name, medium.open()?, &sync_failed)?);
         let work = Work {
             name: name.clone(),
             table: table.clone(),
-            open,
+            medium,
             database,
+            sync_failed,
+            distrusted: false,
             failure: None,
             pause: REOPEN_FIRST,
         };
         let thread = thread::Builder::new().name("superoffice-redb".to_owned());
-        let thread = thread.spawn(move || work.run(queue)).map_err(|error| {
+        let (running, ended) = std::sync::mpsc::channel();
+        let thread = thread.spawn(move || {
+            work.run(queue);
+            drop::<std::sync::mpsc::Sender<()>>(running);
+        });
+        let thread = thread.map_err(|error| {
             StoreError::unavailable(format!("no thread can be started to write {name}"))
                 .caused_by(error)
         })?;
-        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread) })
+        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread), ended: Mutex::new(ended) })
     }
 
     pub(super) async fn merge(
@@ -112,7 +130,12 @@ impl Drop for Writer {
     fn drop(&mut self) {
         drop(self.jobs.take());
         if let Some(thread) = self.thread.take() {
-            // Its panics are caught inside; were there one, there is nobody left to tell.
+            let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
+            if ended.recv_timeout(JOIN) == Err(RecvTimeoutError::Timeout) {
+                crate::log::warn!(store = %self.name, "store writer still busy; its thread is left behind");
+                return;
+            }
+            // Panics are caught inside the thread: there is none to pass on.
             let _ = thread.join();
         }
     }
@@ -121,9 +144,13 @@ impl Drop for Writer {
 struct Work {
     name: String,
     table: String,
-    open: Box<Open>,
-    /// `None` after a failure, until it is opened anew.
+    medium: Box<dyn Medium>,
+    /// `None` after a failure, until it is opened again.
     database: Option<Database>,
+    /// Of the storage that is open.
+    sync_failed: SyncFailed,
+    /// A sync has failed: nothing in the file counts as durable until a fresh one replaced it.
+    distrusted: bool,
     /// Why there is no database, and when to try again.
     failure: Option<(StoreError, Instant)>,
     pause: Duration,
@@ -131,10 +158,10 @@ struct Work {
 
 impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
-        let mut lot = Vec::new();
-        while queue.blocking_recv_many(&mut lot, LOT) > 0 {
-            let mut merges = Vec::with_capacity(lot.len());
-            for job in lot.drain(..) {
+        let mut batch = Vec::new();
+        while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
+            let mut merges = Vec::with_capacity(batch.len());
+            for job in batch.drain(..) {
                 match job {
                     // Whoever gave up meanwhile does not need the write either.
                     Job::Merge(merge) if merge.answer.is_closed() => {}
@@ -227,7 +254,10 @@ impl Work {
             }
             Err(panic) => damaged(&self.name, &*panic),
         };
-        crate::log::warn!(store = %self.name, error = %chain(&error), "the store failed and is opened anew");
+        self.distrusted |= self.sync_failed.get();
+        crate::log::warn!(
+            store = %self.name, error = %chain(&error), rewrite = self.distrusted, "store failed"
+        );
         self.failure = Some((error.clone(), Instant::now() + REOPEN_FIRST));
         self.pause = REOPEN_FIRST;
         Err(error)
@@ -239,13 +269,22 @@ impl Work {
         {
             return Err(error.clone());
         }
-        match (self.open)().and_then(|storage| open::open(&self.name, storage)) {
+        self.sync_failed = SyncFailed::default();
+        let opened = if self.distrusted {
+            rewrite::rewrite(&self.name, &*self.medium, &self.sync_failed)
+        } else {
+            let storage = self.medium.open();
+            storage.and_then(|storage| open::open(&self.name, storage, &self.sync_failed))
+        };
+        match opened {
             Ok(database) => {
-                crate::log::info!(store = %self.name, "the store works again");
+                crate::log::info!(store = %self.name, rewritten = self.distrusted, "store recovered");
                 self.failure = None;
+                self.distrusted = false;
                 Ok(database)
             }
             Err(error) => {
+                self.distrusted |= self.sync_failed.get();
                 self.pause = (self.pause * 2).min(REOPEN_LAST);
                 self.failure = Some((error.clone(), Instant::now() + self.pause));
                 Err(error)

@@ -6,7 +6,7 @@ use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use crate::{
     hex,
-    status::{Record, alike::Alike},
+    status::{Record, intern::Interner},
     tenant_id::TenantId,
 };
 
@@ -26,7 +26,7 @@ pub(super) struct Seen {
 pub(super) struct Known {
     young: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
     old: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
-    alike: Alike,
+    interner: Interner,
 }
 
 /// At some 250 bytes each, both generations take at most about 65 MB, with more tenants than that.
@@ -61,7 +61,7 @@ impl Known {
     }
 
     pub(super) fn put(&mut self, spelling: TenantId, mut seen: Seen) {
-        seen.record.share_details(&mut self.alike);
+        seen.record.intern(&mut self.interner);
         if let Some(there) = self.young.get_mut(&spelling) {
             *there = seen;
             return;
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_records_have_alike_is_kept_once() {
+    fn details_that_records_share_are_kept_once() {
         let mut known = Known::default();
         let value =
             br#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;

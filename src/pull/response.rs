@@ -1,36 +1,35 @@
-//! Reading an answer of the state API.
+//! An answer of the state API.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Map, Value};
-use smol_str::format_smolstr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
-    environment::Environment,
-    environment::Origin,
+    clock,
+    environment::{Environment, Origin},
     json, rfc3339,
-    status::{
-        Record, State,
-        fact::{PullDetails, Pulled},
-    },
+    status::{State, pulled::PullDetails, stamp::Told},
     tenant_id::TenantId,
 };
 
 /// What the state API says of a tenant, as far as it makes sense.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Answer {
+pub(crate) struct StateResponse {
     /// `None` for `Unknown` and for states not known here: nothing follows from them.
     pub(crate) state: Option<State>,
-    /// Where the tenant is served from; `None` when that is not said, or is no place to send calls to.
+    /// The origin that serves the tenant; `None` when it is not named, or is no place to send calls
+    /// to.
     pub(crate) endpoint: Option<Origin>,
-    /// When SuperOffice wants to be asked again, ms since the epoch.
-    pub(crate) valid_until: Option<u64>,
+    /// For how long the answer holds by the clock that wrote it: its `ValidUntil` minus its `Date`.
+    pub(crate) valid_for: Option<Duration>,
+    pub(crate) version: Option<SmolStr>,
 }
 
 /// Why an answer counts for nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Odd {
+pub(crate) enum InvalidResponse {
     /// Not 200. It never means that the tenant is down.
     Status(StatusCode),
     NotJson,
@@ -39,11 +38,11 @@ pub(crate) enum Odd {
     /// It is about another tenant.
     OtherTenant,
     NoState,
-    /// `IsRunning` is no boolean, or says something else than `State`.
+    /// `IsRunning` is no boolean, or contradicts `State`.
     Contradiction,
 }
 
-impl fmt::Display for Odd {
+impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "its status is {}", status.as_u16()),
@@ -51,69 +50,82 @@ impl fmt::Display for Odd {
             Self::Malformed => f.write_str("it is not one JSON object with distinct keys"),
             Self::OtherTenant => f.write_str("it is about another tenant"),
             Self::NoState => f.write_str("its State is neither a name nor a number"),
-            Self::Contradiction => f.write_str("its IsRunning does not go with its State"),
+            Self::Contradiction => f.write_str("its IsRunning contradicts its State"),
         }
     }
 }
 
-impl Answer {
-    /// Reads the answer to a question about `tenant`.
+impl StateResponse {
+    /// Parses the answer to a request about `tenant`. `now` is the wall time of this machine, in ms
+    /// since the epoch, for an answer without a `Date`.
     ///
-    /// It is taken whole or not at all: half of an odd answer is not to be trusted either.
-    pub(crate) fn read(
+    /// It is taken whole or not at all: half of an invalid answer is not to be trusted either.
+    pub(crate) fn parse(
         tenant: &TenantId,
         environment: &Environment,
-        status: StatusCode,
-        headers: &HeaderMap,
-        body: &[u8],
-    ) -> Result<Self, Odd> {
+        (status, headers, body): (StatusCode, &HeaderMap, &[u8]),
+        now: u64,
+    ) -> Result<Self, InvalidResponse> {
         if status != StatusCode::OK {
-            return Err(Odd::Status(status));
+            return Err(InvalidResponse::Status(status));
         }
         if !is_json(headers) {
-            return Err(Odd::NotJson);
+            return Err(InvalidResponse::NotJson);
         }
-        let fields = json::object(body).ok_or(Odd::Malformed)?;
+        // .NET may write a byte order mark.
+        let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+        let fields = json::object(body).ok_or(InvalidResponse::Malformed)?;
         let text = |key: &str| fields.get(key).and_then(Value::as_str);
         let about = text("ContextIdentifier").and_then(|id| TenantId::new(id).ok());
         if about.as_ref() != Some(tenant) {
-            return Err(Odd::OtherTenant);
+            return Err(InvalidResponse::OtherTenant);
         }
         let origin = |key: &str| text(key).and_then(|url| Origin::from_url(url, environment));
+        let valid_until = text("ValidUntil").and_then(rfc3339::parse);
         Ok(Self {
-            state: state(&fields)?,
+            state: parse_state(&fields)?,
             endpoint: origin("Endpoint").or_else(|| origin("Api")),
-            valid_until: text("ValidUntil").and_then(rfc3339::parse),
+            valid_for: valid_until.map(|until| {
+                Duration::from_millis(until.saturating_sub(sent_at(headers).unwrap_or(now)))
+            }),
+            version: text("Version").filter(|text| !text.is_empty()).map(cut_version),
         })
     }
 
-    /// The answer as a fact, when it says anything: asked for at `asked`, ms since the epoch, by one
-    /// who knew `record`.
-    pub(crate) fn pulled(&self, asked: u64, record: &Record) -> Option<Pulled> {
-        let state = self.state?;
-        let last = record.pulls().max_by_key(|pulled| (pulled.asked, pulled.state.verdict()));
-        let since = match last {
-            Some(last) if last.state.verdict() == state.verdict() && last.asked <= asked => {
-                last.since
-            }
-            _ => asked,
-        };
+    /// Returns what the answer says of its tenant, if anything. `taken_at` is the wall time, in ms
+    /// since the epoch.
+    pub(crate) fn told(&self, taken_at: u64) -> Option<Told> {
         let endpoint = self.endpoint.as_ref().map(|origin| format_smolstr!("{origin}"));
-        let details = Arc::new(PullDetails { endpoint, extra: Map::new() });
-        Some(Pulled { state, asked, since, details })
+        let details = PullDetails { endpoint, version: self.version.clone(), extra: Map::new() };
+        let (state, details) = (self.state?, Arc::new(details));
+        Some(Told { state, details, fresh: self.valid_for, taken_at })
     }
 }
 
-/// The state, once `IsRunning` has agreed with it.
-fn state(fields: &Map<String, Value>) -> Result<Option<State>, Odd> {
+/// Returns when an answer was sent, in ms since the epoch.
+fn sent_at(headers: &HeaderMap) -> Option<u64> {
+    u64::try_from(clock::date(headers)?).ok()?.checked_mul(1000)
+}
+
+/// A version is kept with the record: no answer may blow that up.
+fn cut_version(text: &str) -> SmolStr {
+    const LONGEST: usize = 100;
+    text.chars().take(LONGEST).collect()
+}
+
+/// Returns the state, if `IsRunning` agrees with it.
+fn parse_state(fields: &Map<String, Value>) -> Result<Option<State>, InvalidResponse> {
     let state = match fields.get("State") {
         Some(Value::String(name)) => State::from_name(name),
-        Some(Value::Number(number)) => State::from_number(number.as_u64().ok_or(Odd::NoState)?),
-        _ => return Err(Odd::NoState),
+        Some(Value::Number(number)) => {
+            State::from_number(number.as_u64().ok_or(InvalidResponse::NoState)?)
+        }
+        _ => return Err(InvalidResponse::NoState),
     };
-    let running = fields.get("IsRunning").and_then(Value::as_bool).ok_or(Odd::Contradiction)?;
+    let running = fields.get("IsRunning").and_then(Value::as_bool);
+    let running = running.ok_or(InvalidResponse::Contradiction)?;
     if state.is_some_and(|state| state.is_running() != running) {
-        return Err(Odd::Contradiction);
+        return Err(InvalidResponse::Contradiction);
     }
     Ok(state)
 }
@@ -132,38 +144,69 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
-    use crate::status::fact::Fact;
 
     const DOCUMENTED: &str = r#"{ "ContextIdentifier": "Cust12345",
         "Endpoint": "https://online2.superoffice.com/Cust12345", "State": "Running", "IsRunning": true,
         "ValidUntil": "2026-02-23T09:52:01.9342965Z",
         "Api": "https://online2.superoffice.com/Cust12345/api", "Version": "Release_11.10" }"#;
 
+    /// 23 February 2026, 09:50:01 UTC, in ms since the epoch.
+    const NOW: u64 = 1_771_840_201_000;
+
     fn headers(content_type: &'static str) -> HeaderMap {
         let value = HeaderValue::from_static(content_type);
         [(header::CONTENT_TYPE, value)].into_iter().collect()
     }
 
-    fn read(body: &str) -> Result<Answer, Odd> {
+    fn parse_whole(
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &str,
+    ) -> Result<StateResponse, InvalidResponse> {
         let tenant = TenantId::new("cust12345").unwrap();
-        let headers = headers("application/json; charset=utf-8");
-        Answer::read(&tenant, &Environment::Production, StatusCode::OK, &headers, body.as_bytes())
+        let answer = (status, headers, body.as_bytes());
+        StateResponse::parse(&tenant, &Environment::Production, answer, NOW)
+    }
+
+    fn parse(body: &str) -> Result<StateResponse, InvalidResponse> {
+        parse_whole(StatusCode::OK, &headers("application/json; charset=utf-8"), body)
     }
 
     #[test]
-    fn reads_the_documented_answer() {
-        let answer = read(DOCUMENTED).unwrap();
+    fn documented_answer_is_parsed() {
+        let answer = parse(DOCUMENTED).unwrap();
         assert_eq!(answer.state, Some(State::Running));
         assert_eq!(answer.endpoint.unwrap().to_string(), "https://online2.superoffice.com");
-        assert_eq!(answer.valid_until, Some(1_771_840_321_934));
+        assert_eq!(answer.valid_for, Some(Duration::from_millis(120_934)));
+        assert_eq!(answer.version.as_deref(), Some("Release_11.10"));
     }
 
     #[test]
-    fn what_is_left_out_or_null_is_simply_not_known() {
-        let answer = read(
+    fn validity_is_measured_by_the_clock_that_wrote_it() {
+        let mut headers = headers("application/json");
+        // The sender's clock is two hours ahead of this machine's, or this one two hours behind.
+        let date = HeaderValue::from_static("Mon, 23 Feb 2026 09:42:01 GMT");
+        headers.insert(header::DATE, date);
+        let answer = parse_whole(StatusCode::OK, &headers, DOCUMENTED).unwrap();
+        assert_eq!(answer.valid_for, Some(Duration::from_millis(600_934)));
+        let date = HeaderValue::from_static("Mon, 23 Feb 2026 11:42:01 GMT");
+        headers.insert(header::DATE, date);
+        let answer = parse_whole(StatusCode::OK, &headers, DOCUMENTED).unwrap();
+        assert_eq!(answer.valid_for, Some(Duration::ZERO));
+    }
+
+    #[test]
+    fn byte_order_mark_is_skipped() {
+        assert_eq!(parse(&format!("\u{feff}{DOCUMENTED}")), parse(DOCUMENTED));
+    }
+
+    #[test]
+    fn absent_and_null_fields_are_unknown() {
+        let answer = parse(
             r#"{"ContextIdentifier":"CUST12345","State":4,"IsRunning":false,"Endpoint":null,"Api":null}"#,
         );
-        let expected = Answer { state: Some(State::Suspended), endpoint: None, valid_until: None };
+        let state = Some(State::Suspended);
+        let expected = StateResponse { state, endpoint: None, valid_for: None, version: None };
         assert_eq!(answer, Ok(expected));
     }
 
@@ -174,7 +217,7 @@ mod tests {
                 r#"{{"ContextIdentifier":"Cust12345","State":"Running","IsRunning":true,
                 "Endpoint":{endpoint},"Api":"https://app.superoffice.com:443/Cust12345/api"}}"#
             );
-            read(&body).unwrap().endpoint.unwrap().to_string()
+            parse(&body).unwrap().endpoint.unwrap().to_string()
         };
         for endpoint in ["null", "7", r#""https://evil.example/Cust12345""#, r#""""#] {
             assert_eq!(with(endpoint), "https://app.superoffice.com", "{endpoint}");
@@ -192,16 +235,16 @@ mod tests {
                 let body = format!(
                     r#"{{"ContextIdentifier":"Cust12345","State":{state},"IsRunning":{running}}}"#
                 );
-                let answer = read(&body).unwrap();
+                let answer = parse(&body).unwrap();
                 assert_eq!(answer.state, None, "{state}");
-                assert_eq!(answer.pulled(1, &Record::default()), None);
+                assert!(answer.told(1).is_none());
             }
         }
     }
 
     #[test]
-    fn odd_answers_are_refused_whole() {
-        use Odd::{Contradiction, Malformed, NoState, OtherTenant};
+    fn invalid_answers_are_refused_whole() {
+        use InvalidResponse::{Contradiction, Malformed, NoState, OtherTenant};
         let cases = [
             ("", Malformed),
             ("[]", Malformed),
@@ -233,45 +276,28 @@ mod tests {
                 Contradiction,
             ),
         ];
-        for (body, odd) in cases {
-            assert_eq!(read(body), Err(odd), "{body}");
+        for (body, invalid) in cases {
+            assert_eq!(parse(body), Err(invalid), "{body}");
         }
     }
 
     #[test]
     fn only_json_with_status_200_is_read() {
-        let tenant = TenantId::new("Cust12345").unwrap();
-        let read = |status: StatusCode, headers: &HeaderMap| {
-            Answer::read(&tenant, &Environment::Production, status, headers, DOCUMENTED.as_bytes())
-        };
+        let read =
+            |status: StatusCode, headers: &HeaderMap| parse_whole(status, headers, DOCUMENTED);
         for good in ["application/json", "APPLICATION/JSON;charset=utf-8", "text/json"] {
             assert!(read(StatusCode::OK, &headers(good)).is_ok(), "{good}");
         }
         for bad in ["text/html", "application/jsonp", "", "application/problem+json"] {
-            assert_eq!(read(StatusCode::OK, &headers(bad)), Err(Odd::NotJson), "{bad}");
+            assert_eq!(read(StatusCode::OK, &headers(bad)), Err(InvalidResponse::NotJson), "{bad}");
         }
-        assert_eq!(read(StatusCode::OK, &HeaderMap::new()), Err(Odd::NotJson));
+        assert_eq!(read(StatusCode::OK, &HeaderMap::new()), Err(InvalidResponse::NotJson));
         for status in [201, 204, 302, 400, 401, 404, 421, 429, 500, 503] {
             let status = StatusCode::from_u16(status).unwrap();
-            assert_eq!(read(status, &headers("application/json")), Err(Odd::Status(status)));
+            assert_eq!(
+                read(status, &headers("application/json")),
+                Err(InvalidResponse::Status(status))
+            );
         }
-    }
-
-    #[test]
-    fn a_run_of_equal_verdicts_keeps_the_time_it_began() {
-        let answer = |state| Answer { state: Some(state), endpoint: None, valid_until: None };
-        let mut record = Record::default();
-        let take = |record: &mut Record, state, asked| {
-            let pulled = answer(state).pulled(asked, record).unwrap();
-            record.merge(&Record::of(Fact::Pulled(pulled.clone())));
-            pulled.since
-        };
-        assert_eq!(take(&mut record, State::Suspended, 100), 100);
-        assert_eq!(take(&mut record, State::Suspended, 200), 100);
-        assert_eq!(take(&mut record, State::Running, 300), 300);
-        assert_eq!(take(&mut record, State::OnlineMaintenance, 400), 300);
-        assert_eq!(take(&mut record, State::Suspended, 500), 500);
-        // An answer that comes late doesn't borrow from one that was asked for after it.
-        assert_eq!(answer(State::Suspended).pulled(450, &record).unwrap().since, 450);
     }
 }

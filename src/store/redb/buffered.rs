@@ -1,36 +1,55 @@
-//! Storage that keeps writes to itself until the database in it has proved to be ours.
+//! Buffers the writes of an opening database until the database has proved to be ours.
 //!
 //! redb writes to a file as soon as it opens it: it marks the file as in use, and repairs it after a
-//! crash. A file that turns out to be another program's, or damaged, must stay as it was. So the
-//! file is opened behind this, which remembers what redb did and redoes it later, in the same order,
-//! syncs included, so that a power cut meanwhile finds what it would find without this.
+//! crash. A file that turns out to be another program's, or damaged, must stay as it was: it may be
+//! the only copy of something. So the file is opened behind this buffer, which records what redb
+//! does and replays it in the same order on `commit`, syncs included: a power cut in between finds
+//! what it would find without the buffer. A file whose last sync failed is read through the buffer
+//! too, and never written again.
 
 use std::{
     collections::HashMap,
     io,
     ops::Bound,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use redb::{BackendError, StorageBackend};
 
-/// Remembered writes are kept in blocks of this many bytes.
+/// Size of a block of pending writes, in bytes.
 const BLOCK: usize = 4096;
+
+/// Whether a sync of the storage has failed.
+///
+/// After that nothing in a file counts as durable: the kernel may drop the pages that it could not
+/// write and report the next sync as a success.
+#[derive(Debug, Clone, Default)]
+pub(super) struct SyncFailed(Arc<AtomicBool>);
+
+impl SyncFailed {
+    pub(super) fn get(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
 
 /// A handle on the storage; redb owns another.
 #[derive(Debug, Clone)]
-pub(super) struct Held(Arc<Shared>);
+pub(super) struct BufferedBackend(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
     inner: Box<dyn StorageBackend>,
     /// `None` once writes go through.
-    kept: RwLock<Option<Kept>>,
+    pending: RwLock<Option<Pending>>,
+    sync_failed: SyncFailed,
 }
 
 #[derive(Debug)]
-struct Kept {
-    done: Vec<Done>,
+struct Pending {
+    ops: Vec<Op>,
     /// What a read would find, where that is not what the storage holds.
     blocks: HashMap<u64, Box<[u8]>>,
     len: u64,
@@ -39,47 +58,58 @@ struct Kept {
 }
 
 #[derive(Debug)]
-enum Done {
+enum Op {
     Write(u64, Box<[u8]>),
     SetLen(u64),
     Sync,
 }
 
-impl Held {
-    pub(super) fn new(inner: Box<dyn StorageBackend>) -> io::Result<Self> {
+impl BufferedBackend {
+    pub(super) fn new(inner: Box<dyn StorageBackend>, sync_failed: SyncFailed) -> io::Result<Self> {
         let len = inner.len()?;
-        let kept = Kept { done: Vec::new(), blocks: HashMap::new(), len, own: len };
-        Ok(Self(Arc::new(Shared { inner, kept: RwLock::new(Some(kept)) })))
+        let pending = Pending { ops: Vec::new(), blocks: HashMap::new(), len, own: len };
+        let pending = RwLock::new(Some(pending));
+        Ok(Self(Arc::new(Shared { inner, pending, sync_failed })))
     }
 
-    /// Does what was kept back, and lets everything through from now on.
-    pub(super) fn let_through(&self) -> io::Result<()> {
-        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
-        for done in kept.take().into_iter().flat_map(|kept| kept.done) {
-            match done {
-                Done::Write(offset, data) => self.0.inner.write(offset, &data)?,
-                Done::SetLen(len) => self.0.inner.set_len(len)?,
-                Done::Sync => self.0.inner.sync_data()?,
+    /// Replays the pending writes, and passes everything through from now on.
+    pub(super) fn commit(&self) -> io::Result<()> {
+        let mut pending = self.0.pending.write().unwrap_or_else(PoisonError::into_inner);
+        for op in pending.take().into_iter().flat_map(|pending| pending.ops) {
+            match op {
+                Op::Write(offset, data) => self.0.inner.write(offset, &data)?,
+                Op::SetLen(len) => self.0.inner.set_len(len)?,
+                Op::Sync => self.0.sync()?,
             }
         }
         Ok(())
     }
 
-    /// Gives `work` what is kept, if writes are kept, and the storage.
-    fn keep<T>(
+    /// Applies `work` to the pending writes and the storage while writes are buffered.
+    fn buffer<T>(
         &self,
-        work: impl FnOnce(&mut Kept, &dyn StorageBackend) -> io::Result<T>,
+        work: impl FnOnce(&mut Pending, &dyn StorageBackend) -> io::Result<T>,
     ) -> Option<io::Result<T>> {
         // The common case takes no exclusive lock: reads of a database that is open go on together.
-        if self.0.kept.read().unwrap_or_else(PoisonError::into_inner).is_none() {
+        if self.0.pending.read().unwrap_or_else(PoisonError::into_inner).is_none() {
             return None;
         }
-        let mut kept = self.0.kept.write().unwrap_or_else(PoisonError::into_inner);
-        kept.as_mut().map(|kept| work(kept, &*self.0.inner))
+        let mut pending = self.0.pending.write().unwrap_or_else(PoisonError::into_inner);
+        pending.as_mut().map(|pending| work(pending, &*self.0.inner))
     }
 }
 
-impl Kept {
+impl Shared {
+    fn sync(&self) -> io::Result<()> {
+        let synced = self.inner.sync_data();
+        if synced.is_err() {
+            self.sync_failed.0.store(true, Ordering::Release);
+        }
+        synced
+    }
+}
+
+impl Pending {
     fn read(
         &self,
         storage: &dyn StorageBackend,
@@ -128,7 +158,7 @@ impl Kept {
             data_left = rest;
         }
         self.len = self.len.max(at);
-        self.done.push(Done::Write(offset, data.into()));
+        self.ops.push(Op::Write(offset, data.into()));
         Ok(())
     }
 
@@ -140,7 +170,7 @@ impl Kept {
             cut.fill(0);
         }
         self.len = len;
-        self.done.push(Done::SetLen(len));
+        self.ops.push(Op::SetLen(len));
     }
 }
 
@@ -150,36 +180,36 @@ fn place(at: u64) -> (u64, usize) {
     (at / BLOCK as u64, usize::try_from(at % BLOCK as u64).unwrap_or_default())
 }
 
-impl StorageBackend for Held {
+impl StorageBackend for BufferedBackend {
     fn len(&self) -> io::Result<u64> {
-        self.keep(|kept, _| Ok(kept.len)).unwrap_or_else(|| self.0.inner.len())
+        self.buffer(|pending, _| Ok(pending.len)).unwrap_or_else(|| self.0.inner.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        match self.keep(|kept, storage| kept.read(storage, offset, out)) {
+        match self.buffer(|pending, storage| pending.read(storage, offset, out)) {
             Some(read) => read,
             None => self.0.inner.read(offset, out),
         }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let kept = self.keep(|kept, _| {
-            kept.set_len(len);
+        let pending = self.buffer(|pending, _| {
+            pending.set_len(len);
             Ok(())
         });
-        kept.unwrap_or_else(|| self.0.inner.set_len(len))
+        pending.unwrap_or_else(|| self.0.inner.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let kept = self.keep(|kept, _| {
-            kept.done.push(Done::Sync);
+        let pending = self.buffer(|pending, _| {
+            pending.ops.push(Op::Sync);
             Ok(())
         });
-        kept.unwrap_or_else(|| self.0.inner.sync_data())
+        pending.unwrap_or_else(|| self.0.sync())
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.keep(|kept, storage| kept.write(storage, offset, data))
+        self.buffer(|pending, storage| pending.write(storage, offset, data))
             .unwrap_or_else(|| self.0.inner.write(offset, data))
     }
 
@@ -223,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    /// Storage with something in it that outlives `Held`.
+    /// Storage with something in it that outlives `BufferedBackend`.
     #[derive(Debug, Clone)]
     struct Storage(Arc<InMemoryBackend>);
 
@@ -260,15 +290,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn reads_as_if_written_and_writes_when_let_through(
+        fn reads_as_if_written_and_writes_on_commit(
             start in 0_usize..20_000,
             ops in proptest::collection::vec((0_u64..20_000, 0_usize..9_000, any::<bool>(), 1_u8..), 1..20),
         ) {
             let before = vec![7; start];
             let (real, plain) = (storage(&before), storage(&before));
-            let held = Held::new(Box::new(real.clone())).unwrap();
+            let buffered =
+                BufferedBackend::new(Box::new(real.clone()), SyncFailed::default()).unwrap();
             for (at, len, cut, byte) in ops {
-                for storage in [&held as &dyn StorageBackend, &plain] {
+                for storage in [&buffered as &dyn StorageBackend, &plain] {
                     if cut {
                         storage.set_len(at).unwrap();
                     } else {
@@ -276,12 +307,12 @@ mod tests {
                         storage.write(at, &vec![byte; len]).unwrap();
                     }
                 }
-                prop_assert_eq!(content(&held), content(&plain));
+                prop_assert_eq!(content(&buffered), content(&plain));
             }
             prop_assert_eq!(content(&real), before);
-            held.let_through().unwrap();
+            buffered.commit().unwrap();
             prop_assert_eq!(content(&real), content(&plain));
-            held.set_len(1).unwrap();
+            buffered.set_len(1).unwrap();
             prop_assert_eq!(real.len().unwrap(), 1);
         }
     }

@@ -1,4 +1,4 @@
-//! The lost-notification meter: how often a pull had to correct what the notifications said.
+//! What pulls brought, and how often one had to correct what the notifications said.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -16,9 +16,19 @@ pub struct Corrected {
     pub median: Option<Duration>,
 }
 
+/// Pulls made, by what they brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct PullCounters {
+    pub(crate) answered: u64,
+    pub(crate) unknown: u64,
+    pub(crate) failed: u64,
+    /// Left to another replica.
+    pub(crate) delegated: u64,
+}
+
 /// Counts and times corrections by the notification that was missed.
 #[derive(Debug, Default)]
-pub(crate) struct Meter {
+pub(crate) struct CorrectionStats {
     kinds: [Kind; KINDS.len()],
 }
 
@@ -28,7 +38,7 @@ struct Kind {
     recent: VecDeque<Duration>,
 }
 
-/// What can be missed. Other change types neither open nor close, so no pull corrects them.
+/// The types that can be missed. Other change types neither open nor close, so no pull corrects them.
 const KINDS: [Option<ChangeType>; 5] = [
     Some(ChangeType::Upgrade),
     Some(ChangeType::Suspend),
@@ -39,7 +49,7 @@ const KINDS: [Option<ChangeType>; 5] = [
 
 const RECENT: usize = 64;
 
-impl Meter {
+impl CorrectionStats {
     pub(crate) fn count(&mut self, correction: &Correction) {
         let kind = KINDS.iter().position(|kind| *kind == correction.missed);
         let Some(kind) = kind.and_then(|place| self.kinds.get_mut(place)) else { return };
@@ -52,7 +62,7 @@ impl Meter {
         }
     }
 
-    /// The corrections of each kind that occurred.
+    /// Returns the corrections of each kind that occurred.
     pub(crate) fn read(&self) -> Vec<(Option<ChangeType>, Corrected)> {
         let occurred = KINDS.iter().zip(&self.kinds).filter(|(_, kind)| kind.count > 0);
         occurred.map(|(missed, kind)| (*missed, kind.read())).collect()
@@ -73,26 +83,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_meter_keeps_count_last_and_median_of_each_kind() {
-        let mut meter = Meter::default();
-        assert!(meter.read().is_empty());
+    fn stats_keep_count_last_and_median_of_each_kind() {
+        let mut stats = CorrectionStats::default();
+        assert!(stats.read().is_empty());
         let missed = Some(ChangeType::Resume);
         for seconds in [9, 1, 5] {
             let within = Some(Duration::from_secs(seconds));
-            meter.count(&Correction { missed, within });
+            stats.count(&Correction { missed, within });
         }
-        meter.count(&Correction { missed, within: None });
-        meter.count(&Correction { missed: None, within: None });
+        stats.count(&Correction { missed, within: None });
+        stats.count(&Correction { missed: None, within: None });
         let resumes = Corrected {
             count: 4,
             last: Some(Duration::from_secs(5)),
             median: Some(Duration::from_secs(5)),
         };
         let closed = Corrected { count: 1, last: None, median: None };
-        assert_eq!(meter.read(), [(missed, resumes), (None, closed)]);
+        assert_eq!(stats.read(), [(missed, resumes), (None, closed)]);
         for _ in 0..1000 {
-            meter.count(&Correction { missed, within: Some(Duration::ZERO) });
+            stats.count(&Correction { missed, within: Some(Duration::ZERO) });
         }
-        assert!(meter.kinds.iter().all(|kind| kind.recent.len() <= RECENT));
+        assert!(stats.kinds.iter().all(|kind| kind.recent.len() <= RECENT));
     }
 }

@@ -9,23 +9,23 @@ use tokio::time::{Duration, Instant};
 /// It remembers the last starts, so a few may start at once after a quiet time and still no window
 /// holds more. It goes by the monotonic clock: setting the wall clock back must not stop pulls.
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct RateLimiter {
     rate: usize,
     starts: VecDeque<Instant>,
-    /// Until when the state API wants to be left alone.
+    /// Until when the state API asked for no requests.
     paused: Option<Instant>,
 }
 
 const WINDOW: Duration = Duration::from_secs(1);
 
-impl Pace {
+impl RateLimiter {
     /// `rate` is at least 1.
     pub(crate) fn new(rate: u32) -> Self {
         let rate = usize::try_from(rate.max(1)).unwrap_or(usize::MAX);
         Self { rate, starts: VecDeque::new(), paused: None }
     }
 
-    /// When the next pull may start: `now`, or a later time to wait for.
+    /// Returns when the next pull may start: `now`, or a later time to wait for.
     pub(crate) fn next(&self, now: Instant) -> Instant {
         let window = (self.starts.len() >= self.rate)
             .then(|| self.starts.front().map(|&first| first + WINDOW))
@@ -74,14 +74,14 @@ mod tests {
     #[test]
     fn no_window_of_a_second_holds_more_than_the_rate() {
         let start = Instant::now();
-        let mut pace = Pace::new(10);
+        let mut limiter = RateLimiter::new(10);
         let mut taken = Vec::new();
         // Attempts at uneven times over 20 s, with quiet stretches.
         let mut at = 0_u64;
         for step in 0..4000_u64 {
             at += [1, 3, 0, 17, 2][(step % 5) as usize] + if step % 500 == 0 { 1500 } else { 0 };
             let now = start + Duration::from_millis(at);
-            if pace.take(now) {
+            if limiter.take(now) {
                 taken.push(at);
             }
         }
@@ -94,35 +94,35 @@ mod tests {
     #[test]
     fn a_pause_holds_everything_back_and_is_not_shortened() {
         let start = Instant::now();
-        let mut pace = Pace::new(10);
-        pace.pause(start + Duration::from_secs(30));
-        pace.pause(start + Duration::from_secs(5));
-        assert!(!pace.take(start + Duration::from_secs(29)));
-        assert_eq!(pace.next(start), start + Duration::from_secs(30));
-        assert!(pace.take(start + Duration::from_secs(30)));
+        let mut limiter = RateLimiter::new(10);
+        limiter.pause(start + Duration::from_secs(30));
+        limiter.pause(start + Duration::from_secs(5));
+        assert!(!limiter.take(start + Duration::from_secs(29)));
+        assert_eq!(limiter.next(start), start + Duration::from_secs(30));
+        assert!(limiter.take(start + Duration::from_secs(30)));
     }
 
     #[test]
     fn starts_that_are_put_off_together_are_spread_again() {
         let start = Instant::now();
-        let mut pace = Pace::new(2);
+        let mut limiter = RateLimiter::new(2);
         let later = start + Duration::from_millis(900);
-        assert!(pace.take(start) && pace.take(start));
-        assert_eq!(pace.put_off(Some(start), later), None);
+        assert!(limiter.take(start) && limiter.take(start));
+        assert_eq!(limiter.put_off(Some(start), later), None);
         let third = start + Duration::from_millis(1000);
-        assert!(pace.take(third), "the window of the first two is over");
-        let wait = pace.put_off(Some(start), third).expect("two have started in this second");
+        assert!(limiter.take(third), "the window of the first two is over");
+        let wait = limiter.put_off(Some(start), third).expect("two have started in this second");
         assert_eq!(wait, later + WINDOW);
-        assert_eq!(pace.put_off(None, wait), None);
+        assert_eq!(limiter.put_off(None, wait), None);
     }
 
     #[test]
     fn a_start_given_back_can_be_taken_again() {
         let start = Instant::now();
-        let mut pace = Pace::new(1);
-        assert!(pace.take(start));
-        assert!(!pace.take(start));
-        pace.give_back(start);
-        assert!(pace.take(start));
+        let mut limiter = RateLimiter::new(1);
+        assert!(limiter.take(start));
+        assert!(!limiter.take(start));
+        limiter.give_back(start);
+        assert!(limiter.take(start));
     }
 }

@@ -1,0 +1,258 @@
+//! Pulls in flight: one per tenant, joined by all calls that wait for it.
+
+use std::collections::HashMap;
+
+use tokio::{
+    sync::oneshot,
+    time::{Duration, Instant},
+};
+
+use crate::tenant_id::TenantId;
+
+type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
+type Waiter = oneshot::Sender<()>;
+
+/// The pulls in flight, those that were made last, and the calls that wait.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    pulls: Map<InFlightPull>,
+    /// Calls that wait for a pull that has not started yet.
+    waiters: Map<Vec<Waiter>>,
+    recent: Map<RecentPull>,
+    /// The number of the pull that was started last. Pulls are ordered by it, not by a clock.
+    pull_seq: u64,
+}
+
+/// A pull in flight.
+#[derive(Debug)]
+struct InFlightPull {
+    number: u64,
+    waiters: Vec<Waiter>,
+    /// A request came that it may be too early for: another pull follows at once.
+    rerun: bool,
+    /// Whether a call that was misdirected waits for it.
+    misdirected: bool,
+}
+
+/// The last pull of a tenant, kept for as long as calls that were sent before it may come back.
+#[derive(Debug, Clone, Copy)]
+struct RecentPull {
+    number: u64,
+    at: Instant,
+    /// It was made for a misdirected call, and found the tenant where the call had been sent to.
+    unhelpful: bool,
+}
+
+/// What a misdirected call has to wait for.
+#[derive(Debug)]
+pub(crate) enum Join {
+    /// A pull in flight, or one that waits for its turn.
+    Joined(oneshot::Receiver<()>),
+    /// A pull that is to be requested.
+    Requested(oneshot::Receiver<()>),
+    /// Nothing: a pull has been made since the call was sent, or recently to no avail, or too many
+    /// wait already.
+    None,
+}
+
+/// A state API that did not explain a 421 is not asked to again for this long.
+const MISDIRECT_COOLDOWN: Duration = Duration::from_secs(5);
+
+/// While so many tenants wait for a requested pull, misdirected calls request no more: their callers
+/// would not wait that long.
+const MOST_WAITING: usize = 1024;
+
+/// How long a call may be on its way and still profit from a pull made since it was sent.
+const RECENT: Duration = Duration::from_secs(60);
+
+/// Recent pulls of fewer tenants are not swept.
+const SLACK: usize = 1024;
+
+impl InFlight {
+    pub(crate) fn contains(&self, tenant: &TenantId) -> bool {
+        self.pulls.contains_key(tenant)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.pulls.len()
+    }
+
+    pub(crate) fn tenants(&self) -> impl Iterator<Item = &TenantId> {
+        self.pulls.keys()
+    }
+
+    /// Returns the number of the pull that was started last.
+    pub(crate) fn pull_seq(&self) -> u64 {
+        self.pull_seq
+    }
+
+    /// Has another pull of `tenant` follow the one in flight; `false` when there is none.
+    pub(crate) fn rerun(&mut self, tenant: &TenantId) -> bool {
+        let pull = self.pulls.get_mut(tenant);
+        pull.map(|pull| pull.rerun = true).is_some()
+    }
+
+    /// Forgets the pulls that broke off, and returns their tenants. The calls that waited for them wait
+    /// no more.
+    pub(crate) fn interrupted(&mut self) -> impl Iterator<Item = TenantId> + use<> {
+        std::mem::take(&mut self.pulls).into_keys()
+    }
+
+    /// Notes that a pull of `tenant` starts; returns whether a misdirected call waits for it.
+    pub(crate) fn start(&mut self, tenant: &TenantId) -> bool {
+        self.pull_seq += 1;
+        let waiters = self.waiters.remove(tenant).unwrap_or_default();
+        let misdirected = !waiters.is_empty();
+        let pull = InFlightPull { number: self.pull_seq, waiters, rerun: false, misdirected };
+        self.pulls.insert(tenant.clone(), pull);
+        misdirected
+    }
+
+    /// Joins the pull that explains a 421 to a call sent when `mark` was the last pull. `waiting`
+    /// tenants wait for a requested pull.
+    pub(crate) fn join(
+        &mut self,
+        tenant: &TenantId,
+        mark: u64,
+        waiting: usize,
+        now: Instant,
+    ) -> Join {
+        let (waiter, receiver) = oneshot::channel();
+        let in_flight = match self.pulls.get_mut(tenant) {
+            Some(pull) if pull.number > mark => {
+                pull.waiters.push(waiter);
+                return Join::Joined(receiver);
+            }
+            pull => pull.is_some(),
+        };
+        if self.recent.get(tenant).is_some_and(|recent| recent.answers(mark, now))
+            || (!in_flight && waiting >= MOST_WAITING)
+        {
+            return Join::None;
+        }
+        // While a pull is in flight they wait for what it finds: see `complete`.
+        self.waiters.entry(tenant.clone()).or_default().push(waiter);
+        if in_flight { Join::Joined(receiver) } else { Join::Requested(receiver) }
+    }
+
+    /// Ends the pull of `tenant`. `moved` says whether it found the tenant at a new place. Returns
+    /// whether another pull has to follow at once, and the calls that waited: they go on when that
+    /// is dropped.
+    #[must_use = "the calls that waited go on when this is dropped"]
+    pub(crate) fn complete(
+        &mut self,
+        tenant: &TenantId,
+        moved: bool,
+        now: Instant,
+    ) -> (bool, impl Sized + use<>) {
+        let Some(mut pull) = self.pulls.remove(tenant) else { return (false, Vec::new()) };
+        if moved {
+            // Calls that were sent while it was in flight went to the old place too.
+            pull.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
+        }
+        let unhelpful = pull.misdirected && !moved;
+        let recent = RecentPull { number: pull.number, at: now, unhelpful };
+        self.recent.insert(tenant.clone(), recent);
+        if self.recent.len() > SLACK {
+            self.recent.retain(|_, recent| now - recent.at < RECENT);
+        }
+        (pull.rerun || self.waiters.contains_key(tenant), pull.waiters)
+    }
+
+    /// Ends the pull of `tenant` that another replica makes. Calls that have come to wait for it go
+    /// on waiting; returns whether they or a request need another pull at once.
+    pub(crate) fn delegate(&mut self, tenant: &TenantId) -> bool {
+        let Some(pull) = self.pulls.remove(tenant) else { return false };
+        if !pull.waiters.is_empty() {
+            self.waiters.entry(tenant.clone()).or_default().extend(pull.waiters);
+        }
+        pull.rerun || self.waiters.contains_key(tenant)
+    }
+}
+
+impl RecentPull {
+    /// Whether there is no point in a pull because of a 421 to a call sent when `mark` was the last.
+    fn answers(&self, mark: u64, now: Instant) -> bool {
+        self.number > mark || (self.unhelpful && now - self.at < MISDIRECT_COOLDOWN)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenant() -> TenantId {
+        TenantId::new("Cust1").unwrap()
+    }
+
+    fn joined(join: Join) -> oneshot::Receiver<()> {
+        match join {
+            Join::Joined(receiver) | Join::Requested(receiver) => receiver,
+            Join::None => panic!("there is nothing to wait for"),
+        }
+    }
+
+    #[test]
+    fn calls_sent_before_a_pull_join_it_and_go_on_when_it_ends() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        let mark = in_flight.pull_seq();
+        assert!(!in_flight.start(&tenant()));
+        let mut receiver = joined(in_flight.join(&tenant(), mark, 0, now));
+        assert!(
+            receiver.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
+        );
+        let (rerun, waiters) = in_flight.complete(&tenant(), true, now);
+        assert!(!rerun);
+        drop(waiters);
+        assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None), "made since");
+    }
+
+    #[test]
+    fn calls_sent_during_a_pull_get_another_unless_it_found_a_new_place() {
+        for moved in [false, true] {
+            let (mut in_flight, now) = (InFlight::default(), Instant::now());
+            in_flight.start(&tenant());
+            let mark = in_flight.pull_seq();
+            let join = in_flight.join(&tenant(), mark, 0, now);
+            assert!(matches!(join, Join::Joined(_)));
+            let (rerun, _) = in_flight.complete(&tenant(), moved, now);
+            assert_eq!(rerun, !moved);
+            assert_eq!(in_flight.start(&tenant()), !moved, "a misdirected call waits");
+        }
+    }
+
+    #[test]
+    fn an_unhelpful_pull_is_not_repeated_for_a_while() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        let join = in_flight.join(&tenant(), 0, 0, now);
+        assert!(matches!(join, Join::Requested(_)));
+        assert!(in_flight.start(&tenant()));
+        drop(in_flight.complete(&tenant(), false, now));
+        let mark = in_flight.pull_seq();
+        assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None));
+        let later = now + MISDIRECT_COOLDOWN;
+        assert!(matches!(in_flight.join(&tenant(), mark, 0, later), Join::Requested(_)));
+    }
+
+    #[test]
+    fn too_many_waiting_tenants_get_no_more_requests() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING, now), Join::None));
+        assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING - 1, now), Join::Requested(_)));
+    }
+
+    #[test]
+    fn a_delegated_pull_keeps_its_waiters() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        in_flight.start(&tenant());
+        assert!(!in_flight.delegate(&tenant()) && !in_flight.contains(&tenant()));
+        in_flight.start(&tenant());
+        let mut receiver = joined(in_flight.join(&tenant(), 0, 0, now));
+        assert!(in_flight.delegate(&tenant()));
+        assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        assert!(in_flight.start(&tenant()), "it waits on");
+        in_flight.rerun(&tenant());
+        assert!(in_flight.delegate(&tenant()));
+    }
+}

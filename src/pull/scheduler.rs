@@ -1,0 +1,277 @@
+//! The calendar of pulls: which tenant is pulled when, and why.
+
+use std::{collections::HashMap, time::Duration};
+
+use tokio::time::Instant;
+
+use super::{
+    in_flight::InFlight,
+    queue::Queue,
+    rate_limiter::RateLimiter,
+    schedule::{NextPull, Schedule, Situation, Trigger},
+};
+use crate::{
+    status::{Record, history::PullHistory, knowledge::Knowledge, mono::Mono},
+    tenant_id::TenantId,
+    tenants::registry::Registry,
+};
+
+type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
+
+/// Knows when each tenant is pulled next. All of it runs on the monotonic clock.
+#[derive(Debug)]
+pub(crate) struct Scheduler {
+    schedule: Schedule,
+    queue: Queue,
+    limiter: RateLimiter,
+    /// Unverified requests have a limit of their own, so that a flood of them leaves the rest its
+    /// share.
+    unverified_limiter: RateLimiter,
+    /// Requests that no pull has answered yet: it is made again until one does.
+    awaiting_answer: Map<AwaitingAnswer>,
+    /// Pulls of tenants that the registry has no entry of.
+    due_unregistered: Map<Unregistered>,
+}
+
+/// A pull that was requested.
+#[derive(Debug, Clone, Copy)]
+struct AwaitingAnswer {
+    /// A pull with this number was sent after the request, or one with a later number.
+    seq: u32,
+    /// Only an answer that says how the tenant is will do.
+    tracked: bool,
+}
+
+#[derive(Debug)]
+struct Unregistered {
+    history: PullHistory,
+    due: Mono,
+}
+
+/// What the last own pull of a tenant brought, as far as it bears on the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LastPull {
+    /// None has been made since the record changed.
+    None,
+    /// An answer, on record by now, and for how long it holds.
+    Answered { valid_for: Option<Duration> },
+    /// An answer that says nothing, such as `Unknown`.
+    UnknownState,
+    /// No answer, or an invalid one.
+    Failed,
+}
+
+/// What to do next.
+#[derive(Debug)]
+pub(crate) enum Next {
+    Start {
+        tenant: TenantId,
+        trigger: Trigger,
+    },
+    /// Nothing for so long, unless something changes; `None` for as long as nothing does.
+    Wait(Option<Duration>),
+}
+
+/// The present, as the registry counts it and as tokio does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Now {
+    /// Since the gate was built.
+    pub(crate) elapsed: Duration,
+    pub(crate) instant: Instant,
+}
+
+impl Scheduler {
+    pub(crate) fn new(schedule: Schedule) -> Self {
+        Self {
+            limiter: RateLimiter::new(schedule.rate()),
+            unverified_limiter: RateLimiter::new(1),
+            queue: Queue::default(),
+            awaiting_answer: Map::default(),
+            due_unregistered: Map::default(),
+            schedule,
+        }
+    }
+
+    /// Puts the next pull of `tenant` on the calendar, by what is known of it and what the last own
+    /// pull brought. It must not be in flight: its completion does this.
+    pub(crate) fn reschedule(
+        &mut self,
+        tenant: &TenantId,
+        registry: &Registry,
+        last: LastPull,
+        now: Duration,
+    ) {
+        let (settle, random) = (registry.settle(), fastrand::f64());
+        let awaiting = self.awaiting_answer.get(tenant).copied();
+        let mut next = None;
+        let mut requested = false;
+        let mut schedule = |record: &Record, knowledge: &Knowledge, history: &mut PullHistory| {
+            match last {
+                LastPull::None => {}
+                LastPull::Answered { .. } => history.attempted(Default::default(), now),
+                LastPull::UnknownState => history.attempted(history.attempts().unknown(), now),
+                LastPull::Failed => history.attempted(history.attempts().failed(), now),
+            }
+            requested = awaiting.is_some_and(|awaiting| awaiting.waits_on(record, last));
+            let valid_for = match last {
+                LastPull::Answered { valid_for } => valid_for,
+                _ => None,
+            };
+            let history = &*history;
+            let settle = &settle;
+            let situation = Situation { record, knowledge, history, settle, requested, valid_for };
+            next = self.schedule.next_pull(&situation, now, random);
+            next.map(|next| Mono::at(next.at))
+        };
+        if registry.schedule(tenant, &mut schedule).is_some() {
+            self.due_unregistered.remove(tenant);
+        } else {
+            let own = self.due_unregistered.remove(tenant);
+            let mut history = own.map(|own| own.history).unwrap_or_default();
+            let due = schedule(&Record::default(), &Knowledge::default(), &mut history);
+            if let Some(due) = due {
+                self.due_unregistered.insert(tenant.clone(), Unregistered { history, due });
+            }
+        }
+        if !requested {
+            self.awaiting_answer.remove(tenant);
+        }
+        if let Some(next) = next {
+            self.push(tenant, registry, next);
+        }
+    }
+
+    /// Pulls `tenant` at `at`, whatever the schedule says, unless it is rescheduled before.
+    pub(crate) fn put_off(&mut self, tenant: &TenantId, registry: &Registry, at: Duration) {
+        let due = Mono::at(at);
+        if !registry.set_due(tenant, Some(due)) {
+            let own = self.due_unregistered.remove(tenant);
+            let history = own.map(|own| own.history).unwrap_or_default();
+            self.due_unregistered.insert(tenant.clone(), Unregistered { history, due });
+        }
+        self.push(tenant, registry, NextPull { at, trigger: Trigger::Requested });
+    }
+
+    fn push(&mut self, tenant: &TenantId, registry: &Registry, next: NextPull) {
+        let due = Mono::at(next.at);
+        let unregistered = &self.due_unregistered;
+        self.queue.push(tenant.clone(), due, next.trigger, |tenant, due| {
+            is_current(registry, unregistered, tenant, due)
+        });
+    }
+
+    /// Notes that a pull of `tenant` is requested, until one is answered. One that is in flight
+    /// doesn't count, nor, for one that is tracked, an answer that says nothing.
+    pub(crate) fn await_answer(
+        &mut self,
+        tenant: &TenantId,
+        registry: &Registry,
+        in_flight: bool,
+        tracked: bool,
+    ) {
+        let next = registry.read(tenant, Record::next_seq).unwrap_or(1);
+        let seq = next.saturating_add(u32::from(in_flight));
+        let tracked =
+            tracked || self.awaiting_answer.get(tenant).is_some_and(|awaiting| awaiting.tracked);
+        self.awaiting_answer.insert(tenant.clone(), AwaitingAnswer { seq, tracked });
+    }
+
+    /// Has `tenant` pulled at once.
+    pub(crate) fn request(&mut self, tenant: &TenantId, now: Duration) {
+        self.queue.push_requested(tenant, now);
+    }
+
+    /// Has `tenant` pulled when there is time, for a reason that may be made up.
+    pub(crate) fn request_unverified(&mut self, tenant: &TenantId, now: Duration) {
+        self.queue.push_unverified(tenant, now);
+    }
+
+    /// Returns the pull to start now, or for how long to wait for one.
+    pub(crate) fn next(&mut self, registry: &Registry, in_flight: &InFlight, now: Now) -> Next {
+        let may_start = self.limiter.next(now.instant);
+        let Self { queue, due_unregistered, .. } = self;
+        let current = |tenant: &TenantId, due| is_current(registry, due_unregistered, tenant, due);
+        if may_start > now.instant {
+            let waits = queue.next(current).is_some() || queue.has_unverified();
+            return Next::Wait(waits.then(|| may_start - now.instant));
+        }
+        let unverified_may_start = self.unverified_limiter.next(now.instant);
+        let unverified = unverified_may_start <= now.instant;
+        while let Some((tenant, trigger)) = queue.pop(now.elapsed, unverified, current) {
+            // One in flight per tenant. Its completion puts the next on the calendar.
+            if in_flight.contains(&tenant) {
+                continue;
+            }
+            self.limiter.take(now.instant);
+            if trigger == Trigger::Unverified {
+                self.unverified_limiter.take(now.instant);
+            }
+            return Next::Start { tenant, trigger };
+        }
+        let unverified = queue.has_unverified().then(|| unverified_may_start - now.instant);
+        let due = queue.next(current).map(|due| due.saturating_sub(now.elapsed));
+        Next::Wait(unverified.into_iter().chain(due).min())
+    }
+
+    /// Has a pull start at `now` in place of the start it holds; returns until when to wait, if that
+    /// is too early.
+    pub(crate) fn hold(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
+        self.limiter.put_off(held, now)
+    }
+
+    /// Gives back the start of a pull that is not made after all.
+    pub(crate) fn give_back(&mut self, start: Instant) {
+        self.limiter.give_back(start);
+    }
+
+    /// Starts nothing before `until`: the state API asked for that.
+    pub(crate) fn pause(&mut self, until: Instant) {
+        self.limiter.pause(until);
+    }
+
+    /// Returns how many requests wait for their pull.
+    pub(crate) fn requests(&self) -> usize {
+        self.queue.requests().0
+    }
+
+    /// Returns how many pulls should have been made by now, and since when the oldest waits. The
+    /// [overdue](Registry::overdue) ones are counted by the caller, before this is locked.
+    pub(crate) fn waiting(
+        &self,
+        registry: &Registry,
+        in_flight: &InFlight,
+        (overdue, since): (usize, Option<Mono>),
+        now: Duration,
+    ) -> (usize, Option<Duration>) {
+        let is_overdue = |due: Mono| due.time() <= now;
+        let (requests, oldest) = self.queue.requests();
+        let unregistered = self
+            .due_unregistered
+            .iter()
+            .filter(|(tenant, own)| is_overdue(own.due) && !in_flight.contains(tenant));
+        let unregistered: Vec<_> = unregistered.map(|(_, own)| own.due.time()).collect();
+        let started =
+            in_flight.tenants().filter(|tenant| registry.due(tenant).is_some_and(is_overdue));
+        let waiting = (overdue + requests + unregistered.len()).saturating_sub(started.count());
+        let oldest = since.map(Mono::time).into_iter().chain(oldest).chain(unregistered).min();
+        (waiting, oldest.filter(|_| waiting > 0))
+    }
+}
+
+impl AwaitingAnswer {
+    /// Whether the request still waits for its answer.
+    fn waits_on(self, record: &Record, last: LastPull) -> bool {
+        let answered = record.next_seq() > self.seq;
+        let said_nothing = last == LastPull::UnknownState && !self.tracked;
+        !answered && !said_nothing
+    }
+}
+
+fn is_current(
+    registry: &Registry,
+    unregistered: &Map<Unregistered>,
+    tenant: &TenantId,
+    due: Mono,
+) -> bool {
+    registry.due(tenant) == Some(due) || unregistered.get(tenant).is_some_and(|own| own.due == due)
+}

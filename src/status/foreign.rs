@@ -1,0 +1,46 @@
+//! Parts of a stored record that only a newer version of this crate knows, carried along unread.
+
+use serde_json::{Map, Value};
+
+/// Parts of a stored record that this version doesn't know.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Foreign {
+    /// The minor schema version it was written with, if that is newer than this one.
+    pub(crate) minor: u32,
+    pub(crate) entries: Map<String, Value>,
+}
+
+impl Foreign {
+    /// Takes the newer of each part; returns whether anything changed.
+    pub(super) fn merge(&mut self, other: &Self) -> bool {
+        let mut changed = other.minor > self.minor;
+        self.minor = self.minor.max(other.minor);
+        for (key, theirs) in &other.entries {
+            let newer = self.entries.get(key).is_none_or(|ours| age(theirs) > age(ours));
+            if newer {
+                self.entries.insert(key.clone(), theirs.clone());
+                changed = true;
+            }
+        }
+        changed
+    }
+}
+
+/// The order of two facts whose meaning is not known: by the count or the token time that they
+/// carry, then by their text. A later version of the schema has to give its facts one of these.
+fn age(value: &Value) -> (i64, String) {
+    let number = ["at", "seq"].iter().find_map(|key| value.get(key)?.as_i64());
+    (number.unwrap_or(0), sorted_text(value.clone()))
+}
+
+/// Returns a text that is the same for equal maps.
+pub(super) fn map_text(map: &Map<String, Value>) -> String {
+    if map.is_empty() { String::new() } else { sorted_text(Value::Object(map.clone())) }
+}
+
+/// Returns `value` as text, its keys sorted: `serde_json` keeps them so, unless any crate of the
+/// program switches its `preserve_order` on.
+fn sorted_text(mut value: Value) -> String {
+    value.sort_all_objects();
+    value.to_string()
+}

@@ -1,0 +1,37 @@
+//! What a record said before it changed, as far as the times kept beside it depend on that.
+
+use super::{derive::status_without_override, pulled::Knew, record::Record, state::PullOutcome};
+
+/// A record as it was. Taken before each change, in place of a copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Past {
+    pub(super) is_empty: bool,
+    pub(super) deciding: Option<Knew>,
+    pub(super) outcome: PullOutcome,
+    /// The deciding notification, if it is what closes the tenant and no pull ever agreed with it:
+    /// another one of its type only repeats it.
+    unconfirmed: Option<Knew>,
+}
+
+impl Past {
+    pub(crate) fn of(record: &Record) -> Self {
+        let outcome = status_without_override(record).outcome();
+        let deciding = record.deciding();
+        let closing =
+            deciding.filter(|last| last.change.reason().map(PullOutcome::Closed) == Some(outcome));
+        let confirmed = |last: &Knew| {
+            record.pulls().any(|pulled| pulled.knew() == Some(*last) && pulled.outcome() == outcome)
+        };
+        Self {
+            is_empty: record.is_empty(),
+            deciding,
+            outcome,
+            unconfirmed: closing.filter(|last| !confirmed(last)),
+        }
+    }
+
+    /// Returns the notification that `next` only repeats, if it does.
+    pub(super) fn repeated_by(&self, next: Knew) -> Option<Knew> {
+        self.unconfirmed.filter(|last| last.change == next.change)
+    }
+}

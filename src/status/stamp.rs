@@ -1,0 +1,95 @@
+//! The part of a pull that is fixed when its request is sent.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{
+    fact::Fact,
+    knowledge::{Knowledge, Settles},
+    pulled::{Knew, PullDetails, Pulled},
+    record::Record,
+    settle::Settle,
+    state::{PullOutcome, State},
+    wall,
+};
+
+/// What a replica knew when it sent a request to the state API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PullStamp {
+    seq: u32,
+    knew: Option<Knew>,
+    known: u32,
+    settles: Settles,
+}
+
+/// An answer of the state API that says how the tenant is.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) state: State,
+    pub(crate) details: Arc<PullDetails>,
+    /// For how long it may be relied on, where that was said.
+    pub(crate) fresh: Option<Duration>,
+    /// Wall time, ms since the epoch.
+    pub(crate) taken_at: u64,
+}
+
+/// The shortest and the longest time for which an answer is taken to be fresh, in seconds.
+const FRESH: (u64, u64) = (5 * 60, 60 * 60);
+
+impl PullStamp {
+    /// Stamps a pull that is sent at `now`, the time since the gate was built.
+    pub(crate) fn new(
+        record: &Record,
+        knowledge: &Knowledge,
+        settle: &Settle,
+        now: Duration,
+    ) -> Self {
+        let knew = record.deciding();
+        let known = knew.map_or(Duration::ZERO, |_| knowledge.known(now));
+        Self {
+            seq: record.next_seq(),
+            knew,
+            known: u32::try_from(known.as_secs()).unwrap_or(u32::MAX),
+            settles: match knew {
+                Some(knew) => knowledge.settles(knew.change, settle, now),
+                None => Settles { running: true, closed: true },
+            },
+        }
+    }
+
+    /// Makes the fact of an answer. `record` is what is known when it arrives.
+    pub(crate) fn into_fact(self, told: Told, record: &Record, settle: &Settle) -> Fact {
+        let outcome = told.state.outcome();
+        let running = outcome == PullOutcome::Running;
+        let settled = if running { self.settles.running } else { self.settles.closed };
+        let passed = match self.knew {
+            Some(knew) if settled && running => settle.after(knew.change),
+            Some(_) if settled => settle.usual,
+            _ => Duration::ZERO,
+        };
+        let taken_at = told.taken_at.min(wall::LATEST_MS);
+        let last = record.last_pull().filter(|last| last.outcome() == outcome);
+        let mut pulled = Pulled::new(told.state, self.seq, self.knew);
+        pulled.settled = settled;
+        pulled.known = self.known.max(whole_seconds(passed));
+        pulled.since = last.map_or(taken_at, |last| last.since);
+        pulled.fresh = told.fresh.map_or(0, fresh_seconds);
+        pulled.details = told.details;
+        Fact::Pulled(pulled)
+    }
+
+    /// Returns whether `record` has a pull with this number or a later one.
+    pub(crate) fn is_followed_in(&self, record: &Record) -> bool {
+        record.pulls().any(|pulled| pulled.seq >= self.seq)
+    }
+}
+
+/// Rounds up: a replica that takes this over must find the wait over.
+fn whole_seconds(wait: Duration) -> u32 {
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+    u32::try_from(seconds).unwrap_or(u32::MAX)
+}
+
+fn fresh_seconds(fresh: Duration) -> u16 {
+    let (shortest, longest) = FRESH;
+    u16::try_from(fresh.as_secs().clamp(shortest, longest)).unwrap_or(u16::MAX)
+}

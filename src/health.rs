@@ -72,8 +72,8 @@ impl TaskHealth {
 pub enum StoreHealth {
     /// It answered when it was last used, and is heard; also when there is none.
     Fresh,
-    /// It does not answer, or nothing is heard of what other replicas store. What it lacks is kept in
-    /// memory and written when it is back.
+    /// It does not answer, or nothing is heard of what other replicas store. What it lacks is kept
+    /// in memory and written when it is back.
     Stale {
         /// When it first did not answer.
         since: SystemTime,

@@ -1,4 +1,4 @@
-//! The id of a tenant: what SuperOffice calls its *context identifier*.
+//! The id of a tenant: SuperOffice's *context identifier*.
 
 use std::{
     borrow::Borrow,
@@ -13,10 +13,10 @@ use smol_str::SmolStr;
 
 /// The id of a SuperOffice tenant, such as `Cust12345`.
 ///
-/// 1 to 64 characters of `[A-Za-z0-9_-]`. SuperOffice serves tenants from paths that ignore case, so
-/// two ids that differ in case only are equal and hash alike; the spelling first given is kept for
-/// display. Ids of up to 23 characters (every id seen in practice) are stored inline: making and
-/// cloning one allocates nothing.
+/// 1 to 64 characters of `[A-Za-z0-9_-]`. SuperOffice serves tenants from paths that ignore case,
+/// so two ids that differ in case only are equal and have the same hash; the given spelling is kept
+/// for display. Ids of up to 23 characters (every known id) are stored inline: creating and cloning
+/// one allocates nothing.
 ///
 /// ```
 /// use tower_superoffice::TenantId;
@@ -34,7 +34,7 @@ pub struct TenantId(SmolStr);
 const MAX_LEN: usize = 64;
 
 impl TenantId {
-    /// Takes `id` as a tenant id.
+    /// Creates a tenant id.
     ///
     /// # Errors
     ///
@@ -48,14 +48,15 @@ impl TenantId {
         }
     }
 
-    /// Takes an id that has been checked: 1 to 64 characters for which [`is_tenant_byte`] holds.
+    /// Creates a tenant id from a checked one: 1 to 64 characters for which [`is_tenant_byte`]
+    /// holds.
     #[inline]
     pub(crate) fn from_checked(id: &str) -> Self {
         debug_assert!(is_tenant_id(id.as_bytes()), "not a tenant id");
         Self(SmolStr::new(id))
     }
 
-    /// The id as it was first spelled.
+    /// Returns the id as it was spelled when it was created.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -70,7 +71,7 @@ pub(crate) fn is_tenant_id(bytes: &[u8]) -> bool {
 /// Whether `byte` may stand in a tenant id.
 #[inline]
 pub(crate) fn is_tenant_byte(byte: u8) -> bool {
-    // A table, because this runs for every character of every outgoing call's tenant.
+    // A table, because this runs for every character of the tenant of every outgoing call.
     ALPHABET.get(usize::from(byte)).is_some_and(|allowed| *allowed)
 }
 
@@ -85,8 +86,8 @@ const ALPHABET: [bool; 256] = {
     alphabet
 };
 
-/// The characters of `id` without their case: eight at a time, and the last eight once more, which
-/// covers those that make no whole eight. Ids of one length are the same exactly when these are.
+/// Returns the characters of `id` with their case folded: eight at a time, and the last eight once
+/// more, which covers the remainder. Ids of one length are equal exactly when these are.
 ///
 /// Setting bit 5 folds the case and, on the alphabet of an id, nothing else: it maps `A-Z` onto
 /// `a-z`, leaves digits, `-` and `a-z` as they are, and moves `_` to a byte of its own (0x7f).
@@ -137,8 +138,8 @@ impl Hash for TenantId {
         for word in words {
             state.write_u64(word);
         }
-        // The length goes in too: a padding of zeros must not read as a shorter id. Spread over all
-        // bits by an odd number, it can share the last word and costs no round of its own.
+        // The length is part of the hash, so that zero padding differs from a shorter id. Spread
+        // over all bits by an odd factor, it shares the last word and costs no round of its own.
         state.write_u64(last ^ (id.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     }
 }
@@ -198,9 +199,9 @@ impl<'de> Deserialize<'de> for TenantId {
     }
 }
 
-/// A text that is no tenant id.
+/// The error for a text that is no tenant id.
 ///
-/// The text itself is left out: it may come from a hostile sender, and errors end up in logs.
+/// It does not contain the text, which may come from an attacker: errors end up in logs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct InvalidTenantId {
     _private: (),
@@ -223,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_the_alphabet_and_nothing_else() {
+    fn alphabet_is_accepted_and_nothing_else() {
         for byte in 0..=u8::MAX {
             let text = [byte];
             let allowed = byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
@@ -245,7 +246,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn equal_ids_hash_alike_and_unlike_ids_differ(a in "[A-Za-z0-9_-]{1,64}", b in "[A-Za-z0-9_-]{1,64}") {
+        fn ids_hash_by_folded_case(a in "[A-Za-z0-9_-]{1,64}", b in "[A-Za-z0-9_-]{1,64}") {
             let hasher = foldhash::quality::RandomState::default();
             let hash = |id: &str| hasher.hash_one(TenantId::new(id).unwrap());
             prop_assert_eq!(hash(&a), hash(&a.to_ascii_lowercase()));

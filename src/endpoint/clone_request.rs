@@ -5,8 +5,8 @@ use http_body::Body;
 /// A policy: which requests are cloned before they are sent, so that a misdirected one is repeated.
 ///
 /// The built-in policies are [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and [`NoRetry`]; an
-/// [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for each request to a
-/// tenant.
+/// [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for each request to
+/// a tenant.
 pub trait CloneRequest<R> {
     /// Clones `request`; `None` when that is impossible or unwanted: its 421 is then returned.
     fn clone_request(&self, request: &R) -> Option<R>;
@@ -15,8 +15,8 @@ pub trait CloneRequest<R> {
 /// Clones requests whose body is empty. The default.
 ///
 /// For `http::Request<B>` the empty body of the clone is made with `B: Default`. With the feature
-/// `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but those with a streamed
-/// body.
+/// `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but those with a
+/// streamed body.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CloneEmpty {
     _private: (),

@@ -16,9 +16,9 @@ use crate::key::UrlKey;
 /// [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer) makes one. SuperOffice moves
 /// tenants between hosts, and answers calls at the old one with *421 Misdirected Request*.
 ///
-/// - A call to a tenant whose host is known from the state API gets that scheme and host. Path, query
-///   and everything else stay as they are. A call passes untouched when its tenant's host is not
-///   known, when it is for no tenant, and when its own host serves no tenants.
+/// - A call to a tenant whose host is known from the state API gets that scheme and host. Path,
+///   query and everything else stay as they are. A call passes untouched when its tenant's host is
+///   not known, when it is for no tenant, and when its own host serves no tenants.
 /// - A call that is answered with 421 has the tenant pulled at once. When the state API names
 ///   another host within 5 s, the call is repeated there, once. This is safe for writes too: a
 ///   misdirected call was not processed. By default requests without a body are repeated; see

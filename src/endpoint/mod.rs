@@ -1,8 +1,8 @@
 //! The outbound side: each call goes to the host that serves its tenant now.
 //!
-//! [`EndpointLayer`], from [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer), wraps a
-//! guarded client in an [`Endpoint`]. It rewrites the host of calls to tenants that moved, and repeats
-//! a call that was answered with *421 Misdirected Request* where the tenant lives now.
+//! [`EndpointLayer`], from [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer), wraps
+//! a guarded client in an [`Endpoint`]. It rewrites the host of calls to tenants that moved, and
+//! repeats a call that was answered with *421 Misdirected Request* where the tenant lives now.
 
 mod clone_request;
 mod future;

@@ -17,7 +17,8 @@ use super::{
 };
 use crate::key::{TenantKey, UrlKey};
 
-/// Sends each call to the host that serves its tenant now; see [`EndpointLayer`](crate::EndpointLayer).
+/// Sends each call to the host that serves its tenant now; see
+/// [`EndpointLayer`](crate::EndpointLayer).
 #[derive(Clone)]
 pub struct Endpoint<S, P = CloneEmpty, K = UrlKey> {
     inner: S,

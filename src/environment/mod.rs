@@ -104,8 +104,8 @@ impl Environment {
 
     /// `path` below the environment's origin.
     fn under(&self, path: &str) -> Uri {
-        // An origin that parsed once and a path of known characters always parse together; were that
-        // ever untrue, a URL without a host fails as soon as it is used, and says so.
+        // An origin that parsed once and a path of known characters always parse together; were
+        // that ever untrue, a URL without a host fails as soon as it is used, and says so.
         format!("{}{path}", self.origin()).parse().unwrap_or_default()
     }
 

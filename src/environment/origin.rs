@@ -18,7 +18,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The origin of `url`, as the state API gives it: `https://online2.superoffice.com:443/Cust12345`.
+    /// The origin of `url`, as the state API gives it:
+    /// `https://online2.superoffice.com:443/Cust12345`.
     pub(crate) fn from_url(url: &str, environment: &Environment) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = match () {
@@ -99,7 +100,8 @@ fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// Whether every parser of URLs reads `host` alike: labels of letters, digits, `-` and `_`, or `[::1]`.
+/// Whether every parser of URLs reads `host` alike: labels of letters, digits, `-` and `_`, or
+/// `[::1]`.
 ///
 /// Left out are `@`, `%`, backslashes, empty labels and anything beyond ASCII, which is what hosts
 /// that look like SuperOffice's and lead elsewhere are made of.

@@ -11,14 +11,14 @@ use std::{
 
 use super::TenantUnavailable;
 
-/// Why a call through a [`Guard`](super::Guard) failed: the tenant is closed, or the wrapped client's
-/// own error.
+/// The reason why a call through a [`Guard`](super::Guard) failed: the tenant is closed, or the
+/// wrapped client failed.
 ///
-/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?` takes it
-/// into `Box<dyn Error>` and `anyhow::Error`. Both variants have a source: the [`TenantUnavailable`],
-/// or the client's error where its type is known to this crate (`BoxError`, [`io::Error`],
-/// hyper-util's, reqwest's and others). A client error of an unknown type can't be a source, so its
-/// text is shown instead.
+/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?` takes
+/// it into `Box<dyn Error>` and `anyhow::Error`. Both variants have a source: the
+/// [`TenantUnavailable`], or the client's error where its type is known to this crate (`BoxError`,
+/// [`io::Error`], hyper-util's, reqwest's and others). A client error of an unknown type can't be a
+/// source, so its text is shown instead.
 #[derive(Debug, Clone)]
 pub enum GuardError<E> {
     /// The tenant is closed. Nothing was sent.
@@ -28,7 +28,7 @@ pub enum GuardError<E> {
 }
 
 impl<E> GuardError<E> {
-    /// What closes the tenant, if that is why the call failed.
+    /// Returns what closes the tenant, if that is why the call failed.
     pub fn unavailable(&self) -> Option<&TenantUnavailable> {
         match self {
             Self::Unavailable(unavailable) => Some(unavailable),
@@ -36,11 +36,11 @@ impl<E> GuardError<E> {
         }
     }
 
-    /// What closes the tenant, if that is why the call failed; else this error again.
+    /// Converts into what closes the tenant, if that is why the call failed.
     ///
     /// # Errors
     ///
-    /// Gives the wrapped client's error when that is what it holds.
+    /// The wrapped client's error, if the client failed.
     pub fn into_unavailable(self) -> Result<TenantUnavailable, E> {
         match self {
             Self::Unavailable(unavailable) => Ok(unavailable),
@@ -48,7 +48,7 @@ impl<E> GuardError<E> {
         }
     }
 
-    /// The wrapped client's error, if that is why the call failed.
+    /// Returns the wrapped client's error, if the client failed.
     pub fn inner(&self) -> Option<&E> {
         match self {
             Self::Unavailable(_) => None,
@@ -56,7 +56,7 @@ impl<E> GuardError<E> {
         }
     }
 
-    /// Changes the wrapped client's error with `map`.
+    /// Converts the wrapped client's error with `map`.
     pub fn map_inner<F>(self, map: impl FnOnce(E) -> F) -> GuardError<F> {
         match self {
             Self::Unavailable(unavailable) => GuardError::Unavailable(unavailable),
@@ -100,8 +100,8 @@ impl<E: Debug + Display + 'static> Error for GuardError<E> {
     }
 }
 
-/// Casts `$any` to each type of the list, alone and inside another guard's error. That one is stepped
-/// over: it would only say the same again.
+/// Casts `$any` to each type of the list, alone and inside another guard's error. That one is
+/// stepped over: it would only say the same again.
 macro_rules! cast_to_any_of {
     ($any:ident: $($(#[$when:meta])* $known:ty),+ $(,)?) => {$(
         $(#[$when])*

@@ -12,7 +12,7 @@ use pin_project_lite::pin_project;
 use super::{GuardError, TenantUnavailable};
 
 pin_project! {
-    /// The answer to a call through a [`Guard`](super::Guard): the wrapped client's, or a refusal.
+    /// The result of a call through a [`Guard`](super::Guard): the wrapped client's, or a refusal.
     ///
     /// It is `Send`, `Sync`, `Unpin` and `'static` when the wrapped client's future is.
     pub struct ResponseFuture<F> {

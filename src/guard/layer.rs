@@ -1,4 +1,4 @@
-//! The layer: how a guard is configured.
+//! The layer: its configuration.
 
 use std::{fmt, sync::Arc};
 
@@ -9,15 +9,17 @@ use crate::key::UrlKey;
 
 /// Puts a [`Guard`] around clients, so that calls to closed tenants are refused.
 ///
-/// `TenantGate::guard_layer` makes one. Every guard of a gate shares the gate's view of its tenants:
-/// neither wrapping a client nor cloning the wrapped one makes new state.
+/// [`TenantGate::guard_layer`](crate::TenantGate::guard_layer) makes one. All guards of a gate
+/// share its view of the tenants: neither wrapping a client nor cloning the wrapped one makes new
+/// state.
 ///
 /// # Where it goes
 ///
 /// Right around the client, *inside* limits, buffers and retries: `retry(limit(guard(client)))`. A
 /// refused call leaves the readiness that the wrapped service reserved in `poll_ready` unspent, so
-/// a limit further in would lend out a permit that no call uses; and a retry further in would not
-/// ask the gate again. Where you can't choose the order, see [`Guard::release_on_refusal`].
+/// a limit further in would lend out a permit that no call uses; and the attempts of a retry
+/// further in would not be checked. Where you can't choose the order, see
+/// [`Guard::release_on_refusal`].
 #[derive(Clone)]
 pub struct GuardLayer<K = UrlKey> {
     guard_state: Arc<GuardState>,
@@ -43,7 +45,7 @@ impl<K> GuardLayer<K> {
 
     /// Lets every call pass, and counts and logs (at info) those it would have refused.
     ///
-    /// For the first days in production: see what the guard would do before it does it.
+    /// For the first days in production: it shows what the guard would do before it does it.
     #[must_use]
     pub fn observe_only(mut self) -> Self {
         self.observe_only = true;

@@ -1,8 +1,8 @@
 //! The outbound side: calls to closed tenants are refused before they are sent.
 //!
 //! [`GuardLayer`], from [`TenantGate::guard_layer`](crate::TenantGate::guard_layer), wraps an HTTP
-//! client in a [`Guard`]. A call to an open tenant goes through untouched; a call to a closed one ends
-//! in [`GuardError::Unavailable`] and nothing of it is sent.
+//! client in a [`Guard`]. A call to an open tenant goes through untouched; a call to a closed one
+//! ends in [`GuardError::Unavailable`] and nothing of it is sent.
 
 mod error;
 mod future;

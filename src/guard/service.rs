@@ -1,4 +1,4 @@
-//! The service: decides each call.
+//! The service: allows or refuses each call.
 
 use std::{
     fmt,
@@ -13,9 +13,9 @@ use crate::key::{TenantKey, UrlKey};
 
 /// A client that refuses calls to closed tenants and passes all others on as they are.
 ///
-/// [`GuardLayer`](super::GuardLayer) makes one. It decides in `call`: from that moment on the call is
-/// on its way, whatever happens to the tenant. Nothing of a refused request is sent. A call that is
-/// allowed costs no allocation (one for ids longer than 23 characters, which nobody has seen), no
+/// [`GuardLayer`](super::GuardLayer) makes one. It decides in `call`: a call that was allowed goes
+/// on, whatever happens to the tenant afterwards. Nothing of a refused request is sent. An allowed
+/// call costs no allocation (one for ids longer than 23 characters, of which none is known), no
 /// clone of the client and no lock held across an await.
 #[derive(Clone)]
 pub struct Guard<S, K = UrlKey> {
@@ -23,21 +23,21 @@ pub struct Guard<S, K = UrlKey> {
     key: K,
     guard_state: Arc<GuardState>,
     observe_only: bool,
-    /// Makes the service that takes `inner`'s place after a refusal. A function, so that only who
-    /// wants it needs `S: Clone`.
-    renew: Option<fn(&S) -> S>,
+    /// Clones `inner` to replace it after a refusal. A function pointer, so that `S: Clone` is
+    /// needed only where it is set.
+    reset_inner: Option<fn(&S) -> S>,
 }
 
 impl<S, K> Guard<S, K> {
     pub(super) fn new(inner: S, key: K, guard_state: Arc<GuardState>, observe_only: bool) -> Self {
-        Self { inner, key, guard_state, observe_only, renew: None }
+        Self { inner, key, guard_state, observe_only, reset_inner: None }
     }
 
-    /// Gives back what the wrapped service reserved in `poll_ready` whenever a call is refused.
+    /// Releases what the wrapped service reserved in `poll_ready` whenever a call is refused.
     ///
-    /// A service such as tower's `ConcurrencyLimit` reserves a permit in `poll_ready` and spends it in
-    /// `call`. A refused call never reaches it, so the permit stays taken for as long as this handle
-    /// lives and is not used again. With this, the wrapped service is replaced by a fresh clone of
+    /// A service such as tower's `ConcurrencyLimit` reserves a permit in `poll_ready` and spends it
+    /// in `call`. A refused call never reaches it, so the permit stays taken until this handle is
+    /// used again or dropped. With this setting the wrapped service is replaced by a clone of
     /// itself, which drops the reservation, at the price of one clone per *refused* call.
     ///
     /// Not needed when limits and buffers are outside the guard, where they belong.
@@ -46,26 +46,26 @@ impl<S, K> Guard<S, K> {
     where
         S: Clone,
     {
-        self.renew = Some(S::clone);
+        self.reset_inner = Some(S::clone);
         self
     }
 
-    /// The wrapped service.
+    /// Returns the wrapped service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The wrapped service, to change it.
+    /// Returns the wrapped service, to change it.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.inner
     }
 
-    /// Takes the guard off.
+    /// Converts into the wrapped service.
     pub fn into_inner(self) -> S {
         self.inner
     }
 
-    /// What to refuse `request` with, if it is to be refused.
+    /// Returns what refuses `request`, if it is refused.
     #[inline]
     fn refusal<R>(&self, request: &R) -> Option<TenantUnavailable>
     where
@@ -74,16 +74,16 @@ impl<S, K> Guard<S, K> {
         let tenant = self.key.tenant(request)?;
         let unavailable = self.guard_state.check(&tenant).err()?;
         if self.observe_only {
-            self.guard_state.note_observed(&unavailable);
+            self.guard_state.record_observed(&unavailable);
             return None;
         }
-        self.guard_state.note_refused(&unavailable);
+        self.guard_state.record_refused(&unavailable);
         Some(unavailable)
     }
 }
 
 impl<S, K> Guard<S, K> {
-    /// The call, while some tenant is closed.
+    /// Makes or refuses the call, while some tenant is closed.
     #[inline(never)]
     fn decide<R>(&mut self, request: R) -> ResponseFuture<S::Future>
     where
@@ -93,8 +93,8 @@ impl<S, K> Guard<S, K> {
         let Some(unavailable) = self.refusal(&request) else {
             return ResponseFuture::allowed(self.inner.call(request));
         };
-        if let Some(renew) = self.renew {
-            self.inner = renew(&self.inner);
+        if let Some(reset_inner) = self.reset_inner {
+            self.inner = reset_inner(&self.inner);
         }
         ResponseFuture::refused(unavailable)
     }
@@ -116,8 +116,8 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        // Two ways, because a request that nobody has looked at can be handed on in place, while one
-        // that was borrowed is copied once more by today's compilers.
+        // Two paths, because a request that was never borrowed is passed on in place, while one
+        // that was is copied once more by today's compilers.
         if self.guard_state.any_closed() {
             return self.decide(request);
         }
@@ -131,7 +131,7 @@ impl<S: fmt::Debug, K: fmt::Debug> fmt::Debug for Guard<S, K> {
             .field("inner", &self.inner)
             .field("key", &self.key)
             .field("observe_only", &self.observe_only)
-            .field("release_on_refusal", &self.renew.is_some())
+            .field("release_on_refusal", &self.reset_inner.is_some())
             .finish_non_exhaustive()
     }
 }

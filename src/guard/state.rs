@@ -11,14 +11,14 @@ use crate::{
     status::UnavailableReason, tenant_id::TenantId, tenants::registry::Registry,
 };
 
-/// Decides calls, and counts what it refuses. Made once, when the gate is built.
+/// Decides calls and counts refusals. Made once, when the gate is built.
 #[derive(Debug)]
 pub(crate) struct GuardState {
     registry: Arc<Registry>,
     clock: Clock,
     url_key: UrlKey,
-    refused: Counters,
-    observed: Counters,
+    refused: ReasonCounters,
+    observed: ReasonCounters,
     _keep_alive: KeepAlive,
 }
 
@@ -33,28 +33,28 @@ impl GuardState {
             registry,
             clock,
             url_key: UrlKey::new(environment),
-            refused: Counters::default(),
-            observed: Counters::default(),
+            refused: ReasonCounters::default(),
+            observed: ReasonCounters::default(),
             _keep_alive: keep_alive,
         }
     }
 
-    /// The key of guards that were given none.
+    /// Returns the key of guards that are given no other.
     pub(super) fn url_key(&self) -> UrlKey {
         self.url_key.clone()
     }
 
-    /// Whether any tenant is closed. While none is, a call passes unread.
+    /// Whether any tenant is closed. While none is, calls pass unread.
     #[inline]
     pub(super) fn any_closed(&self) -> bool {
         self.registry.any_closed()
     }
 
-    /// Whether `tenant` may be called now. Counts nothing.
+    /// Checks whether `tenant` may be called now. Counts nothing.
     ///
     /// # Errors
     ///
-    /// What closes the tenant, when it is closed.
+    /// When the tenant is closed.
     #[inline]
     pub(crate) fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
         match self.registry.closed(tenant) {
@@ -64,33 +64,33 @@ impl GuardState {
     }
 
     /// Counts and logs a call that is refused.
-    pub(super) fn note_refused(&self, unavailable: &TenantUnavailable) {
+    pub(super) fn record_refused(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.refused.add(reason);
-        crate::log::debug!(%tenant, %reason, "refused a call: the tenant is closed");
+        crate::log::debug!(%tenant, %reason, "call refused");
     }
 
-    /// Counts and logs a call that would be refused, were the guard not told to observe only.
-    pub(super) fn note_observed(&self, unavailable: &TenantUnavailable) {
+    /// Counts and logs a call that a guard which only observes lets pass.
+    pub(super) fn record_observed(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.observed.add(reason);
-        crate::log::info!(%tenant, %reason, "would refuse this call: the tenant is closed");
+        crate::log::info!(%tenant, %reason, "call would be refused");
     }
 
-    /// How many calls were refused so far because of `reason`.
+    /// Returns the number of calls refused so far because of `reason`.
     pub(crate) fn refused(&self, reason: UnavailableReason) -> u64 {
-        self.refused.of(reason)
+        self.refused.get(reason)
     }
 
-    /// How many calls observing guards would have refused so far because of `reason`.
+    /// Returns the number of calls that observing guards let pass so far in spite of `reason`.
     pub(crate) fn observed(&self, reason: UnavailableReason) -> u64 {
-        self.observed.of(reason)
+        self.observed.get(reason)
     }
 }
 
 /// A count for each reason.
 #[derive(Debug, Default)]
-struct Counters {
+struct ReasonCounters {
     upgrading: AtomicU64,
     suspended: AtomicU64,
     deleted: AtomicU64,
@@ -99,8 +99,8 @@ struct Counters {
     unreadable: AtomicU64,
 }
 
-impl Counters {
-    fn slot(&self, reason: UnavailableReason) -> &AtomicU64 {
+impl ReasonCounters {
+    fn counter(&self, reason: UnavailableReason) -> &AtomicU64 {
         match reason {
             UnavailableReason::Upgrading => &self.upgrading,
             UnavailableReason::Suspended => &self.suspended,
@@ -113,10 +113,10 @@ impl Counters {
 
     fn add(&self, reason: UnavailableReason) {
         // Relaxed: a count orders nothing.
-        self.slot(reason).fetch_add(1, Ordering::Relaxed);
+        self.counter(reason).fetch_add(1, Ordering::Relaxed);
     }
 
-    fn of(&self, reason: UnavailableReason) -> u64 {
-        self.slot(reason).load(Ordering::Relaxed)
+    fn get(&self, reason: UnavailableReason) -> u64 {
+        self.counter(reason).load(Ordering::Relaxed)
     }
 }

@@ -1,4 +1,4 @@
-//! The guard with a registry of its own. With a whole gate it is tested in `tests/it/guard/`.
+//! Tests of the guard over a registry of its own; those with a whole gate are in `tests/it/guard/`.
 
 use std::{
     convert::Infallible,
@@ -105,7 +105,7 @@ impl<B> AsPath for Request<B> {
 }
 
 #[tokio::test]
-async fn refuses_the_closed_tenant_and_no_other() {
+async fn closed_tenant_is_refused_and_no_other() {
     let fixture = Fixture::new();
     let guard = fixture.layer().layer(client());
     assert_eq!(guard.clone().oneshot(get(CUST1)).await.unwrap(), "/Cust1/api/v1/Contact/1");
@@ -133,7 +133,7 @@ async fn refuses_the_closed_tenant_and_no_other() {
 }
 
 #[tokio::test]
-async fn sends_nothing_of_a_refused_request() {
+async fn refused_request_never_reaches_the_client() {
     let fixture = Fixture::new();
     fixture.set_override("Cust1", OverrideAction::Close);
     let called = Arc::new(AtomicU64::new(0));
@@ -151,7 +151,7 @@ async fn sends_nothing_of_a_refused_request() {
 }
 
 #[tokio::test]
-async fn observe_only_counts_and_lets_pass() {
+async fn observe_only_counts_and_allows() {
     let fixture = Fixture::new();
     fixture.pull("Cust1", State::Suspended);
     let guard = fixture.layer().observe_only().layer(client());
@@ -220,7 +220,7 @@ impl Service<Request<()>> for Reserving {
 }
 
 #[tokio::test]
-async fn a_refusal_keeps_the_reservation_unless_told_to_release_it() {
+async fn refusal_keeps_reservation_unless_released() {
     let fixture = Fixture::new();
     fixture.set_override("Cust1", OverrideAction::Close);
     let reserved = Arc::new(AtomicU64::new(0));
@@ -239,7 +239,7 @@ async fn a_refusal_keeps_the_reservation_unless_told_to_release_it() {
 }
 
 #[tokio::test]
-async fn a_refused_future_may_be_polled_again() {
+async fn refused_future_can_be_polled_again() {
     let fixture = Fixture::new();
     fixture.set_override("Cust1", OverrideAction::Close);
     let mut guard = fixture.layer().layer(Reserving { reserved: Arc::default(), mine: false });
@@ -249,7 +249,7 @@ async fn a_refused_future_may_be_polled_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_is_the_time_to_the_next_pull() {
+async fn retry_after_is_time_to_next_pull() {
     let fixture = Fixture::new();
     let closed = |due: Option<Mono>| {
         fixture.tenants.registry().set_due(&tenant("Cust1"), due);
@@ -275,7 +275,7 @@ async fn retry_after_is_the_time_to_the_next_pull() {
 }
 
 #[test]
-fn a_deleted_tenant_is_gone_for_good() {
+fn deleted_tenant_is_permanent() {
     let fixture = Fixture::new();
     fixture.pull("Cust1", State::Deleted);
     fixture.tenants.registry().set_due(&tenant("Cust1"), Some(Mono::at(Duration::from_secs(90))));
@@ -289,7 +289,7 @@ fn a_deleted_tenant_is_gone_for_good() {
 }
 
 #[test]
-fn find_sees_through_wrappers_that_step_over_what_they_hold() {
+fn find_looks_through_wrappers() {
     let fixture = Fixture::new();
     fixture.set_override("Cust1", OverrideAction::Close);
     let unavailable = || fixture.guard_state.check(&tenant("Cust1")).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a caller learns when a tenant is closed.
+//! The error of a refused call.
 
 use std::{
     error::Error,
@@ -17,16 +17,17 @@ use crate::{
     tenants::registry::ClosedSummary,
 };
 
-/// The tenant is closed: SuperOffice, or an operator, has said that it can't be called now.
+/// The tenant is closed: it can't be called now, according to SuperOffice or an operator.
 ///
-/// Not a failure of the network or of the call: nothing was sent. Leave the tenant's work where it
-/// is and come back [after a while](Self::retry_after), or when `TenantGate::available` wakes you.
-/// Don't let a retry policy hammer at it.
+/// Not a failure of the network or of the call: nothing was sent. Keep the tenant's work and resume
+/// it [after a while](Self::retry_after), or when
+/// [`TenantGate::available`](crate::TenantGate::available) completes. Exclude this error from
+/// retries.
 #[derive(Clone)]
 pub struct TenantUnavailable {
     tenant: TenantId,
     closed: ClosedSummary,
-    /// Asked only when somebody wants to know how long to wait.
+    /// Read only when `retry_after` is called.
     clock: Clock,
 }
 
@@ -36,34 +37,34 @@ impl TenantUnavailable {
         Self { tenant, closed, clock }
     }
 
-    /// The closed tenant, spelled as in the call.
+    /// Returns the closed tenant, spelled as in the call.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
     }
 
-    /// Why it is closed.
+    /// Returns why it is closed.
     #[must_use]
     pub fn reason(&self) -> UnavailableReason {
         self.closed.reason
     }
 
-    /// When what closed it arrived here.
+    /// Returns when this gate learned what closed it.
     #[must_use]
     pub fn since(&self) -> SystemTime {
         system_time(self.closed.since)
     }
 
-    /// What that rests on.
+    /// Returns the kind of fact that closed it.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.closed.evidence
     }
 
-    /// How long to wait before it makes sense to try again: the time from now to the gate's next
-    /// scheduled look at the tenant, and at least a second, also when that look is overdue.
+    /// Returns how long to wait before a retry: the time from now to the tenant's next scheduled
+    /// pull, and at least a second, also when that pull is overdue.
     ///
-    /// `None` when no look is scheduled, and for a deleted tenant. Computed when asked.
+    /// `None` when no pull is scheduled, and for a deleted tenant. Computed by this call.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let due = self.closed.due.filter(|_| !self.is_permanent())?;
@@ -71,10 +72,10 @@ impl TenantUnavailable {
         Some(wait.max(Duration::from_secs(1)))
     }
 
-    /// Whether the tenant is deleted: it makes no sense to try again.
+    /// Whether the tenant is deleted, so that retries are pointless.
     ///
-    /// Should SuperOffice bring it back after all, the gate opens it. Keep what can't be undone, such
-    /// as erasing the customer's data, behind a *confirmed* deletion:
+    /// Should SuperOffice restore it after all, the gate opens it. Make irreversible clean-up, such
+    /// as erasing the customer's data, depend on a *confirmed* deletion:
     /// [`TenantStatus::is_confirmed`](crate::TenantStatus::is_confirmed).
     #[must_use]
     pub fn is_permanent(&self) -> bool {
@@ -83,9 +84,9 @@ impl TenantUnavailable {
 
     /// Finds the closed tenant behind `error`, however deep in its chain of sources.
     ///
-    /// Sees through [`GuardError`](crate::GuardError) of any client, through the errors of tower's
-    /// middleware such as `Buffer`, and through `Box`, `Arc` and [`io::Error`], whose own `source`
-    /// leaves out the very error they hold.
+    /// Looks through [`GuardError`](crate::GuardError), through the errors of tower's middleware
+    /// such as `Buffer`, and through `Box`, `Arc` and [`io::Error`], whose own `source` leaves out
+    /// the error they hold.
     #[must_use]
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         let mut next = Some(error);
@@ -93,14 +94,14 @@ impl TenantUnavailable {
             if let Some(found) = error.downcast_ref::<Self>() {
                 return Some(found);
             }
-            next = held(error).or_else(|| error.source());
+            next = wrapped(error).or_else(|| error.source());
         }
         None
     }
 
-    /// Status and headers of the answer that a server gives to *its* caller because of this: 503
-    /// Service Unavailable, or 410 Gone when the tenant is deleted, with `Retry-After` in seconds when
-    /// the wait is known.
+    /// Returns status and headers of the response that a server gives *its* caller because of this:
+    /// 503 Service Unavailable, or 410 Gone when the tenant is deleted, with `Retry-After` in
+    /// seconds when the wait is known.
     #[must_use]
     pub fn to_http_parts(&self) -> (StatusCode, HeaderMap) {
         let mut headers = HeaderMap::new();
@@ -114,11 +115,11 @@ impl TenantUnavailable {
     }
 }
 
-/// The error that `error` merely holds, where `source` would step over it.
-fn held<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+/// Returns the error that `error` wraps, where its `source` would step over it.
+fn wrapped<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
     if let Some(error) = error.downcast_ref::<io::Error>() {
-        let held = error.get_ref()?;
-        return Some(held);
+        let inner = error.get_ref()?;
+        return Some(inner);
     }
     if let Some(error) = error.downcast_ref::<Arc<dyn Error + Send + Sync>>() {
         return Some(&**error);

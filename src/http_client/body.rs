@@ -1,4 +1,4 @@
-//! The body of answers and requests that have none.
+//! The body of requests and responses without content.
 
 use std::{
     convert::Infallible,
@@ -9,7 +9,7 @@ use std::{
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
-/// A body without content: every answer to a notification has it, and every request this crate sends.
+/// A body without content: of every response to a notification, and of every request of the gate.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct EmptyBody {
     _private: (),

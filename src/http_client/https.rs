@@ -1,4 +1,4 @@
-//! A client of our own: hyper-util over rustls, public web roots, aws-lc.
+//! The built-in client: hyper-util over rustls, public web roots, aws-lc.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 use super::{Fetch, FetchError};
 
 impl Fetch {
-    /// The client of feature `client`.
+    /// Creates the client of feature `client`.
     ///
     /// The TLS provider is named here rather than taken from the process, which may have none or
     /// another.
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_redirect_comes_back_as_it_is() {
+    async fn redirect_is_returned_not_followed() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let server = tokio::spawn(async move {
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_server_without_tls_is_not_spoken_to_in_the_clear() {
+    async fn https_never_falls_back_to_plain_text() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/", listener.local_addr().unwrap()).parse().unwrap();
         let server = tokio::spawn(async move {

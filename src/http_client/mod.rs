@@ -1,4 +1,4 @@
-//! The client for the few requests that the gate itself sends: key sets and tenant states.
+//! The client for the requests that the gate itself sends: key sets and tenant states.
 
 use std::{
     error::Error as StdError,
@@ -24,7 +24,7 @@ mod https;
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Exchange = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send>>;
 
-/// How long one exchange may take in all: connecting, sending, and the answer's last byte.
+/// The time limit for one exchange: connecting, sending, and receiving the whole response.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// The largest body that is read, in bytes.
@@ -32,7 +32,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 
 const USER_AGENT: &str = concat!("tower-superoffice/", env!("CARGO_PKG_VERSION"));
 
-/// Any HTTP client service, its types erased once so that nothing behind it is generic.
+/// An HTTP client service with its types erased, so that nothing behind it is generic.
 #[derive(Clone)]
 pub(crate) struct Fetch {
     send: Arc<dyn Fn(Request<EmptyBody>) -> Exchange + Send + Sync>,
@@ -40,7 +40,7 @@ pub(crate) struct Fetch {
     clock: Option<Clock>,
 }
 
-/// An answer, whole.
+/// A complete response.
 #[derive(Debug)]
 pub(crate) struct Fetched {
     pub(crate) status: StatusCode,
@@ -49,7 +49,7 @@ pub(crate) struct Fetched {
 }
 
 impl Fetch {
-    /// Takes `service` as the client. Each exchange runs on a clone of its own.
+    /// Wraps `service`. Each exchange runs on a clone of its own.
     pub(crate) fn new<S, B>(service: S) -> Self
     where
         S: Service<Request<EmptyBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -70,7 +70,7 @@ impl Fetch {
 
     /// Fetches `uri`, which must be https, or http on a loopback address.
     ///
-    /// Redirects are not followed: their status comes back like any other.
+    /// Redirects are not followed: the response is returned like any other.
     pub(crate) async fn get(&self, uri: &Uri, accept: &'static str) -> Result<Fetched, FetchError> {
         if !is_fetchable(uri) {
             return Err(FetchError::Address);
@@ -95,7 +95,7 @@ impl fmt::Debug for Fetch {
     }
 }
 
-/// Whether a request may go to `uri` at all: https, or http on a loopback address, without user name.
+/// Whether a request may be sent to `uri`: https, or http on a loopback address, without user name.
 pub(crate) fn is_fetchable(uri: &Uri) -> bool {
     let Some(authority) = uri.authority() else { return false };
     if authority.as_str().contains('@') || authority.host().is_empty() {
@@ -122,7 +122,7 @@ where
     Ok(Fetched { status: parts.status, headers: parts.headers, body })
 }
 
-/// Reads `body` to its end, as long as it stays within the limit.
+/// Collects `body`, up to the limit.
 async fn collect<B>(body: B) -> Result<Bytes, FetchError>
 where
     B: Body,
@@ -144,19 +144,19 @@ where
     Ok(whole.freeze())
 }
 
-/// Why an answer could not be had.
+/// The reason why an exchange failed.
 ///
-/// Its text names no address and repeats nothing that was received, so it may be shown anywhere.
+/// Its text names no address and repeats nothing that was received, so it is safe to show.
 #[derive(Debug)]
 #[non_exhaustive]
 pub(crate) enum FetchError {
     /// The address is neither https nor on a loopback host, or it carries a user name.
     Address,
-    /// No whole answer within 5 s.
+    /// No complete response within 5 s.
     TimedOut,
-    /// The answer's body is larger than 64 KiB.
+    /// The response's body is larger than 64 KiB.
     TooLarge,
-    /// The client could not be made.
+    /// The client could not be created.
     #[cfg(feature = "client")]
     Setup(BoxError),
     /// The client failed: name resolution, connecting, TLS, a broken connection.
@@ -169,10 +169,10 @@ impl fmt::Display for FetchError {
             Self::Address => {
                 f.write_str("the address is refused: use https, or http on a loopback host")
             }
-            Self::TimedOut => f.write_str("no whole answer came within 5 s"),
-            Self::TooLarge => f.write_str("the answer is larger than 64 KiB"),
+            Self::TimedOut => f.write_str("timed out: no complete response within 5 s"),
+            Self::TooLarge => f.write_str("the response is larger than 64 KiB"),
             #[cfg(feature = "client")]
-            Self::Setup(_) => f.write_str("the https client could not be set up"),
+            Self::Setup(_) => f.write_str("the https client could not be created"),
             Self::Exchange(source) => match io_kind(source.as_ref()) {
                 Some(kind) => write!(f, "the request failed: {kind}"),
                 None => f.write_str("the request failed"),
@@ -192,7 +192,7 @@ impl StdError for FetchError {
     }
 }
 
-/// The kind of the first I/O error in the chain: most of what an operator needs, from a fixed list.
+/// Returns the kind of the first I/O error in the chain, which tells an operator most of the cause.
 fn io_kind(error: &(dyn StdError + 'static)) -> Option<std::io::ErrorKind> {
     std::iter::successors(Some(error), |&error| error.source())
         .find_map(|error| error.downcast_ref::<std::io::Error>())
@@ -214,7 +214,7 @@ mod tests {
         text.parse().unwrap()
     }
 
-    fn answering(body: impl Into<Bytes>) -> Fetch {
+    fn responding(body: impl Into<Bytes>) -> Fetch {
         let body = body.into();
         Fetch::new(service_fn(move |_| {
             let body = body.clone();
@@ -224,7 +224,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_https_and_loopback_http_are_fetched() {
-        let fetch = answering("ok");
+        let fetch = responding("ok");
         for (address, taken) in [
             ("https://online.superoffice.com/login", true),
             ("http://127.0.0.1:9000/", true),
@@ -246,14 +246,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_limit_is_64_kib_whether_announced_or_not() {
+    async fn body_limit_is_64_kib_announced_or_not() {
         let url = uri("https://example.com/");
         let largest = vec![b' '; BODY_LIMIT];
         assert_eq!(
-            answering(largest.clone()).get(&url, JSON).await.unwrap().body.len(),
+            responding(largest.clone()).get(&url, JSON).await.unwrap().body.len(),
             BODY_LIMIT
         );
-        let announced = answering(vec![b' '; BODY_LIMIT + 1]).get(&url, JSON).await;
+        let announced = responding(vec![b' '; BODY_LIMIT + 1]).get(&url, JSON).await;
         assert!(matches!(announced, Err(FetchError::TooLarge)));
 
         let chunked = Fetch::new(service_fn(move |_| {
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn five_seconds_are_for_everything() {
+    async fn deadline_covers_the_whole_exchange() {
         let url = uri("https://example.com/");
         let hanging =
             Fetch::new(service_fn(|_| std::future::pending::<io::Result<Response<Full<Bytes>>>>()));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_error_names_the_kind_and_nothing_else() {
+    async fn error_names_the_kind_and_nothing_else() {
         let broken = Fetch::new(service_fn(|_| async {
             Err::<Response<Full<Bytes>>, _>(io::Error::new(
                 io::ErrorKind::ConnectionRefused,

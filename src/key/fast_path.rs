@@ -1,10 +1,10 @@
-//! The tenant in a path: the quick look that settles plain paths.
+//! The tenant in a path: the fast reading, for plain paths.
 
 use super::normalize;
 use crate::tenant_id::{TenantId, is_tenant_byte};
 
-/// The tenant that `path` (without a query) leads to: its first segment, unless that is the
-/// environment's own.
+/// Returns the tenant of `path` (without a query): its first segment, unless that belongs to the
+/// environment.
 #[inline]
 pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
     match plain_tenant(path) {
@@ -13,33 +13,33 @@ pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
     }
 }
 
-/// The first segment of `path`, if nothing in it can make it lead anywhere else.
+/// Returns the first segment of `path`, if nothing in the path can change its meaning.
 #[inline]
 fn plain_tenant(path: &str) -> Option<&str> {
     let after_slash = path.strip_prefix('/')?;
     let end = after_slash.bytes().position(|byte| !is_tenant_byte(byte));
     let (first, rest) = after_slash.split_at_checked(end.unwrap_or(after_slash.len()))?;
-    // `login` and `api` may be the environment's; an id has 64 characters at most. A backslash later
-    // on is harmless by itself: without a dot segment nothing leads back up here.
+    // `login` and `api` may be the environment's; an id has 64 characters at most. A backslash in
+    // `rest` is harmless: without a dot segment no later part changes the first one.
     let plain = (rest.is_empty() || rest.starts_with('/'))
         && !matches!(first.len(), 0 | 3 | 5 | 65..)
-        && has_no_way_up(rest.as_bytes());
+        && has_no_dot_segment(rest.as_bytes());
     plain.then_some(first)
 }
 
-/// Whether `rest` of a path has neither a dot nor an escape, which could be one.
+/// Whether `rest` of a path has neither a dot nor an escape, which could encode one.
 #[inline]
-fn has_no_way_up(rest: &[u8]) -> bool {
+fn has_no_dot_segment(rest: &[u8]) -> bool {
     let (chunks, end) = rest.as_chunks();
     chunks.iter().all(is_harmless)
         && match rest.last_chunk() {
-            // The end is read together with what comes before it, as a whole chunk again.
+            // The last sixteen bytes overlap the chunks before, and cover the rest.
             Some(last) => is_harmless(last),
             None => end.iter().all(|byte| !matches!(byte, b'%' | b'.')),
         }
 }
 
-/// Looks at all sixteen without a branch between them, which the compiler turns into vector code.
+/// Checks all sixteen bytes without a branch, which the compiler turns into vector code.
 #[inline]
 fn is_harmless(chunk: &[u8; 16]) -> bool {
     let mut suspects = 0;
@@ -49,12 +49,12 @@ fn is_harmless(chunk: &[u8; 16]) -> bool {
     suspects == 0
 }
 
-/// Whether eight characters are neither `A` nor `B`; a wrong no, if one of them is not ASCII.
+/// Whether eight bytes contain neither `A` nor `B`. May wrongly say no if one of them is not ASCII.
 ///
-/// All at once: a byte that is `A` becomes 0 and borrows from its top bit when 1 is taken off, and no
-/// other does, until the first that is.
+/// All at once: subtracting 1 from each byte of `word ^ A` sets the top bit of those that were `A`,
+/// and of no byte before the first of them.
 #[inline]
-pub(super) fn lacks<const A: u8, const B: u8>(word: &[u8; 8]) -> bool {
+pub(super) fn contains_neither<const A: u8, const B: u8>(word: &[u8; 8]) -> bool {
     const fn everywhere(byte: u8) -> u64 {
         u64::from_le_bytes([byte; 8])
     }

@@ -1,4 +1,4 @@
-//! Which tenant a request is for.
+//! Keys: the tenant of a request.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::{environment::Environment, tenant_id::TenantId};
 
 /// Finds the tenant that a request is for.
 ///
-/// Implemented by [`UrlKey`], and by every closure or function `Fn(&R) -> Option<TenantId>`. It runs
-/// for every call while any tenant is closed: it should be quick, and must not block.
+/// Implemented by [`UrlKey`], and by every closure or function `Fn(&R) -> Option<TenantId>`. It
+/// runs for every call while any tenant is closed: it should be quick, and must not block.
 pub trait TenantKey<R> {
-    /// The tenant that `request` is for; `None` for a request that no tenant's state concerns, which
-    /// is then let pass.
+    /// Returns the tenant that `request` is for; `None` for a request that is for no tenant, which
+    /// is then always allowed.
     fn tenant(&self, request: &R) -> Option<TenantId>;
 }
 
@@ -31,7 +31,8 @@ where
     }
 }
 
-/// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the path.
+/// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the
+/// path.
 ///
 /// Takes `http::Request` and, with the feature `reqwest`, `reqwest::Request`. In this order:
 ///
@@ -49,21 +50,21 @@ pub struct UrlKey {
 }
 
 impl UrlKey {
-    /// A key for the tenant hosts of `environment`.
+    /// Creates a key for the tenant hosts of `environment`.
     #[must_use]
     pub fn new(environment: Environment) -> Self {
         Self { environment: Arc::new(environment) }
     }
 
-    /// The tenant of the URL with `authority` (user name and port may be part of it) and `path` (a
-    /// query may follow).
+    /// Returns the tenant of the URL with `authority` (user name and port may be part of it) and
+    /// `path` (a query may follow).
     #[doc(hidden)]
     #[must_use]
     pub fn tenant_of(&self, authority: &str, path: &str) -> Option<TenantId> {
         self.decide(authority, without_query(path))
     }
 
-    /// The tenant of `path` on a host that is known to serve tenants.
+    /// Returns the tenant of `path` on a host that is known to serve tenants.
     #[doc(hidden)]
     #[must_use]
     pub fn tenant_of_path(path: &str) -> Option<TenantId> {
@@ -78,7 +79,7 @@ impl UrlKey {
     #[inline]
     fn is_tenant_authority(&self, authority: &str) -> bool {
         match &*self.environment {
-            // Nearly every call ends here, without a search for what its authority doesn't have.
+            // Nearly every call ends here, without a search for a user name or a port.
             Environment::Sod | Environment::Stage | Environment::Production
                 if is_bare_superoffice(authority.as_bytes()) =>
             {
@@ -89,8 +90,8 @@ impl UrlKey {
     }
 }
 
-/// Whether `authority` is a host name below superoffice.com in lower case, without user name, port and
-/// dot at its end.
+/// Whether `authority` is a host name below superoffice.com in lower case, without user name, port
+/// and trailing dot.
 #[inline]
 fn is_bare_superoffice(authority: &[u8]) -> bool {
     let (Some((before, end)), Some((first, rest))) =
@@ -98,18 +99,18 @@ fn is_bare_superoffice(authority: &[u8]) -> bool {
     else {
         return false;
     };
-    // Sixteen bytes cover what stands before in every host that is known.
-    let lacks = fast_path::lacks::<b'@', b':'>;
+    // Sixteen bytes cover the first label of every known host.
+    let contains_neither = fast_path::contains_neither::<b'@', b':'>;
     end == b".superoffice.com"
         && before.len() <= 16
-        && lacks(first)
-        && rest.first_chunk().is_some_and(lacks)
+        && contains_neither(first)
+        && rest.first_chunk().is_some_and(contains_neither)
         && !before.starts_with(b"[")
 }
 
-/// The host in `authority`: without user name and port, an IPv6 address in its brackets.
+/// Returns the host in `authority`: without user name and port, an IPv6 address in its brackets.
 ///
-/// The same cut as a client makes that dials the host, also in an authority that is not well-formed.
+/// Cuts where the connecting client does, also in a malformed authority.
 fn host_of(authority: &str) -> &str {
     let authority = authority.trim_ascii();
     let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);

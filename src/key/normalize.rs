@@ -1,35 +1,37 @@
-//! The tenant in a path: the exact reading that every path can be given.
+//! The tenant in a path: the exact reading, for every path.
 //!
 //! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes and follow dot segments
-//! before they look for the tenant. Whoever stops short of that can be walked around.
+//! before they look for the tenant. Skipping any of these steps lets a crafted URL bypass the
+//! guard.
 
 use crate::{hex, tenant_id::TenantId};
 
-/// The tenant that `path` (without a query) leads to, however it is written. Allocates nothing.
+/// Returns the tenant of `path` (without a query), however it is written. Allocates nothing.
 pub(crate) fn tenant_in(path: &str) -> Option<TenantId> {
-    let mut place = Place::default();
+    let mut position = Position::default();
     let mut segment = Segment::default();
     for byte in Decoded(path.as_bytes()) {
         if matches!(byte, b'/' | b'\\') {
-            place.enter(&segment);
+            position.enter(&segment);
             segment = Segment::default();
         } else {
             segment.push(byte);
         }
     }
-    place.enter(&segment);
-    place.tenant()
+    position.enter(&segment);
+    position.tenant()
 }
 
-/// Where the segments read so far lead to. Only the two topmost matter: the tenant, or `api/state`.
+/// The position that the segments so far lead to. Only the first two matter: the tenant, or
+/// `api/state`.
 #[derive(Default)]
-struct Place {
+struct Position {
     depth: usize,
     first: Segment,
     second: Segment,
 }
 
-impl Place {
+impl Position {
     fn enter(&mut self, segment: &Segment) {
         match segment.text() {
             Some(b"" | b".") => {}
@@ -57,13 +59,13 @@ impl Place {
 /// A decoded segment, as far as it can be a tenant id.
 #[derive(Clone, Copy)]
 struct Segment {
-    bytes: [u8; Self::ROOM],
+    bytes: [u8; Self::MAX_LEN],
     len: usize,
 }
 
 impl Segment {
     /// The longest tenant id.
-    const ROOM: usize = 64;
+    const MAX_LEN: usize = 64;
 
     fn push(&mut self, byte: u8) {
         if let Some(slot) = self.bytes.get_mut(self.len) {
@@ -72,7 +74,7 @@ impl Segment {
         self.len = self.len.saturating_add(1);
     }
 
-    /// `None` when it is too long to be a tenant id, or anything else of meaning.
+    /// Returns the segment; `None` when it is longer than any tenant id or reserved name.
     fn text(&self) -> Option<&[u8]> {
         self.bytes.get(..self.len)
     }
@@ -80,11 +82,11 @@ impl Segment {
 
 impl Default for Segment {
     fn default() -> Self {
-        Self { bytes: [0; Self::ROOM], len: 0 }
+        Self { bytes: [0; Self::MAX_LEN], len: 0 }
     }
 }
 
-/// The bytes of a path with each escape decoded, once. What is no escape stays as it is.
+/// The bytes of a path with each escape decoded once. Malformed escapes stay as they are.
 struct Decoded<'p>(&'p [u8]);
 
 impl Iterator for Decoded<'_> {

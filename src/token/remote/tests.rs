@@ -314,11 +314,11 @@ async fn at_most_64_wait_and_none_longer_than_2_s() {
 async fn unusable_key_answers_leave_the_last_keys_in_use() {
     let weak = r#"{"keys":[{"kty":"RSA","kid":"A","n":"AQAB","e":"AQAB"}]}"#;
     for (answer, error) in [
-        (Answer::Hang, "no whole answer came within 5 s"),
+        (Answer::Hang, "timed out: no complete response within 5 s"),
         (Answer::Body(500, set(&[(&TWO, "B")])), "the key URL answered 500"),
         (Answer::Body(302, Bytes::new()), "the key URL answered 302"),
         (Answer::Body(200, "<html>secret".into()), "can't be used: it is not a JSON Web Key Set"),
-        (Answer::Body(200, vec![b' '; 5_000_000].into()), "the answer is larger than 64 KiB"),
+        (Answer::Body(200, vec![b' '; 5_000_000].into()), "the response is larger than 64 KiB"),
         (Answer::Body(200, r#"{"keys":[]}"#.into()), "can't be used: it holds no key"),
         (Answer::Body(200, weak.into()), "can't be used: its key has 17 bits"),
     ] {

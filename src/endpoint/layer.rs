@@ -9,7 +9,7 @@ use super::{
     clone_request::{CloneBody, CloneEmpty, CloneWith, NoRetry},
     locate::Locator,
 };
-use crate::key::UrlKey;
+use crate::key::{KeyFn, UrlKey};
 
 /// Sends each call to the host that serves its tenant now.
 ///
@@ -100,10 +100,18 @@ impl<P, K> EndpointLayer<P, K> {
         self.with_policy(NoRetry::default())
     }
 
-    /// Finds the tenant of a request with `key` instead of [`UrlKey`].
+    /// Finds the tenant of a request with `key`, a [`TenantKey`](crate::TenantKey), instead of
+    /// [`UrlKey`].
     #[must_use]
     pub fn key<L>(self, key: L) -> EndpointLayer<P, L> {
         EndpointLayer { locator: self.locator, policy: self.policy, key }
+    }
+
+    /// Finds the tenant of a request with `tenant`, a function `Fn(&Request) -> Option<TenantId>`,
+    /// instead of [`UrlKey`].
+    #[must_use]
+    pub fn key_fn<F>(self, tenant: F) -> EndpointLayer<P, KeyFn<F>> {
+        self.key(KeyFn::new(tenant))
     }
 
     fn with_policy<Q>(self, policy: Q) -> EndpointLayer<Q, K> {

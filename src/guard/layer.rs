@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use tower_layer::Layer;
 
 use super::{Guard, GuardState};
-use crate::key::UrlKey;
+use crate::key::{KeyFn, UrlKey};
 
 /// Puts a [`Guard`] around clients, so that calls to closed tenants are refused.
 ///
@@ -35,12 +35,28 @@ impl GuardLayer {
 }
 
 impl<K> GuardLayer<K> {
-    /// Finds the tenant of a request with `key` instead: a [`TenantKey`](crate::TenantKey), which
-    /// every closure `Fn(&Request) -> Option<TenantId>` is, if the type of its argument is written
-    /// out.
+    /// Finds the tenant of a request with `key`, a [`TenantKey`](crate::TenantKey), instead of
+    /// [`UrlKey`].
     #[must_use]
     pub fn key<L>(self, key: L) -> GuardLayer<L> {
         GuardLayer { guard_state: self.guard_state, key, observe_only: self.observe_only }
+    }
+
+    /// Finds the tenant of a request with `tenant`, a function `Fn(&Request) -> Option<TenantId>`,
+    /// instead of [`UrlKey`].
+    ///
+    /// The type of a closure's argument must be written out.
+    ///
+    /// ```
+    /// # fn of(gate: &tower_superoffice::TenantGate) {
+    /// let layer = gate.guard_layer().key_fn(|request: &http::Request<String>| {
+    ///     request.headers().get("x-tenant")?.to_str().ok()?.parse().ok()
+    /// });
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn key_fn<F>(self, tenant: F) -> GuardLayer<KeyFn<F>> {
+        self.key(KeyFn::new(tenant))
     }
 
     /// Lets every call pass, and counts and logs (at info) those it would have refused.

@@ -17,5 +17,7 @@ pub use self::{
     unavailable::TenantUnavailable,
 };
 
+pub use crate::key::KeyFn;
+
 #[cfg(test)]
 mod tests;

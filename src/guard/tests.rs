@@ -161,14 +161,14 @@ async fn observe_only_counts_and_allows() {
 }
 
 #[tokio::test]
-async fn takes_a_closure_or_the_extensions_as_key() {
+async fn key_is_a_function_or_the_extensions() {
     let fixture = Fixture::new();
     fixture.set_override("Cust1", OverrideAction::Close);
 
     let by_length = |request: &String| TenantId::new(request).ok();
     let guard = fixture
         .layer()
-        .key(by_length)
+        .key_fn(by_length)
         .layer(service_fn(|_: String| ready(Ok::<_, Infallible>(()))));
     assert!(guard.clone().oneshot("cust1".to_owned()).await.is_err());
     assert!(guard.clone().oneshot("Cust2".to_owned()).await.is_ok());

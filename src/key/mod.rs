@@ -5,30 +5,29 @@ use std::sync::Arc;
 use http::header::HOST;
 
 mod fast_path;
+mod key_fn;
 mod normalize;
 
+pub use self::key_fn::KeyFn;
 #[cfg(feature = "test-util")]
 pub(crate) use self::normalize::tenant_in as exact_tenant_in;
 use crate::{environment::Environment, tenant_id::TenantId};
 
 /// Finds the tenant that a request is for.
 ///
-/// Implemented by [`UrlKey`], and by every closure or function `Fn(&R) -> Option<TenantId>`. It
-/// runs for every call while any tenant is closed: it should be quick, and must not block.
+/// Implemented by [`UrlKey`], and by [`KeyFn`](crate::guard::KeyFn) for a function
+/// `Fn(&R) -> Option<TenantId>`. It runs for every call while any tenant is closed: it should be
+/// quick, and must not block.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't find the tenant of a `{R}`",
+    label = "no `TenantKey<{R}>`",
+    note = "`UrlKey` reads `http::Request`, and `reqwest::Request` of reqwest 0.13 with tower-superoffice's feature `reqwest`",
+    note = "a function `Fn(&{R}) -> Option<TenantId>` becomes a key with `.key_fn(..)`"
+)]
 pub trait TenantKey<R> {
     /// Returns the tenant that `request` is for; `None` for a request that is for no tenant, which
     /// is then always allowed.
     fn tenant(&self, request: &R) -> Option<TenantId>;
-}
-
-impl<F, R> TenantKey<R> for F
-where
-    F: Fn(&R) -> Option<TenantId>,
-{
-    #[inline]
-    fn tenant(&self, request: &R) -> Option<TenantId> {
-        self(request)
-    }
 }
 
 /// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the

@@ -12,7 +12,7 @@ use tower_superoffice::{
     NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantId, TenantStatus,
     TenantUnavailable, UnavailableReason, UrlKey,
     events::{Available, Events},
-    guard::{Guard, ResponseFuture as GuardFuture},
+    guard::{Guard, KeyFn, ResponseFuture as GuardFuture},
     health::{Health, NotificationCounts, StoreHealth},
     notification::{
         Accepted, EmptyBody, NotificationFuture, Notifications, Outcome, Refusal,
@@ -83,7 +83,7 @@ type Client = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible
 #[test]
 fn layers_services_and_futures_can_go_anywhere() {
     is_cloned::<GuardLayer>();
-    is_cloned::<GuardLayer<fn(&String) -> Option<TenantId>>>();
+    is_cloned::<GuardLayer<KeyFn<fn(&String) -> Option<TenantId>>>>();
     is_cloned::<Guard<Client>>();
     is_cloned::<Guard<reqwest::Client>>();
     is_cloned::<GuardError<String>>();

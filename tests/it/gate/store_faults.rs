@@ -241,7 +241,7 @@ async fn no_call_waits_for_a_store_that_hangs() {
         for tenant in ["a", "b"] {
             let call = Request::get(format!("https://online.superoffice.com/{tenant}/x")).body(());
             let calls_through = tower::service_fn(|_| async { Ok::<_, std::io::Error>(()) });
-            let layer = world.gate.guard_layer().key(move |_: &Request<()>| Some(id(tenant)));
+            let layer = world.gate.guard_layer().key_fn(move |_: &Request<()>| Some(id(tenant)));
             let guard = tower::Layer::layer(&layer, calls_through);
             assert_eq!(guard.oneshot(call.unwrap()).await.is_ok(), tenant == "b");
         }

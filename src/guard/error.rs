@@ -14,11 +14,13 @@ use super::TenantUnavailable;
 /// The reason why a call through a [`Guard`](super::Guard) failed: the tenant is closed, or the
 /// wrapped client failed.
 ///
-/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?` takes
-/// it into `Box<dyn Error>` and `anyhow::Error`. Both variants have a source: the
-/// [`TenantUnavailable`], or the client's error where its type is known to this crate (`BoxError`,
-/// [`io::Error`], hyper-util's, reqwest's and others). A client error of an unknown type can't be a
-/// source, so its text is shown instead.
+/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?` converts
+/// it into `Box<dyn Error>` and `anyhow::Error`.
+///
+/// A client's error is shown with its own text. Its cause is this error's [`source`](Error::source)
+/// where the type of the client's error is known to this crate: `BoxError`, [`io::Error`], those of
+/// `http` and tokio, hyper's and hyper-util's with the feature `client`, and reqwest's with the
+/// feature `reqwest`. For any other type there is no source: match [`Inner`](Self::Inner).
 #[derive(Debug, Clone)]
 pub enum GuardError<E> {
     /// The tenant is closed. Nothing was sent.
@@ -71,7 +73,6 @@ impl<E> From<TenantUnavailable> for GuardError<E> {
     }
 }
 
-/// Shows what its source does not: a reporter that prints the whole chain says nothing twice.
 impl<E: Display + 'static> Display for GuardError<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -81,76 +82,99 @@ impl<E: Display + 'static> Display for GuardError<E> {
                 unavailable.tenant(),
                 unavailable.reason()
             ),
-            Self::Inner(inner) if known(inner).is_some() => {
-                f.write_str("the call to the tenant failed")
-            }
             Self::Inner(inner) => inner.fmt(f),
         }
     }
 }
 
 // `E: Error` would leave out `BoxError`, which is no `Error` itself; a second impl for it would
-// overlap. So the bound is what both have, and the source is found by type.
+// overlap. So the bound is what both have, and the cause is found by type.
 impl<E: Debug + Display + 'static> Error for GuardError<E> {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Unavailable(unavailable) => Some(unavailable),
-            Self::Inner(inner) => known(inner),
+            // As it shows the inner error's text, a reporter of the whole chain says nothing twice.
+            Self::Inner(inner) => as_known_error(inner)?.source(),
         }
     }
 }
 
-/// Casts `$any` to each type of the list, alone and inside another guard's error. That one is
-/// stepped over: it would only say the same again.
-macro_rules! cast_to_any_of {
-    ($any:ident: $($(#[$when:meta])* $known:ty),+ $(,)?) => {$(
-        $(#[$when])*
-        if let Some(error) = $any.downcast_ref::<$known>() {
-            return Some(error);
-        }
-        $(#[$when])*
-        if let Some(error) = $any.downcast_ref::<GuardError<$known>>() {
-            return error.source();
-        }
-    )+};
+/// Calls `$each!` with every error type that is known here, alone and inside a guard's error.
+macro_rules! for_known_errors {
+    ($each:ident) => {
+        #[cfg(feature = "reqwest")]
+        $each!(reqwest::Error);
+        #[cfg(feature = "client")]
+        $each!(hyper_util::client::legacy::Error);
+        #[cfg(feature = "client")]
+        $each!(hyper::Error);
+        $each!(io::Error);
+        $each!(http::Error);
+        $each!(tokio::time::error::Elapsed);
+        $each!(Arc<dyn Error + Send + Sync>);
+        $each!(TenantUnavailable);
+        $each!(Infallible);
+        $each!(fmt::Error);
+    };
 }
 
 /// The same for pointers to an error of any type, which are no errors themselves.
-macro_rules! deref_any_of {
-    ($any:ident: $($known:ty),+ $(,)?) => {$(
-        if let Some(error) = $any.downcast_ref::<$known>() {
-            return Some(&**error);
-        }
-        if let Some(error) = $any.downcast_ref::<GuardError<$known>>() {
-            return error.source();
-        }
-    )+};
+macro_rules! for_known_boxes {
+    ($each:ident) => {
+        $each!(Box<dyn Error + Send + Sync>);
+        $each!(Box<dyn Error + Send>);
+        $each!(Box<dyn Error>);
+    };
 }
 
-/// `inner` as an error, if it is of a type known here.
+/// Returns `inner` as an error, if it is of a type known here.
 ///
 /// For each `E` the compiler keeps one comparison of this list at most.
-fn known<E: 'static>(inner: &E) -> Option<&(dyn Error + 'static)> {
+fn as_known_error<E: 'static>(inner: &E) -> Option<&(dyn Error + 'static)> {
     let any: &dyn Any = inner;
-    deref_any_of!(any:
-        Box<dyn Error + Send + Sync>,
-        Box<dyn Error + Send>,
-        Box<dyn Error>,
-    );
-    cast_to_any_of!(any:
-        #[cfg(feature = "reqwest")]
-        reqwest::Error,
-        #[cfg(feature = "client")]
-        hyper_util::client::legacy::Error,
-        #[cfg(feature = "client")]
-        hyper::Error,
-        io::Error,
-        http::Error,
-        tokio::time::error::Elapsed,
-        Arc<dyn Error + Send + Sync>,
-        TenantUnavailable,
-        Infallible,
-        fmt::Error,
-    );
+    macro_rules! cast {
+        ($known:ty) => {
+            if let Some(error) = any.downcast_ref::<$known>() {
+                return Some(error);
+            }
+            if let Some(error) = any.downcast_ref::<GuardError<$known>>() {
+                return Some(error);
+            }
+        };
+    }
+    macro_rules! unbox {
+        ($known:ty) => {
+            if let Some(error) = any.downcast_ref::<$known>() {
+                return Some(&**error);
+            }
+            if let Some(error) = any.downcast_ref::<GuardError<$known>>() {
+                return Some(error);
+            }
+        };
+    }
+    for_known_boxes!(unbox);
+    for_known_errors!(cast);
+    None
+}
+
+/// Returns the client's error in `error`, if that is a [`GuardError`] whose client's error is of a
+/// type known here. Its `source` would step over it.
+pub(super) fn inner_of_guard_error<'e>(
+    error: &'e (dyn Error + 'static),
+) -> Option<&'e (dyn Error + 'static)> {
+    macro_rules! cast {
+        ($known:ty) => {
+            if let Some(GuardError::Inner(inner)) = error.downcast_ref::<GuardError<$known>>() {
+                return as_known_error(inner);
+            }
+            if let Some(GuardError::Inner(inner)) =
+                error.downcast_ref::<GuardError<GuardError<$known>>>()
+            {
+                return as_known_error(inner);
+            }
+        };
+    }
+    for_known_boxes!(cast);
+    for_known_errors!(cast);
     None
 }

@@ -9,6 +9,7 @@ use std::{
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 
+use super::error::inner_of_guard_error;
 use crate::{
     clock::Clock,
     rfc3339,
@@ -117,6 +118,9 @@ impl TenantUnavailable {
 
 /// Returns the error that `error` wraps, where its `source` would step over it.
 fn wrapped<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e (dyn Error + 'static)> {
+    if let Some(inner) = inner_of_guard_error(error) {
+        return Some(inner);
+    }
     if let Some(error) = error.downcast_ref::<io::Error>() {
         let inner = error.get_ref()?;
         return Some(inner);

@@ -6,6 +6,7 @@ use std::{
     fmt,
     future::{Pending, pending, ready},
     io,
+    sync::Arc,
     time::Duration,
 };
 
@@ -30,6 +31,10 @@ fn links<'e>(error: &'e (dyn Error + 'static)) -> Vec<&'e (dyn Error + 'static)>
     std::iter::successors(Some(error), next).collect()
 }
 
+fn texts(error: &(dyn Error + 'static)) -> Vec<String> {
+    links(error).iter().map(ToString::to_string).collect()
+}
+
 /// The chain of `error`, of which `root` is a part that can be had back by its type.
 fn has_link<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     links(error).iter().any(|link| link.is::<T>())
@@ -37,7 +42,7 @@ fn has_link<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
 
 /// Whether no text in the chain is repeated by the next, as a reporter would print it.
 fn says_nothing_twice(error: &(dyn Error + 'static)) -> bool {
-    let texts: Vec<String> = links(error).iter().map(ToString::to_string).collect();
+    let texts = texts(error);
     texts.iter().all(|text| !text.is_empty())
         && texts.windows(2).all(|pair| !pair[0].contains(&pair[1]))
 }
@@ -63,46 +68,79 @@ where
     Err(error)?
 }
 
-/// Takes an error through every `?`, and sees that what is behind it stays reachable.
-fn composes<E, Root>(make: impl Fn() -> GuardError<E>)
+/// Converts an error by every `?`, and checks that its chain reads as `expected`.
+fn composes<E>(make: impl Fn() -> GuardError<E>, expected: &[&str])
 where
     E: fmt::Debug + fmt::Display + Send + Sync + 'static,
-    Root: Error + 'static,
 {
-    assert!(has_link::<Root>(&*into_box(make()).unwrap_err()));
+    assert_eq!(texts(&*into_box(make()).unwrap_err()), expected);
     let error = into_box_error(make()).unwrap_err();
     assert!(error.is::<GuardError<E>>());
-    assert!(has_link::<Root>(&*error));
-    assert!(says_nothing_twice(&*error), "{:?}", links(&*error));
+    assert_eq!(texts(&*error), expected);
     let error = into_anyhow(make()).unwrap_err();
-    assert!(error.chain().any(|link| link.is::<Root>()));
+    assert_eq!(error.chain().map(ToString::to_string).collect::<Vec<_>>(), expected);
     assert!(error.downcast_ref::<GuardError<E>>().is_some());
 }
 
 #[tokio::test]
-async fn a_refusal_composes_whatever_the_client_fails_with() {
+async fn refusal_composes_with_any_client() {
     let refusal = unavailable().await;
-    composes::<io::Error, TenantUnavailable>(|| refusal.clone().into());
-    composes::<Infallible, TenantUnavailable>(|| refusal.clone().into());
-    composes::<BoxError, TenantUnavailable>(|| refusal.clone().into());
-    composes::<reqwest::Error, TenantUnavailable>(|| refusal.clone().into());
-    composes::<hyper_util::client::legacy::Error, TenantUnavailable>(|| refusal.clone().into());
-    composes::<Unknown, TenantUnavailable>(|| refusal.clone().into());
+    let texts = ["refused a call to tenant Closed (operator)".to_owned(), refusal.to_string()];
+    let texts = [texts[0].as_str(), &texts[1]];
+    composes::<io::Error>(|| refusal.clone().into(), &texts);
+    composes::<Infallible>(|| refusal.clone().into(), &texts);
+    composes::<BoxError>(|| refusal.clone().into(), &texts);
+    composes::<reqwest::Error>(|| refusal.clone().into(), &texts);
+    composes::<hyper_util::client::legacy::Error>(|| refusal.clone().into(), &texts);
+    composes::<Unknown>(|| refusal.clone().into(), &texts);
+    assert!(has_link::<TenantUnavailable>(&GuardError::<io::Error>::from(refusal)));
+}
+
+/// An error with a cause.
+#[derive(Debug)]
+struct Broken(io::Error);
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection broke")
+    }
+}
+
+impl Error for Broken {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.0)
+    }
 }
 
 #[test]
-fn a_clients_error_composes_and_keeps_its_chain() {
+fn client_error_keeps_its_text_and_its_causes() {
     let reset = || io::Error::from(io::ErrorKind::ConnectionReset);
-    composes::<_, io::Error>(|| GuardError::Inner(reset()));
-    composes::<BoxError, io::Error>(|| GuardError::Inner(reset().into()));
-    composes::<BoxError, Elapsed>(|| GuardError::Inner(Elapsed::new().into()));
-    composes::<_, io::Error>(|| GuardError::Inner(GuardError::Inner(reset())));
-    composes::<GuardError<BoxError>, io::Error>(|| {
-        GuardError::Inner(GuardError::Inner(reset().into()))
-    });
+    let broken = || Broken(reset());
+    let chain = ["the connection broke", "connection reset"];
+    composes::<BoxError>(|| GuardError::Inner(broken().into()), &chain);
+    composes(|| GuardError::Inner(io::Error::other(broken())), &chain);
+    composes(|| GuardError::Inner(Arc::new(broken()) as Arc<dyn Error + Send + Sync>), &chain);
+    composes(|| GuardError::Inner(GuardError::<BoxError>::Inner(broken().into())), &chain);
+    composes(|| GuardError::Inner(reset()), &["connection reset"]);
+    composes(|| GuardError::Inner(Elapsed::new()), &[&Elapsed::new().to_string()]);
     // Not `Send`, so for `Box<dyn Error>` only.
-    let unsent: GuardError<Box<dyn Error>> = GuardError::Inner(reset().into());
-    assert!(has_link::<io::Error>(&*into_box(unsent).unwrap_err()));
+    let unsent: GuardError<Box<dyn Error>> = GuardError::Inner(broken().into());
+    assert_eq!(texts(&*into_box(unsent).unwrap_err()), chain);
+}
+
+#[tokio::test]
+async fn nested_refusal_is_found_behind_known_errors() {
+    let refusal = unavailable().await;
+    let boxed: GuardError<BoxError> = GuardError::Inner(refusal.clone().into());
+    assert!(TenantUnavailable::find(&boxed).is_some());
+    let io = GuardError::Inner(io::Error::other(refusal.clone()));
+    assert!(TenantUnavailable::find(&io).is_some());
+    let inner: GuardError<io::Error> = refusal.clone().into();
+    let twice = GuardError::Inner(inner);
+    assert!(TenantUnavailable::find(&twice).is_some());
+    let deep: BoxError = GuardError::<BoxError>::Inner(Box::new(twice)).into();
+    assert!(TenantUnavailable::find(&*deep).is_some());
+    assert!(TenantUnavailable::find(&GuardError::Inner(Unknown)).is_none());
 }
 
 /// The address of a server that is not there.
@@ -112,7 +150,7 @@ fn nobody() -> String {
 }
 
 #[tokio::test]
-async fn the_errors_of_real_clients_keep_their_chains() {
+async fn real_clients_keep_their_chains() {
     let gate = gate_with_closed().await;
     let url = nobody();
 
@@ -120,7 +158,7 @@ async fn the_errors_of_real_clients_keep_their_chains() {
     let request = Request::get(&url).body(Empty::new()).unwrap();
     let error = gate.guard_layer().layer(client).oneshot(request).await.unwrap_err();
     assert!(error.inner().unwrap().is_connect());
-    assert!(has_link::<hyper_util::client::legacy::Error>(&error));
+    assert_eq!(error.to_string(), error.inner().unwrap().to_string());
     assert!(has_link::<io::Error>(&error), "{:?}", links(&error));
     assert!(says_nothing_twice(&error));
     let error = into_anyhow(error).unwrap_err();
@@ -130,7 +168,7 @@ async fn the_errors_of_real_clients_keep_their_chains() {
     let client = gate.guard_layer().layer(reqwest::Client::new());
     let error = client.oneshot(request).await.unwrap_err();
     assert!(error.inner().unwrap().is_connect());
-    assert!(has_link::<reqwest::Error>(&error));
+    assert_eq!(error.to_string(), error.inner().unwrap().to_string());
     assert!(has_link::<io::Error>(&error), "{:?}", links(&error));
     assert!(into_box_error(error).unwrap_err().is::<GuardError<reqwest::Error>>());
 }
@@ -146,7 +184,7 @@ impl fmt::Display for Unknown {
 }
 
 #[test]
-fn an_error_of_an_unknown_type_is_shown_since_it_can_be_no_source() {
+fn unknown_error_is_shown_without_source() {
     let error = GuardError::Inner(Unknown);
     assert_eq!(error.to_string(), "the moon was full");
     assert!(error.source().is_none());

@@ -1,43 +1,96 @@
-//! How a gate is doing, in numbers.
+//! The health of a gate, in numbers.
 
 use std::time::SystemTime;
 
 pub use crate::notification::counts::NotificationCounts;
 use crate::pull::PullHealth;
 
-/// How a gate is doing; from [`TenantGate::health`](crate::TenantGate::health).
+/// The health of a gate; from [`TenantGate::health`](crate::TenantGate::health).
 ///
 /// Counters count since the gate was built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Health {
-    /// Tenants ever heard of.
-    pub tenants: usize,
-    /// Tenants closed now.
-    pub closed: usize,
-    /// How the store is doing.
-    pub store: StoreHealth,
-    /// Tenants whose present record may not be in the store yet.
-    pub dirty: usize,
-    /// What became of notifications.
-    pub notifications: NotificationCounts,
-    /// How the state API is asked; `None` while it is off.
-    pub pulls: Option<PullHealth>,
-    /// Seconds by which this machine's clock was ahead of SuperOffice's when it last answered, and
-    /// behind when negative; `None` before that. Tokens are refused when it is off by more than the
-    /// [`leeway`](crate::TenantGateBuilder::leeway). Nothing else depends on it.
-    pub clock_offset: Option<i64>,
-    /// Calls refused because their tenant is closed.
-    pub refused_calls: u64,
-    /// Calls let through that would have been refused, were the guard not only observing.
-    pub observed_calls: u64,
-    /// The gate's background tasks.
-    pub tasks: Vec<TaskHealth>,
+    pub(crate) tenants: usize,
+    pub(crate) closed: usize,
+    pub(crate) store: StoreHealth,
+    pub(crate) dirty: usize,
+    pub(crate) notifications: NotificationCounts,
+    pub(crate) pulls: Option<PullHealth>,
+    pub(crate) clock_offset: Option<i64>,
+    pub(crate) refused_calls: u64,
+    pub(crate) observed_calls: u64,
+    pub(crate) tasks: Vec<TaskHealth>,
 }
 
-/// How one of a gate's background tasks is doing.
+impl Health {
+    /// Returns the number of known tenants.
+    #[must_use]
+    pub fn tenants(&self) -> usize {
+        self.tenants
+    }
+
+    /// Returns the number of tenants that are closed now.
+    #[must_use]
+    pub fn closed(&self) -> usize {
+        self.closed
+    }
+
+    /// Returns the health of the store.
+    #[must_use]
+    pub fn store(&self) -> StoreHealth {
+        self.store
+    }
+
+    /// Returns the number of tenants whose present record may not be in the store yet.
+    #[must_use]
+    pub fn dirty(&self) -> usize {
+        self.dirty
+    }
+
+    /// Returns the counts of notifications, by their outcome.
+    #[must_use]
+    pub fn notifications(&self) -> NotificationCounts {
+        self.notifications
+    }
+
+    /// Returns the health of pulls; `None` while the state API is off.
+    #[must_use]
+    pub fn pulls(&self) -> Option<&PullHealth> {
+        self.pulls.as_ref()
+    }
+
+    /// Returns the seconds by which this machine's clock was ahead of SuperOffice's when it last
+    /// answered, negative when behind; `None` before that.
+    ///
+    /// Tokens are refused when it is off by more than the
+    /// [`leeway`](crate::TenantGateBuilder::leeway). Nothing else depends on it.
+    #[must_use]
+    pub fn clock_offset(&self) -> Option<i64> {
+        self.clock_offset
+    }
+
+    /// Returns the number of calls refused because their tenant is closed.
+    #[must_use]
+    pub fn refused_calls(&self) -> u64 {
+        self.refused_calls
+    }
+
+    /// Returns the number of calls to closed tenants that guards let pass because they only observe.
+    #[must_use]
+    pub fn observed_calls(&self) -> u64 {
+        self.observed_calls
+    }
+
+    /// Returns the health of the gate's background tasks.
+    #[must_use]
+    pub fn tasks(&self) -> &[TaskHealth] {
+        &self.tasks
+    }
+}
+
+/// The health of one of a gate's background tasks.
 ///
-/// A task that panics is started again, after a wait that grows from a tenth of a second to a minute
+/// A task that panics is restarted, after a wait that grows from a tenth of a second to a minute
 /// while it goes on to panic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskHealth {
@@ -47,38 +100,38 @@ pub struct TaskHealth {
 }
 
 impl TaskHealth {
-    /// What it does: `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
+    /// Returns its name: `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// Whether it panicked and waits to be started again.
+    /// Whether it panicked and waits to be restarted.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.down
     }
 
-    /// How often it was started again.
+    /// Returns how often it was restarted.
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts
     }
 }
 
-/// How the store is doing.
+/// The health of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StoreHealth {
-    /// It answered when it was last used, and is heard; also when there is none.
+    /// The last request succeeded and changes are subscribed to; also when there is no store.
     Fresh,
-    /// It does not answer, or nothing is heard of what other replicas store. What it lacks is kept
-    /// in memory and written when it is back.
+    /// The store is unavailable, or the subscription to changes of other replicas is lost. What is
+    /// not stored yet is kept in memory and written when the store is available again.
     Stale {
-        /// When it first did not answer.
+        /// Since when.
         since: SystemTime,
     },
-    /// It refuses to be read, or refuses some tenants, for a reason that waiting does not mend. The
-    /// log says which. All that it does not refuse is stored as usual.
+    /// The store can't be loaded, or it refuses some tenants, for a reason that a retry does not
+    /// mend; the log has it. Whatever it does not refuse is stored as usual.
     Failed,
 }

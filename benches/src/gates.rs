@@ -34,7 +34,7 @@ pub async fn gate_with_facts(count: usize, facts: &'static str) -> TenantGate {
         .build()
         .await
         .expect("a gate");
-    assert_eq!(gate.health().closed, count);
+    assert_eq!(gate.health().closed(), count);
     gate
 }
 

@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl TenantGate {
-    /// How the gate is doing, in numbers.
+    /// Returns the health of the gate, in numbers.
     #[must_use]
     pub fn health(&self) -> Health {
         let parts = &*self.parts;

@@ -1,23 +1,49 @@
-//! Counts of notifications, by what became of them.
+//! Counts of notifications, by their outcome.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::tenants::Outcome;
 
-/// What became of notifications since the gate was built.
+/// The counts of notifications since the gate was built, by their outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
 pub struct NotificationCounts {
-    /// Notifications that changed a status.
-    pub applied: u64,
-    /// Notifications put on record without changing a status.
-    pub recorded: u64,
-    /// Notifications that had been taken before.
-    pub duplicate: u64,
-    /// Notifications older than one of their type.
-    pub stale: u64,
-    /// Requests to the notification route that were not answered with 204.
-    pub rejected: u64,
+    applied: u64,
+    recorded: u64,
+    duplicate: u64,
+    stale: u64,
+    rejected: u64,
+}
+
+impl NotificationCounts {
+    /// Returns the number of notifications that changed a status.
+    #[must_use]
+    pub fn applied(&self) -> u64 {
+        self.applied
+    }
+
+    /// Returns the number of notifications recorded without changing a status.
+    #[must_use]
+    pub fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
+    /// Returns the number of notifications that had been recorded before.
+    #[must_use]
+    pub fn duplicate(&self) -> u64 {
+        self.duplicate
+    }
+
+    /// Returns the number of notifications older than a recorded one of their type.
+    #[must_use]
+    pub fn stale(&self) -> u64 {
+        self.stale
+    }
+
+    /// Returns the number of requests to the notification route that were not answered with 204.
+    #[must_use]
+    pub fn rejected(&self) -> u64 {
+        self.rejected
+    }
 }
 
 /// The counters behind [`NotificationCounts`].

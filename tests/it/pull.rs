@@ -71,7 +71,7 @@ impl World {
     }
 
     fn pulls(&self) -> PullHealth {
-        self.gate.health().pulls.unwrap()
+        self.gate.health().pulls().unwrap().clone()
     }
 
     fn reason(&self, tenant: &TenantId) -> Option<UnavailableReason> {
@@ -243,14 +243,14 @@ async fn an_upgrade_night_stays_under_the_limit_and_every_tenant_opens() {
         let told = world.simulator.upgrade(&tenant(number)).await;
         assert_eq!(told.unwrap(), StatusCode::NO_CONTENT);
     }
-    assert_eq!(world.gate.health().closed, TENANTS);
+    assert_eq!(world.gate.health().closed(), TENANTS);
     let told = Instant::now();
     // Nobody is told that it is over.
     let over = told + Duration::from_secs(300);
     let bound = Duration::from_secs(900 + 60 + TENANTS as u64 / 10);
     let (mut asked, mut most) = (world.simulator.all_state_requests(), 0);
-    while world.gate.health().closed > 0 {
-        assert!(told.elapsed() <= bound, "{} are closed", world.gate.health().closed);
+    while world.gate.health().closed() > 0 {
+        assert!(told.elapsed() <= bound, "{} are closed", world.gate.health().closed());
         if Instant::now() == over {
             (0..TENANTS)
                 .for_each(|number| world.simulator.resume(&tenant(number)).without_notification());
@@ -418,11 +418,11 @@ async fn tracked_tenants_are_looked_at_at_once_and_until_there_is_an_answer() {
     world.simulator.state_api(Fault::Unknown);
     world.gate.track((0..50).map(tenant));
     sleep(MINUTE).await;
-    assert_eq!(world.gate.health().closed, 0);
+    assert_eq!(world.gate.health().closed(), 0);
     world.simulator.state_api(Fault::None);
     sleep(2 * MINUTE).await;
     assert_eq!(world.reason(&tenant(7)), Some(UnavailableReason::Suspended));
-    assert_eq!(world.gate.health().closed, 1);
+    assert_eq!(world.gate.health().closed(), 1);
     let asked = world.simulator.state_requests(&tenant(8));
     sleep(HOUR).await;
     assert_eq!(world.simulator.state_requests(&tenant(8)), asked, "it is open: no more looks");
@@ -443,12 +443,12 @@ async fn held_tenants_are_closed_until_the_first_answer() {
     }
     assert_eq!(world.reason(&tenant(11)), None);
     sleep(10 * MINUTE).await;
-    assert_eq!(world.gate.health().closed, 10);
+    assert_eq!(world.gate.health().closed(), 10);
     world.simulator.state_api(Fault::None);
     // The longest back-off, and the end of a look that hangs.
     within(5 * MINUTE + Duration::from_secs(6), world.gate.available(&tenant(1))).await;
     sleep(5 * MINUTE + Duration::from_secs(6)).await;
-    assert_eq!(world.gate.health().closed, 1);
+    assert_eq!(world.gate.health().closed(), 1);
     assert_eq!(world.reason(&tenant(3)), Some(UnavailableReason::Suspended));
 }
 
@@ -491,7 +491,7 @@ async fn replicas_look_once_between_them_and_both_learn() {
     world.simulator.resume(&one).without_notification();
     within(16 * MINUTE, world.gate.available(&one)).await;
     within(Duration::from_secs(1), other.available(&one)).await;
-    let left = world.pulls().left + other.health().pulls.unwrap().left;
+    let left = world.pulls().left + other.health().pulls().unwrap().left;
     assert!(left > 0, "nothing was left to the other");
 }
 
@@ -646,6 +646,6 @@ async fn with_the_state_api_off_nothing_is_asked() {
     world.gate.track([tenant(2)]);
     sleep(100 * HOUR).await;
     assert_eq!(world.simulator.all_state_requests(), 0);
-    assert_eq!(world.gate.health().pulls, None);
+    assert_eq!(world.gate.health().pulls(), None);
     assert_eq!(world.reason(&tenant(1)), Some(UnavailableReason::Suspended));
 }

@@ -9,7 +9,8 @@ use tower_superoffice::TenantGate;
 
 /// Answers 200, or 503 with the names of the background tasks that are down.
 pub(super) async fn healthz(State(gate): State<TenantGate>) -> Response {
-    let tasks = gate.health().tasks;
+    let health = gate.health();
+    let tasks = health.tasks();
     let down: Vec<_> = tasks.iter().filter(|task| task.is_down()).map(|task| task.name()).collect();
     if down.is_empty() {
         return "ok\n".into_response();

@@ -191,9 +191,9 @@ async fn health_counts_tenants_and_calls() {
     let (gate, tenant) = (gate().await, tenant());
     gate.close(&tenant, "").await.unwrap();
     let health = gate.health();
-    assert_eq!((health.tenants, health.closed, health.dirty), (1, 1, 0));
-    assert_eq!(health.store, StoreHealth::Fresh);
-    assert!(health.pulls.is_none());
+    assert_eq!((health.tenants(), health.closed(), health.dirty()), (1, 1, 0));
+    assert_eq!(health.store(), StoreHealth::Fresh);
+    assert!(health.pulls().is_none());
     assert_eq!(gate.keys().keys().len(), 1);
 }
 

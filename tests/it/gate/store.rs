@@ -76,7 +76,7 @@ async fn a_204_means_that_the_record_is_in_the_store() {
     assert_eq!(post(&gate, &world.suspend()).await.status(), StatusCode::NO_CONTENT);
     assert!(began.elapsed() < Duration::from_secs(1));
     assert!(!world.stored().await.is_empty());
-    assert_eq!(gate.health().dirty, 0);
+    assert_eq!(gate.health().dirty(), 0);
     drop(gate);
     assert!(closed(&world.gate().await, &world.tenant), "a restart opened the tenant");
 }
@@ -95,12 +95,12 @@ async fn without_the_store_a_change_is_in_force_answered_503_and_stored_later() 
         assert!(answer.headers().contains_key(header::RETRY_AFTER));
     }
     assert!(closed(&gate, &world.tenant));
-    assert_eq!(gate.health().dirty, 1);
-    assert!(matches!(gate.health().store, StoreHealth::Stale { .. }));
+    assert_eq!(gate.health().dirty(), 1);
+    assert!(matches!(gate.health().store(), StoreHealth::Stale { .. }));
 
     world.store.set_available(true);
-    until(|| gate.health().dirty == 0).await;
-    assert_eq!(gate.health().store, StoreHealth::Fresh);
+    until(|| gate.health().dirty() == 0).await;
+    assert_eq!(gate.health().store(), StoreHealth::Fresh);
     assert!(!world.stored().await.is_empty(), "nobody sent it again, and it is stored");
     assert_eq!(post(&gate, &suspend).await.status(), StatusCode::NO_CONTENT);
 }
@@ -114,7 +114,7 @@ async fn what_a_sender_hangs_up_on_is_stored_all_the_same() {
     let gone = tokio::time::timeout(Duration::from_millis(20), post(&gate, &suspend)).await;
     assert!(gone.is_err(), "it waits for the store");
     world.store.set_available(true);
-    until(|| gate.health().dirty == 0).await;
+    until(|| gate.health().dirty() == 0).await;
     assert!(!world.stored().await.is_empty());
 }
 
@@ -126,11 +126,11 @@ async fn a_store_that_is_down_at_start_is_an_error_unless_told_otherwise() {
     let failed = world.builder().build().await;
     assert!(matches!(failed, Err(BuildError::Store(error)) if error.is_unavailable()));
     let gate = world.builder().start_without_store(true).build().await.unwrap();
-    assert!(matches!(gate.health().store, StoreHealth::Stale { .. }));
+    assert!(matches!(gate.health().store(), StoreHealth::Stale { .. }));
     assert!(!closed(&gate, &world.tenant));
     world.store.set_available(true);
     until(|| closed(&gate, &world.tenant)).await;
-    assert_eq!(gate.health().store, StoreHealth::Fresh);
+    assert_eq!(gate.health().store(), StoreHealth::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
@@ -170,7 +170,7 @@ async fn gates_on_one_store_come_to_spell_a_tenant_alike() {
     assert_ne!(spelled(&here), spelled(&there));
     world.store.set_available(true);
     until(|| spelled(&here) == spelled(&there)).await;
-    until(|| here.health().dirty + there.health().dirty == 0).await;
+    until(|| here.health().dirty() + there.health().dirty() == 0).await;
     assert_eq!(spelled(&here), spelled(&there));
     assert_eq!(here.snapshot(), there.snapshot());
 }

@@ -180,13 +180,13 @@ async fn a_tenant_whose_stored_record_is_damaged_stands_in_nobodys_way() {
     assert!(world.gate.check(&id("bad")).is_err(), "it is in force all the same");
     for tenant in ["a", "b", "c"] {
         assert_eq!(world.suspend(tenant).await, StatusCode::NO_CONTENT, "{tenant}");
-        assert_eq!(world.gate.health().store, StoreHealth::Failed, "it is not forgotten");
+        assert_eq!(world.gate.health().store(), StoreHealth::Failed, "it is not forgotten");
     }
-    assert_eq!(world.gate.health().dirty, 1);
+    assert_eq!(world.gate.health().dirty(), 1);
 
     world.store.set(Fault::None);
-    until(|| world.gate.health().dirty == 0).await;
-    assert_eq!(world.gate.health().store, StoreHealth::Fresh);
+    until(|| world.gate.health().dirty() == 0).await;
+    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
     assert_eq!(world.suspend("bad").await, StatusCode::NO_CONTENT);
 }
 
@@ -197,15 +197,15 @@ async fn while_the_store_cannot_be_read_the_news_of_others_are_followed() {
     world.store.set(Fault::Damaged);
     there.set_available(false);
     there.set_available(true);
-    until(|| world.gate.health().store == StoreHealth::Failed).await;
+    until(|| world.gate.health().store() == StoreHealth::Failed).await;
     let other = gate(&world.simulator, there).await;
     let (simulator, tenant) = (&world.simulator, id("a"));
     let answer = post(simulator, &other, ChangeType::Suspend, &tenant).await;
     assert_eq!(answer, StatusCode::NO_CONTENT);
     until(|| world.gate.check(&tenant).is_err()).await;
-    assert_eq!(world.gate.health().store, StoreHealth::Failed);
+    assert_eq!(world.gate.health().store(), StoreHealth::Failed);
     world.store.set(Fault::None);
-    until(|| world.gate.health().store == StoreHealth::Fresh).await;
+    until(|| world.gate.health().store() == StoreHealth::Fresh).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,15 +219,15 @@ async fn a_store_that_panics_stops_nothing() {
     let stored = there.merge(&id("good"), &Record::default()).await.unwrap();
     there.merge(&id("far"), &stored).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(world.gate.health().store, StoreHealth::Failed);
+    assert_eq!(world.gate.health().store(), StoreHealth::Failed);
     assert_eq!(world.suspend("fine").await, StatusCode::NO_CONTENT);
     let followed = world.store.followed.load(Ordering::Relaxed);
     assert!((3..30).contains(&followed), "changes were asked for {followed} times in 30 s");
 
     world.store.set(Fault::None);
     until(|| world.gate.check(&id("far")).is_err()).await;
-    until(|| world.gate.health().dirty == 0).await;
-    assert_eq!(world.gate.health().store, StoreHealth::Fresh);
+    until(|| world.gate.health().dirty() == 0).await;
+    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,20 +251,20 @@ async fn no_call_waits_for_a_store_that_hangs() {
     let (answer, calls) = tokio::join!(suspended, calls);
     assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
     assert!(calls < Duration::from_millis(50), "{calls:?}");
-    until(|| matches!(world.gate.health().store, StoreHealth::Stale { .. })).await;
+    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
     world.store.set(Fault::None);
-    until(|| world.gate.health().dirty == 0).await;
+    until(|| world.gate.health().dirty() == 0).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_replica_that_hears_nothing_says_so_though_it_has_nothing_to_write() {
     let world = World::new().await;
-    assert_eq!(world.gate.health().store, StoreHealth::Fresh);
+    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
     world.store.inner.set_available(false);
-    until(|| matches!(world.gate.health().store, StoreHealth::Stale { .. })).await;
-    assert_eq!(world.gate.health().dirty, 0);
+    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
+    assert_eq!(world.gate.health().dirty(), 0);
     world.store.inner.set_available(true);
-    until(|| world.gate.health().store == StoreHealth::Fresh).await;
+    until(|| world.gate.health().store() == StoreHealth::Fresh).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -273,13 +273,13 @@ async fn a_replica_that_hears_nothing_reads_everything_now_and_then() {
     let other = gate(&world.simulator, world.store.inner.clone()).await;
     // It can be read and written, and nothing is heard of it.
     world.store.inner.set_available(false);
-    until(|| matches!(world.gate.health().store, StoreHealth::Stale { .. })).await;
+    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
     world.store.deafen();
     world.store.inner.set_available(true);
     let suspended = post(&world.simulator, &other, ChangeType::Suspend, &id("a")).await;
     assert_eq!(suspended, StatusCode::NO_CONTENT);
     until(|| world.gate.check(&id("a")).is_err()).await;
-    assert!(matches!(world.gate.health().store, StoreHealth::Stale { .. }));
+    assert!(matches!(world.gate.health().store(), StoreHealth::Stale { .. }));
 }
 
 #[tokio::test]

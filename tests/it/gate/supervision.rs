@@ -63,21 +63,22 @@ impl Fixture {
     }
 
     fn restarts(&self) -> Vec<(String, u64)> {
-        let tasks = self.gate.health().tasks;
+        let health = self.gate.health();
+        let tasks = health.tasks();
         tasks.iter().map(|task| (task.name().to_owned(), task.restarts())).collect()
     }
 
     /// Checks that each task does its work.
     async fn works(&self) {
-        assert!(self.gate.health().tasks.iter().all(|task| !task.is_down()));
+        assert!(self.gate.health().tasks().iter().all(|task| !task.is_down()));
         let end = self.start + 1000 * MINUTE;
         self.gate.close_until(&tenant(9), "", end).await.unwrap();
         self.gate.release(&tenant(9), "").await.unwrap();
-        assert_eq!(self.gate.health().dirty, 0);
-        let (answered, one) = (self.gate.health().pulls.unwrap().answered, tenant(8));
+        assert_eq!(self.gate.health().dirty(), 0);
+        let (answered, one) = (self.gate.health().pulls().unwrap().answered, tenant(8));
         self.gate.recheck(&one);
         sleep(MINUTE).await;
-        assert!(self.gate.health().pulls.unwrap().answered > answered);
+        assert!(self.gate.health().pulls().unwrap().answered > answered);
         let other = TenantGate::builder(self.simulator.environment())
             .any_audience()
             .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())
@@ -109,7 +110,7 @@ async fn panicking_clock_ends_no_task_for_good() {
     clock_panics.store(false, Ordering::Relaxed);
     store.set_available(true);
     assert_eq!(fixture.reason(2), Some(UnavailableReason::Operator), "it has not ended");
-    assert!(gate.health().tasks.iter().any(|task| task.is_down()), "{:?}", gate.health().tasks);
+    assert!(gate.health().tasks().iter().any(|task| task.is_down()), "{:?}", gate.health().tasks());
     sleep(3 * MINUTE).await;
 
     assert_eq!(fixture.reason(2), None, "its end came while no time could be had");
@@ -174,7 +175,7 @@ async fn eventful_night(fixture: &Fixture) {
     simulator.state_api(Fault::None);
     store.set_available(true);
     sleep(20 * MINUTE).await;
-    assert_eq!(gate.health().dirty, 0);
+    assert_eq!(gate.health().dirty(), 0);
     assert_eq!(fixture.reason(3), None);
     assert!(gate.status(&tenant(1)).is_confirmed());
     fixture.works().await;

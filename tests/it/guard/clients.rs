@@ -106,7 +106,7 @@ async fn reqwests_client_calls_open_tenants_only() {
     client.clone().oneshot(get(&url)).await.unwrap();
     assert_eq!(world.simulator.calls(&world.tenant), 2);
     assert_eq!(world.simulator.calls_while_closed(), 0);
-    assert_eq!(world.gate.health().refused_calls, 5);
+    assert_eq!(world.gate.health().refused_calls(), 5);
 }
 
 #[tokio::test]
@@ -118,6 +118,6 @@ async fn observing_lets_calls_reach_a_closed_tenant() {
     client.oneshot(request).await.unwrap();
     // Which shows that the counts above would have noticed.
     assert_eq!(world.simulator.calls_while_closed(), 1);
-    assert_eq!(world.gate.health().observed_calls, 1);
-    assert_eq!(world.gate.health().refused_calls, 0);
+    assert_eq!(world.gate.health().observed_calls(), 1);
+    assert_eq!(world.gate.health().refused_calls(), 0);
 }

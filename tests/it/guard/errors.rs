@@ -260,7 +260,7 @@ async fn a_retry_policy_can_leave_closed_tenants_alone() {
     let stack = ServiceBuilder::new().retry(Retries(3)).layer(gate.guard_layer()).service(failing);
     let error = stack.clone().oneshot(call_to("Closed", ())).await.unwrap_err();
     assert!(error.unavailable().is_some());
-    assert_eq!(gate.health().refused_calls, 1);
+    assert_eq!(gate.health().refused_calls(), 1);
     let error = stack.oneshot(call_to("Open", ())).await.unwrap_err();
     assert_eq!(error.into_unavailable().unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }

@@ -282,8 +282,8 @@ async fn shapes_seen_in_the_wild_are_taken() {
         );
     }
     // They all stand on one axis of time: each was newer than the one before.
-    assert_eq!(world.gate.health().notifications.applied, 1);
-    assert_eq!(world.gate.health().notifications.recorded, 12);
+    assert_eq!(world.gate.health().notifications().applied(), 1);
+    assert_eq!(world.gate.health().notifications().recorded(), 12);
 }
 
 #[tokio::test]

@@ -46,7 +46,7 @@ fn is_sent<T: Send + Unpin + Debug + 'static>() {}
 fn is_spawned<T: Send + Debug + 'static>() {}
 
 #[test]
-fn plain_types_can_go_anywhere() {
+fn plain_types_are_clone_send_sync_unpin() {
     is_cloned::<Accepted>();
     is_cloned::<ChangeType>();
     is_cloned::<DecodeError>();
@@ -81,7 +81,7 @@ fn plain_types_can_go_anywhere() {
 type Client = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;
 
 #[test]
-fn layers_services_and_futures_can_go_anywhere() {
+fn layers_services_and_futures_are_send_sync_unpin() {
     is_cloned::<GuardLayer>();
     is_cloned::<GuardLayer<KeyFn<fn(&String) -> Option<TenantId>>>>();
     is_cloned::<Guard<Client>>();
@@ -99,7 +99,7 @@ fn layers_services_and_futures_can_go_anywhere() {
 type Local = Rc<()>;
 
 #[test]
-fn the_guard_is_what_its_client_is() {
+fn guard_has_the_auto_traits_of_its_client() {
     assert!(!has!(Guard<Local>: Send) && !has!(Guard<Local>: Sync));
     assert!(!has!(GuardFuture<Local>: Send) && !has!(GuardFuture<Local>: Sync));
     assert!(!has!(GuardError<Local>: Send) && !has!(GuardError<Local>: Sync));
@@ -113,7 +113,7 @@ fn the_guard_is_what_its_client_is() {
 }
 
 #[test]
-fn the_notification_side_is_what_its_app_is() {
+fn notification_service_has_the_auto_traits_of_its_app() {
     assert!(!has!(Notifications<Local>: Send) && has!(Notifications<Local>: Clone));
     assert!(has!(Notifications<Cell<u8>>: Send) && !has!(Notifications<Cell<u8>>: Sync));
 }

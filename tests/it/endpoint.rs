@@ -71,7 +71,7 @@ where
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_moved_tenant_is_followed_and_stays_followed() {
+async fn moved_tenant_is_followed_after_one_421() {
     let (simulator, gate) = world().await;
     let client = gate.endpoint_layer().layer(simulator.network());
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 200);
@@ -96,7 +96,7 @@ async fn a_moved_tenant_is_followed_and_stays_followed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_announced_move_costs_no_call_at_all() {
+async fn announced_move_costs_no_call() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).await.unwrap();
     sleep(Duration::from_secs(1)).await;
@@ -106,7 +106,7 @@ async fn an_announced_move_costs_no_call_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn path_query_headers_and_body_arrive_as_they_were_sent() {
+async fn repeated_call_keeps_path_query_headers_and_body() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).without_notification();
     let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
@@ -134,7 +134,7 @@ async fn path_query_headers_and_body_arrive_as_they_were_sent() {
 }
 
 #[tokio::test]
-async fn a_storm_of_misdirected_calls_costs_one_pull() {
+async fn concurrent_misdirected_calls_share_one_pull() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).without_notification();
     // They come back at different times, some only after the pull is over.
@@ -158,7 +158,7 @@ async fn a_storm_of_misdirected_calls_costs_one_pull() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_sent_while_the_state_api_is_asked_need_no_second_pull() {
+async fn calls_sent_during_a_pull_join_it() {
     let (simulator, gate) = world().await;
     let client = gate.endpoint_layer().layer(simulator.network());
     for moves in 1..=2 {
@@ -177,7 +177,7 @@ async fn calls_sent_while_the_state_api_is_asked_need_no_second_pull() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_right() {
+async fn call_without_a_copy_is_421_and_later_calls_succeed() {
     let (simulator, gate) = world().await;
     let layer = gate.endpoint_layer();
     let clone_none = layer.clone().clone_request(|_: &Request<Body>| None);
@@ -200,7 +200,7 @@ async fn what_cannot_be_sent_again_is_answered_with_421_and_the_next_call_goes_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_waits_for_five_seconds_at_most() {
+async fn misdirected_call_waits_five_seconds_at_most() {
     let (simulator, gate) = world().await;
     let client = gate.endpoint_layer().layer(simulator.network());
     simulator.move_tenant(&tenant()).without_notification();
@@ -223,7 +223,7 @@ async fn a_call_waits_for_five_seconds_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn there_is_never_more_than_one_replay() {
+async fn misdirected_call_is_repeated_once_only() {
     let (simulator, gate) = world().await;
     // The state API names a host that does not serve the tenant either.
     simulator.move_tenant(&tenant()).without_notification();
@@ -238,7 +238,7 @@ async fn there_is_never_more_than_one_replay() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_421_that_the_state_api_cannot_explain_is_handed_on() {
+async fn unexplained_421_is_returned() {
     let (simulator, gate) = world().await;
     let misdirected = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&misdirected);
@@ -258,7 +258,7 @@ async fn a_421_that_the_state_api_cannot_explain_is_handed_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_try_takes_the_permit_that_the_first_gives_back() {
+async fn repetition_takes_over_the_permit() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).without_notification();
     let client = ServiceBuilder::new()
@@ -271,7 +271,7 @@ async fn the_second_try_takes_the_permit_that_the_first_gives_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_second_try_passes_the_guard_again() {
+async fn repetition_passes_the_guard_again() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).without_notification();
     simulator.suspend(&tenant()).without_notification();
@@ -289,7 +289,7 @@ async fn the_second_try_passes_the_guard_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn foreign_and_environment_calls_pass_as_they_are() {
+async fn call_to_no_tenant_host_passes_unchanged() {
     let (simulator, gate) = world().await;
     simulator.move_tenant(&tenant()).await.unwrap();
     sleep(Duration::from_secs(1)).await;
@@ -324,7 +324,7 @@ async fn foreign_and_environment_calls_pass_as_they_are() {
 }
 
 #[tokio::test]
-async fn a_hostile_endpoint_never_receives_a_byte() {
+async fn crafted_endpoint_never_receives_a_byte() {
     let trap = TcpListener::bind("127.0.0.2:0").await.unwrap();
     let port = trap.local_addr().unwrap().port();
     let caught = tokio::spawn(async move {
@@ -379,7 +379,7 @@ async fn a_hostile_endpoint_never_receives_a_byte() {
 }
 
 #[tokio::test]
-async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
+async fn hyper_and_reqwest_follow_a_move() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(simulator.environment())
         .audience(simulator.application_id())
@@ -430,7 +430,7 @@ async fn moves_are_followed_over_real_sockets_with_hyper_and_reqwest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_the_state_api_off_a_move_is_believed_if_it_names_a_tenant_host() {
+async fn move_to_a_tenant_host_is_followed_without_state_api() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(simulator.environment())
         .audience(simulator.application_id())
@@ -449,7 +449,7 @@ async fn with_the_state_api_off_a_move_is_believed_if_it_names_a_tenant_host() {
 }
 
 #[test]
-fn the_types_are_what_their_surroundings_ask_for() {
+fn endpoint_types_are_clone_send_sync_unpin() {
     fn needed<T: Clone + Send + Sync + Unpin + std::fmt::Debug + 'static>(_: &T) {}
     fn future<T: Send + 'static>(_: &T) {}
     let runtime = tokio::runtime::Runtime::new().unwrap();

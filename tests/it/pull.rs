@@ -100,7 +100,7 @@ async fn within(bound: Duration, future: impl Future) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_resume_heals_within_the_longest_step() {
+async fn lost_resume_heals_within_the_longest_step() {
     use UnavailableReason::{Deleted, Suspended, Upgrading};
     for (closes, reason, bound) in [
         (Simulator::upgrade as fn(&Simulator, &TenantId) -> _, Upgrading, MINUTE),
@@ -142,7 +142,7 @@ async fn a_lost_resume_heals_within_the_longest_step() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_resume_heals_when_the_upgrade_was_over_before_the_first_look() {
+async fn lost_resume_before_the_first_pull_heals() {
     let world = World::new().await;
     world.simulator.upgrade(&tenant(1)).await.unwrap();
     sleep(Duration::from_secs(30)).await;
@@ -153,7 +153,7 @@ async fn a_lost_resume_heals_when_the_upgrade_was_over_before_the_first_look() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_tenant_is_asked_about_once_when_it_has_settled() {
+async fn open_tenant_is_pulled_once_when_settled() {
     let world = World::new().await;
     world.simulator.suspend(&tenant(1)).await.unwrap();
     sleep(Duration::from_secs(10)).await;
@@ -167,7 +167,7 @@ async fn an_open_tenant_is_asked_about_once_when_it_has_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_state_api_that_lags_up_to_the_settle_time_never_flaps_a_tenant() {
+async fn state_api_lag_below_the_settle_time_flaps_nothing() {
     let world = World::new().await;
     world.simulator.state_api_lag(Duration::from_secs(59));
     let one = tenant(1);
@@ -198,7 +198,7 @@ async fn a_state_api_that_lags_up_to_the_settle_time_never_flaps_a_tenant() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgrade_that_is_announced_long_before_it_begins_keeps_the_tenant_closed() {
+async fn upgrade_announced_long_before_keeps_the_tenant_closed() {
     let world = World::new().await;
     let one = tenant(1);
     world.simulator.notify(ChangeType::Upgrade, &one).await.unwrap();
@@ -214,7 +214,7 @@ async fn an_upgrade_that_is_announced_long_before_it_begins_keeps_the_tenant_clo
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_forged_notification_is_corrected_when_it_has_settled() {
+async fn untrue_notification_is_corrected_when_settled() {
     let world = World::new().await;
     let (one, two) = (tenant(1), tenant(2));
     world.simulator.suspend(&one).await.unwrap();
@@ -236,7 +236,7 @@ async fn a_forged_notification_is_corrected_when_it_has_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_upgrade_night_stays_under_the_limit_and_every_tenant_opens() {
+async fn upgrade_burst_keeps_to_the_limit_and_opens_every_tenant() {
     const TENANTS: usize = 10_000;
     let world = World::new().await;
     for number in 0..TENANTS {
@@ -272,7 +272,7 @@ async fn an_upgrade_night_stays_under_the_limit_and_every_tenant_opens() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn health_shows_what_waits_and_for_how_long() {
+async fn health_shows_waiting_pulls_and_the_oldest() {
     let world = World::with(|builder| builder.schedule(Schedule::new().pulls_per_second(1))).await;
     world.gate.track((0..100).map(tenant));
     sleep(Duration::from_millis(10_500)).await;
@@ -291,7 +291,7 @@ async fn health_shows_what_waits_and_for_how_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_fault_of_the_state_api_changes_a_tenant_and_none_outlasts_it_for_long() {
+async fn state_api_fault_changes_no_tenant_and_heals_after_it() {
     let faults = [
         Fault::Hang,
         Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -330,7 +330,7 @@ async fn no_fault_of_the_state_api_changes_a_tenant_and_none_outlasts_it_for_lon
 }
 
 #[tokio::test(start_paused = true)]
-async fn retry_after_stops_all_pulls_for_as_long() {
+async fn retry_after_delays_all_pulls() {
     let world = World::new().await;
     world.gate.track((0..1000).map(tenant));
     world.simulator.state_api(Fault::TooManyRequests(120));
@@ -348,7 +348,7 @@ async fn retry_after_stops_all_pulls_for_as_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_says_nothing_of_open_and_closed_is_looked_into_at_once() {
+async fn notification_without_a_status_is_pulled_at_once() {
     let world = World::new().await;
     let (one, two, three) = (tenant(1), tenant(2), tenant(3));
     world.simulator.restore(&one).await.unwrap();
@@ -377,7 +377,7 @@ async fn what_says_nothing_of_open_and_closed_is_looked_into_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_notification_that_no_key_could_verify_is_looked_into() {
+async fn unverifiable_notification_is_pulled_within_a_bound() {
     let clock = clock();
     let simulator = Simulator::builder().clock(clock.clone()).start().await.unwrap();
     simulator.key_server(Fault::Status(StatusCode::BAD_GATEWAY));
@@ -412,7 +412,7 @@ async fn a_notification_that_no_key_could_verify_is_looked_into() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn tracked_tenants_are_looked_at_at_once_and_until_there_is_an_answer() {
+async fn tracked_tenants_are_pulled_until_answered() {
     let world = World::new().await;
     world.simulator.suspend(&tenant(7)).without_notification();
     world.simulator.state_api(Fault::Unknown);
@@ -431,7 +431,7 @@ async fn tracked_tenants_are_looked_at_at_once_and_until_there_is_an_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn held_tenants_are_closed_until_the_first_answer() {
+async fn tracked_tenants_stay_closed_until_the_first_answer() {
     let world = World::with(|builder| builder.hold_tracked(true)).await;
     world.simulator.state_api(Fault::Hang);
     world.simulator.suspend(&tenant(3)).without_notification();
@@ -453,7 +453,7 @@ async fn held_tenants_are_closed_until_the_first_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_closed_tenant_says_when_to_come_again() {
+async fn closed_tenant_has_a_retry_after() {
     let world = World::new().await;
     for (closes, at_most) in
         [(world.simulator.upgrade(&tenant(1)), 61), (world.simulator.suspend(&tenant(2)), 61)]
@@ -471,7 +471,7 @@ async fn a_closed_tenant_says_when_to_come_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn replicas_look_once_between_them_and_both_learn() {
+async fn replicas_share_one_pull() {
     let store = MemoryStore::new();
     let world = World::with(|builder| builder.store(store.clone())).await;
     let other = world.another(|builder| builder.store(store.clone())).await;
@@ -496,7 +496,7 @@ async fn replicas_look_once_between_them_and_both_learn() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_survives_the_loss_of_the_replica_that_claimed_it() {
+async fn pull_is_made_after_the_lease_holder_died() {
     let store = Arc::new(Claimed { inner: MemoryStore::new(), claims: AtomicU32::new(0) });
     let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
     world.simulator.suspend(&tenant(1)).await.unwrap();
@@ -509,7 +509,7 @@ async fn a_look_survives_the_loss_of_the_replica_that_claimed_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looks_that_waited_for_a_slow_store_keep_to_the_limit_all_the_same() {
+async fn pulls_delayed_by_a_slow_store_keep_to_the_limit() {
     let store = Arc::new(Claimed { inner: MemoryStore::new(), claims: AtomicU32::new(SLOW) });
     let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
     world.gate.track((0..100).map(tenant));
@@ -570,7 +570,7 @@ impl Store for Claimed {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_hangs_or_panics_and_a_client_that_panics_stop_nothing() {
+async fn hanging_or_panicking_store_or_client_stops_no_pull() {
     let store = Arc::new(Claimed { inner: MemoryStore::new(), claims: AtomicU32::new(1) });
     let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
     world.simulator.suspend(&tenant(1)).await.unwrap();
@@ -595,7 +595,7 @@ async fn a_store_that_hangs_or_panics_and_a_client_that_panics_stop_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pulls_go_on_after_a_restart() {
+async fn pulls_continue_after_a_restart() {
     let store = Arc::new(MemoryStore::new());
     let world = World::with(|builder| builder.store(Arc::clone(&store))).await;
     world.simulator.suspend(&tenant(1)).await.unwrap();
@@ -620,7 +620,7 @@ async fn pulls_go_on_after_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_word_hides_the_truth_and_does_not_stop_the_looks() {
+async fn override_masks_the_status_and_stops_no_pull() {
     let world = World::new().await;
     let one = tenant(1);
     world.simulator.suspend(&one).await.unwrap();
@@ -636,7 +636,7 @@ async fn an_operators_word_hides_the_truth_and_does_not_stop_the_looks() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_the_state_api_off_nothing_is_asked() {
+async fn state_api_off_sends_no_request() {
     let refuse = service_fn(|_: Request<EmptyBody>| async {
         Err::<Response<Full<Bytes>>, _>(io::Error::other("nothing may be asked"))
     });

@@ -69,7 +69,7 @@ fn openssl(arguments: &[&str], input: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn openssl_reads_a_version_1_certificate_and_believes_its_signature() {
+async fn openssl_verifies_the_version_1_certificate() {
     let simulator = Simulator::start().await.unwrap();
     let certificate = simulator.certificate_pem();
     let text = openssl(&["x509", "-noout", "-text", "-fingerprint"], certificate.as_bytes());
@@ -89,7 +89,7 @@ async fn openssl_reads_a_version_1_certificate_and_believes_its_signature() {
 }
 
 #[tokio::test]
-async fn the_key_set_has_the_members_that_superoffice_sends() {
+async fn key_set_has_the_members_of_superoffice() {
     let simulator = Simulator::start().await.unwrap();
     let keys = get_json(&key_url(&simulator)).await;
     assert_eq!(keys, serde_json::from_str::<Value>(&simulator.key_set()).unwrap());
@@ -140,7 +140,7 @@ fn claims(token: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_notification_is_what_superoffice_sends() {
+async fn notification_has_the_shape_of_superoffice() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let builder = Simulator::builder().application_id("my-app").clock(move || now);
     let simulator = builder.start().await.unwrap();
@@ -173,7 +173,7 @@ async fn a_notification_is_what_superoffice_sends() {
 }
 
 #[tokio::test]
-async fn others_verify_the_token_and_refuse_a_forged_one() {
+async fn other_libraries_verify_the_token_and_refuse_a_forged_one() {
     let simulator = Simulator::builder().application_id("my-app").start().await.unwrap();
     let notification = simulator.notification(ChangeType::Upgrade, &tenant());
     let (genuine, forged) = (notification.token(), notification.forged().token());
@@ -202,7 +202,7 @@ async fn others_verify_the_token_and_refuse_a_forged_one() {
 }
 
 #[tokio::test]
-async fn every_detail_of_a_notification_can_be_bent() {
+async fn every_part_of_a_notification_can_be_changed() {
     let simulator = Simulator::start().await.unwrap();
     let other = TenantId::new("Cust2").unwrap();
     let bent = simulator
@@ -264,7 +264,7 @@ async fn notifications_of_a_tenant_are_dated_a_second_apart() {
 }
 
 #[tokio::test]
-async fn the_state_api_speaks_as_documented() {
+async fn state_api_responds_as_documented() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_771_840_321_934);
     let simulator = Simulator::builder().clock(move || now).start().await.unwrap();
     let endpoint = format!("{}/Cust12345", simulator.environment().origin());
@@ -299,7 +299,7 @@ async fn the_state_api_speaks_as_documented() {
 }
 
 #[tokio::test]
-async fn a_lagging_state_api_tells_how_it_was() {
+async fn lagging_state_api_shows_the_past() {
     let time = Arc::new(Mutex::new(SystemTime::UNIX_EPOCH + Duration::from_secs(10_000)));
     let clock = Arc::clone(&time);
     let simulator =
@@ -348,7 +348,7 @@ async fn calls_are_answered_and_counted() {
 }
 
 #[tokio::test]
-async fn a_moved_tenant_is_misdirected_at_its_old_host() {
+async fn call_to_the_old_host_of_a_moved_tenant_is_421() {
     let simulator = Simulator::start().await.unwrap();
     let bodies = receiver(&simulator, StatusCode::NO_CONTENT).await;
     let old = simulator.url(&tenant(), "api");
@@ -371,7 +371,7 @@ async fn a_moved_tenant_is_misdirected_at_its_old_host() {
 }
 
 #[tokio::test]
-async fn changes_reach_the_tenant_and_the_receiver() {
+async fn change_reaches_tenant_and_receiver() {
     let simulator = Simulator::start().await.unwrap();
     simulator.notice(Duration::ZERO);
     let bodies = receiver(&simulator, StatusCode::SERVICE_UNAVAILABLE).await;
@@ -393,7 +393,7 @@ async fn changes_reach_the_tenant_and_the_receiver() {
 }
 
 #[tokio::test]
-async fn a_closing_change_is_announced_first() {
+async fn closing_change_is_notified_before_it_happens() {
     let simulator = Simulator::start().await.unwrap();
     let seen = Arc::new(Mutex::new(Vec::new()));
     let (kept, inner) = (Arc::clone(&seen), simulator.clone());
@@ -412,7 +412,7 @@ async fn a_closing_change_is_announced_first() {
 }
 
 #[tokio::test]
-async fn a_notification_without_a_receiver_says_so() {
+async fn notification_without_a_receiver_is_an_error() {
     let simulator = Simulator::start().await.unwrap();
     simulator.notice(Duration::ZERO);
     let error = simulator.suspend(&tenant()).await.unwrap_err();
@@ -429,7 +429,7 @@ async fn a_notification_without_a_receiver_says_so() {
 }
 
 #[tokio::test]
-async fn the_key_url_and_the_state_api_misbehave_as_told() {
+async fn key_url_and_state_api_show_the_configured_fault() {
     let simulator = Simulator::start().await.unwrap();
     let (keys, state) = (key_url(&simulator), state_url(&simulator));
     simulator.key_server(Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
@@ -466,7 +466,7 @@ async fn the_key_url_and_the_state_api_misbehave_as_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_sockets_time_can_be_paused() {
+async fn network_works_with_paused_time() {
     let simulator = Simulator::start().await.unwrap();
     let get = |uri: String| {
         simulator.network().oneshot(Request::get(uri).body(Empty::<Bytes>::new()).unwrap())
@@ -487,7 +487,7 @@ async fn without_sockets_time_can_be_paused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_never_answers_is_given_up() {
+async fn hanging_receiver_times_out() {
     let simulator = Simulator::start().await.unwrap();
     simulator.notify_service(tower::service_fn(async |_: Request<SimulatorBody>| {
         std::future::pending::<Result<Response<()>, Infallible>>().await
@@ -498,7 +498,7 @@ async fn a_receiver_that_never_answers_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_rotation_keeps_the_old_key_until_it_is_retired() {
+async fn rotation_keeps_the_old_key_until_retired() {
     let simulator = Simulator::start().await.unwrap();
     let ids = async || {
         let keys = get_json(&key_url(&simulator)).await;
@@ -516,7 +516,7 @@ async fn a_rotation_keeps_the_old_key_until_it_is_retired() {
 }
 
 #[tokio::test]
-async fn raw_requests_get_raw_answers_on_one_connection() {
+async fn raw_requests_share_one_connection() {
     let simulator = Simulator::start().await.unwrap();
     let address = simulator.hosts()[0].authority().unwrap().as_str();
     let mut stream = TcpStream::connect(address).await.unwrap();
@@ -537,7 +537,7 @@ async fn raw_requests_get_raw_answers_on_one_connection() {
 }
 
 #[tokio::test]
-async fn everything_ends_with_the_last_handle() {
+async fn sockets_close_with_the_last_handle() {
     let simulator = Simulator::start().await.unwrap();
     let address = simulator.hosts()[1].authority().unwrap().to_string();
     let mut idle = TcpStream::connect(&address).await.unwrap();

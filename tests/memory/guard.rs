@@ -53,7 +53,7 @@ where
 }
 
 #[tokio::test]
-async fn an_allowed_call_allocates_nothing() {
+async fn allowed_call_allocates_nothing() {
     let gate = operator_gate().await;
     let mut guard = gate.guard_layer().layer(Client);
     assert_eq!(allocations(&mut guard, &call_to("Open", ())), (0, 100));
@@ -73,7 +73,7 @@ async fn an_allowed_call_allocates_nothing() {
 }
 
 #[tokio::test]
-async fn a_refused_call_allocates_nothing() {
+async fn refused_call_allocates_nothing() {
     let gate = gate_with_closed().await;
     let mut guard = gate.guard_layer().layer(Client);
     assert_eq!(allocations(&mut guard, &call_to("Closed", ())), (0, 0));
@@ -83,14 +83,14 @@ async fn a_refused_call_allocates_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_longer_than_any_seen_costs_one_allocation_while_a_tenant_is_closed() {
+async fn long_unseen_id_allocates_once_while_a_tenant_is_closed() {
     let gate = gate_with_closed().await;
     let mut guard = gate.guard_layer().layer(Client);
     assert_eq!(allocations(&mut guard, &call_to("ATenantIdOf_24Characters", ())), (100, 100));
 }
 
 #[tokio::test]
-async fn the_counter_counts() {
+async fn boxed_service_is_counted() {
     let gate = operator_gate().await;
     let mut boxed = BoxCloneService::new(gate.guard_layer().layer(Client));
     assert_eq!(allocations(&mut boxed, &call_to("Open", ())), (100, 100));

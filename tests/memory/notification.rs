@@ -43,7 +43,7 @@ fn judged(gate: &TenantGate, body: String) -> (StatusCode, u64) {
 }
 
 #[tokio::test]
-async fn no_body_makes_a_gate_allocate_more_than_4_mib() {
+async fn every_body_allocates_less_than_4_mib() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(simulator.environment())
         .any_audience()

@@ -273,7 +273,7 @@ async fn each_broken_promise_is_found_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_store_that_is_not_atomic_is_found() {
+async fn store_without_atomic_merge_is_found() {
     let store = NotAtomic::default();
     let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
     let failure = suite.without_leases().tenants(0).run().await.unwrap_err().to_string();

@@ -24,7 +24,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn own_writes_are_not_told_and_others_are() {
+async fn changes_of_others_are_received_and_own_are_not() {
     let here = MemoryStore::new();
     let there = here.clone();
     let tenant = TenantId::new("Cust1").unwrap();
@@ -41,7 +41,7 @@ async fn own_writes_are_not_told_and_others_are() {
 }
 
 #[tokio::test]
-async fn a_subscriber_that_lags_is_told_to_reload() {
+async fn lagging_subscriber_receives_a_resync() {
     let here = MemoryStore::new();
     let there = here.clone();
     let mut changes = here.changes();
@@ -52,7 +52,7 @@ async fn a_subscriber_that_lags_is_told_to_reload() {
 }
 
 #[tokio::test]
-async fn a_cleared_store_asks_for_a_reload_and_takes_records_again() {
+async fn cleared_store_sends_a_resync_and_accepts_records() {
     let store = MemoryStore::new();
     let tenant = TenantId::new("Cust1").unwrap();
     store.merge(&tenant, &suspended(1)).await.unwrap();

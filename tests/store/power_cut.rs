@@ -130,7 +130,7 @@ fn cuts() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_there_after_a_power_cut() {
+async fn acknowledged_merge_survives_a_power_cut() {
     let total = cuts();
     let seed = fastrand::u64(..);
     println!("seed {seed}");
@@ -214,7 +214,7 @@ async fn merges_answered_after_a_failed_sync_survive_a_power_cut() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_disk_that_lies_about_syncs_is_caught() {
+async fn lying_disk_is_caught_by_the_test() {
     let promised = Promised::new();
     let disk = Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0);
     drop(open(&disk).unwrap());
@@ -226,7 +226,7 @@ async fn a_disk_that_lies_about_syncs_is_caught() {
 }
 
 #[tokio::test]
-async fn a_cut_while_the_store_is_made_leaves_nothing_or_a_store() {
+async fn cut_during_creation_leaves_nothing_or_a_store() {
     for unsynced in [Unsynced::Lost, Unsynced::Torn, Unsynced::Scattered] {
         for sync in 1..20 {
             for cut in [Cut::BeforeSync(sync), Cut::AfterSync(sync)] {
@@ -285,7 +285,7 @@ impl redb::StorageBackend for Full {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_an_outage_that_ends_by_itself() {
+async fn full_disk_is_an_outage_that_ends() {
     let full = Arc::new(AtomicBool::new(false));
     let disk = Full(Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0), full.clone());
     let store = RedbStore::with_medium("disk", &Environment::Production, disk).unwrap();

@@ -46,7 +46,7 @@ async fn conforms() {
 }
 
 #[tokio::test]
-async fn a_restart_finds_everything() {
+async fn reopened_store_has_every_record() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     for round in 0..3 {
@@ -72,7 +72,7 @@ async fn environments_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_second_opener_is_told_that_the_file_is_in_use() {
+async fn second_open_fails_as_in_use() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     let first = open(&path).unwrap();
@@ -85,7 +85,7 @@ async fn a_second_opener_is_told_that_the_file_is_in_use() {
 }
 
 #[test]
-fn of_those_who_make_the_file_at_the_same_time_one_has_it() {
+fn concurrent_create_has_one_owner() {
     let directory = Directory::new();
     for round in 0..20 {
         let path = directory.join(format!("{round}.redb"));
@@ -101,7 +101,7 @@ fn of_those_who_make_the_file_at_the_same_time_one_has_it() {
 }
 
 #[tokio::test]
-async fn an_empty_file_becomes_a_store() {
+async fn empty_file_becomes_a_store() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     fs::write(&path, b"").unwrap();
@@ -112,7 +112,7 @@ async fn an_empty_file_becomes_a_store() {
 }
 
 #[test]
-fn a_file_that_cannot_be_is_refused_with_advice() {
+fn impossible_path_is_refused_with_advice() {
     let directory = Directory::new();
     let error = open(&directory.join("no/such/directory.redb")).unwrap_err();
     assert!(
@@ -125,7 +125,7 @@ fn a_file_that_cannot_be_is_refused_with_advice() {
 }
 
 #[test]
-fn a_file_that_is_no_database_is_refused() {
+fn foreign_file_is_refused_and_left_untouched() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     let text = b"do not lose me\n".repeat(1000);
@@ -138,7 +138,7 @@ fn a_file_that_is_no_database_is_refused() {
 }
 
 #[test]
-fn another_programs_database_is_refused() {
+fn foreign_database_is_refused_and_left_untouched() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     // Left as by a crash as well: redb itself would repair, that is write, such a file.
@@ -170,7 +170,7 @@ fn another_programs_database_is_refused() {
 }
 
 #[tokio::test]
-async fn a_damaged_file_is_refused_wherever_the_damage_is() {
+async fn damaged_file_is_refused_or_complete() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     let store = open(&path).unwrap();
@@ -213,7 +213,7 @@ async fn a_damaged_file_is_refused_wherever_the_damage_is() {
 }
 
 #[tokio::test]
-async fn a_newer_schema_is_refused_and_left_alone() {
+async fn newer_schema_is_refused_and_left_untouched() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     drop(open(&path).unwrap());
@@ -230,7 +230,7 @@ async fn a_newer_schema_is_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn one_record_of_a_newer_schema_stops_its_tenant_and_the_load_only() {
+async fn unreadable_record_stops_its_tenant_and_the_load_only() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");
     drop(open(&path).unwrap());

@@ -55,7 +55,7 @@ fn round_trips(server: &RedisServer) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conforms_with_a_server_that_is_paused() {
+async fn conforms_while_the_server_is_paused() {
     let Some(server) = RedisServer::start().map(Arc::new) else { return };
     let url = server.url();
     let report = Conformance::new(move || std::future::ready(Ok(open(&url))))
@@ -75,7 +75,7 @@ async fn conforms_with_a_server_that_is_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conforms_with_a_server_that_is_killed() {
+async fn conforms_while_the_server_is_killed() {
     let Some(server) = RedisServer::start() else { return };
     let server = Arc::new(Mutex::new(server));
     let url = server.lock().unwrap().url();
@@ -97,7 +97,7 @@ async fn conforms_with_a_server_that_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn conforms_with_no_more_rights_than_documented() {
+async fn conforms_with_the_documented_rights_only() {
     let Some(server) = RedisServer::start() else { return };
     let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select";
     let source = include_str!("../../src/store/redis/mod.rs");
@@ -114,7 +114,7 @@ async fn conforms_with_no_more_rights_than_documented() {
 }
 
 #[tokio::test]
-async fn a_merge_takes_one_round_trip_when_nobody_else_wrote() {
+async fn merge_without_other_writers_takes_one_round_trip() {
     let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     // The first has the script to load.
@@ -141,7 +141,7 @@ async fn a_merge_takes_one_round_trip_when_nobody_else_wrote() {
 }
 
 #[tokio::test]
-async fn a_change_reaches_the_other_replicas_and_not_its_writer() {
+async fn change_reaches_the_other_replicas_only() {
     let Some(server) = RedisServer::start() else { return };
     let stores = [open(&server.url()), open(&server.url()), open(&server.url())];
     let mut changes: Vec<_> = stores.iter().map(Store::changes).collect();
@@ -163,7 +163,7 @@ async fn a_change_reaches_the_other_replicas_and_not_its_writer() {
 }
 
 #[tokio::test]
-async fn loading_after_asking_for_changes_needs_no_second_load() {
+async fn load_after_changes_needs_no_second_load() {
     let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     for at in 1..20 {
@@ -175,7 +175,7 @@ async fn loading_after_asking_for_changes_needs_no_second_load() {
 }
 
 #[tokio::test]
-async fn what_is_stored_in_another_database_is_not_heard() {
+async fn change_in_another_database_is_not_received() {
     let Some(server) = RedisServer::start() else { return };
     let in_database = |n| open(&format!("redis://127.0.0.1:{}/{n}", server.port()));
     let (here, there) = (in_database(3), in_database(3));
@@ -189,7 +189,7 @@ async fn what_is_stored_in_another_database_is_not_heard() {
 }
 
 #[tokio::test]
-async fn there_is_no_gap_though_the_subscription_takes_long() {
+async fn slow_subscription_leaves_no_gap() {
     let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let (slow, other) = (open(&proxy.url()), open(&server.url()));
@@ -215,7 +215,7 @@ async fn there_is_no_gap_though_the_subscription_takes_long() {
 }
 
 #[tokio::test]
-async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
+async fn missed_changes_arrive_with_a_resync() {
     let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let (cut_off, other) = (open(&proxy.url()), open(&server.url()));
@@ -246,7 +246,7 @@ async fn what_a_replica_missed_while_it_was_cut_off_comes_with_a_reload() {
 }
 
 #[tokio::test]
-async fn a_connection_that_fell_silent_is_replaced_though_nobody_waits_long_enough() {
+async fn silent_connection_is_replaced_despite_short_waits() {
     let Some(server) = RedisServer::start() else { return };
     let proxy = Proxy::start(server.port()).await;
     let store = open(&proxy.url());
@@ -265,7 +265,7 @@ async fn a_connection_that_fell_silent_is_replaced_though_nobody_waits_long_enou
 }
 
 #[tokio::test]
-async fn a_server_that_lost_its_data_takes_them_again() {
+async fn restarted_server_without_data_is_filled_again() {
     let Some(mut server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
@@ -285,7 +285,7 @@ async fn a_server_that_lost_its_data_takes_them_again() {
 }
 
 #[tokio::test]
-async fn data_that_vanish_from_a_running_server_are_missed() {
+async fn data_loss_of_a_running_server_is_noticed() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
@@ -322,7 +322,7 @@ async fn data_that_vanish_from_a_running_server_are_missed() {
 }
 
 #[tokio::test]
-async fn a_user_that_may_not_publish_stores_nothing_and_is_told_so() {
+async fn user_without_publish_stores_nothing() {
     let Some(server) = RedisServer::start() else { return };
     let url = server.user("gate", "+@all -publish");
     let store = open(&url);
@@ -335,7 +335,7 @@ async fn a_user_that_may_not_publish_stores_nothing_and_is_told_so() {
 }
 
 #[tokio::test]
-async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
+async fn user_without_subscribe_is_disconnected() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.user("gate", "+@all -subscribe"));
     let mut changes = store.changes();
@@ -346,7 +346,7 @@ async fn a_user_that_may_not_subscribe_is_told_that_nothing_is_heard() {
 }
 
 #[tokio::test]
-async fn a_server_that_is_down_at_the_start_is_found_later() {
+async fn server_down_at_the_start_is_found_later() {
     let Some(mut server) = RedisServer::stopped(&[]) else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
@@ -362,7 +362,7 @@ async fn a_server_that_is_down_at_the_start_is_found_later() {
 }
 
 #[tokio::test]
-async fn a_paused_server_holds_nobody_up() {
+async fn paused_server_delays_no_merge_beyond_its_timeout() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     store.merge(&tenant(1), &suspended(1)).await.unwrap();
@@ -386,7 +386,7 @@ async fn a_paused_server_holds_nobody_up() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_is_told_without_the_password() {
+async fn refused_login_is_reported_without_the_password() {
     let Some(server) = RedisServer::start_with(&["--requirepass", "hush"]) else { return };
     for login in ["", ":secret@", "user:secret@"] {
         let store = open(&format!("redis://{login}127.0.0.1:{}/0", server.port()));
@@ -401,7 +401,7 @@ async fn a_login_that_is_refused_is_told_without_the_password() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_something_else_is_told_of_and_left_alone() {
+async fn foreign_key_is_reported_and_left_untouched() {
     let Some(server) = RedisServer::start() else { return };
     let _: () = server.connection().set(TENANTS, "theirs").unwrap();
     let store = open(&server.url());
@@ -414,7 +414,7 @@ async fn a_key_that_is_something_else_is_told_of_and_left_alone() {
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_stops_its_tenant_and_the_load_only() {
+async fn unreadable_record_stops_its_tenant_and_the_load_only() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let mut changes = store.changes();
@@ -454,7 +454,7 @@ async fn environments_are_kept_apart() {
 }
 
 #[tokio::test]
-async fn a_subscription_ends_with_its_reader() {
+async fn subscription_ends_with_its_stream() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
     let subscribers = || -> usize {
@@ -476,7 +476,7 @@ async fn a_subscription_ends_with_its_reader() {
 }
 
 #[test]
-fn changes_can_be_asked_for_outside_of_a_runtime() {
+fn changes_can_be_created_outside_a_runtime() {
     let Some(server) = RedisServer::start() else { return };
     let (here, there) = (open(&server.url()), open(&server.url()));
     let mut changes = here.changes();
@@ -525,7 +525,7 @@ fn make_certificates(server: &RedisServer) -> Option<()> {
 }
 
 #[tokio::test]
-async fn tls_is_spoken_with_a_server_that_proves_who_it_is() {
+async fn tls_connects_to_a_server_with_a_trusted_certificate() {
     let Some(mut server) = RedisServer::stopped(&[]) else { return };
     let Some(()) = make_certificates(&server) else { return };
     let path = |name: &str| server.file(name).to_str().unwrap().to_owned();

@@ -127,7 +127,7 @@ fn lives() -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_is_in_force_after_a_kill() {
+async fn acknowledged_notification_survives_kill_9() {
     let total = lives();
     let seed = fastrand::u64(..);
     println!("seed {seed}");

@@ -29,7 +29,7 @@ fn run(example: &str) -> String {
 }
 
 #[test]
-fn demo_checks_pass_and_fail_for_each_broken_rule() {
+fn demo_passes_and_fails_for_each_broken_rule() {
     // The first one builds for all.
     let help = end(begin("demo", &["--help"])).1;
     let rules: Vec<_> = (help.lines())
@@ -51,7 +51,7 @@ fn demo_checks_pass_and_fail_for_each_broken_rule() {
 }
 
 #[test]
-fn axum_app_answers_503_while_its_tenant_is_closed() {
+fn axum_app_responds_503_while_its_tenant_is_closed() {
     let text = run("axum_app");
     assert!(text.contains("suspended: 503 Service Unavailable"), "{text}");
     assert!(text.contains("while closed: 0"), "{text}");
@@ -59,7 +59,7 @@ fn axum_app_answers_503_while_its_tenant_is_closed() {
 }
 
 #[test]
-fn hyper_server_takes_the_true_notification_and_not_the_forged_one() {
+fn hyper_server_accepts_the_genuine_notification_only() {
     let text = run("hyper_server");
     assert!(text.contains("an Upgrade:        204 No Content"), "{text}");
     assert!(text.contains("a forged Resume:   401 Unauthorized"), "{text}");
@@ -67,7 +67,7 @@ fn hyper_server_takes_the_true_notification_and_not_the_forged_one() {
 }
 
 #[test]
-fn the_clients_are_kept_away_while_the_tenant_is_closed() {
+fn clients_call_an_open_tenant_only() {
     for example in ["hyper_client", "reqwest_client"] {
         let text = run(example);
         let lines: Vec<_> = text.lines().collect();
@@ -79,7 +79,7 @@ fn the_clients_are_kept_away_while_the_tenant_is_closed() {
 }
 
 #[test]
-fn the_replicas_agree_and_it_is_noticed_when_they_do_not() {
+fn replicas_agree_and_a_broken_rule_fails() {
     let text = run("replicas");
     assert!(text.contains("checks passed."), "{text}");
     let (code, text) = end(begin("replicas", &["--break", "sharing"]));

@@ -45,7 +45,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn a_closed_tenant_is_answered_with_a_problem_and_nothing_is_sent() {
+async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
     let world = World::new(&[]).await;
     let ok = world.gateway.get("/Cust1/api/v1/Contact/1?$select=name").await;
     assert_eq!(ok.status, StatusCode::OK);
@@ -83,7 +83,7 @@ async fn a_closed_tenant_is_answered_with_a_problem_and_nothing_is_sent() {
 }
 
 #[tokio::test]
-async fn what_leads_to_no_tenant_is_400() {
+async fn path_without_a_tenant_is_400() {
     let world = World::new(&[]).await;
     for path in [
         "/",
@@ -104,7 +104,7 @@ async fn what_leads_to_no_tenant_is_400() {
 }
 
 #[tokio::test]
-async fn tenants_are_listed_with_all_that_is_known() {
+async fn tenants_lists_every_field() {
     let world = World::new(&[]).await;
     let empty: Value = serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
     assert_eq!(empty, serde_json::json!([]));
@@ -125,7 +125,7 @@ async fn tenants_are_listed_with_all_that_is_known() {
 }
 
 #[tokio::test]
-async fn a_long_list_of_tenants_is_whole_and_in_order() {
+async fn long_tenants_list_is_complete_and_sorted() {
     let suspend =
         br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#;
     let suspend = Record::decode(suspend).unwrap();
@@ -153,7 +153,7 @@ async fn a_long_list_of_tenants_is_whole_and_in_order() {
 }
 
 #[tokio::test]
-async fn large_bodies_stream_through_both_ways() {
+async fn large_bodies_stream_both_ways() {
     let world = World::new(&[]).await;
     let body = Bytes::from(vec![7_u8; 300 * 1024]);
     let request =
@@ -163,7 +163,7 @@ async fn large_bodies_stream_through_both_ways() {
 }
 
 #[tokio::test]
-async fn a_dead_upstream_is_502_and_a_slow_one_504() {
+async fn dead_upstream_is_502_and_slow_is_504() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = nobody.local_addr().unwrap();
     let upstream = format!("http://{address}");
@@ -175,14 +175,14 @@ async fn a_dead_upstream_is_502_and_a_slow_one_504() {
 }
 
 #[tokio::test]
-async fn an_upstream_off_superoffice_is_guarded_all_the_same() {
+async fn upstream_outside_superoffice_is_guarded() {
     let world = World::new(&["--upstream", "http://localhost:9"]).await;
     world.notify(ChangeType::Suspend).await;
     assert_eq!(world.gateway.get("/cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
-async fn only_the_notification_path_is_public_with_an_internal_address() {
+async fn internal_listener_leaves_only_the_notification_path_public() {
     let internal = free_port();
     let world = World::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
     assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
@@ -198,7 +198,7 @@ async fn only_the_notification_path_is_public_with_an_internal_address() {
 }
 
 #[tokio::test]
-async fn it_exits_0_when_it_is_told_to_end_as_soon_as_it_listens() {
+async fn sigterm_right_after_the_start_exits_0() {
     let args = ["--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:1", "--any-audience"];
     for _ in 0..10 {
         assert!(Gateway::start(&args).await.terminate().await.success());
@@ -206,14 +206,14 @@ async fn it_exits_0_when_it_is_told_to_end_as_soon_as_it_listens() {
 }
 
 #[tokio::test]
-async fn it_drains_and_exits_0_on_sigterm() {
+async fn sigterm_drains_and_exits_0() {
     let mut world = World::new(&[]).await;
     world.gateway.get("/healthz").await;
     assert_eq!(world.gateway.terminate().await.code(), Some(0));
 }
 
 #[tokio::test]
-async fn a_command_line_that_makes_no_sense_is_refused_with_the_reason() {
+async fn invalid_command_line_is_refused_with_the_reason() {
     for (args, said) in [
         (&["--audience", "a"][..], "--environment"),
         (&["--base-url", "http://127.0.0.1:1"], "--audience"),
@@ -263,7 +263,7 @@ async fn a_command_line_that_makes_no_sense_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_lost_resume_heals_and_tenants_says_so() {
+async fn lost_resume_heals_and_shows_in_tenants() {
     let world = World::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
     world.simulator.suspend(&world.tenant).await.unwrap();
     assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::SERVICE_UNAVAILABLE);

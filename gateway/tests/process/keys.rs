@@ -137,7 +137,7 @@ async fn flood(world: &Arc<World>, strays: u32) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_flood_of_unknown_names_fetches_once_and_delays_nobody() {
+async fn flood_of_unknown_key_ids_fetches_once_and_delays_nothing() {
     for told in [Told::BaseUrl, Told::Environment] {
         flood(&Arc::new(World::new(told).await), 1_000).await;
     }
@@ -147,7 +147,7 @@ async fn a_flood_of_unknown_names_fetches_once_and_delays_nobody() {
 /// most of it the 30 s in which no second fetch is allowed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits out the 30 s between two fetches"]
-async fn ten_thousand_unknown_names_hide_no_rotation() {
+async fn rotation_is_seen_during_a_flood_of_unknown_key_ids() {
     let world = Arc::new(World::new(Told::Environment).await);
     flood(&world, 10_000).await;
     world.simulator.rotate_key().await.unwrap();
@@ -179,7 +179,7 @@ async fn ten_thousand_unknown_names_hide_no_rotation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_key_server_that_fails_delays_no_token_whose_key_is_known() {
+async fn failing_key_server_delays_no_known_key() {
     let faults = [
         Fault::Hang,
         Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),
@@ -205,7 +205,7 @@ async fn a_key_server_that_fails_delays_no_token_whose_key_is_known() {
 /// The same, past the 30 s after which an unknown name makes the gateway ask the broken server.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits out the 30 s between two fetches"]
-async fn not_even_while_the_failing_fetch_runs() {
+async fn running_failing_fetch_delays_no_known_key() {
     let faults = [
         Fault::Hang,
         Fault::Status(StatusCode::INTERNAL_SERVER_ERROR),

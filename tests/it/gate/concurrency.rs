@@ -29,7 +29,7 @@ const CALLS: u64 = 520;
 type Phase = AtomicU64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn no_call_gets_through_after_the_closing_204() {
+async fn no_call_passes_after_the_204_of_a_closing() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let simulator = Simulator::builder().clock(move || now).start().await.unwrap();
     let gate = TenantGate::builder(simulator.environment())

@@ -41,7 +41,7 @@ async fn gate() -> TenantGate {
 }
 
 #[tokio::test]
-async fn each_mistake_of_configuration_has_an_error_that_says_what_to_do() {
+async fn invalid_configuration_is_an_error_with_advice() {
     let custom = |base: &str| TenantGate::builder(Environment::custom(base.parse().unwrap()));
     for (builder, said) in [
         (builder(), "no audience"),
@@ -60,13 +60,13 @@ async fn each_mistake_of_configuration_has_an_error_that_says_what_to_do() {
 }
 
 #[test]
-fn a_gate_outside_a_runtime_is_an_error_and_no_panic() {
+fn build_outside_a_runtime_is_an_error() {
     let built = builder().any_audience().build().now_or_never().unwrap();
     assert!(matches!(built, Err(BuildError::NoRuntime)));
 }
 
 #[tokio::test]
-async fn an_operators_word_masks_until_it_is_released() {
+async fn override_masks_the_status_until_released() {
     let (gate, tenant) = (gate().await, tenant());
     gate.close(&tenant, "maintenance").await.unwrap();
     let closed = gate.check(&tenant).unwrap_err();
@@ -80,7 +80,7 @@ async fn an_operators_word_masks_until_it_is_released() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_operators_word_ends_by_itself_and_wakes_who_waits() {
+async fn override_expires_and_wakes_waiters() {
     let (start, began) = (SystemTime::now(), tokio::time::Instant::now());
     let gate =
         builder().any_audience().clock(move || start + began.elapsed()).build().await.unwrap();
@@ -92,7 +92,7 @@ async fn an_operators_word_ends_by_itself_and_wakes_who_waits() {
 }
 
 #[tokio::test]
-async fn waiting_is_over_at_once_for_an_open_tenant_and_at_the_opening_for_a_closed_one() {
+async fn available_resolves_when_the_tenant_is_open() {
     let (gate, tenant) = (gate().await, tenant());
     assert_eq!(gate.available(&tenant).now_or_never(), Some(()));
     gate.close(&tenant, "").await.unwrap();
@@ -106,7 +106,7 @@ async fn waiting_is_over_at_once_for_an_open_tenant_and_at_the_opening_for_a_clo
 }
 
 #[tokio::test(start_paused = true)]
-async fn jitter_spreads_those_who_wait() {
+async fn resume_jitter_spreads_waiters() {
     let jitter = Duration::from_secs(10);
     let gate = builder().any_audience().resume_jitter(jitter).build().await.unwrap();
     let tenant = tenant();
@@ -136,7 +136,7 @@ async fn jitter_spreads_those_who_wait() {
 }
 
 #[tokio::test]
-async fn events_tell_what_happened_and_what_was_missed() {
+async fn lagging_event_stream_reports_missed_events() {
     let gate = builder().any_audience().event_capacity(2).build().await.unwrap();
     let tenant = tenant();
     let mut events = gate.events();
@@ -153,7 +153,7 @@ async fn events_tell_what_happened_and_what_was_missed() {
 }
 
 #[tokio::test]
-async fn notifications_publish_what_they_should_and_nothing_else() {
+async fn notification_publishes_its_event_only() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(simulator.environment())
         .audience(simulator.application_id())
@@ -187,7 +187,7 @@ async fn notifications_publish_what_they_should_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn health_counts_tenants_and_calls() {
+async fn health_counts_tenants() {
     let (gate, tenant) = (gate().await, tenant());
     gate.close(&tenant, "").await.unwrap();
     let health = gate.health();
@@ -198,7 +198,7 @@ async fn health_counts_tenants_and_calls() {
 }
 
 #[tokio::test]
-async fn the_tasks_end_with_the_last_handle_and_live_with_a_guard() {
+async fn tasks_end_with_the_last_handle_or_guard() {
     let ticks = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&ticks);
     // The clock is held by the gate and by its tasks: when it is gone, they are.
@@ -222,7 +222,7 @@ async fn the_tasks_end_with_the_last_handle_and_live_with_a_guard() {
 }
 
 #[tokio::test]
-async fn debug_output_holds_no_secret_and_no_note() {
+async fn debug_output_contains_no_note() {
     let gate = gate().await;
     gate.close(&tenant(), "secret note").await.unwrap();
     let text = format!(
@@ -235,7 +235,7 @@ async fn debug_output_holds_no_secret_and_no_note() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_changes_of_a_tenant_are_told_in_their_order() {
+async fn concurrent_changes_are_published_in_order() {
     let gate = builder().any_audience().event_capacity(100_000).build().await.unwrap();
     let mut events = gate.events();
     let operators = (0..4).map(|_| {

@@ -69,7 +69,7 @@ fn closed(gate: &TenantGate, tenant: &TenantId) -> bool {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_204_means_that_the_record_is_in_the_store() {
+async fn accepted_notification_is_stored_before_its_204() {
     let world = World::new().await;
     let gate = world.gate().await;
     let began = Instant::now();
@@ -82,7 +82,7 @@ async fn a_204_means_that_the_record_is_in_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_the_store_a_change_is_in_force_answered_503_and_stored_later() {
+async fn change_during_an_outage_is_503_in_force_and_stored_later() {
     let world = World::new().await;
     let gate = world.gate().await;
     world.store.set_available(false);
@@ -106,7 +106,7 @@ async fn without_the_store_a_change_is_in_force_answered_503_and_stored_later() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_a_sender_hangs_up_on_is_stored_all_the_same() {
+async fn notification_of_an_aborted_request_is_stored() {
     let world = World::new().await;
     let gate = world.gate().await;
     world.store.set_available(false);
@@ -119,7 +119,7 @@ async fn what_a_sender_hangs_up_on_is_stored_all_the_same() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_is_down_at_start_is_an_error_unless_told_otherwise() {
+async fn unavailable_store_at_start_is_an_error_unless_allowed() {
     let world = World::new().await;
     assert_eq!(post(&world.gate().await, &world.suspend()).await.status(), StatusCode::NO_CONTENT);
     world.store.set_available(false);
@@ -134,7 +134,7 @@ async fn a_store_that_is_down_at_start_is_an_error_unless_told_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_lost_its_data_is_filled_again() {
+async fn lost_data_is_written_again() {
     let world = World::new().await;
     let gate = world.gate().await;
     post(&gate, &world.suspend()).await;
@@ -146,7 +146,7 @@ async fn a_store_that_lost_its_data_is_filled_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gates_on_one_store_see_each_others_changes_and_words() {
+async fn replicas_share_notifications_and_overrides() {
     let world = World::new().await;
     let (here, there) = (world.gate().await, world.gate().await);
     post(&here, &world.suspend()).await;
@@ -158,7 +158,7 @@ async fn gates_on_one_store_see_each_others_changes_and_words() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gates_on_one_store_come_to_spell_a_tenant_alike() {
+async fn replicas_agree_on_the_spelling_of_a_tenant() {
     let world = World::new().await;
     let (here, there) = (world.gate().await, world.gate().await);
     world.store.set_available(false);

@@ -170,7 +170,7 @@ async fn until(condition: impl Fn() -> bool) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_whose_stored_record_is_damaged_stands_in_nobodys_way() {
+async fn damaged_record_affects_its_own_tenant_only() {
     let world = World::new().await;
     world.store.set(Fault::Damaged);
     let began = Instant::now();
@@ -191,7 +191,7 @@ async fn a_tenant_whose_stored_record_is_damaged_stands_in_nobodys_way() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_store_cannot_be_read_the_news_of_others_are_followed() {
+async fn changes_are_followed_while_the_load_fails() {
     let world = World::new().await;
     let there = world.store.inner.clone();
     world.store.set(Fault::Damaged);
@@ -209,7 +209,7 @@ async fn while_the_store_cannot_be_read_the_news_of_others_are_followed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_store_that_panics_stops_nothing() {
+async fn panicking_store_stops_no_task() {
     let world = World::new().await;
     let there = world.store.inner.clone();
     world.store.set(Fault::Panics);
@@ -231,7 +231,7 @@ async fn a_store_that_panics_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_call_waits_for_a_store_that_hangs() {
+async fn hanging_store_delays_no_call() {
     let world = World::new().await;
     world.store.set(Fault::Hangs);
     let began = Instant::now();
@@ -257,7 +257,7 @@ async fn no_call_waits_for_a_store_that_hangs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_hears_nothing_says_so_though_it_has_nothing_to_write() {
+async fn disconnected_replica_is_stale_without_writes() {
     let world = World::new().await;
     assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
     world.store.inner.set_available(false);
@@ -268,7 +268,7 @@ async fn a_replica_that_hears_nothing_says_so_though_it_has_nothing_to_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_replica_that_hears_nothing_reads_everything_now_and_then() {
+async fn disconnected_replica_resyncs_periodically() {
     let world = World::new().await;
     let other = gate(&world.simulator, world.store.inner.clone()).await;
     // It can be read and written, and nothing is heard of it.
@@ -283,7 +283,7 @@ async fn a_replica_that_hears_nothing_reads_everything_now_and_then() {
 }
 
 #[tokio::test]
-async fn a_word_that_ends_ends_on_every_replica() {
+async fn override_expires_on_every_replica() {
     let world = World::new().await;
     let other = gate(&world.simulator, world.store.inner.clone()).await;
     let tenant = id("a");

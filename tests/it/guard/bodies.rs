@@ -62,7 +62,7 @@ impl Body for Stubborn {
 }
 
 #[tokio::test]
-async fn passes_every_kind_of_body() {
+async fn every_body_type_passes() {
     let gate = gate_with_closed().await;
     let full = || Full::new(Bytes::from_static(b"hello"));
     assert_eq!(text_of(there_and_back(&gate, full()).await).await, "hello");
@@ -78,7 +78,7 @@ async fn passes_every_kind_of_body() {
 }
 
 #[tokio::test]
-async fn passes_a_body_that_is_neither_unpin_nor_send() {
+async fn body_without_unpin_and_send_passes() {
     let gate = gate_with_closed().await;
     let body = Stubborn { left: Some("hello".into()), _pinned: PhantomPinned };
     let response = there_and_back(&gate, body).await;
@@ -87,7 +87,7 @@ async fn passes_a_body_that_is_neither_unpin_nor_send() {
 }
 
 #[tokio::test]
-async fn passes_trailers_and_errors_of_a_body() {
+async fn trailers_and_errors_of_a_body_pass() {
     let gate = gate_with_closed().await;
     let trailers =
         http::HeaderMap::from_iter([(http::header::ETAG, http::HeaderValue::from_static("\"1\""))]);
@@ -101,7 +101,7 @@ async fn passes_trailers_and_errors_of_a_body() {
 }
 
 #[tokio::test]
-async fn the_answers_body_need_not_be_the_requests() {
+async fn response_body_may_differ_from_the_request_body() {
     let gate = gate_with_closed().await;
     let client = service_fn(|_: Request<Empty<Bytes>>| {
         let body: BoxBody<Bytes, Infallible> = Full::new(Bytes::from_static(b"hello")).boxed();
@@ -112,7 +112,7 @@ async fn the_answers_body_need_not_be_the_requests() {
 }
 
 #[tokio::test]
-async fn streams_a_body_that_is_still_arriving() {
+async fn body_streams_while_it_arrives() {
     let gate = gate_with_closed().await;
     let (theirs, ours) = tokio::io::duplex(64);
     // A proxy: what comes in over a connection goes out through the guard, as it comes.

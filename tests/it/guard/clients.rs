@@ -50,7 +50,7 @@ impl World {
 }
 
 #[tokio::test]
-async fn hyper_utils_client_calls_open_tenants_only() {
+async fn hyper_client_calls_open_tenants_only() {
     let world = World::new().await;
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let mut client = world.gate.guard_layer().layer(client);
@@ -77,7 +77,7 @@ async fn hyper_utils_client_calls_open_tenants_only() {
 }
 
 #[tokio::test]
-async fn reqwests_client_calls_open_tenants_only() {
+async fn reqwest_client_calls_open_tenants_only() {
     let world = World::new().await;
     let client = world.gate.guard_layer().layer(reqwest::Client::new());
     let get = |url: &str| reqwest::Request::new(Method::GET, url.parse().unwrap());
@@ -110,7 +110,7 @@ async fn reqwests_client_calls_open_tenants_only() {
 }
 
 #[tokio::test]
-async fn observing_lets_calls_reach_a_closed_tenant() {
+async fn observe_only_lets_calls_reach_a_closed_tenant() {
     let world = World::new().await;
     let client = world.gate.guard_layer().observe_only().layer(reqwest::Client::new());
     world.simulator.suspend(&world.tenant).await.unwrap();

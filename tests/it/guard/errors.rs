@@ -217,7 +217,7 @@ async fn find_succeeds_through_timeouts_buffers_and_boxes() {
 }
 
 #[tokio::test]
-async fn a_timeout_around_the_guard_stays_a_timeout() {
+async fn timeout_around_the_guard_stays_a_timeout() {
     let gate = gate_with_closed().await;
     let silent = service_fn(|_: Request<()>| -> Pending<Result<(), Infallible>> { pending() });
     let stack = ServiceBuilder::new()
@@ -252,7 +252,7 @@ impl<T, E> Policy<Request<()>, T, GuardError<E>> for Retries {
 }
 
 #[tokio::test]
-async fn a_retry_policy_can_leave_closed_tenants_alone() {
+async fn retry_policy_can_skip_closed_tenants() {
     let gate = gate_with_closed().await;
     let failing = service_fn(|_: Request<()>| {
         ready(Err::<(), _>(io::Error::from(io::ErrorKind::ConnectionReset)))
@@ -266,7 +266,7 @@ async fn a_retry_policy_can_leave_closed_tenants_alone() {
 }
 
 #[tokio::test]
-async fn errors_can_be_mapped_and_taken_apart() {
+async fn error_can_be_mapped_and_taken_apart() {
     let refusal = unavailable().await;
     let error: GuardError<io::Error> = refusal.into();
     let error: GuardError<BoxError> = error.map_inner(Into::into);

@@ -47,7 +47,7 @@ fn answering(mut handle: Handle) {
 }
 
 #[tokio::test]
-async fn is_ready_when_the_client_is_and_fails_when_it_fails() {
+async fn readiness_is_that_of_the_client() {
     let gate = gate_with_closed().await;
     let (mut guard, mut handle) =
         mock::spawn_layer::<Request<()>, &'static str, _>(gate.guard_layer());
@@ -72,7 +72,7 @@ async fn is_ready_when_the_client_is_and_fails_when_it_fails() {
 }
 
 #[tokio::test]
-async fn a_refused_call_leaves_the_reservation_for_the_next() {
+async fn refused_call_leaves_its_reservation_for_the_next() {
     let gate = gate_with_closed().await;
     let (mut guard, mut handle) =
         mock::spawn_layer::<Request<()>, &'static str, _>(gate.guard_layer());
@@ -97,7 +97,7 @@ fn guarded_limit(gate: &TenantGate) -> Guard<ConcurrencyLimit<Client>> {
 }
 
 #[tokio::test]
-async fn a_limit_outside_has_its_permit_back_after_a_refusal() {
+async fn outer_limit_regains_its_permit_after_a_refusal() {
     let gate = gate_with_closed().await;
     let (client, handle) = mock::pair::<Request<()>, &'static str>();
     answering(handle);
@@ -110,7 +110,7 @@ async fn a_limit_outside_has_its_permit_back_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_limit_inside_keeps_its_permit_taken_after_a_refusal() {
+async fn inner_limit_keeps_its_permit_taken_after_a_refusal() {
     let gate = gate_with_closed().await;
     let mut one = guarded_limit(&gate);
     let mut other = one.clone();
@@ -130,7 +130,7 @@ async fn a_limit_inside_keeps_its_permit_taken_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_limit_inside_has_its_permit_back_with_release_on_refusal() {
+async fn release_on_refusal_returns_the_permit_of_an_inner_limit() {
     let gate = gate_with_closed().await;
     let mut one = guarded_limit(&gate).release_on_refusal();
     let mut other = one.clone();
@@ -143,7 +143,7 @@ async fn a_limit_inside_has_its_permit_back_with_release_on_refusal() {
 }
 
 #[tokio::test]
-async fn load_shed_outside_sheds_and_passes_refusals_on() {
+async fn outer_load_shed_sheds_and_passes_refusals() {
     let gate = gate_with_closed().await;
     let (client, mut handle) = mock::pair::<Request<()>, &'static str>();
     let mut shed = LoadShed::new(gate.guard_layer().layer(client));
@@ -156,7 +156,7 @@ async fn load_shed_outside_sheds_and_passes_refusals_on() {
 }
 
 #[tokio::test]
-async fn load_shed_inside_sheds_calls_that_were_allowed_only() {
+async fn inner_load_shed_sheds_allowed_calls_only() {
     let gate = gate_with_closed().await;
     let (client, mut handle) = mock::pair::<Request<()>, &'static str>();
     let mut guard = gate.guard_layer().layer(LoadShed::new(client));
@@ -168,7 +168,7 @@ async fn load_shed_inside_sheds_calls_that_were_allowed_only() {
 }
 
 #[tokio::test]
-async fn a_buffer_outside_goes_on_after_a_refusal() {
+async fn outer_buffer_continues_after_a_refusal() {
     let gate = gate_with_closed().await;
     let (client, handle) = mock::pair::<Request<()>, &'static str>();
     answering(handle);
@@ -182,7 +182,7 @@ async fn a_buffer_outside_goes_on_after_a_refusal() {
 }
 
 #[tokio::test]
-async fn a_buffer_inside_keeps_its_place_taken_unless_told_to_release_it() {
+async fn inner_buffer_keeps_its_slot_unless_released() {
     let gate = gate_with_closed().await;
     let buffer = || {
         let (client, handle) = mock::pair::<Request<()>, &'static str>();
@@ -204,7 +204,7 @@ async fn a_buffer_inside_keeps_its_place_taken_unless_told_to_release_it() {
 }
 
 #[tokio::test]
-async fn many_callers_of_a_narrow_limit_all_get_an_answer() {
+async fn many_callers_of_a_narrow_limit_all_finish() {
     let gate = gate_with_closed().await;
     let guard = guarded_limit(&gate).release_on_refusal();
     let callers = (0..200).map(|number| {

@@ -108,7 +108,7 @@ fn in_pieces(bytes: Bytes) -> impl Body<Data = Bytes, Error = Infallible> {
 const TAKEN: [StatusCode; 2] = [StatusCode::NO_CONTENT; 2];
 
 #[tokio::test]
-async fn a_notification_is_taken_from_every_kind_of_body() {
+async fn every_body_type_is_accepted() {
     let world = World::new().await;
     assert_eq!(world.post::<Full<Bytes>, _>(Full::new).await, TAKEN);
     assert_eq!(world.post::<Empty<Bytes>, _>(|bytes| Full::new(bytes).boxed()).await, TAKEN);
@@ -122,7 +122,7 @@ async fn a_notification_is_taken_from_every_kind_of_body() {
 }
 
 #[tokio::test]
-async fn a_body_without_content_or_with_an_error_is_refused() {
+async fn empty_or_failing_body_is_400() {
     let world = World::new().await;
     let refused = [StatusCode::BAD_REQUEST; 2];
     assert_eq!(world.post::<Full<Bytes>, _>(|_| Empty::<Bytes>::new()).await, refused);
@@ -143,7 +143,7 @@ async fn there_and_back<B: Body + Default>(gate: &TenantGate, body: B) -> B {
 }
 
 #[tokio::test]
-async fn what_is_for_the_app_passes_as_it_is() {
+async fn request_for_the_app_passes_unchanged() {
     let gate = World::new().await.gate;
     let full = || Full::new(Bytes::from_static(b"hello"));
     let text = async |body: BoxBody<Bytes, Box<dyn Error + Send + Sync>>| {
@@ -163,7 +163,7 @@ async fn what_is_for_the_app_passes_as_it_is() {
 }
 
 #[tokio::test]
-async fn hypers_own_body_is_taken_and_passed() {
+async fn hyper_body_is_accepted_and_passed() {
     let world = World::new().await;
     let app = service_fn(|request: Request<Incoming>| {
         // `Incoming` has no `Default`: it is boxed on its way back.

@@ -49,7 +49,7 @@ impl Log {
 const SECRET: &str = "Bearer 7T:Q3VzdDE=secret-of-the-caller";
 
 #[tokio::test]
-async fn no_refusal_logs_a_secret_or_a_control_character() {
+async fn refusal_logs_no_secret_or_control_character() {
     let log = Log::default();
     // For every thread, since the key fetch and the connections run on others; this is the only test
     // of this program.

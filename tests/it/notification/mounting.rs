@@ -63,18 +63,18 @@ where
     (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
-mod a_route_of_its_own {
+mod route_service {
     use super::*;
 
     #[tokio::test]
-    async fn is_reached() {
+    async fn route_is_reached() {
         let app = app().route_service(PATH, gate().await.notification_service());
         assert!(super::is_reached(app.clone(), PATH).await);
         assert_eq!(page(app, "/").await, (StatusCode::OK, "home".to_owned()));
     }
 
     #[tokio::test]
-    async fn is_reached_whatever_is_added_later() {
+    async fn route_is_reached_after_later_additions() {
         let app = app()
             .route_service(PATH, gate().await.notification_service())
             .fallback(|| async { "nothing here" })
@@ -87,14 +87,14 @@ mod a_route_of_its_own {
     }
 
     #[tokio::test]
-    async fn is_reached_in_a_merged_and_in_a_nested_router() {
+    async fn route_in_a_merged_or_nested_router_is_reached() {
         let hooks = Router::new().route_service(PATH, gate().await.notification_service());
         assert!(super::is_reached(app().merge(hooks.clone()), PATH).await);
         assert!(super::is_reached(app().nest("/hooks", hooks), &format!("/hooks{PATH}")).await);
     }
 
     #[tokio::test]
-    async fn answers_other_methods_itself() {
+    async fn other_method_is_405() {
         let app = app().route_service(PATH, gate().await.notification_service());
         let response = send(app, Request::get(PATH).body(Body::empty()).unwrap()).await;
         assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -103,11 +103,11 @@ mod a_route_of_its_own {
     }
 }
 
-mod a_layer_around_the_whole_app {
+mod layer_around_the_app {
     use super::*;
 
     #[tokio::test]
-    async fn is_reached_whatever_the_router_does() {
+    async fn layer_around_any_router_is_reached() {
         let inner = app()
             .route(PATH, post(|| async { "never" }))
             .fallback(|| async { "nothing here" })
@@ -119,7 +119,7 @@ mod a_layer_around_the_whole_app {
     }
 
     #[tokio::test]
-    async fn is_reached_over_a_socket_with_axum_serve() {
+    async fn layer_under_axum_serve_is_reached() {
         use axum::ServiceExt;
 
         let app = gate().await.notification_layer().layer(app());
@@ -138,38 +138,38 @@ mod a_layer_around_the_whole_app {
     }
 }
 
-mod a_layer_inside_the_router {
+mod layer_in_the_router {
     use super::*;
 
     #[tokio::test]
-    async fn is_reached_when_it_is_the_last_thing_done() {
+    async fn last_layer_is_reached() {
         let app = app().layer(gate().await.notification_layer());
         assert!(super::is_reached(app.clone(), PATH).await);
         assert_eq!(page(app, "/").await.1, "home");
     }
 
     #[tokio::test]
-    async fn is_reached_when_a_fallback_came_before_it() {
+    async fn layer_after_a_fallback_is_reached() {
         let app =
             app().fallback(|| async { "nothing here" }).layer(gate().await.notification_layer());
         assert!(super::is_reached(app, PATH).await);
     }
 
     #[tokio::test]
-    async fn is_lost_when_a_fallback_comes_later() {
+    async fn layer_before_a_fallback_is_lost() {
         let app =
             app().layer(gate().await.notification_layer()).fallback(|| async { "nothing here" });
         assert!(!super::is_reached(app, PATH).await);
     }
 
     #[tokio::test]
-    async fn is_lost_as_a_route_layer() {
+    async fn route_layer_is_lost() {
         let app = app().route_layer(gate().await.notification_layer());
         assert!(!super::is_reached(app, PATH).await);
     }
 
     #[tokio::test]
-    async fn is_lost_when_its_router_is_nested() {
+    async fn layer_of_a_nested_router_is_lost() {
         let hooks = app().layer(gate().await.notification_layer());
         let app = Router::new().nest("/hooks", hooks);
         assert!(!super::is_reached(app.clone(), PATH).await);
@@ -177,7 +177,7 @@ mod a_layer_inside_the_router {
     }
 
     #[tokio::test]
-    async fn is_lost_when_a_plain_router_is_merged_into_its_router() {
+    async fn layer_before_a_merge_of_a_plain_router_is_lost() {
         let app = app()
             .layer(gate().await.notification_layer())
             .merge(Router::new().route("/more", get(|| async { "more" })));
@@ -185,7 +185,7 @@ mod a_layer_inside_the_router {
     }
 
     #[tokio::test]
-    async fn is_reached_when_its_router_is_merged_into_a_plain_one() {
+    async fn layered_router_merged_into_a_plain_one_is_reached() {
         let layered = app().layer(gate().await.notification_layer());
         let app = Router::new().route("/more", get(|| async { "more" })).merge(layered);
         assert!(super::is_reached(app.clone(), PATH).await);

@@ -74,7 +74,7 @@ fn with(
 }
 
 #[tokio::test]
-async fn anything_but_post_is_405_and_says_what_is_allowed() {
+async fn other_method_is_405_with_allow() {
     let world = World::new().await;
     for method in
         [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE, Method::PATCH]
@@ -89,7 +89,7 @@ async fn anything_but_post_is_405_and_says_what_is_allowed() {
 }
 
 #[tokio::test]
-async fn content_length_alone_refuses_a_large_body() {
+async fn large_content_length_is_413_before_any_byte() {
     let world = World::new().await;
     let request =
         Request::post("/").header("content-length", "16385").body(Full::default()).unwrap();
@@ -99,7 +99,7 @@ async fn content_length_alone_refuses_a_large_body() {
 }
 
 #[tokio::test]
-async fn a_body_of_16_kib_is_read_and_one_byte_more_is_not() {
+async fn body_above_16_kib_is_413() {
     let world = World::new().await;
     let padded = |length: usize| {
         let body = String::from_utf8(world.suspend().body().to_vec()).unwrap();
@@ -110,7 +110,7 @@ async fn a_body_of_16_kib_is_read_and_one_byte_more_is_not() {
 }
 
 #[tokio::test]
-async fn what_is_no_notification_is_400() {
+async fn malformed_notification_is_400() {
     let world = World::new().await;
     let good = world.suspend();
     for body in [
@@ -146,7 +146,7 @@ async fn what_is_no_notification_is_400() {
 }
 
 #[tokio::test]
-async fn a_malformed_body_is_400_even_without_a_token() {
+async fn malformed_body_without_token_is_400() {
     let world = World::new().await;
     let body = with(&world.suspend(), |body| {
         body.remove("Token");
@@ -156,7 +156,7 @@ async fn a_malformed_body_is_400_even_without_a_token() {
 }
 
 #[tokio::test]
-async fn a_token_that_proves_nothing_is_401_with_a_fixed_challenge() {
+async fn invalid_token_is_401_with_fixed_challenge() {
     let world = World::new().await;
     let good = world.suspend();
     for (body, error) in [
@@ -195,7 +195,7 @@ async fn a_token_that_proves_nothing_is_401_with_a_fixed_challenge() {
 }
 
 #[tokio::test]
-async fn a_token_of_another_tenant_is_403_and_case_makes_no_difference() {
+async fn token_of_another_tenant_is_403_ignoring_case() {
     let world = World::new().await;
     let other = TenantId::new("Cust2").unwrap();
     world.refuses(world.suspend().token_tenant(&other).body(), Refusal::OtherTenant).await;
@@ -204,7 +204,7 @@ async fn a_token_of_another_tenant_is_403_and_case_makes_no_difference() {
 }
 
 #[tokio::test]
-async fn the_four_outcomes_are_all_204() {
+async fn each_outcome_is_204() {
     let world = World::new().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = i64::try_from(now.as_secs()).unwrap() - 20;
@@ -224,7 +224,7 @@ async fn the_four_outcomes_are_all_204() {
 }
 
 #[tokio::test]
-async fn unknown_types_and_keys_are_news_and_no_error() {
+async fn unknown_type_and_key_are_204() {
     let world = World::new().await;
     let novel = world.simulator.notification(ChangeType::Other(4_294_967_295), &world.tenant);
     world.takes(&novel.field("Novelty", json!({"a": [1]})), Outcome::Recorded).await;
@@ -233,7 +233,7 @@ async fn unknown_types_and_keys_are_news_and_no_error() {
 }
 
 #[tokio::test]
-async fn no_content_type_is_needed() {
+async fn any_content_type_is_204() {
     let world = World::new().await;
     let request = Request::post("/")
         .header("content-type", "text/plain")
@@ -242,7 +242,7 @@ async fn no_content_type_is_needed() {
 }
 
 #[tokio::test]
-async fn shapes_seen_in_the_wild_are_taken() {
+async fn each_documented_token_shape_is_204() {
     let world = World::new().await;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let now = i64::try_from(now.as_secs()).unwrap() - 20;
@@ -287,7 +287,7 @@ async fn shapes_seen_in_the_wild_are_taken() {
 }
 
 #[tokio::test]
-async fn another_environments_issuer_is_refused() {
+async fn issuer_of_another_environment_is_401() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(Environment::Production)
         .audience(simulator.application_id())

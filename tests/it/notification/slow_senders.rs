@@ -82,7 +82,7 @@ async fn answer(stream: &mut TcpStream) -> String {
 }
 
 #[tokio::test]
-async fn a_body_that_trickles_is_408_by_the_deadline_as_a_whole() {
+async fn trickling_body_is_408_at_the_deadline() {
     let world = World::new().await;
     let begin = Instant::now();
     let slow = async {
@@ -113,7 +113,7 @@ async fn a_body_that_trickles_is_408_by_the_deadline_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_body_that_never_comes_is_408_and_the_connection_is_closed() {
+async fn missing_body_is_408_and_closes_the_connection() {
     let world = World::new().await;
     let mut stream = world.connect("Content-Length: 10\r\n").await;
     let answer = world.serves_during(answer(&mut stream)).await;
@@ -122,7 +122,7 @@ async fn a_body_that_never_comes_is_408_and_the_connection_is_closed() {
 }
 
 #[tokio::test]
-async fn an_endless_chunked_body_is_413_as_soon_as_it_is_too_large() {
+async fn endless_chunked_body_is_413_before_its_end() {
     let world = World::new().await;
     let (mut read, mut write) = world.connect("Transfer-Encoding: chunked\r\n").await.into_split();
     let sent = tokio::spawn(async move {
@@ -146,7 +146,7 @@ async fn an_endless_chunked_body_is_413_as_soon_as_it_is_too_large() {
 }
 
 #[tokio::test]
-async fn half_closed_sockets_are_let_go() {
+async fn half_closed_connection_is_released() {
     let world = World::new().await;
     for (head, body) in [
         ("Content-Length: 100\r\n", "{\"ChangeType\":"),
@@ -170,7 +170,7 @@ async fn half_closed_sockets_are_let_go() {
 }
 
 #[tokio::test]
-async fn a_head_that_never_ends_is_given_up() {
+async fn unfinished_head_is_closed() {
     let world = World::new().await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     stream.write_all(HEAD.as_bytes()).await.unwrap();

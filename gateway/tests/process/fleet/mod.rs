@@ -24,7 +24,7 @@ use crate::script;
 const A_CALL_THAT_WAITS: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_notification_at_one_closes_the_tenant_at_the_others() {
+async fn notification_at_one_replica_closes_at_all() {
     const TENANTS: usize = 200;
     let Some(world) = World::start().await else { return };
     let (mut since_sent, mut since_answered) = (Vec::new(), Vec::new());
@@ -60,7 +60,7 @@ async fn a_notification_at_one_closes_the_tenant_at_the_others() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_killed_and_comes_back_with_its_data() {
+async fn fleet_agrees_after_redis_was_killed() {
     let Some(world) = World::start().await else { return };
     let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.kill();
@@ -70,7 +70,7 @@ async fn redis_is_killed_and_comes_back_with_its_data() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_killed_and_comes_back_empty() {
+async fn fleet_agrees_after_redis_returned_empty() {
     let Some(world) = World::start().await else { return };
     let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.kill();
@@ -80,7 +80,7 @@ async fn redis_is_killed_and_comes_back_empty() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_loses_its_data_between_two_breaths() {
+async fn fleet_agrees_after_redis_lost_its_data_at_once() {
     let Some(world) = World::start().await else { return };
     let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.restart_without_data();
@@ -88,7 +88,7 @@ async fn redis_loses_its_data_between_two_breaths() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn redis_is_paused() {
+async fn fleet_agrees_after_redis_was_paused() {
     let Some(world) = World::start().await else { return };
     let mut fleet = Fleet::at_work(world).await;
     fleet.world.server.pause();
@@ -98,12 +98,12 @@ async fn redis_is_paused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_replica_is_cut_off() {
+async fn replica_agrees_after_it_was_cut_off() {
     one_replica_loses(Network::Cut).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_replica_hears_nothing() {
+async fn replica_agrees_after_its_network_was_silent() {
     one_replica_loses(Network::Silent).await;
 }
 

@@ -10,7 +10,7 @@ const TEXTS: usize = 22;
 const FIELDS: usize = 35;
 
 #[tokio::test]
-async fn texts_that_are_not_one_plain_object() {
+async fn body_other_than_one_object_is_refused() {
     let world = World::new().await;
     let good = String::from_utf8(world.resume().body().to_vec()).unwrap();
     let put = |start: &str| good.replacen('{', start, 1).into_bytes();
@@ -50,7 +50,7 @@ async fn texts_that_are_not_one_plain_object() {
 }
 
 #[tokio::test]
-async fn fields_of_a_wrong_type() {
+async fn field_of_a_wrong_type_is_refused() {
     let world = World::new().await;
     let tenant = "ContextIdentifier";
     let cases: [(&str, Value); FIELDS] = [

@@ -21,7 +21,7 @@ const DATES: usize = 21;
 const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 
 #[tokio::test]
-async fn issuer_audience_and_tenant() {
+async fn crafted_issuer_audience_or_tenant_is_refused() {
     use TokenError::{Audience, Issuer, Malformed, NoTenant};
     let world = World::new().await;
     let id = world.simulator.application_id();
@@ -72,7 +72,7 @@ async fn issuer_audience_and_tenant() {
 }
 
 #[tokio::test]
-async fn dates_at_every_edge() {
+async fn crafted_date_is_refused() {
     let world = World::new().await;
     let dates: [Value; DATES] = [
         json!(i64::MAX),
@@ -128,7 +128,7 @@ async fn dates_at_every_edge() {
 
 /// The environments' certificates hang on one root. Only the environment's own key counts.
 #[tokio::test]
-async fn a_token_of_the_development_environment_opens_nothing_in_production() {
+async fn development_token_is_refused_in_production() {
     let (sod, production) = (Simulator::start().await.unwrap(), Simulator::start().await.unwrap());
     let gate = TenantGate::builder(Environment::Production)
         .audience(production.application_id())

@@ -50,7 +50,7 @@ const HOSTS: [&str; 36] = [
 ];
 
 #[tokio::test]
-async fn a_hostile_endpoint_is_taken_note_of_and_never_used() {
+async fn crafted_endpoint_is_accepted_and_never_used() {
     let simulator = Simulator::start().await.unwrap();
     let gate = TenantGate::builder(Environment::Production)
         .audience(simulator.application_id())

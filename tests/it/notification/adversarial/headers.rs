@@ -38,7 +38,7 @@ fn secrets(world: &World) -> [Vec<u8>; 8] {
 }
 
 #[tokio::test]
-async fn a_public_key_is_no_secret() {
+async fn hmac_with_the_public_key_is_refused() {
     let world = World::new().await;
     let mut cases = 0;
     for alg in ["HS256", "HS384", "HS512"] {
@@ -56,7 +56,7 @@ async fn a_public_key_is_no_secret() {
 }
 
 #[tokio::test]
-async fn no_algorithm_but_rs256() {
+async fn other_algorithm_is_refused() {
     let world = World::new().await;
     let algorithms: [Value; ALGORITHMS] = [
         json!("none"),
@@ -106,7 +106,7 @@ async fn no_algorithm_but_rs256() {
 }
 
 #[tokio::test]
-async fn extensions_and_types_that_are_not_understood() {
+async fn unknown_extension_or_type_is_refused() {
     use TokenError::{Critical, Type};
     let world = World::new().await;
     let members: [(&str, Value, TokenError); MEMBERS] = [
@@ -133,7 +133,7 @@ async fn extensions_and_types_that_are_not_understood() {
 }
 
 #[tokio::test]
-async fn a_key_id_is_a_name_and_nothing_else() {
+async fn crafted_key_id_selects_no_key() {
     use TokenError::{Malformed, UnknownKey};
     let world = World::new().await;
     let ids: [(Value, TokenError); IDS] = [
@@ -171,7 +171,7 @@ async fn a_key_id_is_a_name_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn keys_sent_along_are_never_looked_at() {
+async fn embedded_key_is_never_used() {
     let world = World::new().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys", silent.local_addr().unwrap());

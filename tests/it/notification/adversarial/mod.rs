@@ -9,7 +9,7 @@ mod world;
 
 /// The tables together must not shrink by accident.
 #[test]
-fn there_are_at_least_120_cases() {
+fn tables_hold_at_least_120_cases() {
     let cases = bodies::CASES + claims::CASES + endpoints::CASES + headers::CASES + shapes::CASES;
     assert!(cases >= 120, "{cases}");
 }

@@ -12,7 +12,7 @@ const TYPES: usize = 8;
 const JSON: usize = 19;
 
 #[tokio::test]
-async fn base64_has_one_spelling() {
+async fn non_canonical_base64_is_refused() {
     let world = World::new().await;
     let token = world.resume().token();
     let parts: Vec<&str> = token.split('.').collect();
@@ -60,7 +60,7 @@ async fn base64_has_one_spelling() {
 }
 
 #[tokio::test]
-async fn dots() {
+async fn misplaced_dots_are_refused() {
     let world = World::new().await;
     let token = world.resume().token();
     let cases: [(String, TokenError); DOTS] = [
@@ -75,14 +75,14 @@ async fn dots() {
         (format!("{token}.{}", token.rsplit('.').next().unwrap()), Malformed),
     ];
     for (token, error) in cases {
-        let case = format!("{} dots", token.matches('.').count());
+        let case = format!("{} misplaced_dots_are_refused", token.matches('.').count());
         world.refuses_token(&case, token, error).await;
     }
     world.still_works().await;
 }
 
 #[tokio::test]
-async fn a_token_is_a_text() {
+async fn token_of_another_type_is_refused() {
     let world = World::new().await;
     let token = world.resume().token();
     let cases: [(Value, TokenError); TYPES] = [
@@ -105,7 +105,7 @@ async fn a_token_is_a_text() {
 
 /// Headers and claims are judged before the signature, so one that is not theirs tells the same.
 #[tokio::test]
-async fn header_and_claims_are_one_plain_object_each() {
+async fn header_or_claims_other_than_one_object_is_refused() {
     let world = World::new().await;
     let (header, claims) = world.texts();
     let deep = |n: usize| format!("{{\"x\":{}{},", "[".repeat(n), "]".repeat(n));

@@ -99,6 +99,8 @@ pub mod status;
 pub mod store;
 mod tenant_id;
 mod tenants;
+#[cfg(any(feature = "client", feature = "client-ring"))]
+mod tls;
 pub mod token;
 
 pub use self::{

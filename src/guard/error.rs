@@ -104,9 +104,9 @@ macro_rules! for_known_errors {
     ($each:ident) => {
         #[cfg(feature = "reqwest")]
         $each!(reqwest::Error);
-        #[cfg(feature = "client")]
+        #[cfg(any(feature = "client", feature = "client-ring"))]
         $each!(hyper_util::client::legacy::Error);
-        #[cfg(feature = "client")]
+        #[cfg(any(feature = "client", feature = "client-ring"))]
         $each!(hyper::Error);
         $each!(io::Error);
         $each!(http::Error);

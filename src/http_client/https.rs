@@ -1,28 +1,19 @@
-//! The built-in client: hyper-util over rustls, public web roots, aws-lc.
-
-use std::sync::Arc;
+//! The built-in client: hyper-util over rustls, public web roots.
 
 use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, crypto::aws_lc_rs};
 
 use super::{Fetch, FetchError};
+use crate::tls;
 
 impl Fetch {
-    /// Creates the client of feature `client`.
-    ///
-    /// The TLS provider is named here rather than taken from the process, which may have none or
-    /// another.
+    /// Creates the client of the features `client` and `client-ring`.
     pub(crate) fn https() -> Result<Self, FetchError> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        let tls = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| FetchError::Setup(error.into()))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
+        let tls = tls::client_config(tls::public_roots())
+            .map_err(|error| FetchError::Setup(error.into()))?;
         // http stays possible for loopback addresses; `get` refuses it anywhere else.
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(tls)

@@ -18,7 +18,7 @@ pub use self::body::EmptyBody;
 use crate::{clock::Clock, environment::is_loopback};
 
 mod body;
-#[cfg(feature = "client")]
+#[cfg(any(feature = "client", feature = "client-ring"))]
 mod https;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -157,7 +157,7 @@ pub(crate) enum FetchError {
     /// The response's body is larger than 64 KiB.
     TooLarge,
     /// The client could not be created.
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "client-ring"))]
     Setup(BoxError),
     /// The client failed: name resolution, connecting, TLS, a broken connection.
     Exchange(BoxError),
@@ -171,7 +171,7 @@ impl fmt::Display for FetchError {
             }
             Self::TimedOut => f.write_str("timed out: no complete response within 5 s"),
             Self::TooLarge => f.write_str("the response is larger than 64 KiB"),
-            #[cfg(feature = "client")]
+            #[cfg(any(feature = "client", feature = "client-ring"))]
             Self::Setup(_) => f.write_str("the https client could not be created"),
             Self::Exchange(source) => match io_kind(source.as_ref()) {
                 Some(kind) => write!(f, "the request failed: {kind}"),
@@ -184,7 +184,7 @@ impl fmt::Display for FetchError {
 impl StdError for FetchError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            #[cfg(feature = "client")]
+            #[cfg(any(feature = "client", feature = "client-ring"))]
             Self::Setup(source) => Some(source.as_ref()),
             Self::Exchange(source) => Some(source.as_ref()),
             Self::Address | Self::TimedOut | Self::TooLarge => None,

@@ -46,15 +46,15 @@ pub(super) struct TenantClient {
 }
 
 impl TenantClient {
-    pub(super) fn new() -> Self {
-        let connector = connector();
+    pub(super) fn new() -> Result<Self, rustls::Error> {
+        let connector = connector()?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.http1_max_buf_size(BUFFER);
         let fresh = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
         // Without the timer an unused connection is closed only when its host is called again.
         let pooled =
             builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
-        Self { pooled, fresh }
+        Ok(Self { pooled, fresh })
     }
 
     async fn send(self, request: Request<Body>) -> Result<Response<Incoming>, CallError> {

@@ -27,17 +27,20 @@ pub(super) type Connector =
     HttpsConnector<MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> Tracked>>;
 
 /// Connects to tenants, with TLS or, as for an `--upstream`, without.
-pub(super) fn connector() -> Connector {
+///
+/// The provider of cryptography is named: rustls refuses to choose when a build enables two.
+pub(super) fn connector() -> Result<Connector, rustls::Error> {
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_send_buffer_size(Some(SEND_BUFFER));
     let tracked = http.map_response(Tracked::new as fn(_) -> _);
-    HttpsConnectorBuilder::new()
-        .with_webpki_roots()
+    let connector = HttpsConnectorBuilder::new()
+        .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
         .https_or_http()
         .enable_http1()
-        .wrap_connector(tracked)
+        .wrap_connector(tracked);
+    Ok(connector)
 }
 
 /// Whether a response has arrived on a connection. Found in the extensions of that response and in

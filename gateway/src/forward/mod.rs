@@ -48,7 +48,7 @@ pub(crate) struct Forward {
 
 /// Builds the service that forwards to the tenants of `gate`.
 pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
-    let guarded = gate.guard_layer().layer(TenantClient::new());
+    let guarded = gate.guard_layer().layer(TenantClient::new()?);
     let (upstream, target) = match &args.upstream {
         Some(target) => (Upstream::new(guarded), target.clone()),
         None => {

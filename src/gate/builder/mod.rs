@@ -410,9 +410,9 @@ impl TenantGateBuilder {
 
 /// The client that the crate brings along.
 fn built_in() -> Result<Fetch, BuildError> {
-    #[cfg(feature = "client")]
+    #[cfg(any(feature = "client", feature = "client-ring"))]
     return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));
-    #[cfg(not(feature = "client"))]
+    #[cfg(not(any(feature = "client", feature = "client-ring")))]
     return Err(BuildError::NoClient);
 }
 

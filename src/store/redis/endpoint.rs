@@ -1,18 +1,14 @@
 //! Where the server is, and how a connection to it is made.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
-use rustls::{
-    ClientConfig, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject},
-};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
-use tokio_rustls::TlsConnector;
 
+use super::tls::Tls;
 use crate::store::StoreError;
 
 /// A server, and how to log in to it.
@@ -23,11 +19,6 @@ pub(super) struct Endpoint {
     host: String,
     port: u16,
     tls: Option<Tls>,
-}
-
-struct Tls {
-    connector: TlsConnector,
-    server: ServerName<'static>,
 }
 
 /// A connection, encrypted or not.
@@ -69,42 +60,9 @@ impl Endpoint {
         socket.set_nodelay(true)?;
         Ok(match &self.tls {
             None => Box::new(socket),
-            Some(tls) => Box::new(tls.connector.connect(tls.server.clone(), socket).await?),
+            Some(tls) => tls.connect(socket).await?,
         })
     }
-}
-
-impl Tls {
-    fn new(host: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
-        let roots = match roots {
-            Some(pem) => read_roots(pem)?,
-            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
-        };
-        // The provider is named: a process-wide default may be missing, or be somebody else's.
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| StoreError::misconfigured("TLS is not available").caused_by(error))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
-            StoreError::misconfigured("the Redis store's host can't be in a certificate")
-                .caused_by(error)
-        })?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server })
-    }
-}
-
-fn read_roots(pem: &[u8]) -> Result<RootCertStore, StoreError> {
-    let wrong = "the root certificate of the Redis store can't be read: give it in PEM";
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        let certificate = certificate.map_err(|_| StoreError::misconfigured(wrong))?;
-        roots
-            .add(certificate)
-            .map_err(|error| StoreError::misconfigured(wrong).caused_by(error))?;
-    }
-    if roots.is_empty() { Err(StoreError::misconfigured(wrong)) } else { Ok(roots) }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod link;
 mod names;
 mod starting;
 mod subscriber;
+#[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
+mod tls;
 mod turns;
 
 use std::{

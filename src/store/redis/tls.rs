@@ -1,0 +1,51 @@
+//! TLS to the server, with the provider of the feature `client` or `client-ring`.
+
+use std::sync::Arc;
+
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::endpoint::Socket;
+use crate::{store::StoreError, tls};
+
+pub(super) struct Tls {
+    connector: TlsConnector,
+    server: ServerName<'static>,
+}
+
+impl Tls {
+    /// For the server `host`. `roots`, in PEM, are trusted instead of the public authorities.
+    pub(super) fn new(host: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
+        let roots = match roots {
+            Some(pem) => read_roots(pem)?,
+            None => tls::public_roots(),
+        };
+        let config = tls::client_config(roots)
+            .map_err(|error| StoreError::misconfigured("TLS is not available").caused_by(error))?;
+        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
+            StoreError::misconfigured("the Redis store's host can't be in a certificate")
+                .caused_by(error)
+        })?;
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server })
+    }
+
+    pub(super) async fn connect(&self, socket: TcpStream) -> std::io::Result<Socket> {
+        Ok(Box::new(self.connector.connect(self.server.clone(), socket).await?))
+    }
+}
+
+fn read_roots(pem: &[u8]) -> Result<RootCertStore, StoreError> {
+    let wrong = "the root certificate of the Redis store can't be read: give it in PEM";
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| StoreError::misconfigured(wrong))?;
+        roots
+            .add(certificate)
+            .map_err(|error| StoreError::misconfigured(wrong).caused_by(error))?;
+    }
+    if roots.is_empty() { Err(StoreError::misconfigured(wrong)) } else { Ok(roots) }
+}

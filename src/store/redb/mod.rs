@@ -25,7 +25,7 @@ use super::{Store, StoreError, leases::Leases};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// Time-out of a call. A disk that is merely busy answers long before.
-const PATIENCE: Duration = Duration::from_secs(10);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Keeps records in one file, through crashes and power cuts.
 ///
@@ -127,11 +127,11 @@ impl RedbStore {
     ) -> Result<T, StoreError> {
         let late = |_| {
             StoreError::unavailable(format!(
-                "{} gave no answer for {PATIENCE:?}: check its disk",
+                "{} gave no answer for {MAX_WAIT:?}: check its disk",
                 self.name
             ))
         };
-        tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
+        tokio::time::timeout(MAX_WAIT, answer).await.map_err(late)?
     }
 }
 

@@ -5,10 +5,14 @@
 //! cargo run --release -p superoffice-gateway -- --help
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the program's output")]
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
 
 mod cli;
 mod forward;
+mod log;
 mod routes;
 mod server;
 
@@ -25,17 +29,15 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("gateway: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    let args = Args::parse();
+    let result = match log::init() {
+        Ok(_flush_at_the_end) => run(args).await,
+        Err(error) => Err(error.into()),
+    };
+    let Err(error) = result else { return ExitCode::SUCCESS };
+    // stderr may be closed, which `eprintln` answers with a panic.
+    let _best_effort = writeln!(std::io::stderr(), "gateway: {error}");
+    ExitCode::FAILURE
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {

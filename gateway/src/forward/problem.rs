@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use tower_superoffice::{GuardError, TenantUnavailable};
 
 use super::{client::CallError, progress::Expired};
-use crate::routes::rfc3339;
+use crate::{log::Limit, routes::rfc3339};
+
+static FAILURES: Limit = Limit::per_minute(30);
 
 /// The response to a call that was not sent, or got no response.
 pub(super) fn for_error(error: &GuardError<CallError>) -> Response<Body> {
@@ -18,7 +20,10 @@ pub(super) fn for_error(error: &GuardError<CallError>) -> Response<Body> {
         GuardError::Unavailable(closed) => return unavailable(closed),
         GuardError::Inner(error) => error,
     };
-    tracing::warn!(error = error as &(dyn std::error::Error + 'static), "call failed");
+    if let Some(suppressed) = FAILURES.pass() {
+        let error = error as &(dyn std::error::Error + 'static);
+        tracing::warn!(error, suppressed, "call failed");
+    }
     problem(
         StatusCode::BAD_GATEWAY,
         match error {

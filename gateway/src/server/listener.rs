@@ -4,10 +4,12 @@ use std::{io, net::SocketAddr, time::Duration};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::BoxError;
+use crate::{BoxError, log::Limit};
 
 /// Pause after a failure to accept, for connections to end and free their file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+static FAILURES: Limit = Limit::per_minute(6);
 
 /// A bound socket.
 pub(crate) struct Listener {
@@ -34,7 +36,9 @@ impl Listener {
                 Ok((stream, _)) => return stream,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "accept failed");
+                    if let Some(suppressed) = FAILURES.pass() {
+                        tracing::warn!(%error, suppressed, "accept failed");
+                    }
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }

@@ -12,6 +12,7 @@
     missing_docs
 )]
 
+mod best_effort_logs;
 mod crash_recovery;
 mod examples;
 mod fleet;

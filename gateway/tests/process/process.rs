@@ -15,7 +15,7 @@ use tokio::{
     sync::mpsc,
 };
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-gateway");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-gateway");
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -42,14 +42,23 @@ pub(crate) struct Answer {
 impl Gateway {
     /// Starts it and waits for the line that says where it listens.
     pub(crate) async fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(PROGRAM)
-            .args(args)
-            // Not a line for every call that is refused.
-            .env("RUST_LOG", "warn,tower_http=off")
-            .stdout(std::process::Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+        let mut command = Command::new(PROGRAM);
+        // Not a line for every call that is refused.
+        command.args(args).env("RUST_LOG", "warn,tower_http=off");
+        Self::start_command(command).await
+    }
+
+    /// Starts it after a shell has run `preparation`, and waits as `start` does.
+    pub(crate) async fn start_in_shell(preparation: &str, args: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\""), PROGRAM]).args(args);
+        Self::start_command(command).await
+    }
+
+    /// Starts it with a command of the caller's making, and waits as `start` does.
+    pub(crate) async fn start_command(mut command: Command) -> Self {
+        command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
         let line = line.expect("it says where it listens").unwrap().expect("it runs");

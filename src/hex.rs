@@ -1,6 +1,6 @@
 //! Hexadecimal digits.
 
-/// Returns the value of a digit in either case.
+/// The value of a digit in either case.
 #[inline]
 pub(crate) fn value(digit: u8) -> Option<u8> {
     match digit {
@@ -11,19 +11,19 @@ pub(crate) fn value(digit: u8) -> Option<u8> {
     }
 }
 
-/// Returns the byte of two digits.
+/// The byte that two digits stand for.
 #[inline]
 pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
     Some(value(high)? << 4 | value(low)?)
 }
 
-/// Encodes `bytes` in lower case.
+/// `bytes` in lower case.
 #[cfg(feature = "redis")]
 pub(crate) fn lower(bytes: &[u8]) -> String {
     text(bytes, b"0123456789abcdef")
 }
 
-/// Encodes `bytes` in upper case.
+/// `bytes` in upper case.
 pub(crate) fn upper(bytes: &[u8]) -> String {
     text(bytes, b"0123456789ABCDEF")
 }

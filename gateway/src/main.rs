@@ -22,7 +22,7 @@ use clap::Parser;
 
 use crate::{
     cli::Args,
-    server::{Listener, Signals},
+    server::{INTERNAL_HEAD, Listener, ListenerSettings, PUBLIC_HEAD, Signals},
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -42,6 +42,7 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
+    let files = server::file_limit::raise();
     let gate = tokio::select! {
         gate = args.gate() => gate?,
         () = signals.received() => return Ok(()),
@@ -49,6 +50,9 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let public = Listener::bind(args.listen).await?;
     let forward = forward::service(&gate, &args)?;
 
+    let listeners = if args.internal_listen.is_some() { 2 } else { 1 };
+    let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
+    let outside = ListenerSettings { max_connections, max_head: PUBLIC_HEAD, half_close: true };
     let Some(internal) = args.internal_listen else {
         if !args.listen.ip().is_loopback() {
             tracing::warn!(
@@ -59,14 +63,15 @@ async fn run(args: Args) -> Result<(), BoxError> {
         }
         announce(&public);
         let app = routes::public(&gate, routes::internal(&gate, forward));
-        return server::run(signals, vec![(public, app)]).await;
+        return server::run(signals, vec![(public, app, outside)]).await;
     };
     let internal = Listener::bind(internal).await?;
     announce(&public);
     tracing::info!("internal on http://{}", internal.address());
+    let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };
     let servers = vec![
-        (public, routes::public(&gate, axum::Router::new())),
-        (internal, routes::internal(&gate, forward)),
+        (public, routes::public(&gate, axum::Router::new()), outside),
+        (internal, routes::internal(&gate, forward), inside),
     ];
     server::run(signals, servers).await
 }

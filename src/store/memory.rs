@@ -17,36 +17,36 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::{Change, Store, StoreError, leases::Leases};
 use crate::{status::Record, tenant_id::TenantId};
 
-/// Number of changes by which a subscriber may lag before it gets a resync.
+/// How many changes a subscriber may lag behind before it is told to reload.
 const CHANGES_KEPT: usize = 4096;
 
-/// Maximum number of tenants in a page of `load`.
+/// A page of `load` holds up to this many tenants.
 const PAGE: usize = 1024;
 
-/// Keeps records in memory, for the lifetime of the process.
+/// Keeps records in memory, as long as the process lives.
 ///
 /// Clones share the records, and each is a writer of its own: [`changes`](Store::changes) of one
-/// yields what the others stored. So several gates of one process can share their records, and
-/// tests can simulate replicas. A single gate needs no store at all.
+/// yields what the others stored. So several gates of one process can share what they know, and
+/// tests can play replicas. A gate alone needs no store at all.
 ///
 /// ```
 /// use tower_superoffice::{status::Record, store::{MemoryStore, Store}, TenantId};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let store = MemoryStore::new();
-/// let clone = store.clone();
+/// let here = MemoryStore::new();
+/// let there = here.clone();
 ///
 /// let tenant = TenantId::new("Cust12345")?;
 /// let suspend = Record::decode(br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#)?;
-/// store.merge(&tenant, &suspend).await?;
-/// assert_eq!(clone.merge(&tenant, &Record::default()).await?, suspend);
+/// here.merge(&tenant, &suspend).await?;
+/// assert_eq!(there.merge(&tenant, &Record::default()).await?, suspend);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MemoryStore {
     shared: Arc<Shared>,
-    /// Distinguishes this clone's writes from those of others.
+    /// Tells this clone's writes from the others'.
     writer: u64,
 }
 
@@ -59,16 +59,16 @@ struct State {
     records: HashMap<TenantId, Record>,
     leases: Leases,
     available: bool,
-    /// Created for the first subscriber, because its buffer is large.
+    /// Made for the first subscriber: its buffer is large.
     changes: Option<broadcast::Sender<(u64, Change)>>,
 }
 
-/// The writer of a change that every subscriber receives.
+/// The writer of a change that concerns everybody.
 #[cfg(feature = "test-util")]
-const NO_WRITER: u64 = u64::MAX;
+const NOBODY: u64 = u64::MAX;
 
 impl MemoryStore {
-    /// Creates an empty store.
+    /// An empty store.
     #[must_use]
     pub fn new() -> Self {
         let state = State {
@@ -83,46 +83,44 @@ impl MemoryStore {
         }
     }
 
-    /// Simulates the start (`false`) or the end (`true`) of an outage, for all clones.
+    /// Takes the store down (`false`) or brings it back (`true`), for all clones: for tests of what
+    /// an outage does.
     ///
-    /// During the outage every call fails with an error that
-    /// [`is_unavailable`](StoreError::is_unavailable). `changes` yields [`Change::Disconnected`] at
-    /// its start and [`Change::Resync`] at its end.
+    /// While it is down every call fails with an error that
+    /// [`is_unavailable`](StoreError::is_unavailable). `changes` tells of
+    /// both: when it is back, everything has to be loaded again.
     #[cfg(feature = "test-util")]
     pub fn set_available(&self, available: bool) {
         let mut state = self.lock();
         if available != state.available {
-            state.publish(
-                NO_WRITER,
-                || if available { Change::Resync } else { Change::Disconnected },
-            );
+            state.tell(NOBODY, || if available { Change::Resync } else { Change::Disconnected });
         }
         state.available = available;
     }
 
-    /// Removes everything, to simulate a server that restarts without its data.
+    /// Forgets everything, as a server does that comes back without its data: for tests.
     #[cfg(feature = "test-util")]
     pub fn clear(&self) {
         let mut state = self.lock();
         state.records.clear();
         state.leases = Leases::default();
-        state.publish(NO_WRITER, || Change::Resync);
+        state.tell(NOBODY, || Change::Resync);
     }
 
-    /// Returns the number of stored tenants.
+    /// How many tenants the store holds.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().records.len()
     }
 
-    /// Returns whether no tenant is stored.
+    /// Whether the store holds nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Every change under the lock is complete, so a poisoned lock is safe to use.
+        // Nothing is left half done while the lock is held, so a panic elsewhere does no harm.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -131,26 +129,24 @@ impl MemoryStore {
         if state.available {
             Ok(state)
         } else {
-            Err(StoreError::unavailable(
-                "the memory store is unavailable: call set_available(true)",
-            ))
+            Err(StoreError::unavailable("the memory store was made unavailable: bring it back"))
         }
     }
 
     fn merge_now(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
         let mut state = self.lock_available()?;
-        let (spelling, joined, changed) = match state.records.entry(tenant.clone()) {
-            hash_map::Entry::Occupied(mut stored) => {
-                let changed = stored.get_mut().merge(record);
-                (stored.key().clone(), stored.get().clone(), changed)
+        let (spelled, joined, grew) = match state.records.entry(tenant.clone()) {
+            hash_map::Entry::Occupied(mut there) => {
+                let grew = there.get_mut().merge(record);
+                (there.key().clone(), there.get().clone(), grew)
             }
             hash_map::Entry::Vacant(_) if record.is_empty() => return Ok(Record::default()),
             hash_map::Entry::Vacant(place) => {
                 (tenant.clone(), place.insert(record.clone()).clone(), true)
             }
         };
-        if changed {
-            state.publish(self.writer, || Change::Merged(spelling, joined.clone()));
+        if grew {
+            state.tell(self.writer, || Change::Merged(spelled, joined.clone()));
         }
         Ok(joined)
     }
@@ -165,9 +161,9 @@ impl MemoryStore {
 }
 
 impl State {
-    fn publish(&self, writer: u64, change: impl FnOnce() -> Change) {
+    fn tell(&self, writer: u64, change: impl FnOnce() -> Change) {
         if let Some(changes) = self.changes.as_ref().filter(|all| all.receiver_count() > 0) {
-            // Fails when the last subscriber has just been dropped.
+            // It fails when the last subscriber has just gone: then nobody wants to know.
             let _ = changes.send((writer, change()));
         }
     }

@@ -87,6 +87,11 @@ pub(crate) struct Args {
     /// long either body may pause while it flows.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
+
+    /// Connections that each listener holds at a time [default: as many as the limit of open files
+    /// allows, at most 16384].
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) max_connections: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -106,4 +111,12 @@ enum Switch {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "not a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+fn connections(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("at least one connection is needed".to_owned()),
+        Ok(connections) => Ok(connections),
+        Err(_) => Err("not a number of connections".to_owned()),
+    }
 }

@@ -8,6 +8,7 @@ use axum::{Router, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
+use self::tenants::Snapshots;
 pub(crate) use self::timestamp::rfc3339;
 use crate::{forward::Forward, server};
 
@@ -19,10 +20,10 @@ pub(crate) const PATHS: [&str; 2] = [HEALTHZ, TENANTS];
 
 /// The routes for services: the gateway's own paths and the forwarded calls.
 pub(crate) fn internal(gate: &TenantGate, forward: Forward) -> Router {
+    let tenants = get(tenants::list).with_state(Snapshots::new(gate.clone()));
     let routes = Router::new()
-        .route(HEALTHZ, get(healthz::healthz))
-        .route(TENANTS, get(tenants::list))
-        .with_state(gate.clone())
+        .route(HEALTHZ, get(healthz::healthz).with_state(gate.clone()))
+        .route(TENANTS, tenants)
         .fallback_service(forward);
     server::middleware(routes)
 }

@@ -1,37 +1,54 @@
 //! The HTTP servers: their connections, time-outs and shutdown.
 
+mod activity;
+mod connection;
+pub(crate) mod file_limit;
 mod listener;
 mod middleware;
-mod preface;
 mod signals;
+mod slots;
+mod stalled;
 
 use std::time::Duration;
 
 use axum::Router;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto, graceful::GracefulShutdown},
-    service::TowerToHyperService,
-};
 use tokio::sync::watch;
 
+use self::{connection::Server, slots::Slots};
 pub(crate) use self::{listener::Listener, middleware::middleware, signals::Signals};
 use crate::BoxError;
-
-/// Time for a connection to send a request's head, and to stay idle.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Time for requests in flight to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(25);
 
+/// The largest head of a request, in bytes, on a listener that anyone may reach.
+pub(crate) const PUBLIC_HEAD: usize = 32 * 1024;
+
+/// The largest head of a request, in bytes, on a listener that only services reach.
+pub(crate) const INTERNAL_HEAD: usize = 64 * 1024;
+
+/// What a listener allows its clients.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ListenerSettings {
+    /// Connections at a time.
+    pub(crate) max_connections: usize,
+    /// Size of a request's head, in bytes.
+    pub(crate) max_head: usize,
+    /// Whether a client that closes its sending side still gets its response. A client that is gone
+    /// looks the same, so its calls go on.
+    pub(crate) half_close: bool,
+}
+
 /// Serves until a signal arrives, then waits for the requests in flight.
 pub(crate) async fn run(
     mut signals: Signals,
-    servers: Vec<(Listener, Router)>,
+    servers: Vec<(Listener, Router, ListenerSettings)>,
 ) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
     let servers: Vec<_> = (servers.into_iter())
-        .map(|(listener, app)| tokio::spawn(serve(listener, app, stopped.clone())))
+        .map(|(listener, app, settings)| {
+            tokio::spawn(serve(listener, app, settings, stopped.clone()))
+        })
         .collect();
     signals.received().await;
     tracing::info!("draining");
@@ -42,36 +59,27 @@ pub(crate) async fn run(
     Ok(())
 }
 
-async fn serve(listener: Listener, app: Router, mut stopped: watch::Receiver<()>) {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    // The time-out does nothing without a timer.
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    builder.http2().timer(TokioTimer::new()).keep_alive_interval(HEAD_TIMEOUT);
-    let connections = GracefulShutdown::new();
+async fn serve(
+    listener: Listener,
+    app: Router,
+    settings: ListenerSettings,
+    mut stopped: watch::Receiver<()>,
+) {
+    let server = Server::new(app, &settings);
+    let slots = Slots::new(settings.max_connections);
     loop {
-        let stream = tokio::select! {
-            stream = listener.accept() => stream,
+        let accepted = async {
+            let slot = slots.acquire().await;
+            (listener.accept().await, slot)
+        };
+        let (stream, slot) = tokio::select! {
+            accepted = accepted => accepted,
             _ = stopped.changed() => break,
         };
-        let (builder, app, watcher) = (builder.clone(), app.clone(), connections.watcher());
-        let mut stopped = stopped.clone();
-        tokio::spawn(async move {
-            let known = tokio::select! {
-                known = tokio::time::timeout(HEAD_TIMEOUT, preface::version_is_known(&stream)) => known,
-                _ = stopped.changed() => return,
-            };
-            if !matches!(known, Ok(Ok(()))) {
-                return;
-            }
-            let service = TowerToHyperService::new(app);
-            let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-            if let Err(error) = watcher.watch(connection).await {
-                tracing::debug!(error, "connection ended early");
-            }
-        });
+        tokio::spawn(server.clone().serve(stream, slot, stopped.clone()));
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+    if tokio::time::timeout(DRAIN, slots.all_free()).await.is_err() {
         tracing::warn!("requests in flight cut off at shutdown");
     }
 }

@@ -13,6 +13,7 @@
 )]
 
 mod best_effort_logs;
+mod connections;
 mod crash_recovery;
 mod examples;
 mod fleet;
@@ -20,4 +21,5 @@ mod gateway;
 mod keys;
 mod process;
 mod script;
+mod tenant_list;
 mod wire;

@@ -1,4 +1,4 @@
-//! The check with many tenants.
+//! Many tenants.
 
 use std::sync::Arc;
 

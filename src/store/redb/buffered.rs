@@ -1,8 +1,8 @@
-//! Buffers the writes of a database that is being opened, until it is identified as ours.
+//! Buffers the writes of an opening database until the database has proved to be ours.
 //!
-//! redb writes to a file as soon as it opens it: it marks the file as in use, and repairs it after
-//! a crash. A file that turns out to be another program's, or damaged, must stay as it was: it may
-//! be the only copy of something. So the file is opened behind this buffer, which records what redb
+//! redb writes to a file as soon as it opens it: it marks the file as in use, and repairs it after a
+//! crash. A file that turns out to be another program's, or damaged, must stay as it was: it may be
+//! the only copy of something. So the file is opened behind this buffer, which records what redb
 //! does and replays it in the same order on `commit`, syncs included: a power cut in between finds
 //! what it would find without the buffer. A file whose last sync failed is read through the buffer
 //! too, and never written again.
@@ -50,11 +50,10 @@ struct Shared {
 #[derive(Debug)]
 struct Pending {
     ops: Vec<Op>,
-    /// Content that differs from the storage.
+    /// What a read would find, where that is not what the storage holds.
     blocks: HashMap<u64, Box<[u8]>>,
     len: u64,
-    /// The length of the storage's content that is still valid. Beyond it was truncated and reads
-    /// as zeros.
+    /// The storage's own bytes count up to here; what lies beyond was cut off and reads as zeros.
     own: u64,
 }
 
@@ -91,8 +90,7 @@ impl BufferedBackend {
         &self,
         work: impl FnOnce(&mut Pending, &dyn StorageBackend) -> io::Result<T>,
     ) -> Option<io::Result<T>> {
-        // The common case takes no exclusive lock, so that reads of an open database are
-        // concurrent.
+        // The common case takes no exclusive lock: reads of a database that is open go on together.
         if self.0.pending.read().unwrap_or_else(PoisonError::into_inner).is_none() {
             return None;
         }
@@ -176,7 +174,7 @@ impl Pending {
     }
 }
 
-/// Returns the number of the block with byte `at`, and its offset in the block.
+/// The number of the block that holds byte `at`, and where in it that byte is.
 fn place(at: u64) -> (u64, usize) {
     // A remainder of BLOCK fits any usize.
     (at / BLOCK as u64, usize::try_from(at % BLOCK as u64).unwrap_or_default())
@@ -255,7 +253,7 @@ mod tests {
 
     use super::*;
 
-    /// Storage that outlives its `BufferedBackend`.
+    /// Storage with something in it that outlives `BufferedBackend`.
     #[derive(Debug, Clone)]
     struct Storage(Arc<InMemoryBackend>);
 

@@ -1,4 +1,4 @@
-//! The place of the database's file, and its replacement by a fresh one.
+//! Where the database's file lives, and how a fresh one takes its place.
 
 use redb::StorageBackend;
 

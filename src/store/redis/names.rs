@@ -1,4 +1,4 @@
-//! Names of the keys and the channel in Redis.
+//! What the data is called in Redis.
 
 use std::fmt::Write;
 
@@ -6,19 +6,20 @@ use crate::environment::Environment;
 
 /// The names of one environment's keys and channel.
 ///
-/// They share a hash tag, so that a cluster keeps them on one node and one script may use them.
+/// They share a hash tag, so that a cluster keeps them on one node and the script may use them
+/// together.
 #[derive(Debug)]
 pub(super) struct Names {
     /// A hash: a tenant's id in lower case to its value.
     pub(super) tenants: String,
-    /// A channel, one per database: every stored value with its writer.
+    /// A channel of the database's own: every stored value, with its writer.
     pub(super) changes: String,
-    /// The prefix of the keys of leases.
+    /// Keys that start so hold leases.
     lease: String,
 }
 
 impl Names {
-    /// Returns the names in the server's database of this number.
+    /// The names in the server's database of this number.
     pub(super) fn new(environment: &Environment, database: i64) -> Self {
         let mut tag = String::from("{tower-superoffice:");
         for character in environment.name().chars() {
@@ -31,11 +32,11 @@ impl Names {
                 other => tag.push(other),
             }
         }
-        // Channels are shared by all databases. A cluster has only database 0.
-        let suffix = if database == 0 { String::new() } else { format!("#{database}") };
+        // A channel is heard in all databases. A cluster has only the first.
+        let apart = if database == 0 { String::new() } else { format!("#{database}") };
         Self {
             tenants: format!("{tag}}}:tenants"),
-            changes: format!("{tag}{suffix}}}:changes"),
+            changes: format!("{tag}{apart}}}:changes"),
             lease: format!("{tag}}}:lease:"),
         }
     }

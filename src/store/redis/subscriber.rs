@@ -1,4 +1,4 @@
-//! The subscription to the changes of other writers, on a connection of its own.
+//! The connection on which the server tells what others stored.
 
 use std::sync::Arc;
 
@@ -24,29 +24,29 @@ use crate::{
     store::{Change, StoreError, value},
 };
 
-/// Number of changes by which a reader may lag before it gets a resync.
-pub(super) const CAPACITY: usize = 65_536;
+/// A reader that lags behind by more than this is told to reload.
+pub(super) const KEPT: usize = 65_536;
 
-/// Forwards the channel's messages to `tx` until its receiver is dropped.
-pub(super) async fn run(shared: Arc<Shared>, starting: Starting, tx: mpsc::Sender<Change>) {
-    let reader_gone = tx.clone();
-    let subscriber = Subscriber { shared, tx, lagged: false, disconnected: false };
+/// Follows the channel until nobody reads `give`.
+pub(super) async fn run(shared: Arc<Shared>, starting: Starting, give: mpsc::Sender<Change>) {
+    let unread = give.clone();
+    let reader = Reader { shared, give, missed: false, told_lost: false };
     tokio::select! {
-        () = subscriber.run(starting) => {}
-        () = reader_gone.closed() => {}
+        () = reader.run(starting) => {}
+        () = unread.closed() => {}
     }
 }
 
-struct Subscriber {
+struct Reader {
     shared: Arc<Shared>,
-    tx: mpsc::Sender<Change>,
-    /// Whether a resync follows when the reader has caught up.
-    lagged: bool,
-    /// Whether the reader has been sent the disconnect.
-    disconnected: bool,
+    give: mpsc::Sender<Change>,
+    /// Whether the reader has to be told to reload once it has read what is waiting.
+    missed: bool,
+    /// Whether the reader knows that nothing is heard.
+    told_lost: bool,
 }
 
-impl Subscriber {
+impl Reader {
     async fn run(mut self, starting: Starting) {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
@@ -54,69 +54,69 @@ impl Subscriber {
             match subscribe(&self.shared).await {
                 Ok(subscribed) => {
                     attempts.reset();
-                    // A load that started earlier lacks what others have stored since.
-                    self.lagged |= starting.as_ref().is_none_or(Starting::has_loaded);
+                    // A load that began before now has missed what others stored meanwhile.
+                    self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
                     if starting.is_none() {
                         self.shared.link.renew();
-                        // The server may have restarted without its data.
+                        // It may have come back without its data.
                         self.shared.forget();
                     }
-                    // Lets waiting loads start.
+                    // Loads that waited for this begin now.
                     drop(starting.take());
-                    self.disconnected = false;
+                    self.told_lost = false;
                     let lost = self.follow(subscribed).await;
-                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "change subscription lost; reconnecting");
-                    self.send_disconnected();
+                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
+                    self.tell_lost();
                 }
                 Err(error) => {
                     let store = &self.shared.endpoint.name;
-                    if self.disconnected {
-                        crate::log::debug!(%store, %error, "change subscription failed again");
+                    if self.told_lost {
+                        crate::log::debug!(%store, %error, "still no subscription");
                     } else {
-                        crate::log::warn!(%store, %error, "change subscription failed");
+                        crate::log::warn!(%store, %error, "what others store is not heard");
                     }
                     drop(starting.take());
-                    self.send_disconnected();
+                    self.tell_lost();
                 }
             }
             tokio::time::sleep(attempts.fail()).await;
         }
     }
 
-    /// Forwards messages until the connection is lost, and returns the reason.
+    /// Passes on messages until the connection is lost; says why it is.
     async fn follow(&mut self, subscribed: PubSub) -> &'static str {
         let (sink, mut messages) = subscribed.split();
         let mut silent = std::pin::pin!(heartbeat(sink));
         let shared = self.shared.clone();
         let mut emptied = std::pin::pin!(shared.emptied());
         loop {
-            let tx = self.tx.clone();
+            let give = self.give.clone();
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => self.forward(&message),
-                    None => return "the server closed the connection",
+                    Some(message) => self.take(&message),
+                    None => return "the server ended the connection",
                 },
-                () = &mut silent => return "the server does not answer",
-                // The reader's load finds what is missing, and stores it again.
+                () = &mut silent => return "the server fell silent",
+                // The reader's load finds out what is missing, and stores it again.
                 () = &mut emptied => {
-                    if !std::mem::replace(&mut self.lagged, true) {
-                        crate::log::warn!(store = %shared.endpoint.name, "store lost data; storing it again");
+                    if !std::mem::replace(&mut self.missed, true) {
+                        crate::log::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
                     }
                     shared.forget();
                     emptied.set(shared.emptied());
                 }
-                // The channel is empty: the reader has caught up.
-                Ok(mut permits) = tx.reserve_many(CAPACITY), if self.lagged => {
-                    if let Some(permit) = permits.next() {
+                // All room is free again: the reader has read what was waiting.
+                Ok(mut room) = give.reserve_many(KEPT), if self.missed => {
+                    if let Some(permit) = room.next() {
                         permit.send(Change::Resync);
-                        self.lagged = false;
+                        self.missed = false;
                     }
                 }
             }
         }
     }
 
-    fn forward(&mut self, message: &Msg) {
+    fn take(&mut self, message: &Msg) {
         let payload = message.get_payload_bytes();
         let Some(space) = payload.iter().position(|&byte| byte == b' ') else { return };
         let Some((writer, value)) = payload.split_at_checked(space) else { return };
@@ -124,32 +124,32 @@ impl Subscriber {
             return;
         }
         let value = value.get(1..).unwrap_or_default();
-        match value::decode_without_key(&self.shared.endpoint.name, value) {
+        match value::decode_alone(&self.shared.endpoint.name, value) {
             Ok((tenant, record)) => {
                 self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
-                self.send(Change::Merged(tenant, record));
+                self.tell(Change::Merged(tenant, record));
             }
-            // The next merge of the tenant and the next load fail with the same record.
+            // The tenant's next merge and the next load meet the same record, and fail by it.
             Err(error) => {
-                crate::log::warn!(store = %self.shared.endpoint.name, %error, "invalid record by another writer");
+                crate::log::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
             }
         }
     }
 
-    /// Sends the disconnect. A resync follows, because every later subscription begins with one.
-    fn send_disconnected(&mut self) {
-        if !std::mem::replace(&mut self.disconnected, true) {
-            self.send(Change::Disconnected);
+    /// A reload follows: from the second subscription on, each begins with one.
+    fn tell_lost(&mut self) {
+        if !std::mem::replace(&mut self.told_lost, true) {
+            self.tell(Change::Disconnected);
         }
     }
 
-    fn send(&mut self, change: Change) {
-        if self.lagged {
+    fn tell(&mut self, change: Change) {
+        if self.missed {
             return;
         }
-        // A dropped receiver ends the task elsewhere.
-        if let Err(TrySendError::Full(_)) = self.tx.try_send(change) {
-            self.lagged = true;
+        // A reader that is gone ends all this anyhow.
+        if let Err(TrySendError::Full(_)) = self.give.try_send(change) {
+            self.missed = true;
         }
     }
 }

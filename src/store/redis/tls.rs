@@ -18,8 +18,7 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates the connector for the server `host`. `roots`, in PEM, are trusted instead of the
-    /// public authorities.
+    /// For the server `host`. `roots`, in PEM, are trusted instead of the public authorities.
     pub(super) fn new(host: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
         let roots = match roots {
             Some(pem) => read_roots(pem)?,

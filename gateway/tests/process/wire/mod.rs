@@ -2,7 +2,7 @@
 
 mod framing;
 mod http2;
-mod peer;
+pub(crate) mod peer;
 mod reuse;
 mod timeouts;
-mod upstream;
+pub(crate) mod upstream;

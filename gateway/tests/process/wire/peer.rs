@@ -72,6 +72,11 @@ impl Peer {
         timeout(STEP, self.stream.write_all(bytes.as_ref())).await.expect("it reads")
     }
 
+    /// Closes the sending side.
+    pub(crate) async fn finish(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// Reads more bytes; 0 at the end of the connection.
     async fn fill(&mut self) -> usize {
         let read = timeout(STEP, self.stream.read_buf(&mut self.buffer)).await;

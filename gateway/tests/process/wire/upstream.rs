@@ -61,9 +61,13 @@ impl Upstream {
         .await
     }
 
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
     /// Starts a gateway that sends all calls here.
     pub(crate) async fn gateway(&self, more: &[&str]) -> Gateway {
-        let upstream = format!("http://{}", self.address);
+        let upstream = self.url();
         let args = ["--listen", "127.0.0.1:0", "--base-url", "http://127.0.0.1:1"];
         let args = [&args[..], &["--any-audience", "--upstream", &upstream], more].concat();
         Gateway::start(&args).await

@@ -1,0 +1,137 @@
+//! `/tenants`: all tenants as one JSON array.
+
+mod snapshot;
+
+use std::{error::Error, fmt, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, stream};
+use serde::Serialize;
+use tokio::{
+    sync::mpsc,
+    time::{error::Elapsed, timeout},
+};
+use tower_superoffice::{TenantId, TenantStatus};
+
+pub(super) use self::snapshot::Snapshots;
+use self::snapshot::{Reader, Unavailable};
+use super::rfc3339;
+
+/// A tenant in the list.
+#[derive(Serialize)]
+struct Tenant<'a> {
+    tenant: &'a TenantId,
+    available: bool,
+    reason: Option<&'static str>,
+    since: Option<String>,
+    endpoint: Option<&'a str>,
+    epoch: i64,
+    evidence: &'static str,
+    confirmed: bool,
+}
+
+impl<'a> Tenant<'a> {
+    fn new((tenant, status): &'a (TenantId, TenantStatus)) -> Self {
+        Self {
+            tenant,
+            available: status.is_available(),
+            reason: status.reason().map(|reason| reason.as_str()),
+            since: status.since().map(rfc3339),
+            endpoint: status.endpoint(),
+            epoch: status.epoch(),
+            evidence: status.evidence().as_str(),
+            confirmed: status.is_confirmed(),
+        }
+    }
+}
+
+/// Tenants in one chunk of the response.
+const CHUNK: usize = 512;
+
+/// Time for a reader to take a chunk.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Lists all tenants, chunk by chunk: a million of them as one buffer would hold up other tasks.
+pub(super) async fn list(State(snapshots): State<Snapshots>) -> Response {
+    let reader = match snapshots.reader().await {
+        Ok(reader) => reader,
+        Err(Unavailable::TooManyReaders) => {
+            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
+        }
+        Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let (tx, rx) = mpsc::channel(1);
+    // A task of its own: the body of a response that is not read is not polled either, and could
+    // not give up.
+    tokio::spawn(async move {
+        if send_chunks(reader, tx).await.is_err() {
+            tracing::debug!("reader of /tenants too slow, response cut off");
+        }
+    });
+    ([(header::CONTENT_TYPE, "application/json")], Body::from_stream(chunks(rx))).into_response()
+}
+
+/// A part of the JSON array.
+struct Chunk {
+    json: Bytes,
+    last: bool,
+}
+
+async fn send_chunks(mut reader: Reader, tx: mpsc::Sender<Chunk>) -> Result<(), Elapsed> {
+    let mut first = true;
+    loop {
+        let tenants = reader.next(CHUNK);
+        let last = tenants.len() < CHUNK;
+        let chunk = Chunk { json: serialize(&tenants, first, last), last };
+        drop(tenants);
+        // The response's own end ends this as well.
+        if timeout(READ_TIMEOUT, tx.send(chunk)).await?.is_err() || last {
+            return Ok(());
+        }
+        first = false;
+    }
+}
+
+/// The chunks up to the last; an error when they end before it.
+fn chunks(rx: mpsc::Receiver<Chunk>) -> impl Stream<Item = Result<Bytes, TooSlow>> {
+    stream::try_unfold(Some(rx), async |rx| {
+        let Some(mut rx) = rx else { return Ok(None) };
+        let Chunk { json, last } = rx.recv().await.ok_or(TooSlow)?;
+        Ok(Some((json, (!last).then_some(rx))))
+    })
+}
+
+/// The list was not read in time.
+#[derive(Debug)]
+struct TooSlow;
+
+impl fmt::Display for TooSlow {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("list not read in time")
+    }
+}
+
+impl Error for TooSlow {}
+
+fn serialize(tenants: &[(TenantId, TenantStatus)], first: bool, last: bool) -> Bytes {
+    let mut json = Vec::with_capacity(200 * tenants.len() + 2);
+    if first {
+        json.push(b'[');
+    }
+    for (number, tenant) in tenants.iter().enumerate() {
+        if !(first && number == 0) {
+            json.push(b',');
+        }
+        // Strings, numbers and booleans, written to memory: there is nothing that can fail.
+        let _infallible = serde_json::to_writer(&mut json, &Tenant::new(tenant));
+    }
+    if last {
+        json.push(b']');
+    }
+    json.into()
+}

@@ -1,0 +1,184 @@
+//! One snapshot of all tenants for all that read it.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower_superoffice::{TenantGate, TenantId, TenantStatus};
+
+type Tenants = Vec<(TenantId, TenantStatus)>;
+
+/// Readers at a time.
+const READERS: usize = 8;
+
+/// Time that one more reader waits for another to end.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// Takes snapshots of a gate's tenants and lends them to a few readers.
+///
+/// A million tenants take hundreds of megabytes, so there is one snapshot however many read, and
+/// however slowly: a newer one takes the place of the one before for all of them. Each goes on
+/// behind the tenant that it read last, and sees every tenant once.
+#[derive(Clone)]
+pub(crate) struct Snapshots {
+    gate: TenantGate,
+    readers: Arc<Semaphore>,
+    /// Held while a snapshot is taken.
+    taking: Arc<tokio::sync::Mutex<()>>,
+    lent: Arc<Mutex<Lent>>,
+}
+
+#[derive(Default)]
+struct Lent {
+    readers: usize,
+    current: Option<Current>,
+}
+
+#[derive(Clone)]
+struct Current {
+    /// When it was begun: it shows every change from before.
+    begun: Instant,
+    tenants: Arc<Tenants>,
+}
+
+/// Why there is no reader.
+#[derive(Debug, PartialEq)]
+pub(super) enum Unavailable {
+    /// As many read as may.
+    TooManyReaders,
+    /// The snapshot could not be taken.
+    Failed,
+}
+
+impl Snapshots {
+    pub(crate) fn new(gate: TenantGate) -> Self {
+        Self {
+            gate,
+            readers: Arc::new(Semaphore::new(READERS)),
+            taking: Arc::default(),
+            lent: Arc::default(),
+        }
+    }
+
+    /// Returns a reader of a snapshot that shows every change from before this call.
+    pub(super) async fn reader(&self) -> Result<Reader, Unavailable> {
+        let permit = Arc::clone(&self.readers).acquire_owned();
+        let permit = match tokio::time::timeout(WAIT, permit).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) | Err(_) => return Err(Unavailable::TooManyReaders),
+        };
+        self.lent.lock().unwrap_or_else(PoisonError::into_inner).readers += 1;
+        let reader = Reader { lent: Arc::clone(&self.lent), after: None, _permit: permit };
+        self.refresh(Instant::now()).await?;
+        Ok(reader)
+    }
+
+    /// Takes a snapshot, unless one was begun since `asked`: those that wait while one is taken
+    /// share the next.
+    async fn refresh(&self, asked: Instant) -> Result<(), Unavailable> {
+        let _taking = self.taking.lock().await;
+        let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
+        if current.is_some_and(|current| current.begun >= asked) {
+            return Ok(());
+        }
+        let (gate, begun) = (self.gate.clone(), Instant::now());
+        let tenants = tokio::task::spawn_blocking(move || gate.snapshot()).await;
+        let tenants = Arc::new(tenants.map_err(|_| Unavailable::Failed)?);
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        let replaced = lent.current.replace(Current { begun, tenants });
+        drop(lent);
+        drop(replaced);
+        Ok(())
+    }
+}
+
+/// Reads the snapshot, which is freed with its last reader.
+pub(super) struct Reader {
+    lent: Arc<Mutex<Lent>>,
+    /// The tenant read last.
+    after: Option<TenantId>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    /// Copies the next tenants, at most `count` of them; fewer only at the end.
+    pub(super) fn next(&mut self, count: usize) -> Tenants {
+        let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
+        let Some(Current { tenants, .. }) = current else { return Vec::new() };
+        let start = (self.after.as_ref())
+            .map_or(0, |after| tenants.partition_point(|(tenant, _)| tenant <= after));
+        let next: Tenants = tenants.iter().skip(start).take(count).cloned().collect();
+        if let Some((tenant, _)) = next.last() {
+            self.after = Some(tenant.clone());
+        }
+        next
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
+        lent.readers -= 1;
+        let freed = if lent.readers == 0 { lent.current.take() } else { None };
+        // Freeing a million tenants takes a while, in which others may ask for the lock.
+        drop(lent);
+        drop(freed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_superoffice::Environment;
+
+    use super::*;
+
+    async fn close(gate: &TenantGate, ids: &[&str]) {
+        for id in ids {
+            gate.close(&TenantId::new(id).unwrap(), "").await.unwrap();
+        }
+    }
+
+    async fn gate() -> TenantGate {
+        let environment = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+        let gate = TenantGate::builder(environment).any_audience().state_api(false);
+        let gate = gate.build().await.unwrap();
+        close(&gate, &["b", "C", "e"]).await;
+        gate
+    }
+
+    fn ids(tenants: &Tenants) -> Vec<&str> {
+        tenants.iter().map(|(tenant, _)| tenant.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn newer_snapshot_replaces_the_one_before_for_all_readers() {
+        let gate = gate().await;
+        let snapshots = Snapshots::new(gate.clone());
+        let mut slow = snapshots.reader().await.unwrap();
+        assert_eq!(ids(&slow.next(1)), ["b"]);
+        let first = Arc::downgrade(&slow.lent.lock().unwrap().current.as_ref().unwrap().tenants);
+
+        close(&gate, &["a", "d"]).await;
+        let mut fresh = snapshots.reader().await.unwrap();
+        assert!(first.upgrade().is_none(), "two snapshots are held");
+        assert_eq!(ids(&fresh.next(9)), ["a", "b", "C", "d", "e"]);
+        assert_eq!(ids(&slow.next(9)), ["C", "d", "e"]);
+
+        drop((slow, fresh));
+        assert!(snapshots.lent.lock().unwrap().current.is_none(), "held without a reader");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_reader_too_many_waits_and_is_refused() {
+        let snapshots = Snapshots::new(gate().await);
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            readers.push(snapshots.reader().await.unwrap());
+        }
+        assert_eq!(snapshots.reader().await.err(), Some(Unavailable::TooManyReaders));
+        readers.pop();
+        assert!(snapshots.reader().await.is_ok());
+    }
+}

@@ -7,7 +7,7 @@
 use std::{fs, time::Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use harness::{Directory, RedisServer};
+use harness::{Directory, RedisServer, amount};
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
@@ -17,7 +17,7 @@ use tower_superoffice::{
 const PRODUCTION: Environment = Environment::Production;
 
 fn tenants() -> usize {
-    std::env::var("TENANTS").map_or(100_000, |tenants| tenants.parse().expect("a number"))
+    amount("TENANTS", 100_000, 100_000)
 }
 
 /// A record as an upgrade night leaves it.

@@ -13,6 +13,7 @@ use std::{
 
 use crate::disk::{Cut, Disk, Unsynced};
 use futures::{TryStreamExt, future::join_all};
+use harness::amount;
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
@@ -124,14 +125,9 @@ async fn live(promised: &Promised, disk: &Disk) -> Vec<String> {
     broken
 }
 
-fn cuts() -> u64 {
-    let cuts = std::env::var("POWER_CUTS").ok();
-    cuts.map_or(100, |cuts| cuts.parse().expect("POWER_CUTS is a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_merge_survives_a_power_cut() {
-    let total = cuts();
+    let total = amount("POWER_CUTS", 100, 10_000);
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);

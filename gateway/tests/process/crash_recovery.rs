@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use harness::Directory;
+use harness::{Directory, amount};
 use http::StatusCode;
 use tower_superoffice::simulator::Simulator;
 
@@ -121,14 +121,9 @@ impl World {
     }
 }
 
-fn lives() -> usize {
-    let lives = std::env::var("LIVES").ok();
-    lives.map_or(12, |lives| lives.parse().expect("LIVES is a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_notification_survives_kill_9() {
-    let total = lives();
+    let total = amount("LIVES", 12, 200);
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);

@@ -11,6 +11,7 @@
     clippy::print_stderr
 )]
 
+mod amount;
 mod directory;
 mod env;
 mod gate;
@@ -21,6 +22,7 @@ mod tools;
 mod wait;
 
 pub use self::{
+    amount::amount,
     directory::Directory,
     env::{Clock, TestEnv, gate_builder_on, simulator_on, tokio_clock},
     gate::{

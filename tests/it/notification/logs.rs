@@ -1,4 +1,4 @@
-//! What is logged of a refusal: enough to find the fault, and nothing that is secret or rings a bell.
+//! The log of a refusal: it names the fault, and holds no secret and no control character.
 
 use std::{
     io,
@@ -15,9 +15,9 @@ use tower_superoffice::{
     simulator::{Fault, Simulator},
     token::SigningKeys,
 };
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
 
-/// Everything that was logged.
+/// A writer that keeps everything logged.
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -51,13 +51,12 @@ const SECRET: &str = "Bearer 7T:Q3VzdDE=secret-of-the-caller";
 #[tokio::test]
 async fn refusal_logs_no_secret_or_control_character() {
     let log = Log::default();
-    // For every thread, since the key fetch and the connections run on others; this is the only test
-    // of this program.
-    tracing_subscriber::fmt()
+    // For this thread alone: the runtime has no other, and other tests log on theirs.
+    let _guard = tracing_subscriber::fmt()
         .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
         .with_ansi(false)
         .with_writer(log.clone())
-        .init();
+        .set_default();
 
     let simulator = Simulator::start().await.unwrap();
     let keys = SigningKeys::from_pem(simulator.certificate_pem()).unwrap();

@@ -1,4 +1,4 @@
-//! How a gate is doing: put together from the parts that count.
+//! The health of a gate, assembled from its parts.
 
 use super::TenantGate;
 use crate::{

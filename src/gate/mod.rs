@@ -33,20 +33,20 @@ use crate::{
 
 /// Knows which tenants are closed, and keeps calls away from them.
 ///
-/// A cheap handle: clones share one state. The tasks in the background end when the last handle,
-/// layer and service of a gate is gone.
+/// A cheap handle: clones share one state. The background tasks end when the last handle, layer and
+/// service of a gate is dropped.
 #[doc = include_str!("../../docs/gate.md")]
 #[derive(Clone)]
 pub struct TenantGate {
     parts: Arc<Parts>,
 }
 
-/// What a gate is put together from. Each layer and service takes from it what it needs.
+/// The parts of a gate, shared by its handles, layers and services.
 struct Parts {
     environment: Environment,
     clock: Clock,
     tenants: Arc<Tenants>,
-    /// `None` without a store: then nothing has to be carried anywhere.
+    /// `None` without a store.
     write_back: Option<Arc<WriteBack>>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
@@ -56,52 +56,53 @@ struct Parts {
     locator: Arc<Locator>,
     close_tracked_until_known: bool,
     resume_jitter: Duration,
-    /// They end with the last of these handles, and of those that layers and services hold.
+    /// The background tasks, which end with the last handle, layer and service.
     tasks: Arc<Tasks>,
 }
 
 impl TenantGate {
-    /// Starts to configure a gate for `environment`.
+    /// Creates a builder of a gate for `environment`.
     pub fn builder(environment: Environment) -> TenantGateBuilder {
         TenantGateBuilder::new(environment)
     }
 
-    /// The notification route as a layer around a whole app.
+    /// Returns the notification route as a layer around a whole app.
     #[must_use]
     pub fn notification_layer(&self) -> NotificationLayer {
         let Parts { handler, notification_path, .. } = &*self.parts;
         NotificationLayer::new(handler.clone(), Arc::clone(notification_path))
     }
 
-    /// The notification route as a service, to be mounted at a path.
+    /// Returns the notification route as a service, to be mounted at a path.
     #[must_use]
     pub fn notification_service(&self) -> NotificationService {
         NotificationService::new(self.parts.handler.clone())
     }
 
-    /// The layer that keeps calls of an HTTP client away from closed tenants.
+    /// Returns the layer that keeps calls of an HTTP client away from closed tenants.
     #[must_use]
     pub fn guard_layer(&self) -> GuardLayer {
         GuardLayer::new(Arc::clone(&self.parts.guard_state))
     }
 
-    /// The layer that sends each call of an HTTP client to the host that serves its tenant now.
+    /// Returns the layer that sends each call of an HTTP client to the current host of its tenant.
     #[must_use]
     pub fn endpoint_layer(&self) -> EndpointLayer {
         EndpointLayer::new(Arc::clone(&self.parts.locator))
     }
 
-    /// Where `tenant` is served from, `https://online2.superoffice.com/`, as the state API said last.
+    /// Returns the origin that serves `tenant`, such as `https://online2.superoffice.com/`.
     ///
-    /// `None` when that is not known. While the state API is off, what a Move said.
+    /// It comes from the last pull that has one, or from the last Move while the state API is off.
+    /// `None` when it is unknown.
     #[must_use]
     pub fn endpoint(&self, tenant: &TenantId) -> Option<Uri> {
         self.parts.locator.origin(tenant)?.to_uri()
     }
 
-    /// Asks the state API about `tenant` at once; does nothing while it is off.
+    /// Requests a pull of `tenant`; does nothing while the state API is off.
     ///
-    /// It waits for nothing: the answer shows in [`status`](Self::status) and
+    /// It does not wait for the answer, which shows in [`status`](Self::status) and
     /// [`events`](Self::events).
     pub fn recheck(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.parts.pulls {
@@ -109,13 +110,13 @@ impl TenantGate {
         }
     }
 
-    /// Asks the state API about tenants that are known to exist, one after the other, as fast as the
-    /// [`Schedule`](crate::pull::Schedule) allows, until each has answered; does nothing while it is off.
+    /// Pulls these tenants, as fast as the [`Schedule`](crate::pull::Schedule) allows, until each
+    /// has answered; does nothing while the state API is off.
     ///
-    /// Call it once at start with the tenants you serve: a Suspend that began before your service
-    /// first ran was announced to nobody. Until a tenant's answer is in, it is open, or with
-    /// [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not ready, unless something is
-    /// known of it already.
+    /// Call it once at start with the tenants that you serve: your service did not receive the
+    /// notifications from before its first start. Until its answer arrives, a tenant without a
+    /// record is open, or with [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not
+    /// ready.
     pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
         let Some(pulls) = &self.parts.pulls else { return };
         for tenant in tenants {
@@ -126,23 +127,23 @@ impl TenantGate {
         }
     }
 
-    /// Whether `tenant` can be called now.
+    /// Returns `Ok` if `tenant` can be called now.
     ///
     /// # Errors
     ///
-    /// When it is closed: why, and since when.
+    /// When it is closed, with the reason and the time.
     pub fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
         self.parts.guard_state.check(tenant)
     }
 
-    /// What is known of `tenant`; one never heard of is available.
+    /// Returns the status of `tenant`. A tenant without a record is available.
     #[must_use]
     pub fn status(&self, tenant: &TenantId) -> TenantStatus {
         let (status, record) = self.parts.tenants.registry().look_up(tenant);
         self.with_endpoint(status, &record)
     }
 
-    /// The status of every tenant ever heard of, ordered by id.
+    /// Returns the status of every tenant with a record, ordered by id.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(TenantId, TenantStatus)> {
         let registry = self.parts.tenants.registry();
@@ -154,23 +155,24 @@ impl TenantGate {
         tenants
     }
 
-    /// Waits until `tenant` can be called; ready at once when it can.
+    /// Returns a future that resolves when `tenant` can be called: at once if it can.
     pub fn available(&self, tenant: &TenantId) -> Available {
         self.parts.tenants.available(tenant.clone(), self.parts.resume_jitter)
     }
 
-    /// What happens to tenants from now on.
+    /// Returns the stream of events from now on.
     #[must_use]
     pub fn events(&self) -> Events {
         self.parts.tenants.events()
     }
 
-    /// Lets calls to `tenant` through, whatever SuperOffice says, until it is [`release`](Self::release)d.
+    /// Lets calls to `tenant` through, whatever SuperOffice reports, until
+    /// [`release`](Self::release).
     ///
     /// # Errors
     ///
-    /// When the store could not be written in time. The word is in force here all the same, and is
-    /// stored when the store is back.
+    /// When the store could not be written in time. The override is in force here all the same, and
+    /// is written when the store is available again.
     pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
         self.set_override(tenant, OverrideAction::Open, note.as_ref(), None).await
     }
@@ -189,7 +191,7 @@ impl TenantGate {
         self.set_override(tenant, OverrideAction::Open, note.as_ref(), Some(end)).await
     }
 
-    /// Keeps calls away from `tenant`, whatever SuperOffice says, until it is [`release`](Self::release)d.
+    /// Refuses calls to `tenant`, whatever SuperOffice reports, until [`release`](Self::release).
     ///
     /// # Errors
     ///
@@ -212,7 +214,7 @@ impl TenantGate {
         self.set_override(tenant, OverrideAction::Close, note.as_ref(), Some(end)).await
     }
 
-    /// Takes the operator's word on `tenant` back: SuperOffice's counts again, as it is by now.
+    /// Ends the override of `tenant`, so that its status follows SuperOffice again.
     ///
     /// # Errors
     ///
@@ -246,7 +248,7 @@ impl TenantGate {
             return Ok(());
         }
         Err(StoreError::unavailable(
-            "the word is in force here, but the store did not take it in time: it is written when the store is back",
+            "the override is in force here but not stored: it is written when the store is available again",
         ))
     }
 
@@ -256,13 +258,13 @@ impl TenantGate {
         status
     }
 
-    /// Which keys are at hand to verify notifications, and how they are kept up to date.
+    /// Returns a report of the signing keys: which are available, and how they are updated.
     #[must_use]
     pub fn keys(&self) -> KeysReport {
         self.parts.handler.verifier().report()
     }
 
-    /// The environment this gate serves.
+    /// Returns the environment of this gate.
     #[must_use]
     pub fn environment(&self) -> &Environment {
         &self.parts.environment

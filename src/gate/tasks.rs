@@ -1,4 +1,4 @@
-//! The background tasks of a gate, and what happens when one of them panics.
+//! The background tasks of a gate, restarted when they panic.
 
 use std::{
     sync::{
@@ -17,11 +17,11 @@ use crate::{
     panics::catch_panic,
 };
 
-/// The waits before a task that panicked is started again.
+/// The delays before a task that panicked is restarted.
 const RESTART: BackOff = BackOff::new(Duration::from_millis(100), LONGEST_WAIT);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The tasks of a gate; they end when this is dropped.
+/// The tasks of a gate. Dropping this ends them.
 #[derive(Debug, Default)]
 pub(super) struct Tasks(Vec<Task>);
 
@@ -34,17 +34,17 @@ struct Task {
 #[derive(Debug)]
 struct State {
     name: &'static str,
-    /// Whether it panicked and has not been started again yet.
+    /// Whether it panicked and has not been restarted yet.
     down: AtomicBool,
     restarts: AtomicU64,
 }
 
 impl Tasks {
-    /// Runs what `start` makes until it ends by itself or the gate does. When it panics, it is started
-    /// again, after a wait that grows while it goes on to panic.
+    /// Runs the task that `start` creates until it or the gate ends. When it panics, it is created
+    /// again, after a delay that grows with each panic.
     ///
-    /// All that has to outlast a panic lives outside of what `start` makes; that takes up what its
-    /// predecessor left undone.
+    /// State that must survive a panic is kept outside of the task, so that the new task continues
+    /// the work of the old one.
     pub(super) fn supervise<T>(
         &mut self,
         name: &'static str,
@@ -71,7 +71,7 @@ impl Drop for Tasks {
 
 impl State {
     fn health(&self) -> TaskHealth {
-        // A count and a flag order nothing else.
+        // Relaxed: no other memory depends on the count and the flag.
         TaskHealth {
             name: self.name,
             down: self.down.load(Ordering::Relaxed),

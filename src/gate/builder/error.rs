@@ -1,10 +1,10 @@
-//! Why a gate could not be built.
+//! Errors of building a gate.
 
 use std::{error::Error, fmt};
 
 use crate::store::StoreError;
 
-/// Why a gate could not be built, and what to do about it.
+/// The reason why a gate could not be built.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -15,17 +15,17 @@ pub enum BuildError {
     TwoAudiences,
     /// An audience is empty.
     EmptyAudience,
-    /// A custom environment makes no sense.
+    /// A custom environment is invalid.
     Environment(&'static str),
     /// The key URL is neither https nor on a loopback address, or carries a user name.
     KeyUrl,
     /// The leeway is longer than 300 s.
     Leeway,
-    /// The notification path is none.
+    /// The notification path is invalid.
     NotificationPath,
-    /// Keys would have to be fetched or the state API asked, and there is no client to do it.
+    /// There is no client for fetching keys and for pulls.
     NoClient,
-    /// The built-in client could not be made.
+    /// The built-in client could not be created.
     Client(Box<dyn Error + Send + Sync>),
     /// The future was not polled in a tokio runtime.
     NoRuntime,
@@ -52,9 +52,9 @@ impl fmt::Display for BuildError {
                 "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
             ),
             Self::NoClient => f.write_str(
-                "there is no client to fetch keys or ask the state API with: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
+                "no client for fetching keys and for pulls: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
             ),
-            Self::Client(_) => f.write_str("the built-in client could not be made"),
+            Self::Client(_) => f.write_str("the built-in client could not be created"),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
             Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
         }

@@ -1,4 +1,4 @@
-//! Every knob of a gate, once.
+//! The builder, with every setting of a gate.
 
 mod error;
 mod start;
@@ -36,7 +36,7 @@ use crate::{
 pub use self::error::BuildError;
 use self::start::start;
 
-/// Where SuperOffice's notifications arrive, unless [`notification_path`](TenantGateBuilder::notification_path) says otherwise.
+/// The default of [`notification_path`](TenantGateBuilder::notification_path).
 const PATH: &str = "/NotifyCustomerStateChange";
 
 /// Configures a [`TenantGate`].
@@ -106,72 +106,77 @@ impl TenantGateBuilder {
         }
     }
 
-    /// Takes notifications meant for this application id; may be given several times.
+    /// Accepts notifications for this application id. May be called several times.
     ///
-    /// Compared ignoring case, and the form `spn:` + id counts as the id. Each environment gives an
-    /// application an id of its own.
+    /// The comparison ignores case, and accepts `spn:` + id too. An application has another id in
+    /// each environment.
     pub fn audience(mut self, application_id: impl Into<String>) -> Self {
         self.audiences.push(application_id.into());
         self
     }
 
-    /// Takes notifications meant for any application.
+    /// Accepts notifications for any application.
     ///
-    /// A token that SuperOffice made for *another* application is then as good as one for yours. Use
-    /// it to find your audience value in the log of the first refusals, or where the audience is
-    /// known not to be set.
+    /// A token that SuperOffice issued for *another* application is then accepted like one for
+    /// yours. Use it only to get started on a development tenant, or where tokens have no usable
+    /// audience.
     pub fn any_audience(mut self) -> Self {
         self.any_audience = true;
         self
     }
 
-    /// Takes notifications from this issuer too, besides [those of the environment](Environment::issuers).
+    /// Accepts notifications of this issuer too, besides [those of the
+    /// environment](Environment::issuers).
     pub fn issuer(mut self, issuer: impl Into<String>) -> Self {
         self.issuers.push(issuer.into());
         self
     }
 
-    /// How far SuperOffice's clock and ours may differ: 60 s, at most 300 s.
+    /// Sets the tolerated difference between SuperOffice's clock and this machine's. The default is
+    /// 60 s, the maximum 300 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
         self
     }
 
-    /// Verifies notifications with these keys; may be given several times.
+    /// Verifies notifications with these keys. May be called several times.
     ///
-    /// The environment's key URL is then not asked, unless [`key_url`](Self::key_url) names it.
+    /// No keys are fetched then, unless [`key_url`](Self::key_url) is set too.
     pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
         self.keys = self.keys.and(keys);
         self
     }
 
-    /// Like [`signing_keys`](Self::signing_keys), with a certificate, public key or key set from a file.
+    /// Like [`signing_keys`](Self::signing_keys), with a certificate, public key or key set from a
+    /// file.
     ///
     /// # Errors
     ///
-    /// When the file can't be read, or holds no usable key.
+    /// When the file can't be read, or contains no usable key.
     pub fn key_file(self, path: impl AsRef<Path>) -> Result<Self, KeyError> {
         Ok(self.signing_keys(SigningKeys::from_file(path)?))
     }
 
-    /// Fetches keys from here instead of the environment's [key URL](Environment::key_url), besides
-    /// any given ones.
+    /// Fetches keys from this URL instead of the environment's [key URL](Environment::key_url), in
+    /// addition to any [`signing_keys`](Self::signing_keys).
     pub fn key_url(mut self, url: Uri) -> Self {
         self.key_url = Some(url);
         self
     }
 
-    /// For how long fetched keys count while their URL is out of reach: 24 h, at least 10 minutes.
+    /// Sets how long fetched keys are used while their URL is unreachable. The default is 24 h, the
+    /// minimum 10 minutes.
     ///
-    /// Keys are fetched again every 10 minutes: a shorter age would leave gaps without any.
+    /// Keys are fetched every 10 minutes: with a shorter age there would be times without keys.
     pub fn key_max_age(mut self, max_age: Duration) -> Self {
         self.key_max_age = max_age.max(Duration::from_secs(600));
         self
     }
 
-    /// Sends the gate's own requests (for keys and states) with this client instead of the built-in one.
+    /// Sends the gate's own requests (for keys and pulls) with this client instead of the built-in
+    /// one.
     ///
-    /// Redirects must not be followed by it. The gate bounds time and size itself.
+    /// It must not follow redirects. The gate itself limits time and size.
     pub fn client<S, B>(mut self, client: S) -> Self
     where
         S: Service<Request<EmptyBody>, Response = Response<B>> + Clone + Send + Sync + 'static,
@@ -184,89 +189,95 @@ impl TenantGateBuilder {
         self
     }
 
-    /// Where the [`NotificationLayer`](crate::NotificationLayer) serves: `/NotifyCustomerStateChange`.
+    /// Sets the path of the [`NotificationLayer`](crate::NotificationLayer). The default is
+    /// `/NotifyCustomerStateChange`.
     pub fn notification_path(mut self, path: impl Into<String>) -> Self {
         self.path = path.into();
         self
     }
 
-    /// The largest notification that is read, in bytes: 16 KiB.
+    /// Sets the maximum size of a notification, in bytes. The default is 16 KiB.
     pub fn body_limit(mut self, bytes: usize) -> Self {
         self.body_limit = bytes;
         self
     }
 
-    /// How long a notification's body may take to arrive, as a whole: 5 s.
+    /// Sets the time within which the whole body of a notification must arrive. The default is 5 s.
     pub fn body_deadline(mut self, deadline: Duration) -> Self {
         self.body_deadline = deadline;
         self
     }
 
-    /// How long after a Suspend, Resume or Delete the state API may lag behind it: 60 s.
+    /// Sets how long the state API may lag behind a Suspend, Resume or Delete. The default is 60 s.
     pub fn settle(mut self, settle: Duration) -> Self {
         self.settle.usual = settle;
         self
     }
 
-    /// How long after an Upgrade the tenant may still be up: 900 s.
+    /// Sets how long a tenant may still be running after an Upgrade was announced. The default is
+    /// 900 s.
     pub fn upgrade_settle(mut self, settle: Duration) -> Self {
         self.settle.upgrade = settle;
         self
     }
 
-    /// Keeps what is known of the tenants in `store`, so that it survives restarts and reaches
-    /// other replicas. By default it is kept in memory only.
+    /// Keeps the records of tenants in `store`, so that they survive restarts and reach other
+    /// replicas. By default they are kept in memory only.
     pub fn store(mut self, store: impl Store) -> Self {
         self.store = Some(Arc::new(store));
         self
     }
 
-    /// How long a notification waits to be stored before its sender is told to try again: 2 s.
+    /// Sets how long a notification waits to be stored before it is answered with 503. The default
+    /// is 2 s.
     pub fn store_timeout(mut self, timeout: Duration) -> Self {
         self.store_timeout = timeout;
         self
     }
 
-    /// Starts even when the store can't be reached: with no tenant closed until it can. What waiting does
-    /// not mend, such as a wrong password or a damaged file, fails the start all the same.
+    /// Starts even when the store can't be reached: every tenant is open until it can. An error
+    /// that a retry can't fix, such as a wrong password or a damaged file, fails the start all the
+    /// same.
     pub fn start_without_store(mut self, start: bool) -> Self {
         self.start_without_store = start;
         self
     }
 
-    /// Spreads those who wait for a tenant over this long after it opens: 0, all at once.
+    /// Spreads the wake-up of callers that wait for a tenant over this time after it opens. The
+    /// default is 0: all at once.
     pub fn resume_jitter(mut self, jitter: Duration) -> Self {
         self.resume_jitter = jitter;
         self
     }
 
-    /// How many events are kept for a slow reader of [`TenantGate::events`]: 1024.
+    /// Sets the number of events that a receiver of [`TenantGate::events`] may lag. The default is
+    /// 1024.
     pub fn event_capacity(mut self, events: usize) -> Self {
         self.event_capacity = events;
         self
     }
 
-    /// Whether the state API is asked about tenants, to confirm and correct what notifications say:
-    /// on by default.
+    /// Sets whether tenants are pulled from the state API, to confirm and correct notifications.
+    /// The default is `true`.
     pub fn state_api(mut self, ask: bool) -> Self {
         self.state_api = ask;
         self
     }
 
-    /// How often the state API is asked about closed tenants.
+    /// Sets how often tenants are pulled.
     pub fn schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// Keeps [tracked](TenantGate::track) tenants closed, as not ready, until something is known of
-    /// them. By default they are open until then.
+    /// Keeps [tracked](TenantGate::track) tenants closed, as not ready, until they have a record.
+    /// By default they are open until then.
     pub fn hold_tracked(mut self, hold: bool) -> Self {
         self.hold_tracked = hold;
         self
     }
 
-    /// Tells the time with `now` instead of the system's clock: for tests.
+    /// Reads the wall time from `now` instead of the system's clock, for tests.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.clock = Clock::new(now);
         self
@@ -274,11 +285,11 @@ impl TenantGateBuilder {
 
     /// Checks the configuration, loads the store and starts the gate's tasks.
     ///
-    /// It never waits for SuperOffice: keys that can't be had yet are fetched in the background.
+    /// It never waits for SuperOffice: keys are fetched in the background.
     ///
     /// # Errors
     ///
-    /// When the configuration makes no sense, or the store can't be loaded; see [`BuildError`].
+    /// When the configuration is invalid, or the store can't be loaded: see [`BuildError`].
     pub async fn build(mut self) -> Result<TenantGate, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
@@ -408,7 +419,7 @@ impl TenantGateBuilder {
     }
 }
 
-/// The client that the crate brings along.
+/// Creates the built-in client.
 fn built_in() -> Result<Fetch, BuildError> {
     #[cfg(any(feature = "client", feature = "client-ring"))]
     return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));

@@ -1,4 +1,4 @@
-//! Bringing a gate to life: the store is loaded, the tasks begin.
+//! The start of a gate: loads the store and starts the tasks.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) async fn start(
 ) -> Result<Tasks, BuildError> {
     let mut tasks = Tasks::default();
     if let Some(write_back) = write_back {
-        // Subscribed before it is loaded, so that nothing falls in between.
+        // Subscribed before it is loaded, so that no change is lost in between.
         let changes = write_back.store().changes();
         let loaded = resync::load(write_back, tenants).await;
         if let Err(error) = &loaded {

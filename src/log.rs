@@ -32,9 +32,11 @@ macro_rules! error_event { ($($field:tt)+) => { $crate::log::event!(ERROR, $($fi
 macro_rules! warn_event { ($($field:tt)+) => { $crate::log::event!(WARN, $($field)+) }; }
 macro_rules! info_event { ($($field:tt)+) => { $crate::log::event!(INFO, $($field)+) }; }
 macro_rules! debug_event { ($($field:tt)+) => { $crate::log::event!(DEBUG, $($field)+) }; }
+macro_rules! trace_event { ($($field:tt)+) => { $crate::log::event!(TRACE, $($field)+) }; }
 
 pub(crate) use {
-    debug_event as debug, error_event as error, event, info_event as info, warn_event as warn,
+    debug_event as debug, error_event as error, event, info_event as info, trace_event as trace,
+    warn_event as warn,
 };
 
 #[cfg(test)]

@@ -92,7 +92,7 @@ impl Pulls {
 
     async fn pull(&self, start: Start) -> Completed {
         let Start { tenant, trigger, at, misdirected } = start;
-        tracing::trace!(%tenant, ?trigger, "pull started");
+        log::trace!(%tenant, ?trigger, "pull started");
         // The client and the store may be any crate's: a panic of theirs is a failed pull, and must
         // not be the last.
         let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected, at)).catch_unwind().await;

@@ -115,7 +115,7 @@ async fn panicking_clock_ends_no_task_for_good() {
 
     assert_eq!(fixture.reason(2), None, "its end came while no time could be had");
     let restarts = fixture.restarts();
-    for name in ["write_back", "override_expiry", "pulls"] {
+    for name in ["write_back", "override_expiry"] {
         let restarts = restarts.iter().find(|(own, _)| own == name).unwrap().1;
         // A tenth of a second at first, a minute at last: some 20 in ten minutes.
         assert!((1..40).contains(&restarts), "{name}: {restarts}");
@@ -212,8 +212,12 @@ fn subscriber_that_asks_the_gate_finds_nothing_locked() {
             let asking = Then(move || {
                 let _ = gate.snapshot();
                 let _ = gate.health();
-                gate.recheck(&tenant(6));
-                *asked.lock().unwrap() += 1;
+                let mut asked = asked.lock().unwrap();
+                *asked += 1;
+                // Each pull is logged, and would lead to the next.
+                if *asked % 100 == 0 {
+                    gate.recheck(&tenant(6));
+                }
             });
             let _guard = tracing::subscriber::set_default(asking);
             eventful_night(&fixture).await;

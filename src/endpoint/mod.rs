@@ -21,3 +21,4 @@ pub use self::{
     retarget::Retarget,
     service::Endpoint,
 };
+pub use crate::environment::CustomEnvironment;

@@ -1,15 +1,21 @@
-//! Where login, keys, the state API and the tenants of SuperOffice live.
+//! The places of SuperOffice: login, keys, the state API and the hosts that serve tenants.
 //!
 //! This module alone decides which hosts are *tenant hosts*. The guard's key, the check of a moved
-//! tenant's endpoint and the endpoint layer all ask it, so they can't disagree.
+//! tenant's endpoint and the endpoint layer all use it, so they can't disagree.
 
+mod custom;
+mod host;
 mod origin;
 
-use std::{fmt, net::Ipv4Addr};
+use std::fmt;
 
 use http::Uri;
 
-pub(crate) use self::origin::{Origin, default_port};
+pub use self::custom::CustomEnvironment;
+pub(crate) use self::{
+    host::is_loopback,
+    origin::{Origin, default_port},
+};
 
 /// One of SuperOffice's environments, or one of your own.
 ///
@@ -32,23 +38,26 @@ pub enum Environment {
     Stage,
     /// Production: `online.superoffice.com`.
     Production,
-    /// A SuperOffice somewhere else: a simulator, a recorded one, a private one.
-    Custom {
-        /// Login, keys and state API live under this URL.
-        base: Uri,
-        /// The host names that serve tenants, compared whole, ignoring case and port.
-        hosts: Vec<String>,
-    },
+    /// A SuperOffice somewhere else: a simulator, a recorded one, a private one. Made by
+    /// [`custom`](Self::custom) and [`custom_with_hosts`](Self::custom_with_hosts).
+    Custom(CustomEnvironment),
 }
 
-/// Every host of SuperOffice is this one or lies below it.
+/// The domain of SuperOffice's hosts.
 const SUPEROFFICE: &str = "superoffice.com";
 
+/// SuperOffice's own environments.
+const BUILT_IN: [Environment; 3] = [Environment::Sod, Environment::Stage, Environment::Production];
+
 impl Environment {
-    /// An environment whose login, keys and state API live under `base`, and whose tenants live on
-    /// `base`'s own host, at any port.
+    /// Creates an environment whose login, keys and state API live under `base`, and whose tenants
+    /// live on `base`'s own host: on a loopback address at any port, elsewhere at its port.
     ///
-    /// `base` must be https, or http on a loopback address; building a gate checks it.
+    /// `base` must be an https URL without user name and query, or an http one on a loopback
+    /// address, and not be one of SuperOffice's own. [`TenantGateBuilder::build`] refuses any other;
+    /// until then it has no tenant host.
+    ///
+    /// [`TenantGateBuilder::build`]: crate::TenantGateBuilder::build
     ///
     /// ```
     /// use tower_superoffice::Environment;
@@ -59,28 +68,63 @@ impl Environment {
     /// ```
     #[must_use]
     pub fn custom(base: Uri) -> Self {
-        let hosts = base.host().map(str::to_owned).into_iter().collect();
-        Self::Custom { base, hosts }
+        Self::Custom(CustomEnvironment::new(&base, None))
     }
 
-    /// The environment's origin, without a trailing slash: `https://online.superoffice.com`.
+    /// Creates an environment like [`custom`](Self::custom) does, whose tenants live on `hosts`.
+    ///
+    /// Each is `HOST` or `HOST:PORT`; without a port it is the default port of `base`'s scheme. Case
+    /// and one trailing dot make no difference. [`TenantGateBuilder::build`] refuses wildcards,
+    /// anything else than host and port, and SuperOffice's own environments.
+    ///
+    /// [`TenantGateBuilder::build`]: crate::TenantGateBuilder::build
+    ///
+    /// ```
+    /// use tower_superoffice::Environment;
+    ///
+    /// let base = "https://so.example.org".parse()?;
+    /// let environment = Environment::custom_with_hosts(base, ["a.example.org", "b.example.org:8443"]);
+    /// assert!(environment.is_tenant_host("b.example.org"));
+    /// assert!(!environment.is_tenant_host("so.example.org"));
+    /// # Ok::<(), http::uri::InvalidUri>(())
+    /// ```
+    #[must_use]
+    pub fn custom_with_hosts<H: Into<String>>(
+        base: Uri,
+        hosts: impl IntoIterator<Item = H>,
+    ) -> Self {
+        let hosts = hosts.into_iter().map(Into::into).collect();
+        Self::Custom(CustomEnvironment::new(&base, Some(hosts)))
+    }
+
+    /// Whether this is none of SuperOffice's own environments.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        matches!(self, Self::Custom(_))
+    }
+
+    /// Returns the environment's origin, without a trailing slash: `https://online.superoffice.com`.
     ///
     /// For a custom environment this is its whole base, path included.
     #[must_use]
     pub fn origin(&self) -> String {
         match self {
-            Self::Sod => "https://sod.superoffice.com".to_owned(),
-            Self::Stage => "https://qaonline.superoffice.com".to_owned(),
-            Self::Production => "https://online.superoffice.com".to_owned(),
-            Self::Custom { base, .. } => {
-                let base = base.to_string();
-                let end = base.find('?').unwrap_or(base.len());
-                base.get(..end).unwrap_or_default().trim_end_matches('/').to_owned()
-            }
+            Self::Custom(custom) => custom.base().to_owned(),
+            built_in => format!("https://{}", built_in.origin_host()),
         }
     }
 
-    /// The issuers that notification tokens of this environment may name.
+    /// Returns the host of a built-in environment's login, keys and state API.
+    fn origin_host(&self) -> &'static str {
+        match self {
+            Self::Sod => "sod.superoffice.com",
+            Self::Stage => "qaonline.superoffice.com",
+            Self::Production => "online.superoffice.com",
+            Self::Custom(_) => "",
+        }
+    }
+
+    /// Returns the issuers that notification tokens of this environment may name.
     ///
     /// SuperOffice's receiver sample shows the origin; every other token it sends to vendors says
     /// `SuperOffice AS`. Both are accepted because which of the two notifications carry is not
@@ -90,20 +134,20 @@ impl Environment {
         vec![self.origin(), "SuperOffice AS".to_owned()]
     }
 
-    /// Where the environment publishes its signing keys as a JSON Web Key Set.
+    /// Returns the URL of the environment's signing keys, a JSON Web Key Set.
     #[must_use]
     pub fn key_url(&self) -> Uri {
-        self.under("/login/.well-known/jwks")
+        self.url_below("/login/.well-known/jwks")
     }
 
-    /// Where the environment answers for the state of `tenant`.
+    /// Returns the URL of the state of `tenant`.
     #[must_use]
-    pub fn state_url(&self, tenant: &crate::tenant_id::TenantId) -> Uri {
-        self.under(&format!("/api/state/{tenant}"))
+    pub fn state_url(&self, tenant: &crate::TenantId) -> Uri {
+        self.url_below(&format!("/api/state/{tenant}"))
     }
 
-    /// `path` below the environment's origin.
-    fn under(&self, path: &str) -> Uri {
+    /// Returns the URL of `path` below the environment's origin.
+    fn url_below(&self, path: &str) -> Uri {
         // An origin that parsed once and a path of known characters always parse together; were
         // that ever untrue, a URL without a host fails as soon as it is used, and says so.
         format!("{}{path}", self.origin()).parse().unwrap_or_default()
@@ -112,53 +156,53 @@ impl Environment {
     /// Whether `host` (a bare host name or address, no port) serves tenants of this environment.
     ///
     /// Case and one trailing dot make no difference. SuperOffice moves tenants between many hosts
-    /// and adds new ones without notice, so every host at or below `superoffice.com` counts.
+    /// and adds new ones without notice, so every host below `superoffice.com` counts for each of
+    /// its environments, except the host of another environment's login and state API, such as
+    /// `sod.superoffice.com`. A custom environment has the hosts that it was made with.
     #[must_use]
     pub fn is_tenant_host(&self, host: &str) -> bool {
-        let host = host.strip_suffix('.').unwrap_or(host);
         match self {
-            Self::Sod | Self::Stage | Self::Production => {
+            Self::Custom(custom) => custom.is_tenant_host(host),
+            built_in => {
+                let host = host.strip_suffix('.').unwrap_or(host).as_bytes();
                 let Some(cut) = host.len().checked_sub(SUPEROFFICE.len()) else { return false };
-                let (head, tail) = host.as_bytes().split_at(cut);
+                let (head, tail) = host.split_at(cut);
                 tail.eq_ignore_ascii_case(SUPEROFFICE.as_bytes())
-                    && (head.is_empty() || head.ends_with(b"."))
+                    && head.strip_suffix(b".").is_some_and(|label| built_in.has_label(label))
             }
-            Self::Custom { hosts, .. } => hosts.iter().any(|own| own.eq_ignore_ascii_case(host)),
         }
     }
 
-    /// A name that keeps this environment's data apart from another's in a shared store.
+    /// Whether the host `label` below superoffice.com serves tenants of this built-in environment.
+    #[inline]
+    pub(crate) fn has_label(&self, label: &[u8]) -> bool {
+        match label.len() {
+            0 => false,
+            3 if label.eq_ignore_ascii_case(b"sod") => matches!(self, Self::Sod),
+            6 if label.eq_ignore_ascii_case(b"online") => matches!(self, Self::Production),
+            8 if label.eq_ignore_ascii_case(b"qaonline") => matches!(self, Self::Stage),
+            _ => true,
+        }
+    }
+
+    /// Returns a name that keeps this environment's data apart from another's in a shared store.
+    ///
+    /// `sod`, `stage` or `production`; for a custom environment host, port and path of its base.
     #[must_use]
     pub fn name(&self) -> String {
         match self {
             Self::Sod => "sod".to_owned(),
             Self::Stage => "stage".to_owned(),
             Self::Production => "production".to_owned(),
-            // Two under one host have keys and a state API of their own, each below its path.
-            Self::Custom { base, .. } => {
-                let host = base.authority().map(|a| a.as_str().to_ascii_lowercase());
-                host.unwrap_or_default() + base.path().trim_end_matches('/')
-            }
+            Self::Custom(custom) => custom.name().to_owned(),
         }
     }
 
-    /// Says what is wrong with a custom environment, if anything is.
+    /// Returns the reason why no gate can be built for this environment, if there is one.
     pub(crate) fn fault(&self) -> Option<&'static str> {
-        let Self::Custom { base, hosts } = self else { return None };
-        let Some(host) = base.host().filter(|host| !host.is_empty()) else {
-            return Some("its base is not an absolute URL");
-        };
-        if base.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            return Some("its base carries a user name");
-        }
-        if hosts.is_empty() {
-            return Some("it names no tenant host");
-        }
-        match base.scheme_str() {
-            Some("https") => None,
-            Some("http") if is_loopback(host) => None,
-            Some("http") => Some("its base is http, which is taken on loopback addresses only"),
-            _ => Some("its base is neither https nor http"),
+        match self {
+            Self::Custom(custom) => custom.fault(),
+            _ => None,
         }
     }
 }
@@ -169,28 +213,30 @@ impl fmt::Display for Environment {
     }
 }
 
-/// Whether `host` names this very machine: `localhost`, `127.0.0.0/8` or `[::1]`.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost")
-        || host == "[::1]"
-        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn custom(base: &str) -> Environment {
+        Environment::custom(base.parse().unwrap())
+    }
+
     #[test]
-    fn tenant_hosts_are_superoffice_com_and_below() {
+    fn tenant_hosts_are_below_superoffice_com() {
         for host in [
-            "superoffice.com",
             "SOD2.SuperOffice.com",
             "app-stage.superoffice.com",
+            "online.superoffice.com",
             "a.b.superoffice.com.",
+            "sods.superoffice.com",
+            "x.sod.superoffice.com",
         ] {
             assert!(Environment::Production.is_tenant_host(host), "{host}");
         }
         for host in [
+            "superoffice.com",
+            "SuperOffice.com.",
+            ".superoffice.com",
             "evilsuperoffice.com",
             "superoffice.com.evil.org",
             "superoffice.co",
@@ -204,15 +250,41 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_base_keeps_its_path_and_loses_its_slash() {
-        let custom = Environment::custom("http://localhost:9000/so/".parse().unwrap());
-        assert_eq!(custom.key_url(), "http://localhost:9000/so/login/.well-known/jwks");
-        assert_eq!(custom.issuers()[0], "http://localhost:9000/so");
-        assert_eq!(custom.fault(), None);
+    fn own_host_is_a_tenant_host_of_no_other_environment() {
+        for own in BUILT_IN {
+            for host in [own.origin_host().to_owned(), own.origin_host().to_uppercase() + "."] {
+                for environment in BUILT_IN {
+                    assert_eq!(environment.is_tenant_host(&host), environment == own, "{host}");
+                }
+            }
+        }
     }
 
     #[test]
-    fn http_is_for_loopback_only() {
+    fn custom_base_is_normalised() {
+        for (base, origin, name) in [
+            ("http://localhost:9000/so/", "http://localhost:9000/so", "localhost:9000/so"),
+            ("HTTP://LOCALHOST:80", "http://localhost", "localhost"),
+            ("https://So.Example.:443/", "https://so.example", "so.example"),
+            ("https://so.example:80", "https://so.example:80", "so.example:80"),
+            ("https://[0:0::1]/", "https://[::1]", "[::1]"),
+            ("https://sod.example/Sod", "https://sod.example/Sod", "sod.example/Sod"),
+        ] {
+            let environment = custom(base);
+            assert_eq!(environment.fault(), None, "{base}");
+            assert_eq!(environment.origin(), origin);
+            assert_eq!(environment.name(), name);
+            assert_eq!(environment.issuers()[0], origin);
+            assert_eq!(
+                environment.key_url().to_string(),
+                format!("{origin}/login/.well-known/jwks")
+            );
+        }
+        assert_eq!(custom("https://SO.example.:443"), custom("https://so.example"));
+    }
+
+    #[test]
+    fn unusable_custom_base_is_refused_and_serves_nothing() {
         for (base, ok) in [
             ("http://127.0.0.1:1", true),
             ("http://127.9.9.9", true),
@@ -222,10 +294,61 @@ mod tests {
             ("http://127.0.0.1.evil.org", false),
             ("https://10.0.0.1", true),
             ("https://me@so.example", false),
+            ("https://so.example?x", false),
+            ("https://so.example:0", false),
+            ("https://so..example", false),
             ("ftp://localhost", false),
             ("/only/a/path", false),
+            // The names of built-in environments, and their hosts.
+            ("https://sod", false),
+            ("https://STAGE.:443/", false),
+            ("https://production", false),
+            ("https://production/so", true),
+            ("https://sod.superoffice.com", false),
+            ("https://Online.SuperOffice.com.:443/x", false),
+            ("https://superoffice.com", false),
+            ("https://online3.superoffice.com", true),
         ] {
-            assert_eq!(Environment::custom(base.parse().unwrap()).fault().is_none(), ok, "{base}");
+            let environment = custom(base);
+            assert_eq!(environment.fault().is_none(), ok, "{base}");
+            let host = base.parse::<Uri>().unwrap().host().unwrap_or_default().to_owned();
+            assert_eq!(environment.is_tenant_host(&host), ok, "{base}");
+        }
+    }
+
+    #[test]
+    fn unusable_tenant_host_is_refused() {
+        let fault = |hosts: &[&str]| {
+            let base = Uri::from_static("https://so.example");
+            Environment::custom_with_hosts(base, hosts.iter().copied()).fault()
+        };
+        assert_eq!(fault(&["a.example", "A.example.:8443", "[::1]:9", "127.0.0.1"]), None);
+        assert!(fault(&[]).unwrap().contains("no tenant host"));
+        assert!(fault(&["*.example"]).unwrap().contains("wildcard"));
+        for host in
+            ["", "a:", "a:0", "a:x", "a:1:2", "::1", "https://a", "a/b", "me@a", "a b", "a.."]
+        {
+            assert!(fault(&["a", host]).unwrap().contains("HOST:PORT"), "{host}");
+        }
+        for host in ["superoffice.com", "Online.superoffice.com", "sod.superoffice.com:8443"] {
+            assert!(fault(&["a", host]).unwrap().contains("Environment::Sod"), "{host}");
+        }
+    }
+
+    #[test]
+    fn named_host_is_matched_in_any_spelling() {
+        let base = Uri::from_static("https://so.example");
+        let environment = Environment::custom_with_hosts(base, ["A.example.", "[0::1]:9"]);
+        for (host, expected) in [
+            ("a.EXAMPLE", true),
+            ("a.example.", true),
+            ("[::1]", true),
+            ("[0:0:0:0::1]", true),
+            ("so.example", false),
+            ("b.a.example", false),
+            ("::1", false),
+        ] {
+            assert_eq!(environment.is_tenant_host(host), expected, "{host}");
         }
     }
 }

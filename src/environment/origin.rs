@@ -1,16 +1,19 @@
-//! Where a tenant is served from: a scheme and a host that calls may be sent to.
+//! Origins: a scheme and a host that calls to a tenant may be sent to.
 
 use std::{fmt, str::FromStr};
 
 use http::uri::{Authority, Scheme, Uri};
 
-use crate::environment::{Environment, is_loopback};
+use super::{
+    Environment,
+    host::{self, is_loopback, split_port},
+};
 
 /// The origin of a tenant's calls, `https://online2.superoffice.com`.
 ///
 /// Calls carry a bearer token, and it goes wherever this says. So a value exists only for a tenant
-/// host of the environment, and only for https (http on loopback), whoever named it: the state API,
-/// a notification or a record out of a shared store.
+/// host of the environment, and only for https (http on loopback), whichever source named it: the
+/// state API, a notification or a record from a shared store.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Origin {
     scheme: Scheme,
@@ -18,8 +21,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// The origin of `url`, as the state API gives it:
-    /// `https://online2.superoffice.com:443/Cust12345`.
+    /// Parses a URL of the state API: `https://online2.superoffice.com:443/Cust12345`.
     pub(crate) fn from_url(url: &str, environment: &Environment) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
         let scheme = match () {
@@ -32,12 +34,10 @@ impl Origin {
         Self::new(scheme, rest.get(..end)?, environment)
     }
 
-    /// The origin of a bare host, as a Move names it: `sod3.superoffice.com`.
+    /// Parses a bare host, as a Move names it: `sod3.superoffice.com`.
     pub(crate) fn from_host(host: &str, environment: &Environment) -> Option<Self> {
         let scheme = match environment {
-            Environment::Custom { base, .. } if base.scheme() == Some(&Scheme::HTTP) => {
-                Scheme::HTTP
-            }
+            Environment::Custom(custom) => custom.scheme().clone(),
             _ => Scheme::HTTPS,
         };
         Self::new(scheme, host, environment)
@@ -45,21 +45,17 @@ impl Origin {
 
     fn new(scheme: Scheme, authority: &str, environment: &Environment) -> Option<Self> {
         let (host, port) = split_port(authority)?;
-        let host = host.to_ascii_lowercase();
-        let loopback = is_loopback(&host);
-        let port = port.filter(|&port| port != default_port(&scheme));
-        let any_port = loopback || matches!(environment, Environment::Custom { .. });
-        let fits = is_plain(&host)
-            && environment.is_tenant_host(&host)
-            && (scheme == Scheme::HTTPS || loopback)
-            && (port.is_none() || any_port);
-        if !fits {
+        // A name with a trailing dot is another one to TLS and to a server's virtual hosts.
+        let host = host::normalize(host).filter(|_| !host.ends_with('.'))?;
+        let port = port.unwrap_or(default_port(&scheme));
+        let serves = match environment {
+            Environment::Custom(custom) => custom.serves(&host, port),
+            built_in => built_in.is_tenant_host(&host) && port == default_port(&scheme),
+        };
+        if !serves || (scheme != Scheme::HTTPS && !is_loopback(&host)) {
             return None;
         }
-        let authority = match port {
-            Some(port) => format!("{host}:{port}"),
-            None => host,
-        };
+        let authority = if port == default_port(&scheme) { host } else { format!("{host}:{port}") };
         Some(Self { scheme, authority: Authority::from_str(&authority).ok()? })
     }
 
@@ -81,36 +77,9 @@ impl Origin {
     }
 }
 
-/// The port of a URL that names none.
+/// Returns the port of a URL that names none.
 pub(crate) fn default_port(scheme: &Scheme) -> u16 {
     if *scheme == Scheme::HTTPS { 443 } else { 80 }
-}
-
-/// Host and port of an authority without a user name.
-fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    // The colons of an IPv6 address stand in brackets.
-    let after = authority.find(']').map_or(0, |bracket| bracket + 1);
-    let Some(colon) = authority.get(after..)?.find(':') else { return Some((authority, None)) };
-    let (host, port) = authority.split_at_checked(after + colon)?;
-    let port = port.strip_prefix(':')?;
-    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
-    match port.parse() {
-        Ok(port) if digits && port != 0 => Some((host, Some(port))),
-        _ => None,
-    }
-}
-
-/// Whether every parser of URLs reads `host` alike: labels of letters, digits, `-` and `_`, or
-/// `[::1]`.
-///
-/// Left out are `@`, `%`, backslashes, empty labels and anything beyond ASCII, which is what hosts
-/// that look like SuperOffice's and lead elsewhere are made of.
-fn is_plain(host: &str) -> bool {
-    let is_label = |label: &str| {
-        !label.is_empty()
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    host == "[::1]" || (host.len() <= 253 && host.split('.').all(is_label))
 }
 
 impl fmt::Display for Origin {
@@ -138,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn keeps_scheme_and_host_of_what_the_state_api_gives() {
+    fn scheme_and_host_of_a_url_are_kept() {
         for given in [
             "https://online2.superoffice.com",
             "https://online2.superoffice.com/",
@@ -156,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hostile_endpoint_is_no_origin() {
+    fn hostile_endpoint_is_no_origin() {
         for given in [
             "http://online2.superoffice.com/",
             "https://online2.superoffice.com:8443/",
@@ -202,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_environment_may_use_any_port_and_http_on_loopback_only() {
+    fn loopback_without_named_hosts_has_any_port() {
         let local = Environment::custom("http://127.0.0.1:9000".parse().unwrap());
         let of = |text: &str| Origin::from_url(text, &local).map(|origin| origin.to_string());
         assert_eq!(of("http://127.0.0.1:9001/Cust1").as_deref(), Some("http://127.0.0.1:9001"));
@@ -215,9 +184,43 @@ mod tests {
         let sixth = Environment::custom("http://[::1]:9000".parse().unwrap());
         let found = Origin::from_url("http://[::1]:7/Cust1", &sixth).unwrap();
         assert_eq!(found.to_string(), "http://[::1]:7");
+    }
 
-        let remote = Environment::custom("https://so.example:8443".parse().unwrap());
-        assert!(Origin::from_url("https://so.example:9443/Cust1", &remote).is_some());
-        assert_eq!(Origin::from_url("http://so.example/Cust1", &remote), None);
+    #[test]
+    fn named_host_is_matched_with_its_port() {
+        let own = Environment::custom("https://so.example:8443".parse().unwrap());
+        let base = "https://so.example:8443".parse().unwrap();
+        let hosts = ["a.example", "B.example.:9443", "127.0.0.1:9000"];
+        let named = Environment::custom_with_hosts(base, hosts);
+        for (environment, url, expected) in [
+            (&own, "https://SO.example:8443/Cust1", Some("https://so.example:8443")),
+            (&own, "https://so.example/Cust1", None),
+            (&own, "https://so.example:9443/Cust1", None),
+            (&own, "http://so.example:8443/Cust1", None),
+            (&named, "https://a.example:443/Cust1", Some("https://a.example")),
+            (&named, "https://a.example:8443/Cust1", None),
+            (&named, "https://b.example:9443/Cust1", Some("https://b.example:9443")),
+            (&named, "https://b.example.:9443/Cust1", None),
+            (&named, "https://b.example/Cust1", None),
+            (&named, "https://so.example:8443/Cust1", None),
+            (&named, "http://127.0.0.1:9000/", Some("http://127.0.0.1:9000")),
+            (&named, "http://127.0.0.1:9001/", None),
+        ] {
+            let found = Origin::from_url(url, environment).map(|origin| origin.to_string());
+            assert_eq!(found.as_deref(), expected, "{url}");
+            let (_, rest) = url.split_once("://").unwrap();
+            let host = rest.split('/').next().unwrap();
+            let moved = Origin::from_host(host, environment).map(|origin| origin.to_string());
+            let secure = expected.filter(|found| found.starts_with("https"));
+            assert_eq!(moved.filter(|_| url.starts_with("https")).as_deref(), secure, "{host}");
+        }
+    }
+
+    #[test]
+    fn other_environments_own_host_is_no_origin() {
+        assert_eq!(url("https://sod.superoffice.com/Cust1"), None);
+        assert_eq!(host("qaonline.superoffice.com"), None);
+        assert_eq!(host("superoffice.com"), None);
+        assert!(host("online.superoffice.com").is_some());
     }
 }

@@ -79,32 +79,31 @@ impl UrlKey {
     fn is_tenant_authority(&self, authority: &str) -> bool {
         match &*self.environment {
             // Nearly every call ends here, without a search for a user name or a port.
-            Environment::Sod | Environment::Stage | Environment::Production
-                if is_bare_superoffice(authority.as_bytes()) =>
-            {
-                true
+            environment @ (Environment::Sod | Environment::Stage | Environment::Production) => {
+                match plain_label(authority.as_bytes()) {
+                    Some(label) => environment.has_label(label),
+                    None => environment.is_tenant_host(host_of(authority)),
+                }
             }
-            environment => environment.is_tenant_host(host_of(authority)),
+            custom => custom.is_tenant_host(host_of(authority)),
         }
     }
 }
 
-/// Whether `authority` is a host name below superoffice.com in lower case, without user name, port
-/// and trailing dot.
+/// Returns what stands before `.superoffice.com` in `authority`, if that is a host name with this end
+/// in lower case, without user name, port and trailing dot.
 #[inline]
-fn is_bare_superoffice(authority: &[u8]) -> bool {
-    let (Some((before, end)), Some((first, rest))) =
-        (authority.split_last_chunk(), authority.split_first_chunk())
-    else {
-        return false;
-    };
+fn plain_label(authority: &[u8]) -> Option<&[u8]> {
+    let (label, end) = authority.split_last_chunk()?;
+    let (first, rest) = authority.split_first_chunk()?;
     // Sixteen bytes cover the first label of every known host.
     let contains_neither = fast_path::contains_neither::<b'@', b':'>;
-    end == b".superoffice.com"
-        && before.len() <= 16
+    let plain = end == b".superoffice.com"
+        && label.len() <= 16
         && contains_neither(first)
         && rest.first_chunk().is_some_and(contains_neither)
-        && !before.starts_with(b"[")
+        && !label.starts_with(b"[");
+    plain.then_some(label)
 }
 
 /// Returns the host in `authority`: without user name and port, an IPv6 address in its brackets.

@@ -53,6 +53,8 @@ async fn invalid_configuration_is_an_error_with_advice() {
         (builder().any_audience().key_url("http://keys.example/".parse().unwrap()), "https URL"),
         (custom("http://so.example").any_audience().signing_keys(keys()), "loopback"),
         (custom("/path").any_audience().signing_keys(keys()), "absolute URL"),
+        (custom("https://production").any_audience().signing_keys(keys()), "host name with a dot"),
+        (custom("https://sod.superoffice.com").any_audience().signing_keys(keys()), "::Sod"),
     ] {
         let error: BuildError = builder.build().await.expect_err(said);
         assert!(error.to_string().contains(said), "{error}");

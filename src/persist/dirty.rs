@@ -1,4 +1,4 @@
-//! Which tenants have to be written, in which order, and how the store has answered so far.
+//! The queue of tenants to be written, and the answers of the store so far.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,19 +10,19 @@ use tokio::{sync::oneshot, time::Instant};
 use super::StoreState;
 use crate::{store::StoreError, tenant_id::TenantId};
 
-/// After this time a tenant that the store refused is tried again. Somebody has to mend something
-/// first, so there is no use in asking often.
+/// Delay before a refused tenant is retried. An operator has to fix something first, so frequent
+/// retries are of no use.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(15);
 
-/// The dirty tenants and the troubles of the store.
+/// The dirty tenants, and the failures of the store.
 #[derive(Default)]
 pub(super) struct Dirty {
     tenants: HashMap<TenantId, Entry>,
-    /// Dirty tenants that are neither being written nor set aside, in the order they became so.
+    /// Dirty tenants that are neither being written nor parked, oldest first.
     queue: VecDeque<TenantId>,
-    /// Tenants that the store refused, and when each is tried again, soonest first.
+    /// Tenants that the store refused, by the time of their retry.
     parked: VecDeque<(Instant, TenantId)>,
-    /// How many dirty tenants the store refused when it was last asked.
+    /// Number of dirty tenants that the store refused at the last attempt.
     refused: usize,
     outage: Option<Outage>,
     behind: Option<Behind>,
@@ -32,7 +32,7 @@ pub(super) struct Dirty {
 struct Entry {
     waiting: Vec<Waiter>,
     phase: Phase,
-    /// Whether the store refused it when it was last asked.
+    /// Whether the store refused it at the last attempt.
     refused: bool,
 }
 
@@ -41,9 +41,9 @@ enum Phase {
     #[default]
     Queued,
     Writing {
-        /// Whether it changed meanwhile.
+        /// Whether it changed during the write.
         again: bool,
-        /// Whether it is written to find out if the store is back.
+        /// Whether the write is a probe of an unavailable store.
         probe: bool,
     },
     Parked,
@@ -58,19 +58,19 @@ struct Outage {
     tries: u32,
 }
 
-/// The store can't be read, or what others write is not heard of.
+/// The store can't be loaded, or its changes are not subscribed to.
 struct Behind {
     /// ms since the epoch.
     since: u64,
     permanent: bool,
 }
 
-/// What a failed write says about the store.
+/// The meaning of a failed write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Failed {
-    /// Nothing can be written for now, which is news or not.
+    /// The store is unavailable. Carries whether that is new.
     Out { began: bool },
-    /// It refuses this tenant, which is news or not.
+    /// The store refuses this tenant. Carries whether that is new.
     Refused { began: bool },
 }
 
@@ -79,7 +79,7 @@ impl Dirty {
         self.tenants.len()
     }
 
-    /// The record of `tenant` grew.
+    /// Marks `tenant` after its record changed.
     pub(super) fn mark(&mut self, tenant: &TenantId) {
         match self.tenants.get_mut(tenant) {
             Some(entry) => entry.change(),
@@ -90,20 +90,20 @@ impl Dirty {
         }
     }
 
-    /// Is told when what is now known of `tenant` is stored; `None` when it is already. A receiver
-    /// without a sender learns that it will not be for now.
+    /// Returns a receiver that gets a message when the current record of `tenant` is stored; `None`
+    /// when it already is. Its sender is dropped when the record will not be stored for now.
     pub(super) fn wait(&mut self, tenant: &TenantId) -> Option<oneshot::Receiver<()>> {
         let entry = self.tenants.get_mut(tenant)?;
         let (sender, receiver) = oneshot::channel();
         if entry.phase != Phase::Parked {
             entry.waiting.push(sender);
         }
-        // What is being written may have been read before the change that is waited for.
+        // The record being written may have been read before the change that is waited for.
         entry.change();
         Some(receiver)
     }
 
-    /// Puts those back into the queue whose writing broke off. Those who waited for it are gone.
+    /// Returns tenants whose write was interrupted to the queue. Their waiters are gone.
     pub(super) fn requeue_interrupted(&mut self) {
         for (tenant, entry) in &mut self.tenants {
             if matches!(entry.phase, Phase::Writing { .. }) {
@@ -113,7 +113,7 @@ impl Dirty {
         }
     }
 
-    /// The next tenant to write, and those who wait for it.
+    /// Returns the next tenant to write, and its waiters.
     pub(super) fn begin(&mut self) -> Option<(TenantId, Vec<Waiter>)> {
         let tenant = self.queue.pop_front()?;
         let probe = self.outage.is_some();
@@ -122,7 +122,7 @@ impl Dirty {
         Some((tenant, std::mem::take(&mut entry.waiting)))
     }
 
-    /// What was read at `begin` is stored: the tenant is clean, unless it changed since.
+    /// Completes a write: the tenant is clean, unless it changed since `begin`.
     pub(super) fn finish(&mut self, tenant: &TenantId) {
         let Some(entry) = self.tenants.get_mut(tenant) else { return };
         self.refused -= usize::from(std::mem::take(&mut entry.refused));
@@ -134,7 +134,7 @@ impl Dirty {
         }
     }
 
-    /// The tenant could not be written at `now`, which is `unix_ms` since the epoch.
+    /// Records a failed write at `now`, which is `unix_ms` since the epoch.
     pub(super) fn fail(
         &mut self,
         (tenant, waiting): (&TenantId, Vec<Waiter>),
@@ -145,7 +145,7 @@ impl Dirty {
         let entry = self.tenants.entry(tenant.clone()).or_default();
         let phase = entry.phase;
         if !error.is_unavailable() {
-            // Whoever waits is told at once: waiting would not mend it.
+            // Waiters are released at once: waiting would not help.
             entry.waiting.clear();
             entry.phase = Phase::Parked;
             let began = !std::mem::replace(&mut entry.refused, true);
@@ -158,7 +158,7 @@ impl Dirty {
         entry.waiting.retain(|waiter| !waiter.is_closed());
         self.queue.push_back(tenant.clone());
         if let Some(outage) = &mut self.outage {
-            // The many writes that an outage meets under way are one try.
+            // All writes in flight at the start of an outage count as one attempt.
             let probe = matches!(phase, Phase::Writing { probe: true, .. });
             outage.tries = outage.tries.saturating_add(u32::from(probe));
             return Failed::Out { began: false };
@@ -167,34 +167,36 @@ impl Dirty {
         Failed::Out { began: true }
     }
 
-    /// Puts those back into the queue that were set aside for long enough.
+    /// Returns parked tenants that are due to the queue.
     pub(super) fn unpark_due(&mut self, now: Instant) {
         while self.next_unpark().is_some_and(|due| due <= now) {
             self.queue.extend(self.parked.pop_front().map(|(_, tenant)| tenant));
         }
     }
 
-    /// When one that was set aside is due.
+    /// Returns the time at which the next parked tenant is due.
     pub(super) fn next_unpark(&self) -> Option<Instant> {
         self.parked.front().map(|(due, _)| *due)
     }
 
-    /// How often the store was tried since it can't be written; `None` while it can.
+    /// Returns the number of attempts since the store became unavailable; `None` while it is
+    /// available.
     pub(super) fn tries(&self) -> Option<u32> {
         self.outage.as_ref().map(|outage| outage.tries)
     }
 
-    /// The store answered; since when it had not, in ms since the epoch.
+    /// Records an answer of the store. Returns the start of the outage, if any, in ms since the
+    /// epoch.
     pub(super) fn answered(&mut self) -> Option<u64> {
         self.outage.take().map(|outage| outage.since)
     }
 
-    /// The changes of the store are not subscribed to.
+    /// Records that the subscription to changes is lost.
     pub(super) fn disconnected(&mut self, unix_ms: u64) {
         self.behind.get_or_insert(Behind { since: unix_ms, permanent: false });
     }
 
-    /// The store can't be read. Says whether that is news.
+    /// Records that the store can't be loaded. Returns whether that is new.
     pub(super) fn load_failed(&mut self, permanent: bool, unix_ms: u64) -> bool {
         let began = self.behind.is_none();
         let behind = self.behind.get_or_insert(Behind { since: unix_ms, permanent });
@@ -202,8 +204,8 @@ impl Dirty {
         began
     }
 
-    /// All that the store holds was read. `subscribed` says whether what others store from now on
-    /// comes as changes.
+    /// Records that the whole store was loaded. `subscribed` tells whether later changes of others
+    /// are subscribed to.
     pub(super) fn loaded(&mut self, subscribed: bool) {
         match &mut self.behind {
             Some(behind) if !subscribed => behind.permanent = false,

@@ -1,8 +1,8 @@
-//! Carries what changed to the store, and what others stored back.
+//! Writes changes to the store, and applies the changes of other replicas.
 //!
-//! A tenant whose present record may not be in the store is *dirty*. There is no log of changes: a
-//! record joins, so writing the present one once stands for all that led to it, however long the
-//! store was away.
+//! A tenant whose current record may not be in the store is *dirty*. There is no log of changes:
+//! records are merged, so writing the current one covers all changes, however long the store was
+//! unavailable.
 
 mod dirty;
 pub(crate) mod resync;
@@ -33,32 +33,31 @@ use crate::{
     tenants::{Observer, Tenants, Update},
 };
 
-/// How many merges are under way at once while the store answers: enough for a store that commits
-/// in groups to fill one.
+/// Number of concurrent merges while the store is available: enough to fill a group commit.
 const IN_FLIGHT: usize = 1024;
 
-/// The dirty tenants, and those who wait for one to be clean.
+/// The dirty tenants, and their waiters.
 pub(crate) struct WriteBack {
     store: Arc<dyn Store>,
     clock: Clock,
     timeout: Duration,
     dirty: Mutex<Dirty>,
-    /// A tenant became dirty.
+    /// Notified when a tenant became dirty.
     work: Notify,
-    /// The store answered after an outage.
+    /// Notified when the store answered after an outage.
     back: Notify,
 }
 
-/// How the store is doing, by what was last heard of it.
+/// The health of the store, by its last answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum StoreState {
     Fresh,
-    /// It does not answer.
+    /// The store does not answer.
     Stale {
         /// ms since the epoch.
         since: u64,
     },
-    /// It refuses something, and somebody has to mend that.
+    /// The store refuses something, which an operator has to fix.
     Failed,
 }
 
@@ -69,20 +68,21 @@ impl WriteBack {
     }
 
     fn lock(&self) -> MutexGuard<'_, Dirty> {
-        // Nothing is left half done while the lock is held.
+        // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.dirty.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the present record of `tenant` may not be in the store.
+    /// Marks `tenant` as dirty: its current record may not be in the store.
     fn mark(&self, tenant: &TenantId) {
         self.lock().mark(tenant);
         self.work.notify_one();
     }
 
-    /// Waits until what is now known of `tenant` is in the store; at once when it already is.
+    /// Returns a future that waits until the current record of `tenant` is in the store; `None`
+    /// when it already is.
     ///
-    /// The returned future ends without success when the store refuses it or doesn't take it in
-    /// time; the tenant stays dirty then.
+    /// The future resolves without success when the store refuses the record or times out; the
+    /// tenant stays dirty then.
     pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
         let receiver = self.lock().wait(tenant)?;
         Some(Stored { receiver, timeout: self.timeout })
@@ -96,7 +96,7 @@ impl WriteBack {
         self.lock().health()
     }
 
-    /// Notes that the store could not be read.
+    /// Records that the store could not be loaded.
     pub(crate) fn load_failed(&self, error: &StoreError) {
         let (permanent, now) = (!error.is_unavailable(), self.clock.unix_ms());
         let began = self.lock().load_failed(permanent, now);
@@ -105,14 +105,14 @@ impl WriteBack {
         }
     }
 
-    /// Notes that the changes of the store are not subscribed to.
+    /// Records that the subscription to the store's changes is lost.
     pub(crate) fn disconnected(&self) {
         let now = self.clock.unix_ms();
         self.lock().disconnected(now);
     }
 
-    /// Notes that the whole store was read. `subscribed` says whether what others store from now on
-    /// comes as changes.
+    /// Records that the whole store was loaded. `subscribed` tells whether later changes of others
+    /// are subscribed to.
     pub(crate) fn loaded(&self, subscribed: bool) {
         self.lock().loaded(subscribed);
         self.answered();
@@ -131,8 +131,8 @@ impl WriteBack {
         &self.store
     }
 
-    /// Writes dirty tenants, and takes in what the store had, for as long as it is polled. A run that
-    /// broke off is taken up by the next.
+    /// Writes dirty tenants, and applies what the store had in addition, while it is polled. The
+    /// next run continues one that panicked.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         self.lock().requeue_interrupted();
         let mut writing = FuturesUnordered::new();
@@ -147,7 +147,7 @@ impl WriteBack {
                     () = self.back.notified() => {}
                 }
             }
-            // One tenant finds out whether the store is back; the others wait for it.
+            // One tenant probes the store; the others wait for the result.
             let room = if tries.is_some() { 1 } else { IN_FLIGHT };
             let next_unpark = {
                 let mut dirty = self.lock();
@@ -182,7 +182,7 @@ impl WriteBack {
                 tenants.apply(&tenant, Update::Stored(stored));
                 self.lock().finish(&tenant);
                 for waiter in waiting {
-                    // One that no longer waits has answered its sender already.
+                    // Fails when the waiter has timed out and answered already.
                     let _ = waiter.send(());
                 }
                 self.answered();
@@ -216,7 +216,7 @@ struct Written {
     result: Result<Record, StoreError>,
 }
 
-/// Calls into a store, which may be anybody's code: its panic is an error like others.
+/// Calls into a store, which may be foreign code: a panic becomes an error.
 async fn catch_store_panic<T>(call: impl Future<Output = T>) -> Result<T, StoreError> {
     catch_panic(call).await.map_err(|Panicked| {
         StoreError::misconfigured("the store panicked: report it to the authors of the store")
@@ -237,7 +237,7 @@ pub(crate) struct Stored {
 }
 
 impl Stored {
-    /// Whether it was stored in time.
+    /// Returns whether the record was stored in time.
     pub(crate) async fn in_time(self) -> bool {
         matches!(tokio::time::timeout(self.timeout, self.receiver).await, Ok(Ok(())))
     }

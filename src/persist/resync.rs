@@ -1,5 +1,5 @@
-//! Keeps the registry and a store in step: loads at the start, follows what others write, and
-//! reads everything again after a gap.
+//! Keeps the registry in sync with a store: loads it at the start, applies the changes of other
+//! replicas, and loads it again after a gap.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -14,10 +14,10 @@ use crate::{
     tenants::{Tenants, Update},
 };
 
-/// Joins in all that the store holds, and marks for writing what it lacks.
+/// Merges all stored records, and marks the tenants dirty whose facts the store lacks.
 ///
-/// A store that lost its data is filled again by this: each tenant is compared by its record, so
-/// nothing that others stored meanwhile is overwritten.
+/// This fills a store that lost its data: tenants are compared record by record, so that concurrent
+/// changes of others are not overwritten.
 pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
     let registry = tenants.registry();
     let mut complete = HashSet::new();
@@ -46,32 +46,33 @@ pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
     Ok(())
 }
 
-/// Follows what others write to a store, and loads it again whenever something may have been missed.
+/// Applies the changes of other replicas, and loads the store again whenever one may have been
+/// lost.
 ///
-/// A load that fails is tried again while changes go on being followed: one damaged record must not
-/// keep the news of all other tenants away.
+/// A failed load is retried while changes are still applied: one damaged record must not block the
+/// changes of all other tenants.
 pub(crate) struct Resync {
     write_back: Arc<WriteBack>,
     tenants: Arc<Tenants>,
-    /// `None` when nothing else can write to the store, and while the stream has to be made again.
+    /// `None` when the store has no other writers, and while the stream has to be created again.
     changes: Option<BoxStream<'static, Change>>,
-    /// Whether the stream panicked: it can't be read on, and is made again with the next load.
+    /// Whether the stream panicked: it is created again with the next load.
     broken: bool,
-    /// How often it did in a row.
+    /// Number of consecutive panics.
     panics: u32,
-    /// Whether what others store from now on comes through the stream.
+    /// Whether the stream delivers all later changes of others.
     subscribed: bool,
     load: Option<Load>,
 }
 
-/// A load that is due, because something may have been missed.
+/// A load that is due, because a change may have been lost.
 #[derive(Clone, Copy)]
 struct Load {
     due: Instant,
     failures: u32,
 }
 
-/// While changes are not subscribed to, everything is loaded so often.
+/// Interval of loads while changes are not subscribed to.
 const DISCONNECTED_PAUSE: Duration = Duration::from_secs(30);
 
 impl Load {
@@ -91,8 +92,8 @@ impl Load {
 }
 
 impl Resync {
-    /// Follows `changes`, which were subscribed to before the store was loaded. `loaded` says whether
-    /// that succeeded.
+    /// Applies `changes`, which were subscribed to before the store was loaded. `loaded` tells
+    /// whether that succeeded.
     pub(crate) fn new(
         write_back: Arc<WriteBack>,
         tenants: Arc<Tenants>,
@@ -104,14 +105,14 @@ impl Resync {
         Self { write_back, tenants, changes, broken: false, panics: 0, subscribed: true, load }
     }
 
-    /// Subscribes to changes and loads everything: for the task that follows one that panicked.
+    /// Subscribes to changes and loads everything, after a panic of the previous task.
     pub(crate) fn restarted(write_back: Arc<WriteBack>, tenants: Arc<Tenants>) -> Self {
         let load = Some(Load::now());
         let changes = None;
         Self { write_back, tenants, changes, broken: true, panics: 0, subscribed: true, load }
     }
 
-    /// Ends when the store says that nothing else can write to it.
+    /// Runs until the store has no other writers.
     pub(crate) async fn run(mut self) {
         while self.changes.is_some() || self.load.is_some() {
             tokio::select! {
@@ -168,7 +169,7 @@ impl Resync {
     }
 }
 
-/// The next change; never while there is no stream.
+/// Returns the next change; pending while there is no stream.
 async fn next(
     changes: &mut Option<BoxStream<'static, Change>>,
 ) -> Result<Option<Change>, StoreError> {

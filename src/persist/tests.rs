@@ -20,7 +20,7 @@ fn fail(dirty: &mut Dirty, error: &StoreError, now: Instant, unix_ms: u64) -> (T
 #[test]
 fn a_tenant_is_clean_when_what_was_known_at_the_end_is_stored() {
     let mut dirty = Dirty::default();
-    assert!(dirty.wait(&tenant(1)).is_none(), "nobody waits for what is clean");
+    assert!(dirty.wait(&tenant(1)).is_none(), "a clean tenant has no waiters");
     dirty.mark(&tenant(1));
     let (begun, _) = dirty.begin().unwrap();
     dirty.mark(&tenant(1));

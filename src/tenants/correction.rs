@@ -1,4 +1,4 @@
-//! A pull that contradicted the notifications.
+//! Corrections: pulls that contradicted the notifications.
 
 use std::{fmt, time::Duration};
 
@@ -6,22 +6,22 @@ use crate::status::{
     ChangeType, Record, TenantStatus, UnavailableReason, history::PullHistory, knowledge::Knowledge,
 };
 
-/// A pull that changed a tenant's status: the notification that should have, did not come in time.
+/// A pull that changed a tenant's status, because no notification had done so in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Correction {
-    /// The notification that was missed; `None` where SuperOffice has none for what the pull said
-    /// (a tenant that is being provisioned or waits for a migration).
+    /// The missing notification; `None` where SuperOffice has none for the new state (a tenant that
+    /// is being provisioned or waits for a migration).
     pub missed: Option<ChangeType>,
-    /// How long the status had been wrong at most: the time since this replica gained the newest fact
-    /// that agreed with it. `None` where none did, as for a tenant that was open only because nothing
-    /// was known of it.
+    /// Upper bound of the time that the status was wrong: the time since this replica gained the
+    /// newest fact that agreed with it. `None` without such a fact, as for a tenant that was open
+    /// for lack of a record.
     pub within: Option<Duration>,
 }
 
 impl Correction {
-    /// Returns what a pull corrected, if anything: it led from one status to the other. `within` is
-    /// what [`agreed_within`] returned before.
+    /// Returns the correction, if any, of a pull that led from one status to the other. `within` is
+    /// the result of [`agreed_within`] before it.
     pub(super) fn between(
         before: &TenantStatus,
         after: &TenantStatus,
@@ -41,7 +41,7 @@ impl Correction {
     }
 }
 
-/// Returns for how long the newest fact that says how a tenant is has been known at `now`.
+/// Returns how long, at `now`, the newest fact that agrees with the status has been known.
 pub(super) fn agreed_within(
     record: &Record,
     knowledge: &Knowledge,

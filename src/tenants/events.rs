@@ -1,4 +1,4 @@
-//! What happens to tenants, as a stream.
+//! The stream of events of tenants.
 
 use std::{
     fmt,
@@ -12,54 +12,55 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 use crate::{status::TenantStatus, tenant_id::TenantId, tenants::correction::Correction};
 
-/// Something that happened to a tenant.
+/// A change of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantEvent {
-    /// It opened, closed, or is now closed for another reason.
+    /// The tenant opened, closed, or is now closed for another reason.
     Changed {
         /// The tenant.
         tenant: TenantId,
-        /// What it is now.
+        /// Its new status.
         status: TenantStatus,
     },
-    /// Its data went back in time: it was restored from a backup, or cloned into a sandbox.
+    /// The tenant's data went back in time: it was restored from a backup, or cloned into a
+    /// sandbox.
     Restored {
         /// The tenant.
         tenant: TenantId,
         /// The new [`epoch`](TenantStatus::epoch).
         epoch: i64,
     },
-    /// SuperOffice announced that it moved. Where to is asked of the state API.
+    /// SuperOffice announced that the tenant moved. A pull of its new host is requested.
     Moved {
         /// The tenant.
         tenant: TenantId,
     },
-    /// SuperOffice announced a change that this version doesn't know.
+    /// SuperOffice announced a change of a type that this version does not know.
     Unknown {
         /// The tenant.
         tenant: TenantId,
         /// The number of the change type.
         number: u32,
     },
-    /// The state API corrected what the notifications said: one was lost, late or untrue.
+    /// A pull corrected the status: a notification was lost, late or untrue.
     Corrected {
         /// The tenant.
         tenant: TenantId,
-        /// What it is now.
+        /// Its new status.
         status: TenantStatus,
-        /// What was missed, and for how long.
+        /// The missing notification, and for how long the status was wrong.
         correction: Correction,
     },
-    /// This reader was too slow for so many events. Read [`snapshot`](crate::TenantGate::snapshot)
-    /// to catch up.
+    /// The receiver lagged and this many events were dropped. Read
+    /// [`snapshot`](crate::TenantGate::snapshot) to catch up.
     Missed(u64),
 }
 
-/// The events of a gate from the moment this stream was made.
+/// The events of a gate since the stream was created.
 ///
-/// A slow reader delays nobody: it loses the oldest events and is told how many, with
-/// [`TenantEvent::Missed`]. The stream ends with the gate.
+/// A slow receiver delays nothing else: the oldest events are dropped, and [`TenantEvent::Missed`]
+/// has their number. The stream ends with the gate.
 pub struct Events {
     inner: Pin<Box<dyn Stream<Item = TenantEvent> + Send + Sync>>,
 }

@@ -1,19 +1,21 @@
-//! The tenants in memory: their records, the one way in which those change, and those who follow.
+//! The tenants in memory: their records, the only path by which these change, and its observers.
 //!
-//! - [`registry`]: the records, and beside each what the hot path needs of it.
-//! - [`update`]: what can change a record, and what that did.
-//! - [`observer`]: those who follow the changes, such as the write-back and the pulls.
-//! - [`correction`]: a pull that contradicted the notifications.
-//! - [`events`]: what happens to tenants, as a stream.
+//! - [`registry`]: the records, each with a summary for the hot path.
+//! - [`update`]: the updates of a record, and their results.
+//! - [`observer`]: the observers of changes, such as the write-back and the pulls.
+//! - [`correction`]: pulls that contradicted the notifications.
+//! - [`events`]: the stream of events.
 //! - [`waiters`]: waiting until a tenant opens.
-//! - [`overrides`]: operators' orders that end by themselves.
+//! - [`overrides`]: the expiry of overrides.
 //!
-//! Everything that becomes known of a tenant takes the same way, [`Tenants::apply`]:
+//! Every update of a tenant goes through [`Tenants::apply`]:
 //!
-//! 1. the tenant is locked, and the update becomes facts in view of its record;
-//! 2. the record is joined with them, and its summary and the count of closed tenants follow;
+//! 1. the tenant is locked, and the update becomes facts, given its record;
+//! 2. the facts are merged into the record, and its summary and the count of closed tenants
+//!    updated;
 //! 3. observers mark the tenant dirty, and its events are published;
-//! 4. the tenant is unlocked; the end of its override is noted, waiters are woken, observers follow.
+//! 4. the tenant is unlocked, the expiry of its override scheduled, waiters woken, observers
+//!    notified.
 
 pub(crate) mod correction;
 pub(crate) mod events;
@@ -44,9 +46,9 @@ use self::{
 };
 use crate::{clock::Clock, log, status::settle::Settle, tenant_id::TenantId};
 
-/// All tenants of a gate: whoever learns something of one comes here.
+/// All tenants of a gate, and the only way to change one.
 ///
-/// To read is the [`registry`](Self::registry)'s part, which the sides hold by themselves.
+/// Reads go to the [`registry`](Self::registry), which the layers hold themselves.
 pub(crate) struct Tenants {
     registry: Arc<Registry>,
     waiters: Arc<Waiters>,
@@ -56,7 +58,7 @@ pub(crate) struct Tenants {
 }
 
 impl Tenants {
-    /// No tenants yet. `event_capacity` events are kept for a slow reader, at least one.
+    /// Creates an empty set. A receiver may lag by `event_capacity` events, at least one.
     pub(crate) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
             registry: Arc::new(Registry::new(settle, event_capacity, clock.clone())),
@@ -67,7 +69,7 @@ impl Tenants {
         }
     }
 
-    /// Has `observers` follow all changes from now on. To be called once, before the first change.
+    /// Sets the observers of all later changes. Call it once, before the first change.
     pub(crate) fn observe(&self, observers: Vec<Arc<dyn Observer>>) {
         let set = self.observers.set(observers);
         debug_assert!(set.is_ok(), "the observers are set once, when the gate is built");
@@ -77,8 +79,8 @@ impl Tenants {
         &self.registry
     }
 
-    /// Changes what is known of `tenant`. When it returns, calls see the change, and all that follows
-    /// from it is under way.
+    /// Applies an update to `tenant`. When it returns, calls see the change, and all its effects
+    /// have been started.
     pub(crate) fn apply(&self, tenant: &TenantId, update: Update) -> Applied {
         let mark = !update.is_stored();
         let applied = self.registry.apply(tenant, update, || {
@@ -94,7 +96,7 @@ impl Tenants {
                 self.waiters.wake(tenant);
             }
             for observer in self.observers() {
-                // One that panics keeps neither the others nor the caller from going on.
+                // A panic stops neither the other observers nor the caller.
                 let follow = AssertUnwindSafe(|| observer.after_change(self, tenant, &applied));
                 if catch_unwind(follow).is_err() {
                     log::error!(%tenant, "observer panicked");
@@ -104,12 +106,12 @@ impl Tenants {
         applied
     }
 
-    /// Keeps `tenant` closed, as not ready, until something is known of it.
+    /// Keeps `tenant` closed, as not ready, until it has a record.
     pub(crate) fn close_until_known(&self, tenant: &TenantId) {
         self.registry.close_until_known(tenant, self.clock.unix_ms());
     }
 
-    /// Ends the overrides whose time comes, for as long as it is polled.
+    /// Expires overrides when they are due, while it is polled.
     pub(crate) async fn expire_overrides(&self) {
         loop {
             self.expiry.due(&self.clock).await;

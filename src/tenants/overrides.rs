@@ -1,4 +1,4 @@
-//! Operators' orders that end by themselves.
+//! The expiry of overrides with an end.
 
 use std::{
     collections::BTreeSet,
@@ -10,17 +10,17 @@ use tokio::sync::Notify;
 
 use crate::{clock::Clock, tenant_id::TenantId};
 
-/// The longest note that is kept, in characters.
+/// Maximum length of a note, in characters.
 const MAX_NOTE: usize = 200;
 
-/// `note` as it is kept.
+/// Truncates `note` to the maximum length.
 pub(crate) fn cut_note(note: &str) -> String {
     note.chars().take(MAX_NOTE).collect()
 }
 
-/// When which tenant's override ends, earliest first.
+/// The ends of overrides, earliest first.
 ///
-/// An entry may be out of date, because another override was set since: the record decides.
+/// An entry may be outdated because a later override was set: the record decides.
 #[derive(Debug, Default)]
 pub(crate) struct OverrideExpiry {
     ends: Mutex<BTreeSet<(u64, TenantId)>>,
@@ -28,14 +28,14 @@ pub(crate) struct OverrideExpiry {
 }
 
 impl OverrideExpiry {
-    /// Notes that the override of `tenant` ends at `ends`, ms since the epoch.
+    /// Schedules the end of the override of `tenant` at `ends`, in ms since the epoch.
     pub(crate) fn note(&self, ends: u64, tenant: &TenantId) {
         self.lock().insert((ends, tenant.clone()));
         self.earlier.notify_one();
     }
 
-    /// The entries that are due by `now`. They stay until they are [removed](Self::remove), so that
-    /// none is lost when what is to follow breaks off.
+    /// Returns the entries that are due by `now`. They stay until they are [removed](Self::remove),
+    /// so that none is lost when their handling panics.
     pub(crate) fn due_by(&self, now: u64) -> Vec<(u64, TenantId)> {
         let waiting = self.lock();
         waiting.iter().take_while(|(ends, _)| *ends <= now).cloned().collect()
@@ -56,7 +56,7 @@ impl OverrideExpiry {
             let Some(left) = ends.checked_sub(clock.unix_ms()).filter(|left| *left > 0) else {
                 return;
             };
-            // At most a minute at a time: the wall clock may be set while we sleep.
+            // At most a minute at a time, because the wall clock may be set during the sleep.
             let sleep = tokio::time::sleep(Duration::from_millis(left.min(60_000)));
             tokio::select! {
                 () = sleep => {}
@@ -66,7 +66,7 @@ impl OverrideExpiry {
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeSet<(u64, TenantId)>> {
-        // Nothing is left half done while the lock is held.
+        // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.ends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,4 +1,4 @@
-//! The in-memory view of every tenant: what the hot path reads.
+//! The registry of tenants in memory, which the hot path reads.
 
 use std::{
     fmt,
@@ -34,39 +34,40 @@ use crate::{
     },
 };
 
-/// The records of all tenants, and beside each what the hot path needs of it.
+/// The records of all tenants, each with a summary for the hot path.
 ///
-/// One map: a tenant's entry is held while its record is joined and its status derived, so the
-/// summary that the guard reads always belongs to the record. Records are changed by
+/// One map: a tenant's entry is locked while its record is merged and its status derived, so that
+/// the summary always agrees with the record. Records are changed by
 /// [`Tenants::apply`](super::Tenants::apply) alone.
 pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
-    /// Sent to while the tenant is locked: the events of one tenant come in their order.
+    /// Used while the tenant is locked, so that its events are in order.
     events: broadcast::Sender<TenantEvent>,
-    /// How many tenants are closed. While it is 0 a call is allowed before anything of it is read.
+    /// Number of closed tenants. While it is 0, calls are allowed without reading their URL.
     closed: AtomicUsize,
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
 }
 
-/// A tenant. It stays small, because there may be a million.
+/// The entry of a tenant. It is small, because there may be a million.
 #[derive(Debug, Default)]
 struct Entry {
     record: Record,
-    /// Since when what the record says is known here. Changes with the record, and is never stored.
+    /// How long the record's facts have been known here. Changes with the record, and is never
+    /// stored.
     knowledge: Knowledge,
-    /// What is remembered of its pulls, as the knowledge is.
+    /// The history of its pulls, which is never stored either.
     history: PullHistory,
     since: u64,
-    /// When it is pulled next; `None` when no pull is scheduled.
+    /// Time of the next pull; `None` when none is scheduled.
     due: Due,
     closed: Option<(UnavailableReason, Evidence)>,
-    /// Closed as not ready until something is known of it.
+    /// Closed as not ready, until it has a record.
     pending: bool,
 }
 
-/// A moment that may not come, in the room of one that does.
+/// An optional moment, in the size of a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Due(Mono);
 
@@ -76,14 +77,14 @@ impl Default for Due {
     }
 }
 
-/// What the guard needs to refuse a call.
+/// The data of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ClosedSummary {
     pub(crate) reason: UnavailableReason,
     pub(crate) evidence: Evidence,
     /// ms since the epoch.
     pub(crate) since: u64,
-    /// When the tenant is pulled next, on the gate's monotonic clock; `None` when no pull is
+    /// Time of the tenant's next pull, on the gate's monotonic clock; `None` when none is
     /// scheduled.
     pub(crate) due: Option<Mono>,
 }
@@ -100,15 +101,15 @@ impl Registry {
         }
     }
 
-    /// Whether any tenant is closed at all: one atomic load.
+    /// Returns whether any tenant is closed: one atomic load.
     #[inline]
     pub(crate) fn any_closed(&self) -> bool {
-        // Acquire pairs with the release in `summarize`: who learns of a closed tenant from its
-        // answered notification finds the entry.
+        // Acquire pairs with the release in `summarize`: a caller that knows of an answered
+        // notification finds the entry.
         self.closed.load(Ordering::Acquire) != 0
     }
 
-    /// What closes `tenant`, if it is closed.
+    /// Returns the data of the refusal if `tenant` is closed.
     #[inline]
     pub(crate) fn closed(&self, tenant: &TenantId) -> Option<ClosedSummary> {
         self.tenants.get(tenant)?.summary()
@@ -126,7 +127,7 @@ impl Registry {
         self.settle
     }
 
-    /// The status of `tenant`, and the record it is derived from.
+    /// Returns the status of `tenant`, and its record.
     pub(crate) fn look_up(&self, tenant: &TenantId) -> (TenantStatus, Record) {
         match self.tenants.get(tenant) {
             Some(entry) => (entry.status(), entry.record.clone()),
@@ -138,20 +139,21 @@ impl Registry {
         self.tenants.get(tenant).map(|entry| entry.record.clone())
     }
 
-    /// Applies `of` to the record of `tenant` without copying it.
+    /// Applies `of` to the record of `tenant` without cloning it.
     pub(crate) fn read<T>(&self, tenant: &TenantId, of: impl FnOnce(&Record) -> T) -> Option<T> {
         self.tenants.get(tenant).map(|entry| of(&entry.record))
     }
 
-    /// Calls `each` with every tenant. A shard is locked meanwhile: `each` must not come back here.
+    /// Calls `each` with every tenant. A shard is locked during the call: `each` must not access
+    /// the registry.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {
         for entry in &self.tenants {
             each(entry.key(), entry.status(), &entry.record);
         }
     }
 
-    /// Changes the record of `tenant`. `mark` is called when it changed, while the tenant is still
-    /// locked: the change can't be seen before.
+    /// Changes the record of `tenant`. `mark` is called after a change while the tenant is locked,
+    /// before the change is visible.
     pub(super) fn apply(
         &self,
         tenant: &TenantId,
@@ -163,7 +165,7 @@ impl Registry {
         let now = self.clock.elapsed();
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
-        // The first that is known of a tenant is news: there is nothing to correct.
+        // The first fact of a tenant corrects nothing.
         let corrects = is_pull && !entry.record.is_empty();
         let within = entry.agreed_within(now).filter(|_| corrects);
         let outcome = match entry.merge(update, &self.settle, now) {
@@ -192,7 +194,8 @@ impl Registry {
         applied
     }
 
-    /// Spells `tenant` as a shared store does, if it is known: then all replicas show it alike.
+    /// Adopts the spelling of the store for `tenant`, if it has an entry, so that all replicas
+    /// display the same.
     pub(crate) fn adopt_spelling(&self, tenant: &TenantId) {
         let spelled_so = |own: &TenantId| own.as_str() == tenant.as_str();
         if self.tenants.get(tenant).is_none_or(|entry| spelled_so(entry.key())) {
@@ -204,7 +207,7 @@ impl Registry {
         }
     }
 
-    /// Keeps `tenant` closed as not ready until something is known of it.
+    /// Keeps `tenant` closed, as not ready, until it has a record.
     pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
@@ -216,7 +219,7 @@ impl Registry {
         self.publish_change(tenant, &before, &after);
     }
 
-    /// Stamps a pull of `tenant` that is sent now.
+    /// Returns the stamp of a pull of `tenant` that is sent now.
     pub(crate) fn stamp(&self, tenant: &TenantId) -> PullStamp {
         let now = self.clock.elapsed();
         let stamp =
@@ -227,8 +230,8 @@ impl Registry {
         }
     }
 
-    /// Notes when `tenant` is pulled next, which `next` works out from its record and from what is
-    /// kept beside it. `None` when there is no entry of the tenant.
+    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. `None`
+    /// without an entry.
     pub(crate) fn schedule(
         &self,
         tenant: &TenantId,
@@ -241,13 +244,13 @@ impl Registry {
         Some(())
     }
 
-    /// Notes when `tenant` is pulled next; `false` when there is no entry of it.
+    /// Sets the time of the next pull of `tenant`; `false` without an entry.
     pub(crate) fn set_due(&self, tenant: &TenantId, due: Option<Mono>) -> bool {
         self.schedule(tenant, |_, _, _| due).is_some()
     }
 
-    /// Counts the pulls that are noted for `now` or earlier, and returns the earliest of them. It
-    /// walks through all tenants, and holds up a change of one of them for a moment only.
+    /// Counts the pulls that are due by `now`, and returns the earliest of them. It walks through
+    /// all tenants, and delays a change of one of them for a moment only.
     pub(crate) fn overdue(&self, now: Duration) -> (usize, Option<Mono>) {
         let now = Mono::at(now);
         let due = self.tenants.iter().filter_map(|entry| entry.due());
@@ -256,12 +259,12 @@ impl Registry {
         })
     }
 
-    /// Returns when `tenant` is pulled next, as noted last.
+    /// Returns the time of the next pull of `tenant`.
     pub(crate) fn due(&self, tenant: &TenantId) -> Option<Mono> {
         self.tenants.get(tenant)?.due()
     }
 
-    /// Brings an entry's summary and the count of closed tenants up to its record, and returns its
+    /// Updates an entry's summary and the count of closed tenants from its record, and returns its
     /// status.
     fn summarize(&self, entry: &mut Entry) -> TenantStatus {
         entry.pending &= is_silent(&entry.record);
@@ -277,7 +280,8 @@ impl Registry {
         status
     }
 
-    /// Publishes what a change means. Its tenant is still locked, so its events come in order.
+    /// Publishes the events of a change. Its tenant is still locked, so that its events are in
+    /// order.
     fn publish(
         &self,
         tenant: &TenantId,
@@ -311,7 +315,7 @@ impl Registry {
     }
 
     fn send(&self, event: TenantEvent) {
-        // An error says that nothing is subscribed.
+        // Fails without subscribers.
         let _ = self.events.send(event);
     }
 
@@ -320,19 +324,19 @@ impl Registry {
     }
 
     fn interner(&self) -> MutexGuard<'_, Interner> {
-        // Nothing is left half done while the lock is held.
+        // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.interner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Whether `record` says nothing of whether its tenant is open.
+/// Returns whether `record` has no fact about whether its tenant is open.
 fn is_silent(record: &Record) -> bool {
     record.pulls().next().is_none() && record.deciding().is_none()
 }
 
 impl Entry {
-    /// Merges `update` into the record, the only place where it changes, and brings what is kept
-    /// beside it up to date. Returns whether it changed, or why the update is no news.
+    /// Merges `update` into the record, the only place where it changes, and updates the rest of
+    /// the entry. Returns whether it changed, or why the update has no effect.
     fn merge(&mut self, update: Update, settle: &Settle, now: Duration) -> Result<bool, Outcome> {
         let (past, is_load) = (Past::of(&self.record), update.is_load());
         let gains = update.merge_into(&mut self.record, settle)?;

@@ -77,7 +77,7 @@ fn equal_details_are_kept_once_from_every_source() {
     assert!(Arc::ptr_eq(&details[0], &details[1]) && Arc::ptr_eq(&details[0], &details[2]));
 }
 
-/// Notes the calls to it, and what a reader of the registry would see in each.
+/// Records its calls, and the view of a reader of the registry in each.
 #[derive(Default)]
 struct Log(Mutex<Vec<(&'static str, Option<UnavailableReason>)>>);
 

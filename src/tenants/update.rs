@@ -1,4 +1,4 @@
-//! What can change the record of a tenant, and what that did.
+//! Updates of a tenant's record, and their results.
 
 use crate::{
     status::{
@@ -19,60 +19,60 @@ use crate::{
 pub(crate) enum Update {
     /// A verified notification.
     Notification(Notified),
-    /// An answer of the state API, and what was known when it was asked for.
+    /// An answer of the state API, and what was known when its request was sent.
     Pull { stamp: PullStamp, told: Told },
     /// An operator's order, given at `now`; times in ms since the epoch.
     Override { action: OverrideAction, note: String, until: Option<u64>, now: u64 },
-    /// The end of an override that ends by itself, if that has come by `now`.
+    /// The expiry of an override, if it is due by `now`.
     Expiry { now: u64 },
-    /// What a store holds of the tenant, as another replica has changed it.
+    /// A record of the store that another replica has changed.
     Stored(Record),
-    /// What a store holds of the tenant, read with all others.
+    /// A record of the store, loaded with all others.
     Loaded(Record),
 }
 
-/// What an [`Update`] did to a tenant.
+/// The result of an [`Update`] of a tenant.
 #[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) outcome: Outcome,
     pub(crate) before: TenantStatus,
     pub(crate) after: TenantStatus,
-    /// The notification that the record gained, taken here.
+    /// The notification that the record gained, if it was received here.
     pub(crate) notified: Option<ChangeType>,
-    /// What the notifications had got wrong, when a pull changed the status.
+    /// The correction, when a pull changed the status.
     pub(crate) correction: Option<Correction>,
-    /// When the override that stands now ends by itself, ms since the epoch.
+    /// The end of the current override, in ms since the epoch.
     pub(crate) expires: Option<u64>,
 }
 
-/// What taking a notification did.
+/// The result of a verified notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Outcome {
     /// The tenant's status changed.
     Applied,
-    /// It is on record, and the status is what it was.
+    /// It was recorded without changing the status.
     Recorded,
-    /// It has been taken before: same type, same token time.
+    /// It was recorded before: same type, same token time.
     Duplicate,
-    /// A newer one of its type has been taken.
+    /// A newer one of its type is recorded.
     Stale,
 }
 
 impl Applied {
-    /// Whether the record changed.
+    /// Returns whether the record changed.
     pub(crate) fn changed(&self) -> bool {
         matches!(self.outcome, Outcome::Applied | Outcome::Recorded)
     }
 
-    /// Whether the tenant opened, closed, or is now closed for another reason.
+    /// Returns whether the tenant opened, closed, or is now closed for another reason.
     pub(crate) fn status_changed(&self) -> bool {
         self.before.reason() != self.after.reason()
     }
 }
 
 impl Update {
-    /// Whether it comes from the store, which therefore need not be told of it.
+    /// Returns whether it comes from the store, and need not be written back.
     pub(super) fn is_stored(&self) -> bool {
         matches!(self, Self::Stored(_) | Self::Loaded(_))
     }
@@ -85,17 +85,17 @@ impl Update {
         }
     }
 
-    /// Whether it is an own pull.
+    /// Returns whether it is a pull of this replica.
     pub(super) fn is_pull(&self) -> bool {
         matches!(self, Self::Pull { .. })
     }
 
-    /// Whether it comes from the load of a store.
+    /// Returns whether it comes from the load of a store.
     pub(super) fn is_load(&self) -> bool {
         matches!(self, Self::Loaded(_))
     }
 
-    /// Replaces the details by equal ones that are kept already.
+    /// Replaces the details by equal interned ones.
     pub(super) fn intern(&mut self, interner: &mut Interner) {
         match self {
             Self::Notification(notified) => {
@@ -107,8 +107,8 @@ impl Update {
         }
     }
 
-    /// Merges what it says into `record`; returns what that brought, or why it is no news. Pure;
-    /// nothing else changes the record in between.
+    /// Merges it into `record`, and returns what was gained, or why it has no effect. Pure: nothing
+    /// else changes the record in between.
     pub(super) fn merge_into(self, record: &mut Record, settle: &Settle) -> Result<Gains, Outcome> {
         let fact = match self {
             Self::Notification(notified) => {

@@ -22,10 +22,9 @@ pub(crate) struct Waiters {
 }
 
 impl Waiters {
-    /// Wakes all who wait for `tenant`, after it opened.
+    /// Wakes all waiters of `tenant`, after it opened.
     pub(crate) fn wake(&self, tenant: &TenantId) {
-        // Those who come later look at the registry before they wait, so no wake is lost with the
-        // entry.
+        // Later waiters read the registry before they wait, so no wake is lost with the entry.
         if let Some((_, waiting)) = self.by_tenant.remove(tenant) {
             waiting.notify_waiters();
         }
@@ -35,18 +34,19 @@ impl Waiters {
         Arc::clone(&self.by_tenant.entry(tenant.clone()).or_default())
     }
 
-    /// Forgets the entry of a tenant when its last waiter is gone.
+    /// Removes the entry of a tenant when its last waiter is dropped.
     fn unregister(&self, tenant: &TenantId, waiting: Arc<Notify>) {
         drop(waiting);
         self.by_tenant.remove_if(tenant, |_, notify| Arc::strong_count(notify) == 1);
     }
 }
 
-/// Ready as soon as a tenant can be called; made by [`TenantGate::available`](crate::TenantGate::available).
+/// A future that resolves as soon as a tenant can be called, returned by
+/// [`TenantGate::available`](crate::TenantGate::available).
 ///
-/// Thousands may wait for one tenant, and all would call it in the moment it resumes: the gate's
-/// [`resume_jitter`](crate::TenantGateBuilder::resume_jitter) spreads them out. A tenant that closed
-/// again meanwhile is waited for again.
+/// Thousands may wait for one tenant, and would all call it when it resumes: the gate's
+/// [`resume_jitter`](crate::TenantGateBuilder::resume_jitter) spreads them. When the tenant has
+/// closed again by then, the future waits on.
 #[must_use = "futures do nothing unless polled"]
 pub struct Available {
     inner: BoxFuture<'static, ()>,
@@ -77,13 +77,13 @@ async fn wait(registry: &Registry, waiters: &Arc<Waiters>, tenant: &TenantId) {
     let woken = waiting.notified();
     tokio::pin!(woken);
     woken.as_mut().enable();
-    // Looked at once more with the place taken: an opening in between is either seen here or wakes.
+    // Checked again after registering: an opening in between is either seen here or wakes.
     if registry.closed(tenant).is_some() {
         woken.await;
     }
 }
 
-/// A waiter's place; given back however the waiting ends.
+/// A registered waiter, removed on drop.
 struct WaiterGuard<'a> {
     waiters: &'a Waiters,
     tenant: &'a TenantId,

@@ -1,8 +1,8 @@
-//! How long to wait before the next attempt.
+//! Delays between attempts.
 
 use std::time::Duration;
 
-/// A wait that doubles with each failure in a row, up to a bound.
+/// A delay that doubles with each consecutive failure, up to a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BackOff {
     first: Duration,
@@ -14,23 +14,22 @@ impl BackOff {
         Self { first, longest }
     }
 
-    /// Returns the wait after one failure and `more` that followed it, as it is without jitter.
+    /// Returns the delay after one failure and `more` consecutive ones, without jitter.
     pub(crate) fn step(self, more: u32) -> Duration {
         self.first.saturating_mul(2_u32.saturating_pow(more)).min(self.longest)
     }
 
-    /// Returns that wait, less a part of up to its half.
+    /// Returns that delay, shortened by up to a half.
     ///
-    /// `random` lies in 0 to 1: replicas that failed in the same moment must not come back in the
-    /// same moment.
+    /// `random` is from 0 to 1. It spreads the attempts of replicas that failed at the same moment.
     pub(crate) fn jittered(self, more: u32, random: f64) -> Duration {
         let (step, part) = (self.step(more), 0.5 + random.clamp(0.0, 1.0) / 2.0);
-        // Rounding could carry the longest durations past what one can hold.
+        // Rounding could exceed the longest duration.
         Duration::try_from_secs_f64(step.as_secs_f64() * part).unwrap_or(step)
     }
 }
 
-/// Attempts that are made one after the other until one succeeds, with the failures counted.
+/// The state of repeated attempts: the number of consecutive failures.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempts {
     back_off: BackOff,
@@ -42,20 +41,20 @@ impl Attempts {
         Self { back_off, failures: 0 }
     }
 
-    /// Counts a failure, and returns how long to wait before the next attempt.
+    /// Counts a failure, and returns the delay before the next attempt.
     pub(crate) fn fail(&mut self) -> Duration {
         let wait = self.back_off.jittered(self.failures, fastrand::f64());
         self.failures = self.failures.saturating_add(1);
         wait
     }
 
-    /// Starts over, after an attempt that succeeded.
+    /// Resets the count, after an attempt that succeeded.
     pub(crate) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
-/// The waits before a store is tried again.
+/// The delays between attempts to reach a store.
 pub(crate) const STORE: BackOff = BackOff::new(Duration::from_millis(50), Duration::from_secs(5));
 
 #[cfg(test)]

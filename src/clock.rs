@@ -1,4 +1,4 @@
-//! The two clocks of a gate: wall time, which may be set and injected, and time since it was built.
+//! The two clocks of a gate: wall time, which may be set and injected, and monotonic time.
 
 use std::{
     fmt,
@@ -15,8 +15,8 @@ use tokio::time::Instant;
 /// Reads the time of day, the system's unless a test injects another, and the monotonic time since
 /// the gate was built.
 ///
-/// Wall time is shown to people, bounds tokens and ends overrides. All else goes by the monotonic
-/// time, which no one can set.
+/// Wall time is displayed, bounds tokens and ends overrides. Everything else uses the monotonic
+/// time, which can't be set.
 #[derive(Clone)]
 pub(crate) struct Clock(Arc<Parts>);
 
@@ -27,10 +27,10 @@ struct Parts {
     offset: AtomicI64,
 }
 
-/// No answer of SuperOffice has shown its time yet.
+/// No answer of SuperOffice has been compared yet.
 const UNKNOWN: i64 = i64::MIN;
 
-/// A clock that is further off gets a warning: tokens are refused from a minute on.
+/// Seconds of offset from which a warning is logged. Tokens are refused from a minute on.
 const TOLERATED: u64 = 10;
 
 impl Clock {
@@ -90,7 +90,8 @@ impl Clock {
     }
 }
 
-/// Returns when an answer was sent, in unix seconds. A cache says how long ago it got it.
+/// Returns the time at which an answer was sent, in unix seconds. A cached one has its age in
+/// `Age`.
 pub(crate) fn date(headers: &HeaderMap) -> Option<i64> {
     let text = |name| headers.get(name)?.to_str().ok();
     let date = httpdate::parse_http_date(text(header::DATE)?).ok()?;

@@ -1,7 +1,7 @@
-//! The library's own reading of untrusted input, for the fuzz targets and property tests that hold
-//! it against the plain one in `fuzz/reference`.
+//! Access to the parsers of untrusted input, for the fuzz targets and property tests that compare
+//! them with the plain implementation in `fuzz/reference`.
 //!
-//! Not a part of the public API: it changes without notice.
+//! Not part of the public API: it changes without notice.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use crate::{
     token::{self, Audiences, Policy, SigningKeys, TokenError, Verified},
 };
 
-/// The name, modulus and exponent of a key.
+/// The id, modulus and exponent of a key.
 pub type KeyParts = (Option<String>, Vec<u8>, Vec<u8>);
 
-/// An accepted notification: the tenant as the body spells it, the number of the change, the token's
-/// time, and the texts that are kept (version, file version, endpoint).
+/// An accepted notification: the tenant as spelled in the body, the number of the change type, the
+/// token's time, and the texts that are kept (version, file version, endpoint).
 pub type Notice = (String, u32, i64, [String; 3]);
 
 /// Verifies `token` at `now`, in seconds since the epoch, to its tenant and time.
 ///
-/// The issuer is `I`, the audience `app`, the leeway a minute. A stub takes the place of RSA: the one
-/// byte 1 is a good signature.
+/// The issuer is `I`, the audience `app`, the leeway a minute. A stub takes the place of RSA: the
+/// one byte 1 is a valid signature.
 #[must_use]
 pub fn token(token: &str, now: i64) -> Option<(String, i64)> {
     let verified = verify(token, now).ok()?;
     Some((verified.tenant.to_string(), verified.token_time))
 }
 
-/// Decides on the body of a notification, with its token verified as by [`token()`].
+/// Handles the body of a notification, with its token verified as by [`token()`].
 ///
 /// # Errors
 ///
@@ -43,7 +43,7 @@ pub fn body(body: &[u8], now: i64) -> Result<Notice, u16> {
     Ok((payload.tenant.to_string(), payload.change.into(), verified.token_time, texts))
 }
 
-/// Reads `bytes` as a key set, as PEM and as a certificate in DER.
+/// Parses `bytes` as a key set, as PEM and as a certificate in DER.
 #[must_use]
 pub fn keys(bytes: &[u8]) -> [Vec<KeyParts>; 3] {
     let parts = |keys: SigningKeys| {
@@ -60,7 +60,7 @@ pub fn keys(bytes: &[u8]) -> [Vec<KeyParts>; 3] {
     .map(|keys| keys.map_or_else(|_| Vec::new(), parts))
 }
 
-/// Finds the tenant of a path (without a query) by the reading that decodes every path.
+/// Finds the tenant of a path (without a query) by full normalisation, without the fast path.
 #[must_use]
 pub fn exact_tenant(path: &str) -> Option<TenantId> {
     key::exact_tenant_in(path)

@@ -75,7 +75,8 @@ impl Health {
         self.refused_calls
     }
 
-    /// Returns the number of calls to closed tenants that guards let pass because they only observe.
+    /// Returns the number of calls to closed tenants that guards let pass because they only
+    /// observe.
     #[must_use]
     pub fn observed_calls(&self) -> u64 {
         self.observed_calls

@@ -1,6 +1,6 @@
 //! Hexadecimal digits.
 
-/// The value of a digit in either case.
+/// Returns the value of a digit in either case.
 #[inline]
 pub(crate) fn value(digit: u8) -> Option<u8> {
     match digit {
@@ -11,19 +11,19 @@ pub(crate) fn value(digit: u8) -> Option<u8> {
     }
 }
 
-/// The byte that two digits stand for.
+/// Returns the byte of two digits.
 #[inline]
 pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
     Some(value(high)? << 4 | value(low)?)
 }
 
-/// `bytes` in lower case.
+/// Encodes `bytes` in lower case.
 #[cfg(feature = "redis")]
 pub(crate) fn lower(bytes: &[u8]) -> String {
     text(bytes, b"0123456789abcdef")
 }
 
-/// `bytes` in upper case.
+/// Encodes `bytes` in upper case.
 pub(crate) fn upper(bytes: &[u8]) -> String {
     text(bytes, b"0123456789ABCDEF")
 }

@@ -1,4 +1,4 @@
-//! JSON from strangers: one object, no key twice.
+//! Strict parsing of untrusted JSON: one object, without repeated keys.
 
 use std::{fmt, sync::LazyLock};
 
@@ -8,10 +8,10 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-/// Reads `bytes` as exactly one JSON object in which no key is repeated, at any depth.
+/// Parses `bytes` as exactly one JSON object in which no key is repeated, at any depth.
 ///
-/// Parsers disagree on which of two equal keys counts, and what one check saw another may not see:
-/// so neither counts. Nesting ends at `serde_json`'s limit of 128.
+/// Parsers disagree on which of two equal keys counts, so that two checks could see different
+/// values. Nesting is limited to `serde_json`'s 128 levels.
 pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     match serde_json::from_slice(bytes) {
         Ok(Strict(Value::Object(map))) => Some(map),
@@ -19,11 +19,11 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
-/// The one key of the map that serde_json shows for a number, once any crate of the build enables its
-/// feature `arbitrary_precision`.
+/// The only key of the map by which serde_json represents a number, if any crate of the build
+/// enables its feature `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
 
-/// Whether that is so in this build. Where it is not, such a map is what a stranger wrote.
+/// Whether that feature is enabled in this build. If not, such a map is ordinary input.
 static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
     let number = serde_json::from_str::<Number>("1.00");
     number.is_ok_and(|number| number.to_string() == "1.00")
@@ -131,7 +131,7 @@ mod tests {
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
     }
 
-    /// In `tests/both-backends` serde_json shows fractions as such maps.
+    /// In `tests/both-backends` serde_json represents fractions as such maps.
     #[test]
     fn a_map_that_looks_like_a_number_is_none() {
         let text = br#"{"a":{"$serde_json::private::Number":"12"}}"#;

@@ -1,11 +1,11 @@
-//! What keeps the background tasks of a gate running.
+//! The handle that keeps the background tasks of a gate running.
 
 use std::{any::Any, fmt, sync::Arc};
 
 /// Keeps the tasks of a gate running for as long as it, or a clone of it, lives.
 ///
-/// Whatever does a gate's work holds one: each layer, service and handle. It is opaque, so that none
-/// of them has to know what the tasks are.
+/// Each layer, service and handle of a gate holds one. It is opaque, so that these do not depend on
+/// the tasks.
 #[derive(Clone)]
 pub(crate) struct KeepAlive {
     /// Ends the tasks when it is dropped.
@@ -17,7 +17,7 @@ impl KeepAlive {
         Self { _tasks: tasks }
     }
 
-    /// For parts that are tested without any tasks.
+    /// Creates one without tasks, for tests.
     #[cfg(test)]
     pub(crate) fn nothing() -> Self {
         Self::new(Arc::new(()))

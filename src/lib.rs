@@ -1,10 +1,10 @@
 //! Keeps the calls of a service away from SuperOffice CRM Online tenants that are closed.
 //!
-//! SuperOffice tells every application when a tenant is upgraded, suspended, resumed, moved,
-//! restored or deleted. A [`TenantGate`] takes these notifications, remembers each tenant's state,
-//! and hands out tower layers: one that serves the notification route inside your app, and one that
-//! wraps your HTTP client so that a call to a closed tenant ends in a typed error, before anything
-//! is sent, until the tenant is open again.
+//! SuperOffice notifies every application when a tenant is upgraded, suspended, resumed, moved,
+//! restored or deleted. A [`TenantGate`] receives these notifications, keeps the state of each
+//! tenant, and provides tower layers: one serves the notification route inside your app, and one
+//! wraps your HTTP client. A call to a closed tenant then returns a typed error, before anything is
+//! sent, until the tenant is open again.
 //!
 //! # The server side
 //!
@@ -43,7 +43,7 @@
 //! match client.oneshot(request).await {
 //!     Ok(response) => println!("{}", response.status()),
 //!     Err(GuardError::Unavailable(closed)) => {
-//!         println!("{} is {}: try again in {:?}", closed.tenant(), closed.reason(), closed.retry_after());
+//!         println!("{} is {}: retry in {:?}", closed.tenant(), closed.reason(), closed.retry_after());
 //!     }
 //!     Err(GuardError::Inner(error)) => return Err(error.into()),
 //! }
@@ -61,9 +61,10 @@
 //! | types of each side, futures included | [`notification`], [`guard`], [`endpoint`] |
 //! | a tenant's state, and what changes it | [`status`], [`events`] |
 //! | state that survives restarts and spans replicas | [`store`] |
-//! | keys and tokens, and how often the state API is asked | [`token`], [`pull`] |
-//! | how a gate is doing | [`health`] |
-//! | tests of your own app | `simulator`, a SuperOffice on loopback (feature `simulator`) |
+//! | keys and tokens | [`token`] |
+//! | how often tenants are pulled | [`pull`] |
+//! | the numbers of a running gate | [`health`] |
+//! | tests of your own app | `simulator`, a simulated SuperOffice (feature `simulator`) |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
     test,
@@ -115,10 +116,10 @@ pub use self::{
     tenant_id::TenantId,
 };
 
-/// Following what happens to tenants, and waiting until one opens.
+/// Events of tenants, and waiting for one to open.
 ///
-/// [`TenantGate::events`] gives the stream of all tenants' [`TenantEvent`]s, and
-/// [`TenantGate::available`] a future that ends when calls to one tenant are allowed.
+/// [`TenantGate::events`] returns the stream of all tenants' [`TenantEvent`]s, and
+/// [`TenantGate::available`] a future that resolves when calls to a tenant are allowed.
 pub mod events {
     pub use crate::tenants::{
         events::{Events, TenantEvent},

@@ -1,19 +1,19 @@
 //! Logging that can't fail a request or a task.
 //!
-//! A subscriber is somebody else's code, and may panic: `tracing-subscriber` does so when neither its
-//! own output nor stderr can be written, as with a full disk or a closed terminal. These macros take
-//! what those of `tracing` take, and lose the event instead.
+//! A subscriber is foreign code and may panic: `tracing-subscriber` does when neither its output
+//! nor stderr can be written, as with a full disk or a closed terminal. These macros have the
+//! syntax of those of `tracing`, and drop the event instead.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs `log`, whatever becomes of it.
+/// Runs `log` and ignores a panic in it.
 #[inline(never)]
 pub(crate) fn best_effort(log: impl FnOnce()) {
-    // An event reads what it shows and changes nothing, so nothing is left half done.
+    // An event only reads its fields, so a panic leaves nothing inconsistent.
     let _ = catch_unwind(AssertUnwindSafe(log));
 }
 
-/// Whether `enabled` says so; `false` when the subscriber panics.
+/// Returns the result of `enabled`; `false` when the subscriber panics.
 pub(crate) fn is_enabled(enabled: impl FnOnce() -> bool) -> bool {
     catch_unwind(AssertUnwindSafe(enabled)).unwrap_or(false)
 }

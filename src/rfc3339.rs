@@ -1,20 +1,21 @@
-//! Times as text: RFC 3339, which is how SuperOffice writes them, and how they are shown.
+//! Times as text in RFC 3339, as in SuperOffice's answers and in everything that is displayed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// The first second of the year 10000, which has no text.
+/// The first second of the year 10000, which has no representation.
 const END: u64 = 253_402_300_800;
 
 /// Parses a time such as `2026-02-23T09:52:01.9342965Z`, to milliseconds since the epoch.
 ///
-/// Without a zone it is UTC: .NET leaves it out of a time whose kind it was not told. `None` for
-/// other zones than UTC, and for times before 1970.
+/// Without a zone it is UTC: .NET omits the zone of a time of unspecified kind. `None` for other
+/// zones than UTC, and for times before 1970.
 pub(crate) fn parse(text: &str) -> Option<u64> {
     let time = humantime::parse_rfc3339_weak(text).ok()?;
     u64::try_from(time.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()
 }
 
-/// Formats seconds since the epoch as `2026-02-23T09:52:01Z`; `None` outside the years 1970 to 9999.
+/// Formats seconds since the epoch as `2026-02-23T09:52:01Z`; `None` outside the years 1970 to
+/// 9999.
 pub(crate) fn format(unix: i64) -> Option<String> {
     // Checked first: beyond these years the text of humantime is an error or a panic.
     let seconds = u64::try_from(unix).ok().filter(|seconds| *seconds < END)?;
@@ -84,7 +85,7 @@ mod tests {
 
         #[test]
         fn any_text_is_read(text in "\\PC{0,40}", odd in "[0-9TZ:. +-]{18,30}") {
-            // Whatever it says; it may not panic.
+            // Any result will do, but no panic.
             let _ = (parse(&text), parse(&odd));
         }
     }

@@ -1,7 +1,7 @@
-//! The TLS of our own connections.
+//! TLS for the gate's own connections.
 //!
-//! The provider of cryptography is named here. The process's default may be missing, or another
-//! crate's choice, and rustls refuses to choose when a build enables two.
+//! The cryptographic provider is chosen here. The process's default may be missing, or the choice
+//! of another crate, and rustls panics without a choice when a build enables two.
 
 #[cfg(feature = "client")]
 use rustls::crypto::aws_lc_rs as provider;
@@ -9,14 +9,14 @@ use rustls::crypto::aws_lc_rs as provider;
 use rustls::crypto::ring as provider;
 use rustls::{ClientConfig, RootCertStore};
 
-/// A client's configuration that trusts `roots`.
+/// Creates a client configuration that trusts `roots`.
 pub(crate) fn client_config(roots: RootCertStore) -> Result<ClientConfig, rustls::Error> {
     let builder = ClientConfig::builder_with_provider(provider::default_provider().into())
         .with_safe_default_protocol_versions()?;
     Ok(builder.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// The public certificate authorities, as Mozilla lists them.
+/// Returns the public certificate authorities in Mozilla's list.
 pub(crate) fn public_roots() -> RootCertStore {
     RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }
 }

@@ -13,18 +13,22 @@ use crate::clock::Clock;
 /// The application id that a simulator issues tokens for by default.
 const APPLICATION_ID: &str = "0123456789abcdef0123456789abcdef";
 
+/// Two hosts, so that a tenant can move.
+const FREE_PORTS: [u16; 2] = [0; 2];
+
 /// Configures a [`Simulator`].
 #[must_use = "call start"]
 pub struct SimulatorBuilder {
     application_id: String,
     clock: Clock,
-    hosts: NonZeroUsize,
+    /// One for each host.
+    ports: Vec<u16>,
 }
 
 impl SimulatorBuilder {
     pub(super) fn new() -> Self {
-        let hosts = NonZeroUsize::MIN.saturating_add(1);
-        Self { application_id: APPLICATION_ID.to_owned(), clock: Clock::system(), hosts }
+        let application_id = APPLICATION_ID.to_owned();
+        Self { application_id, clock: Clock::system(), ports: FREE_PORTS.to_vec() }
     }
 
     /// Sets the application id of the tokens. Default: one of the simulator's own.
@@ -39,9 +43,20 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Sets the number of hosts that serve tenants. Default: 2, the least for moving a tenant.
+    /// Sets the number of hosts that serve tenants, on free ports. Default: 2, the least for moving a
+    /// tenant.
     pub fn hosts(mut self, hosts: NonZeroUsize) -> Self {
-        self.hosts = hosts;
+        self.ports = vec![0; hosts.get()];
+        self
+    }
+
+    /// Sets the ports of 127.0.0.1 that tenants are served on, a host each; 0 is a free one. Default,
+    /// and when there is none: two free ones.
+    pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
+        self.ports = ports.into_iter().collect();
+        if self.ports.is_empty() {
+            self.ports = FREE_PORTS.to_vec();
+        }
         self
     }
 
@@ -53,8 +68,8 @@ impl SimulatorBuilder {
     pub async fn start(self) -> Result<Simulator, StartError> {
         let key = generate().await?;
         let mut hosts = Vec::new();
-        for _ in 0..self.hosts.get() {
-            hosts.push(Host::bind().await?);
+        for port in self.ports {
+            hosts.push(Host::bind(port).await?);
         }
         let origins = hosts.iter().map(|host| host.origin.clone()).collect();
         let state = Arc::new(SimulatorState::new(self.clock, self.application_id, origins, key));
@@ -74,7 +89,7 @@ impl fmt::Debug for SimulatorBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimulatorBuilder")
             .field("application_id", &self.application_id)
-            .field("hosts", &self.hosts)
+            .field("ports", &self.ports)
             .finish_non_exhaustive()
     }
 }

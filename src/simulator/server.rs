@@ -26,9 +26,9 @@ pub(super) struct Host {
 }
 
 impl Host {
-    /// Listens on a free port of 127.0.0.1.
-    pub(super) async fn bind() -> io::Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    /// Listens on a port of 127.0.0.1; 0 is a free one.
+    pub(super) async fn bind(port: u16) -> io::Result<Self> {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await?;
         let origin = format!("http://{}", listener.local_addr()?);
         let origin = origin.parse().map_err(io::Error::other)?;
         Ok(Self { listener, origin })

@@ -1,14 +1,14 @@
-//! What can be wrong with a store, told to an operator.
+//! Errors of stores.
 
 use std::{borrow::Cow, error::Error, fmt, sync::Arc};
 
 use crate::{status::DecodeError, tenant_id::TenantId};
 
-/// A store that could not do what it was asked.
+/// A failed operation of a store.
 ///
-/// What is wrong is asked by predicate: new kinds of trouble can then appear without a break. The
-/// message says what to do next and never holds a secret: a password in a store's URL is left out.
-/// The underlying error, if there is one, is the [`source`](Error::source).
+/// Its kind is available through predicates, so that new kinds can be added. The message says what
+/// to do next and contains no secret: a password in a store's URL is left out. The underlying
+/// error, if any, is the [`source`](Error::source).
 ///
 /// ```
 /// use tower_superoffice::store::StoreError;
@@ -21,7 +21,7 @@ use crate::{status::DecodeError, tenant_id::TenantId};
 pub struct StoreError {
     kind: Kind,
     message: Cow<'static, str>,
-    /// Shared, because a store that writes in batches gives one failure to many callers.
+    /// Shared, because a store that writes in batches returns one failure to many callers.
     source: Option<Arc<dyn Error + Send + Sync>>,
 }
 
@@ -36,44 +36,45 @@ enum Kind {
 }
 
 impl StoreError {
-    /// The store can't be reached or written now; the same call may succeed later.
+    /// Creates an error for a store that can't be reached or written now. A retry may succeed.
     #[must_use]
     pub fn unavailable(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Unavailable, message)
     }
 
-    /// Another process holds the store, which takes one at a time.
+    /// Creates an error for a store that another process has open, and that allows only one.
     #[must_use]
     pub fn in_use(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::InUse, message)
     }
 
-    /// What the store holds is damaged.
+    /// Creates an error for damaged content.
     #[must_use]
     pub fn corrupt(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Corrupt, message)
     }
 
-    /// What was opened is intact but belongs to something else.
+    /// Creates an error for intact content of another program.
     #[must_use]
     pub fn foreign(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Foreign, message)
     }
 
-    /// A newer version of this crate wrote the store, in a schema this one can't read.
+    /// Creates an error for content of a newer version of this crate, in a schema this one can't
+    /// read.
     #[must_use]
     pub fn newer_schema(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::NewerSchema, message)
     }
 
-    /// The store was set up wrongly, and no retry will help.
+    /// Creates an error for a wrong configuration, where no retry helps.
     #[must_use]
     pub fn misconfigured(message: impl Into<Cow<'static, str>>) -> Self {
         Self::new(Kind::Misconfigured, message)
     }
 
-    /// A stored record of `tenant` that can't be read; `store` is the store's
-    /// [`name`](super::Store::name).
+    /// Creates an error for a stored record of `tenant` that can't be decoded. `store` is the
+    /// store's [`name`](super::Store::name).
     #[must_use]
     pub fn unreadable(store: &str, tenant: &TenantId, error: DecodeError) -> Self {
         let made = match error {
@@ -97,37 +98,37 @@ impl StoreError {
         Self { kind, message: message.into(), source: None }
     }
 
-    /// Whether the store can't be reached or written now: trying again later makes sense.
+    /// Returns whether the store can't be reached or written now, so that a retry may succeed.
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.kind == Kind::Unavailable
     }
 
-    /// Whether another process holds the store.
+    /// Returns whether another process has the store open.
     #[must_use]
     pub fn is_in_use(&self) -> bool {
         self.kind == Kind::InUse
     }
 
-    /// Whether what the store holds is damaged.
+    /// Returns whether the content of the store is damaged.
     #[must_use]
     pub fn is_corrupt(&self) -> bool {
         self.kind == Kind::Corrupt
     }
 
-    /// Whether what was opened belongs to something else, such as another program's database.
+    /// Returns whether the content belongs to something else, such as another program's database.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.kind == Kind::Foreign
     }
 
-    /// Whether a newer version of this crate wrote what this one can't read.
+    /// Returns whether a newer version of this crate wrote content that this one can't read.
     #[must_use]
     pub fn is_newer_schema(&self) -> bool {
         self.kind == Kind::NewerSchema
     }
 
-    /// Whether the store was set up wrongly: a URL that makes no sense, a wrong password.
+    /// Returns whether the configuration is wrong: an invalid URL, a wrong password.
     #[must_use]
     pub fn is_misconfigured(&self) -> bool {
         self.kind == Kind::Misconfigured

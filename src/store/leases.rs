@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use crate::tenant_id::TenantId;
 
-/// Leases granted so far. Expired ones are swept when the map has doubled since the last sweep, which
-/// keeps a request cheap and the map in proportion to the leases in force.
+/// Leases granted so far. Expired ones are swept when the map has doubled since the last sweep,
+/// which keeps a request cheap and the map in proportion to the leases in force.
 #[derive(Debug, Default)]
 pub(super) struct Leases {
     until: HashMap<TenantId, Instant>,

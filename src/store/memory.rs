@@ -17,36 +17,36 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use super::{Change, Store, StoreError, leases::Leases};
 use crate::{status::Record, tenant_id::TenantId};
 
-/// How many changes a subscriber may lag behind before it is told to reload.
+/// Number of changes by which a subscriber may lag before it gets a resync.
 const CHANGES_KEPT: usize = 4096;
 
-/// A page of `load` holds up to this many tenants.
+/// Maximum number of tenants in a page of `load`.
 const PAGE: usize = 1024;
 
-/// Keeps records in memory, as long as the process lives.
+/// Keeps records in memory, for the lifetime of the process.
 ///
 /// Clones share the records, and each is a writer of its own: [`changes`](Store::changes) of one
-/// yields what the others stored. So several gates of one process can share what they know, and
-/// tests can play replicas. A gate alone needs no store at all.
+/// yields what the others stored. So several gates of one process can share their records, and
+/// tests can simulate replicas. A single gate needs no store at all.
 ///
 /// ```
 /// use tower_superoffice::{status::Record, store::{MemoryStore, Store}, TenantId};
 ///
 /// # tokio::runtime::Runtime::new()?.block_on(async {
-/// let here = MemoryStore::new();
-/// let there = here.clone();
+/// let store = MemoryStore::new();
+/// let clone = store.clone();
 ///
 /// let tenant = TenantId::new("Cust12345")?;
 /// let suspend = Record::decode(br#"{"v":"1.0","suspend":{"at":1700000000,"seen":1700000001000,"version":"","file":""}}"#)?;
-/// here.merge(&tenant, &suspend).await?;
-/// assert_eq!(there.merge(&tenant, &Record::default()).await?, suspend);
+/// store.merge(&tenant, &suspend).await?;
+/// assert_eq!(clone.merge(&tenant, &Record::default()).await?, suspend);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct MemoryStore {
     shared: Arc<Shared>,
-    /// Tells this clone's writes from the others'.
+    /// Distinguishes this clone's writes from those of others.
     writer: u64,
 }
 
@@ -59,16 +59,16 @@ struct State {
     records: HashMap<TenantId, Record>,
     leases: Leases,
     available: bool,
-    /// Made for the first subscriber: its buffer is large.
+    /// Created for the first subscriber, because its buffer is large.
     changes: Option<broadcast::Sender<(u64, Change)>>,
 }
 
-/// The writer of a change that concerns everybody.
+/// The writer of a change that every subscriber receives.
 #[cfg(feature = "test-util")]
-const NOBODY: u64 = u64::MAX;
+const NO_WRITER: u64 = u64::MAX;
 
 impl MemoryStore {
-    /// An empty store.
+    /// Creates an empty store.
     #[must_use]
     pub fn new() -> Self {
         let state = State {
@@ -83,44 +83,46 @@ impl MemoryStore {
         }
     }
 
-    /// Takes the store down (`false`) or brings it back (`true`), for all clones: for tests of what
-    /// an outage does.
+    /// Simulates the start (`false`) or the end (`true`) of an outage, for all clones.
     ///
-    /// While it is down every call fails with an error that
-    /// [`is_unavailable`](StoreError::is_unavailable). `changes` tells of
-    /// both: when it is back, everything has to be loaded again.
+    /// During the outage every call fails with an error that
+    /// [`is_unavailable`](StoreError::is_unavailable). `changes` yields [`Change::Disconnected`] at
+    /// its start and [`Change::Resync`] at its end.
     #[cfg(feature = "test-util")]
     pub fn set_available(&self, available: bool) {
         let mut state = self.lock();
         if available != state.available {
-            state.tell(NOBODY, || if available { Change::Resync } else { Change::Disconnected });
+            state.publish(
+                NO_WRITER,
+                || if available { Change::Resync } else { Change::Disconnected },
+            );
         }
         state.available = available;
     }
 
-    /// Forgets everything, as a server does that comes back without its data: for tests.
+    /// Removes everything, to simulate a server that restarts without its data.
     #[cfg(feature = "test-util")]
     pub fn clear(&self) {
         let mut state = self.lock();
         state.records.clear();
         state.leases = Leases::default();
-        state.tell(NOBODY, || Change::Resync);
+        state.publish(NO_WRITER, || Change::Resync);
     }
 
-    /// How many tenants the store holds.
+    /// Returns the number of stored tenants.
     #[must_use]
     pub fn len(&self) -> usize {
         self.lock().records.len()
     }
 
-    /// Whether the store holds nothing.
+    /// Returns whether no tenant is stored.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing is left half done while the lock is held, so a panic elsewhere does no harm.
+        // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -129,24 +131,26 @@ impl MemoryStore {
         if state.available {
             Ok(state)
         } else {
-            Err(StoreError::unavailable("the memory store was made unavailable: bring it back"))
+            Err(StoreError::unavailable(
+                "the memory store is unavailable: call set_available(true)",
+            ))
         }
     }
 
     fn merge_now(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
         let mut state = self.lock_available()?;
-        let (spelled, joined, grew) = match state.records.entry(tenant.clone()) {
-            hash_map::Entry::Occupied(mut there) => {
-                let grew = there.get_mut().merge(record);
-                (there.key().clone(), there.get().clone(), grew)
+        let (spelling, joined, changed) = match state.records.entry(tenant.clone()) {
+            hash_map::Entry::Occupied(mut stored) => {
+                let changed = stored.get_mut().merge(record);
+                (stored.key().clone(), stored.get().clone(), changed)
             }
             hash_map::Entry::Vacant(_) if record.is_empty() => return Ok(Record::default()),
             hash_map::Entry::Vacant(place) => {
                 (tenant.clone(), place.insert(record.clone()).clone(), true)
             }
         };
-        if grew {
-            state.tell(self.writer, || Change::Merged(spelled, joined.clone()));
+        if changed {
+            state.publish(self.writer, || Change::Merged(spelling, joined.clone()));
         }
         Ok(joined)
     }
@@ -161,9 +165,9 @@ impl MemoryStore {
 }
 
 impl State {
-    fn tell(&self, writer: u64, change: impl FnOnce() -> Change) {
+    fn publish(&self, writer: u64, change: impl FnOnce() -> Change) {
         if let Some(changes) = self.changes.as_ref().filter(|all| all.receiver_count() > 0) {
-            // It fails when the last subscriber has just gone: then nobody wants to know.
+            // Fails when the last subscriber has just been dropped.
             let _ = changes.send((writer, change()));
         }
     }

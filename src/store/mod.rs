@@ -1,12 +1,12 @@
-//! Where records outlive the process and meet those of other replicas.
+//! Stores keep records across restarts, and share them between replicas.
 //!
 //! | store | feature | for |
 //! |---|---|---|
-//! | [`MemoryStore`] | | gates in one process, and tests |
+//! | [`MemoryStore`] | | the gates of one process, and tests |
 #![cfg_attr(feature = "redb", doc = "| [`RedbStore`] | `redb` | one process, one file |")]
 #![cfg_attr(feature = "redis", doc = "| [`RedisStore`] | `redis` | several replicas |")]
 //!
-//! Another engine is a [`Store`] of your own: the `conformance` suite (feature `test-util`) tells
+//! For another database implement [`Store`]: the `conformance` suite (feature `test-util`) tells
 //! whether it keeps the contract.
 
 #[cfg(feature = "test-util")]
@@ -36,26 +36,26 @@ use crate::{status::Record, tenant_id::TenantId};
 
 /// Keeps the records of tenants.
 ///
-/// A store never decides which of two facts is the newer: it joins records with
-/// [`Record::merge`] and nothing else. That makes the order, number and source of writes
-/// meaningless, so a lost answer is simply tried again.
+/// A store never decides which of two facts is newer: it joins records with [`Record::merge`] and
+/// nothing else. So the order, number and source of writes make no difference, and a write whose
+/// answer was lost is simply retried.
 ///
 /// # The contract
 ///
-/// - [`merge`](Store::merge) is atomic per tenant. When it answers `Ok`, the join is as durable as
-///   the store can make it and every later `load` and `merge`, through whichever replica, sees it.
-/// - A `merge` that failed or was dropped before it answered may or may not have taken place.
-/// - Tenant ids that differ in case only are one tenant. The spelling that was stored first stays.
-/// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). Whatever another
-///   writer stores after `changes` returned is in what `load` yields, or comes as
+/// - [`merge`](Store::merge) is atomic per tenant. When it returns `Ok`, the join is as durable as
+///   the store can make it, and visible to every later `load` and `merge` of any replica.
+/// - A `merge` that failed, or was dropped before it returned, may or may not have been stored.
+/// - Tenant ids that differ only in case are one tenant. The spelling that was stored first stays.
+/// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). A record that
+///   another writer stores after `changes` returned is yielded by `load`, arrives as
 ///   [`Change::Merged`], or is covered by a [`Change::Resync`].
-/// - No call hangs for ever: one that can't be served fails after a few seconds at most. Whoever
-///   calls sets tighter limits.
-/// - Many merges may be under way at once, a thousand and more. A store that pays per write
-///   batches them.
+/// - No call hangs: one that can't be served fails within a few seconds. The gate sets tighter
+///   limits where it needs them.
+/// - A thousand merges and more may be in flight at once. A store with a cost per write batches
+///   them.
 /// - Data of different [environments](crate::Environment) is kept apart.
 ///
-/// # Writing one
+/// # Implementing a store
 ///
 /// ```
 /// use std::{collections::HashMap, sync::Mutex};
@@ -63,12 +63,12 @@ use crate::{status::Record, tenant_id::TenantId};
 /// use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
 /// use tower_superoffice::{status::Record, store::{Store, StoreError}, TenantId};
 ///
-/// /// Keeps records as bytes, the way a database would.
+/// /// Keeps records as bytes, as a database would.
 /// #[derive(Default)]
 /// struct Bytes(Mutex<HashMap<TenantId, Vec<u8>>>);
 ///
 /// impl Bytes {
-///     fn read(&self, tenant: &TenantId, bytes: &[u8]) -> Result<Record, StoreError> {
+///     fn decode(&self, tenant: &TenantId, bytes: &[u8]) -> Result<Record, StoreError> {
 ///         Record::decode(bytes).map_err(|error| StoreError::unreadable(&self.name(), tenant, error))
 ///     }
 /// }
@@ -80,7 +80,7 @@ use crate::{status::Record, tenant_id::TenantId};
 ///
 ///     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
 ///         let all = self.0.lock().expect("no panic while locked");
-///         let page = all.iter().map(|(id, bytes)| Ok((id.clone(), self.read(id, bytes)?))).collect();
+///         let page = all.iter().map(|(id, bytes)| Ok((id.clone(), self.decode(id, bytes)?))).collect();
 ///         stream::iter([page]).boxed()
 ///     }
 ///
@@ -88,7 +88,7 @@ use crate::{status::Record, tenant_id::TenantId};
 ///         async move {
 ///             let mut all = self.0.lock().expect("no panic while locked");
 ///             let mut joined = match all.get(tenant) {
-///                 Some(bytes) => self.read(tenant, bytes)?,
+///                 Some(bytes) => self.decode(tenant, bytes)?,
 ///                 None => Record::default(),
 ///             };
 ///             if joined.merge(record) {
@@ -121,45 +121,48 @@ tokio::runtime::Runtime::new()?.block_on(suite.run())?;"#
 /// # }
 /// ```
 pub trait Store: Send + Sync + 'static {
-    /// What an operator calls this store, for logs and errors. It holds no secret.
+    /// Returns the name of this store for logs and errors. It contains no secret.
     fn name(&self) -> String;
 
-    /// All records, in pages: in no order, and a tenant may come twice, for joining is harmless.
+    /// Streams all records in pages, in any order. A tenant may be repeated, as merging is
+    /// idempotent.
     ///
-    /// The pages are of the store's choosing, so that a million tenants need not lie in memory
+    /// The store chooses the size of its pages, so that a million tenants need not be in memory
     /// twice. The stream ends after its first error.
     ///
     /// # Errors
     ///
-    /// When the store can't be read, or holds a record that can't be: leaving one out could open a
-    /// tenant that is closed.
+    /// When the store, or one of its records, can't be read: skipping a record could open a closed
+    /// tenant.
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>>;
 
-    /// Stores the join of what is there and `record`, and answers it.
+    /// Merges `record` into the stored one, and returns the result.
     ///
     /// # Errors
     ///
-    /// When the store can't be written, or what it holds of `tenant` can't be read; that is then
-    /// left as it is.
+    /// When the store can't be written, or the stored record of `tenant` can't be read. The stored
+    /// record is then left unchanged.
     fn merge<'a>(
         &'a self,
         tenant: &'a TenantId,
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>>;
 
-    /// What other writers store from now on. Own writes may come along: joining them is harmless.
+    /// Streams what other writers store from now on. Own writes may be included, as merging is
+    /// idempotent.
     ///
-    /// The stream recovers from outages by itself, without an end. It may say that there is one with
-    /// [`Change::Disconnected`]. It ends only when no other
-    /// writer can ever be, which is the default, or when the store is gone.
+    /// The stream reconnects by itself after an outage, which it may report as
+    /// [`Change::Disconnected`]. It ends only when there can be no other writer, which is the
+    /// default, or when the store is dropped.
     fn changes(&self) -> BoxStream<'static, Change> {
         Box::pin(futures_util::stream::empty())
     }
 
-    /// Requests a lease on `tenant` for `ttl`: `true` for at most one caller among all replicas until
-    /// `ttl` has passed by the store's clock.
+    /// Requests a lease on `tenant` for `ttl`: `true` for at most one caller among all replicas
+    /// until `ttl` has passed by the store's clock.
     ///
-    /// It is advisory: it spares SuperOffice one pull per replica. The default grants every request.
+    /// It is advisory: it spares SuperOffice one pull per replica. The default grants every
+    /// request.
     ///
     /// # Errors
     ///
@@ -174,11 +177,11 @@ pub trait Store: Send + Sync + 'static {
     }
 }
 
-/// What another writer did to a store.
+/// A change that another writer made to a store.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Change {
-    /// It stored this record, the whole of what the store then knew, under this spelling of the id.
+    /// It stored this record: the whole stored record, under this spelling of the id.
     Merged(TenantId, Record),
     /// Changes may have been lost: [`load`](Store::load) everything again.
     Resync,

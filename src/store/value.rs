@@ -1,7 +1,7 @@
-//! A record as it lies in a store of keys and values.
+//! The encoding of a record in a key-value store.
 //!
-//! The key is the tenant's id in lower case, because ids ignore case. The value is the id as it was
-//! first spelled, a space, and the encoded record: `Cust12345 {"v":"1.0",...}`.
+//! The key is the tenant's id in lower case, because ids ignore case. The value is the id in its
+//! first spelling, a space, and the encoded record: `Cust12345 {"v":"1.0",...}`.
 
 use super::StoreError;
 use crate::{
@@ -9,23 +9,23 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// The key of `tenant`.
+/// Returns the key of `tenant`.
 pub(super) fn key(tenant: &TenantId) -> String {
     tenant.as_str().to_ascii_lowercase()
 }
 
-/// What `given` makes of a stored value.
+/// The result of merging a record into a stored value.
 #[cfg(feature = "redb")]
 #[derive(Debug)]
 pub(super) struct Joined {
-    /// The join of what was stored and what was given.
+    /// The join of the stored and the given record.
     pub(super) record: Record,
-    /// The value to store now; `None` when what is stored says it all. It is then left as it is,
-    /// byte for byte: a newer version may spell a record in another way.
+    /// The value to store; `None` when the stored one contains everything. That is then left
+    /// unchanged, byte for byte: a newer version may encode a record in another way.
     pub(super) value: Option<Vec<u8>>,
 }
 
-/// Joins `given` with the `value` that the store called `store` holds of `tenant`.
+/// Merges `given` into the stored `value` of `tenant`. `store` is the store's name, for errors.
 #[cfg(feature = "redb")]
 pub(super) fn join(
     store: &str,
@@ -38,12 +38,12 @@ pub(super) fn join(
         return Ok(Joined { record: given.clone(), value });
     };
     let (spelling, mut record) = decode(store, &key(tenant), value)?;
-    let grew = record.merge(given);
-    let value = grew.then(|| encode(&spelling, &record));
+    let changed = record.merge(given);
+    let value = changed.then(|| encode(&spelling, &record));
     Ok(Joined { record, value })
 }
 
-/// Reads the `value` that the store called `store` holds under `key`.
+/// Decodes the `value` stored under `key`. `store` is the store's name, for errors.
 pub(super) fn decode(
     store: &str,
     key: &str,
@@ -53,16 +53,20 @@ pub(super) fn decode(
         Ok(tenant) => StoreError::unreadable(store, &tenant, error),
         Err(_) => {
             let key: String = key.escape_debug().take(80).collect();
-            let message =
-                format!("{store} holds an entry \"{key}\" that is no tenant's: remove it");
+            let message = format!(
+                "{store} holds an entry \"{key}\" that is not a tenant's record: remove it"
+            );
             StoreError::corrupt(message).caused_by(error)
         }
     })
 }
 
-/// Reads a `value` whose key is not at hand.
+/// Decodes a `value` without its key.
 #[cfg(feature = "redis")]
-pub(super) fn decode_alone(store: &str, value: &[u8]) -> Result<(TenantId, Record), StoreError> {
+pub(super) fn decode_without_key(
+    store: &str,
+    value: &[u8],
+) -> Result<(TenantId, Record), StoreError> {
     let id = value.split(|&byte| byte == b' ').next().unwrap_or_default();
     decode(store, &String::from_utf8_lossy(id).to_ascii_lowercase(), value)
 }
@@ -76,7 +80,7 @@ fn decode_parts(key: &str, value: &[u8]) -> Result<(TenantId, Record), DecodeErr
     Ok((id, Record::decode(record)?))
 }
 
-/// The value for a tenant of that `spelling`.
+/// Encodes the value for a tenant of that `spelling`.
 pub(super) fn encode(spelling: &TenantId, record: &Record) -> Vec<u8> {
     let mut value = spelling.as_str().as_bytes().to_vec();
     value.push(b' ');
@@ -92,7 +96,7 @@ mod tests {
         br#"Cust1 {"v":"1.3","new":{"at":1},"suspend":{"seen":7,"at":1,"file":"","version":""}}"#;
 
     #[test]
-    fn what_says_it_all_is_left_as_it_is() {
+    fn value_with_all_facts_is_left_unchanged() {
         let tenant = TenantId::new("CUST1").unwrap();
         let joined = join("test", &tenant, Some(SUSPEND), &Record::default()).unwrap();
         assert_eq!(joined.value, None);
@@ -102,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_spelling_stays_and_foreign_parts_survive() {
+    fn first_spelling_and_unknown_fields_survive_join() {
         let tenant = TenantId::new("CUST1").unwrap();
         let resume = br#"{"v":"1.0","resume":{"at":2,"seen":9,"version":"","file":""}}"#;
         let resume = Record::decode(resume).unwrap();
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_is_no_record_is_refused_by_name() {
+    fn malformed_value_is_refused_with_its_tenant() {
         for value in [
             &b""[..],
             b"Cust1",

@@ -240,7 +240,7 @@ async fn run(fault: Fault) -> Result<(), String> {
             std::future::ready(())
         })
         .tenants(20_000)
-        .patience(Duration::from_secs(2));
+        .max_wait(Duration::from_secs(2));
     match suite.run().await {
         Ok(_) => Ok(()),
         Err(failure) => Err(failure.to_string()),
@@ -256,7 +256,7 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::MindsCase, "ids that differ in case"),
         (Fault::FoldsSpelling, "ids that differ in case"),
         (Fault::DropsWhatIsNew, "merge joins"),
-        (Fault::StuckWhenDropped, "dropped half way"),
+        (Fault::StuckWhenDropped, "a merge that is dropped"),
         (Fault::LosesChanges, "no gap"),
         (Fault::EverybodyHolds, "a lease has one holder"),
         (Fault::LeasesNeverEnd, "a lease has one holder"),
@@ -277,5 +277,5 @@ async fn store_without_atomic_merge_is_found() {
     let store = NotAtomic::default();
     let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
     let failure = suite.without_leases().tenants(0).run().await.unwrap_err().to_string();
-    assert!(failure.contains("writers of one tenant at the same time"), "{failure}");
+    assert!(failure.contains("concurrent writers of one tenant"), "{failure}");
 }

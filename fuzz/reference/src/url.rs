@@ -58,8 +58,8 @@ fn environments() -> impl Iterator<Item = Environment> {
     std::iter::once(Environment::Production).chain(local)
 }
 
-/// Returns the host that a client connects to for `request`, in lower case; an error when it is
-/// ambiguous.
+/// Returns the host that a client connects to for `request`, in lower case; an error when
+/// the `Host` header is invalid.
 fn dialled(request: &Request<()>) -> Result<Option<String>, InvalidUri> {
     let host = match (request.uri().host(), request.headers().get(HOST)) {
         (Some(host), _) => Some(host.to_owned()),

@@ -1,4 +1,4 @@
-//! One writer at a time: what a merge answers and what a load yields.
+//! Checks with one writer at a time: the results of merges and loads.
 
 use std::task::Poll;
 
@@ -19,7 +19,7 @@ impl Conformance {
             let mut expected = Record::default();
             for _ in 0..8 {
                 let store = random.choice(&stores).ok_or_else(|| Broken::new("no store"))?;
-                // Now and then something old comes again, or nothing at all.
+                // Some writes repeat what is stored, or are empty.
                 let record = match random.u8(..8) {
                     0 => expected.clone(),
                     1 => Record::default(),
@@ -52,7 +52,7 @@ impl Conformance {
         let first = records::tenant("Spelling_Of-IDs")?;
         let lower = folded(&first, str::to_ascii_lowercase)?;
         let upper = folded(&first, str::to_ascii_uppercase)?;
-        let (one, two) = (records::suspended(10), records::from_the_future(20));
+        let (one, two) = (records::suspended(10), records::with_newer_fields(20));
         self.merge(&*store, &first, &one).await?;
         let answer = self.merge(&*store, &lower, &two).await?;
         ensure(records::covers(&answer, &two), || "a merge lost what it was given".to_owned())?;
@@ -71,9 +71,9 @@ impl Conformance {
     pub(super) async fn newer_minor(&self) -> Result<Done, Broken> {
         let store = self.open().await?;
         let tenant = records::tenant("minor")?;
-        let newer = records::from_the_future(100);
+        let newer = records::with_newer_fields(100);
         self.merge(&*store, &tenant, &newer).await?;
-        // An older writer adds what it knows, once less than what is there and once more.
+        // An older writer adds a fact, first an older and then a newer one than the stored.
         for at in [50, 200] {
             let mut expected = newer.clone();
             expected.merge(&records::suspended(at));
@@ -94,7 +94,7 @@ impl Conformance {
         let tenant = records::tenant("dropped")?;
         for (polls, at) in (1..=40).enumerate() {
             let record = records::suspended(at);
-            // Each is polled a little longer than the one before, then dropped.
+            // Each is polled once more than the one before, then dropped.
             let mut merge = store.merge(&tenant, &record);
             for _ in 0..polls {
                 let done = std::future::poll_fn(|cx| Poll::Ready(merge.as_mut().poll(cx))).await;

@@ -1,4 +1,4 @@
-//! Does a store keep the [contract](super::Store)? A suite that any store can be run through.
+//! A test suite for the [contract](super::Store) of a store, for every implementation.
 //!
 //! ```
 //! use tower_superoffice::store::{MemoryStore, conformance::Conformance};
@@ -20,8 +20,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What it can't see from outside is the store's own to test: that a merge is still there after a
-//! power cut, that another program's data is refused, that a record of a newer major schema is.
+//! A store has to test by itself what is not visible from outside: that a merge survives a power
+//! cut, and that data of another program and records of a newer major schema are refused.
 
 mod laws;
 mod leases;
@@ -43,23 +43,22 @@ use crate::{status::Record, tenant_id::TenantId};
 type Open = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync;
 type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 
-/// The suite, and what it needs to know of the store under test.
+/// The suite and its configuration.
 ///
-/// Run it on a store of its own: it writes many tenants, and expects nobody else to.
+/// Run it on an empty store without other writers: it writes many tenants.
 pub struct Conformance {
     open: Box<Open>,
     switch: Option<Box<Switch>>,
     leases: bool,
     tenants: usize,
-    patience: Duration,
+    max_wait: Duration,
 }
 
 impl Conformance {
-    /// A suite for the store that `open` opens.
+    /// Creates a suite for the store that `open` opens.
     ///
-    /// `open` is called several times, and its stores are used at the same time: each is what
-    /// another replica would have. A store that takes one process at a time gives an `Arc` of
-    /// the same one.
+    /// `open` is called several times, and its stores are used at the same time, as by replicas.
+    /// For a store that allows one process only, return an `Arc` of the same instance.
     pub fn new<S, F>(open: impl Fn() -> F + Send + Sync + 'static) -> Self
     where
         S: Store,
@@ -74,12 +73,12 @@ impl Conformance {
             switch: None,
             leases: true,
             tenants: 100_000,
-            patience: Duration::from_secs(10),
+            max_wait: Duration::from_secs(10),
         }
     }
 
-    /// Tests outage and recovery too: `switch(false)` takes the store down, `switch(true)` brings
-    /// it back with its data.
+    /// Adds the test of outages: `switch(false)` makes the store unavailable, `switch(true)`
+    /// available again, with its data.
     #[must_use]
     pub fn outage<F>(mut self, switch: impl Fn(bool) -> F + Send + Sync + 'static) -> Self
     where
@@ -89,25 +88,24 @@ impl Conformance {
         self
     }
 
-    /// Leaves out the test of leases, for a store that grants every one.
+    /// Skips the test of leases, for a store that grants every request.
     #[must_use]
     pub fn without_leases(mut self) -> Self {
         self.leases = false;
         self
     }
 
-    /// How many tenants the test of scale stores. 100,000 unless told.
+    /// Sets the number of tenants in the test of scale. The default is 100,000.
     #[must_use]
     pub fn tenants(mut self, tenants: usize) -> Self {
         self.tenants = tenants;
         self
     }
 
-    /// How long one call may take before it counts as hanging, and how long a change may take to
-    /// arrive. 10 s unless told.
+    /// Sets how long a call, and the arrival of a change, may take. The default is 10 s.
     #[must_use]
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn max_wait(mut self, max_wait: Duration) -> Self {
+        self.max_wait = max_wait;
         self
     }
 
@@ -115,19 +113,19 @@ impl Conformance {
     ///
     /// # Errors
     ///
-    /// The first promise that the store broke.
+    /// The first failed check.
     pub async fn run(&self) -> Result<Report, Failure> {
         let mut report = Report::default();
-        report.take(Check::Laws, self.laws().await)?;
-        report.take(Check::Spelling, self.spelling().await)?;
-        report.take(Check::NewerMinor, self.newer_minor().await)?;
-        report.take(Check::Dropped, self.dropped().await)?;
-        report.take(Check::OneTenant, self.one_tenant().await)?;
-        report.take(Check::Changes, self.changes().await)?;
-        report.take(Check::Leases, self.leases().await)?;
-        report.take(Check::Outage, self.outages().await)?;
+        report.record(Check::Laws, self.laws().await)?;
+        report.record(Check::Spelling, self.spelling().await)?;
+        report.record(Check::NewerMinor, self.newer_minor().await)?;
+        report.record(Check::Dropped, self.dropped().await)?;
+        report.record(Check::OneTenant, self.one_tenant().await)?;
+        report.record(Check::Changes, self.changes().await)?;
+        report.record(Check::Leases, self.leases().await)?;
+        report.record(Check::Outage, self.outages().await)?;
         let scale = self.scale(&mut report.times).await;
-        report.take(Check::Scale, scale)?;
+        report.record(Check::Scale, scale)?;
         Ok(report)
     }
 
@@ -135,10 +133,10 @@ impl Conformance {
         Ok(self.limit("open", (self.open)()).await??)
     }
 
-    /// Fails when `work` takes longer than a call may.
+    /// Fails when `work` takes longer than the limit.
     async fn limit<F: Future>(&self, what: &str, work: F) -> Result<F::Output, Broken> {
-        let late = |_| Broken::new(format!("{what} took longer than {:?}", self.patience));
-        tokio::time::timeout(self.patience, work).await.map_err(late)
+        let late = |_| Broken::new(format!("{what} took longer than {:?}", self.max_wait));
+        tokio::time::timeout(self.max_wait, work).await.map_err(late)
     }
 
     async fn merge(
@@ -150,7 +148,7 @@ impl Conformance {
         Ok(self.limit("merge", store.merge(tenant, record)).await??)
     }
 
-    /// Everything the store holds, joined by tenant.
+    /// Loads all records, merged by tenant.
     async fn load(&self, store: &dyn Store) -> Result<records::View, Broken> {
         use futures_util::StreamExt;
 
@@ -169,7 +167,7 @@ impl fmt::Debug for Conformance {
             .field("outage", &self.switch.is_some())
             .field("leases", &self.leases)
             .field("tenants", &self.tenants)
-            .field("patience", &self.patience)
+            .field("max_wait", &self.max_wait)
             .finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! The store goes away and comes back.
+//! The check of outages.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::{
 
 impl Conformance {
     pub(super) async fn outages(&self) -> Result<Done, Broken> {
-        let Some(switch) = &self.switch else { return Ok(Done::LeftOut) };
+        let Some(switch) = &self.switch else { return Ok(Done::Skipped) };
         let (here, there) = (self.open().await?, self.open().await?);
         let kept = records::tenant("kept")?;
         let late = records::tenant("late")?;
@@ -27,12 +27,12 @@ impl Conformance {
 
         switch(false).await;
         let down = self.calls_fail(&*here).await;
-        // The store is brought back before a failure is told, or the next check would meet it down.
+        // The store is made available before a failure returns, or the next check would fail too.
         switch(true).await;
         down?;
 
-        self.comes_back(&*here, &late, &records::suspended(2)).await?;
-        self.comes_back(&*there, &late, &records::suspended(3)).await?;
+        self.recovers(&*here, &late, &records::suspended(2)).await?;
+        self.recovers(&*there, &late, &records::suspended(3)).await?;
         let mut expected = records::suspended(1);
         let found = self.merge(&*here, &kept, &Record::default()).await?;
         ensure(found == expected, || format!("{found:?} came back where {expected:?} was stored"))?;
@@ -45,7 +45,7 @@ impl Conformance {
                 Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
                 Some(Change::Resync) => view = self.load(&*here).await?,
                 Some(Change::Disconnected) => {}
-                // No other writers: a load tells what they would have.
+                // No other writers: a load yields their changes.
                 None => view = self.load(&*here).await?,
             }
         }
@@ -68,7 +68,7 @@ impl Conformance {
         Ok(())
     }
 
-    async fn comes_back(
+    async fn recovers(
         &self,
         store: &dyn Store,
         tenant: &TenantId,
@@ -79,10 +79,10 @@ impl Conformance {
             match self.limit("merge", store.merge(tenant, record)).await? {
                 Ok(answer) => {
                     return ensure(records::covers(&answer, record), || {
-                        "the first merge after an outage lost what it was given".to_owned()
+                        "the first merge after an outage lost its record".to_owned()
                     });
                 }
-                Err(down) if began.elapsed() > self.patience * 3 => return Err(down.into()),
+                Err(down) if began.elapsed() > self.max_wait * 3 => return Err(down.into()),
                 Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
             }
         }

@@ -1,4 +1,4 @@
-//! Tenants and records to test with.
+//! Tenants and records for the checks.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -18,13 +18,13 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// A tenant that no other run of the suite uses.
+/// Creates a tenant that no other run of the suite uses.
 pub(super) fn tenant(what: &str) -> Result<TenantId, Broken> {
     let run = fastrand::u64(..);
     TenantId::new(format!("Cust-{what}-{run:016x}")).map_err(|error| Broken::new(error.to_string()))
 }
 
-/// What a replica would know: the join of all it was told.
+/// The records of a replica: the join of all that it received.
 #[derive(Debug, Default)]
 pub(super) struct View(HashMap<TenantId, Record>);
 
@@ -37,29 +37,29 @@ impl View {
         self.0.get(tenant)
     }
 
-    /// The spelling under which `tenant` was told of.
+    /// Returns the spelling of `tenant`.
     pub(super) fn spelling(&self, tenant: &TenantId) -> Option<&str> {
         self.0.get_key_value(tenant).map(|(id, _)| id.as_str())
     }
 
-    /// Whether all of `record` is known of `tenant`.
+    /// Returns whether the record of `tenant` contains all of `record`.
     pub(super) fn covers(&self, tenant: &TenantId, record: &Record) -> bool {
         self.get(tenant).is_some_and(|own| covers(own, record))
     }
 }
 
-/// Whether `record` adds nothing to `own`.
+/// Returns whether `own` contains all of `record`.
 pub(super) fn covers(own: &Record, record: &Record) -> bool {
     !own.clone().merge(record)
 }
 
-/// A suspension told at `at`, unix seconds: the simplest record that can be told from others.
+/// Creates a record of a suspension at `at`, in unix seconds.
 pub(super) fn suspended(at: i64) -> Record {
     notified(ChangeType::Suspend, at, at.unsigned_abs() * 1000, "Release 10.3.8")
 }
 
-/// The same, with parts of it and beside it that only a newer minor schema knows.
-pub(super) fn from_the_future(at: i64) -> Record {
+/// Creates the same record with additional fields of a newer minor schema.
+pub(super) fn with_newer_fields(at: i64) -> Record {
     let mut extra = serde_json::Map::new();
     extra.insert("reason".to_owned(), json!({"code": 7}));
     let details = Details { version_name: "Release 11".into(), extra, ..Details::default() };
@@ -71,14 +71,14 @@ pub(super) fn from_the_future(at: i64) -> Record {
     Record::from_facts(vec![suspend], Some(Foreign { minor: 7, entries }))
 }
 
-/// One to four facts of few kinds and few times, so that ties and conflicts are common.
+/// Creates one to four facts of few kinds and few times, so that ties and conflicts are common.
 pub(super) fn any(random: &mut fastrand::Rng) -> Record {
     let mut record = Record::default();
     for _ in 0..random.usize(1..=4) {
         record.merge(&any_fact(random));
     }
     if random.u8(..8) == 0 {
-        record.merge(&from_the_future(random.i64(1..4)));
+        record.merge(&with_newer_fields(random.i64(1..4)));
     }
     record
 }

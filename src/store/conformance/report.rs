@@ -1,10 +1,10 @@
-//! What the suite found.
+//! The result of the suite.
 
 use std::{error::Error, fmt, time::Duration};
 
 use crate::store::StoreError;
 
-/// The promises that the suite tests.
+/// The checks of the suite, one per clause of the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
     Laws,
@@ -19,33 +19,33 @@ pub(super) enum Check {
 }
 
 impl Check {
-    fn promise(self) -> &'static str {
+    fn clause(self) -> &'static str {
         match self {
-            Self::Laws => "merge joins, whatever the order and number of writes",
-            Self::Spelling => "ids that differ in case are one tenant, spelled as first stored",
-            Self::NewerMinor => "what a newer minor schema stored survives an older writer",
-            Self::Dropped => "a merge that is dropped half way leaves the store whole",
-            Self::OneTenant => "writers of one tenant at the same time lose nothing",
+            Self::Laws => "merge joins records, in any order and number of writes",
+            Self::Spelling => "ids that differ in case are one tenant, in the first spelling",
+            Self::NewerMinor => "fields of a newer minor schema survive an older writer",
+            Self::Dropped => "a merge that is dropped leaves the store consistent",
+            Self::OneTenant => "concurrent writers of one tenant lose nothing",
             Self::Changes => "no gap between load and changes",
             Self::Leases => "a lease has one holder until it ends",
-            Self::Outage => "an outage fails calls without a hang, and ends by itself",
-            Self::Scale => "many tenants at full speed are all there",
+            Self::Outage => "an outage fails calls without a hang, and needs no restart",
+            Self::Scale => "many tenants are all stored at full speed",
         }
     }
 }
 
-/// How a check ended when it did not fail.
+/// The outcome of a check that did not fail.
 pub(super) enum Done {
     Passed,
-    /// The store does not offer what the check is about.
-    LeftOut,
+    /// The store does not offer the checked function.
+    Skipped,
 }
 
-/// What the suite did, and how long its large part took.
+/// The checks of a passed run, and the times of the test of scale.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
     passed: Vec<Check>,
-    left_out: Vec<Check>,
+    skipped: Vec<Check>,
     pub(super) times: Times,
 }
 
@@ -57,36 +57,36 @@ pub(super) struct Times {
 }
 
 impl Report {
-    pub(super) fn take(
+    pub(super) fn record(
         &mut self,
         check: Check,
         result: Result<Done, Broken>,
     ) -> Result<(), Failure> {
         match result {
             Ok(Done::Passed) => self.passed.push(check),
-            Ok(Done::LeftOut) => self.left_out.push(check),
+            Ok(Done::Skipped) => self.skipped.push(check),
             Err(broken) => return Err(Failure { check, broken }),
         }
         Ok(())
     }
 
-    /// The promises that were tested and kept.
+    /// Returns the clauses that passed.
     pub fn passed(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.passed.iter().map(|check| check.promise())
+        self.passed.iter().map(|check| check.clause())
     }
 
-    /// The promises that this store does not make, or that the suite was told to leave out.
-    pub fn left_out(&self) -> impl Iterator<Item = &'static str> + '_ {
-        self.left_out.iter().map(|check| check.promise())
+    /// Returns the clauses that were skipped.
+    pub fn skipped(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.skipped.iter().map(|check| check.clause())
     }
 
-    /// How long it took to merge all tenants of the test of scale, 256 at a time.
+    /// Returns the time of merging all tenants of the test of scale, 256 at a time.
     #[must_use]
     pub fn merge_time(&self) -> Duration {
         self.times.merges
     }
 
-    /// How long it took to load them all.
+    /// Returns the time of loading them all.
     #[must_use]
     pub fn load_time(&self) -> Duration {
         self.times.load
@@ -95,14 +95,14 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.passed().try_for_each(|promise| writeln!(f, "kept      {promise}"))?;
-        self.left_out().try_for_each(|promise| writeln!(f, "left out  {promise}"))?;
+        self.passed().try_for_each(|clause| writeln!(f, "passed   {clause}"))?;
+        self.skipped().try_for_each(|clause| writeln!(f, "skipped  {clause}"))?;
         let Times { tenants, merges, load } = self.times;
         write!(f, "{tenants} tenants: merged in {merges:.1?}, loaded in {load:.1?}")
     }
 }
 
-/// A promise that the store broke.
+/// A failed check.
 #[derive(Debug)]
 pub struct Failure {
     check: Check,
@@ -111,7 +111,7 @@ pub struct Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the store broke its promise \"{}\": {}", self.check.promise(), self.broken.what)
+        write!(f, "the store fails \"{}\": {}", self.check.clause(), self.broken.what)
     }
 }
 
@@ -121,7 +121,7 @@ impl Error for Failure {
     }
 }
 
-/// How a promise was broken.
+/// The reason of a failure.
 #[derive(Debug)]
 pub(super) struct Broken {
     what: String,
@@ -140,7 +140,7 @@ impl From<StoreError> for Broken {
     }
 }
 
-/// Breaks with `what` unless `kept`.
-pub(super) fn ensure(kept: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
-    if kept { Ok(()) } else { Err(Broken::new(what())) }
+/// Fails with `what` unless `passed`.
+pub(super) fn ensure(passed: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
+    if passed { Ok(()) } else { Err(Broken::new(what())) }
 }

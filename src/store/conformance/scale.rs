@@ -1,4 +1,4 @@
-//! Many tenants.
+//! The check with many tenants.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Many writers at the same time, and those who look on.
+//! Checks with concurrent writers, and with a subscriber.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ impl Conformance {
         let mut expected = Record::default();
         let mut writers = JoinSet::new();
         for store in stores.iter().cycle().take(48) {
-            let told: Vec<Record> = (0..4).map(|_| records::any(&mut random)).collect();
-            told.iter().for_each(|record| {
+            let records: Vec<Record> = (0..4).map(|_| records::any(&mut random)).collect();
+            records.iter().for_each(|record| {
                 expected.merge(record);
             });
             let (store, tenant) = (store.clone(), tenant.clone());
             writers.spawn(async move {
                 let mut answers = Vec::new();
-                for record in told {
+                for record in records {
                     answers.push((store.merge(&tenant, &record).await?, record));
                 }
                 Ok::<_, Broken>(answers)
@@ -55,78 +55,80 @@ impl Conformance {
 
     pub(super) async fn changes(&self) -> Result<Done, Broken> {
         for round in 0..8 {
-            if matches!(self.changes_once(round).await?, Done::LeftOut) {
-                return Ok(Done::LeftOut);
+            if matches!(self.changes_once(round).await?, Done::Skipped) {
+                return Ok(Done::Skipped);
             }
         }
         Ok(Done::Passed)
     }
 
-    /// Another writer stores some before the load, some while it goes on, and some after it.
+    /// Another writer stores records before, during and after the load.
     async fn changes_once(&self, round: u64) -> Result<Done, Broken> {
         let (reader, writer) = (self.open().await?, self.open().await?);
-        // Both are connected, if they connect at all: only the changes have yet to begin.
+        // Connects both, so that only the subscription is still to be made.
         for store in [&reader, &writer] {
             self.merge(&**store, &records::tenant("warm")?, &Record::default()).await?;
         }
         let mut changes = reader.changes();
         if ended(&mut changes).await {
-            return Ok(Done::LeftOut);
+            return Ok(Done::Skipped);
         }
         let mut random = fastrand::Rng::with_seed(round);
-        let mut told = Vec::new();
+        let mut writes = Vec::new();
         for n in 0..150 {
             let tenant = records::tenant(&format!("seen{n}"))?;
-            told.extend((0..2).map(|_| (tenant.clone(), records::any(&mut random))));
+            writes.extend((0..2).map(|_| (tenant.clone(), records::any(&mut random))));
         }
-        random.shuffle(&mut told);
-        // In every other round the load follows on the heels of the call for changes.
+        random.shuffle(&mut writes);
+        // In every other round the load follows the subscription at once.
         let before = if round.is_multiple_of(2) { 0 } else { random.usize(1..=100) };
-        let (before, rest) = told.split_at(before);
+        let (before, rest) = writes.split_at(before);
         let (during, after) = rest.split_at(100);
 
         if !before.is_empty() {
             self.write(&writer, before).await?;
         }
-        let meanwhile = tokio::spawn(write(writer.clone(), during.to_vec()));
+        let writing = tokio::spawn(write(writer.clone(), during.to_vec()));
         let mut view = self.load(&*reader).await?;
-        self.limit("a lot of merges", meanwhile)
+        self.limit("many merges", writing)
             .await?
             .map_err(|error| Broken::new(format!("a merge panicked: {error}")))??;
         self.write(&writer, after).await?;
 
-        for (tenant, record) in &told {
+        for (tenant, record) in &writes {
             while !view.covers(tenant, record) {
-                let what = format!("news of {tenant}, stored by another writer,");
+                let what = format!("a change of {tenant} by another writer");
                 match self.limit(&what, changes.next()).await? {
                     Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
                     Some(Change::Resync) => view = self.load(&*reader).await?,
                     Some(Change::Disconnected) => {}
-                    None => return Err(Broken::new("changes ended while others still wrote")),
+                    None => {
+                        return Err(Broken::new("changes ended while another writer was active"));
+                    }
                 }
             }
         }
         Ok(Done::Passed)
     }
 
-    async fn write(&self, store: &Arc<dyn Store>, told: &[Told]) -> Result<(), Broken> {
-        self.limit("a lot of merges", write(store.clone(), told.to_vec())).await?
+    async fn write(&self, store: &Arc<dyn Store>, writes: &[Write]) -> Result<(), Broken> {
+        self.limit("many merges", write(store.clone(), writes.to_vec())).await?
     }
 }
 
-/// A record, and the tenant it tells of.
-type Told = (TenantId, Record);
+/// A tenant and a record of it.
+type Write = (TenantId, Record);
 
-/// Stores what is `told`, a few at a time.
-async fn write(store: Arc<dyn Store>, told: Vec<Told>) -> Result<(), Broken> {
-    for some in told.chunks(8) {
+/// Stores `writes`, a few at a time.
+async fn write(store: Arc<dyn Store>, writes: Vec<Write>) -> Result<(), Broken> {
+    for some in writes.chunks(8) {
         try_join_all(some.iter().map(|(tenant, record)| store.merge(tenant, record))).await?;
         tokio::task::yield_now().await;
     }
     Ok(())
 }
 
-/// Whether `changes` has ended before it began: the store has no other writers.
+/// Returns whether `changes` ends at once, because the store has no other writers.
 async fn ended(changes: &mut BoxStream<'static, Change>) -> bool {
     use std::task::Poll;
     let first = std::future::poll_fn(|cx| Poll::Ready(changes.poll_next_unpin(cx))).await;

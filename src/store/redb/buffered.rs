@@ -1,8 +1,8 @@
-//! Buffers the writes of an opening database until the database has proved to be ours.
+//! Buffers the writes of a database that is being opened, until it is identified as ours.
 //!
-//! redb writes to a file as soon as it opens it: it marks the file as in use, and repairs it after a
-//! crash. A file that turns out to be another program's, or damaged, must stay as it was: it may be
-//! the only copy of something. So the file is opened behind this buffer, which records what redb
+//! redb writes to a file as soon as it opens it: it marks the file as in use, and repairs it after
+//! a crash. A file that turns out to be another program's, or damaged, must stay as it was: it may
+//! be the only copy of something. So the file is opened behind this buffer, which records what redb
 //! does and replays it in the same order on `commit`, syncs included: a power cut in between finds
 //! what it would find without the buffer. A file whose last sync failed is read through the buffer
 //! too, and never written again.
@@ -50,10 +50,11 @@ struct Shared {
 #[derive(Debug)]
 struct Pending {
     ops: Vec<Op>,
-    /// What a read would find, where that is not what the storage holds.
+    /// Content that differs from the storage.
     blocks: HashMap<u64, Box<[u8]>>,
     len: u64,
-    /// The storage's own bytes count up to here; what lies beyond was cut off and reads as zeros.
+    /// The length of the storage's content that is still valid. Beyond it was truncated and reads
+    /// as zeros.
     own: u64,
 }
 
@@ -90,7 +91,8 @@ impl BufferedBackend {
         &self,
         work: impl FnOnce(&mut Pending, &dyn StorageBackend) -> io::Result<T>,
     ) -> Option<io::Result<T>> {
-        // The common case takes no exclusive lock: reads of a database that is open go on together.
+        // The common case takes no exclusive lock, so that reads of an open database are
+        // concurrent.
         if self.0.pending.read().unwrap_or_else(PoisonError::into_inner).is_none() {
             return None;
         }
@@ -174,7 +176,7 @@ impl Pending {
     }
 }
 
-/// The number of the block that holds byte `at`, and where in it that byte is.
+/// Returns the number of the block with byte `at`, and its offset in the block.
 fn place(at: u64) -> (u64, usize) {
     // A remainder of BLOCK fits any usize.
     (at / BLOCK as u64, usize::try_from(at % BLOCK as u64).unwrap_or_default())
@@ -253,7 +255,7 @@ mod tests {
 
     use super::*;
 
-    /// Storage with something in it that outlives `BufferedBackend`.
+    /// Storage that outlives its `BufferedBackend`.
     #[derive(Debug, Clone)]
     struct Storage(Arc<InMemoryBackend>);
 

@@ -1,4 +1,4 @@
-//! The file: made whole or not at all.
+//! The database file: opened, or created completely or not at all.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -57,11 +57,10 @@ fn backend(name: &str, file: File) -> Result<Box<dyn StorageBackend>, StoreError
     Ok(Box::new(backend))
 }
 
-/// Makes an empty store at `path`, unless there is a file.
+/// Creates an empty database at `path`, unless there is a file.
 ///
-/// It is made under another name and then given its own, so that a crash never leaves half a
-/// database where the next start looks for one, and two programs that start at the same time don't
-/// overwrite each other's.
+/// It is created under another name and then renamed, so that a crash never leaves half a database
+/// at `path`, and two programs that start at the same time do not overwrite each other's file.
 pub(super) fn create(name: &str, path: &Path) -> Result<(), StoreError> {
     match path.try_exists() {
         Ok(true) => return Ok(()),
@@ -74,7 +73,8 @@ pub(super) fn create(name: &str, path: &Path) -> Result<(), StoreError> {
         // The name itself must survive a power cut too.
         sync_directory(path).map_err(|error| unusable(name, error))
     });
-    // After `publish` the draft is a second name of the file, or gone; after a failure it is litter.
+    // After `publish` the draft is a second name of the file, or gone. After a failure it is
+    // useless.
     let _ = fs::remove_file(&draft);
     made
 }
@@ -95,12 +95,12 @@ fn make(name: &str, draft: &Path) -> Result<(), StoreError> {
     synced.sync_all().map_err(|error| unusable(name, error))
 }
 
-/// Gives the draft its name, unless somebody else's draft has it by now.
+/// Renames the draft to `path`, unless another program has created the file by now.
 fn publish(draft: &Path, path: &Path) -> io::Result<()> {
     match fs::hard_link(draft, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // Some file systems have no second names. There two programs that start in the same
-        // moment can get in each other's way: then one of them has no file and says so.
+        // Some file systems have no hard links. There, two programs that start at the same moment
+        // may conflict: one of them then fails with an error.
         Err(_) if !path.try_exists()? => fs::rename(draft, path),
         other => other,
     }
@@ -112,7 +112,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
-/// Directories can't be synced here; the file system does it by itself.
+/// Does nothing: directories can't be synced here, the file system does it by itself.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())

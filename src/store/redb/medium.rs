@@ -1,4 +1,4 @@
-//! Where the database's file lives, and how a fresh one takes its place.
+//! The place of the database's file, and its replacement by a fresh one.
 
 use redb::StorageBackend;
 

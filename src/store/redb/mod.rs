@@ -1,4 +1,4 @@
-//! A store in one file, for one process.
+//! A store in a redb file, for one process.
 
 mod buffered;
 mod file;
@@ -24,29 +24,29 @@ use self::{file::FileMedium, writer::Writer};
 use super::{Store, StoreError, leases::Leases};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
-/// How long a call waits for the disk. One that is merely busy answers long before.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Time-out of a call. A disk that is merely busy answers long before.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// Keeps records in one file, through crashes and power cuts.
 ///
-/// [`merge`](Store::merge) answers once the record is synced to the disk. Merges that arrive while
-/// one sync is under way share the next, so a burst is as fast as a single one is slow.
+/// [`merge`](Store::merge) returns once the record is synced to the disk. Merges that arrive during
+/// a sync share the next one, so that a burst takes hardly longer than a single merge.
 ///
-/// The file belongs to one process: a second one that opens it gets an error that
-/// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines reach. It is
-/// a [redb](https://docs.rs/redb) database; records of different environments are kept apart in it.
+/// Only one process can open the file: a second one gets an error that
+/// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines can reach.
+/// The file is a [redb](https://docs.rs/redb) database with a table for each environment.
 ///
-/// After an I/O error, such as a full disk, the file is opened again until it works. After a failed
-/// sync nothing in it counts as durable: all that can be read of it goes to a fresh file, which is
-/// synced before it takes the old one's name. Until then merges fail, so there must be room for both.
-/// A process that is killed in between starts with the old file and does not know of the failed sync.
+/// After an I/O error, such as a full disk, the file is reopened until it works. After a failed
+/// sync nothing in the file counts as durable: its readable content is copied to a fresh file,
+/// which is synced before it takes the old one's name. Until then merges fail, so there must be
+/// room for both. A process that is killed in between starts with the old file, unaware of the
+/// failed sync.
 ///
-/// Leave the file where it is while it is in use: that it was removed, replaced or cut short is not
-/// noticed, and what is stored from then on is gone with the process. An empty file is taken for a new
-/// one.
+/// Do not remove, replace or truncate the file while it is in use: this is not detected, and what
+/// is stored from then on is lost when the process ends. An empty file is treated as a new one.
 ///
-/// Dropping the store waits for what is being written, at most 3 s, so that the file can be opened
-/// again at once.
+/// Dropping the store waits for pending writes, at most 3 s, so that the file can be opened again
+/// at once.
 ///
 /// ```
 /// use tower_superoffice::{Environment, status::Record, store::{RedbStore, Store}, TenantId};
@@ -76,15 +76,15 @@ pub struct RedbStore {
 }
 
 impl RedbStore {
-    /// Opens the file at `path`, or makes it if there is none. Its directory must exist.
+    /// Opens the file at `path`, or creates it. Its directory must exist.
     ///
-    /// It blocks while it checks the whole file, about 0.1 s for 100,000 tenants, so
-    /// call it before you serve.
+    /// It blocks while it checks the whole file, about 0.1 s for 100,000 tenants: call it before
+    /// you serve.
     ///
     /// # Errors
     ///
     /// When the file is in use, damaged, another program's, of a newer schema, or can't be read and
-    /// written. The file is then as it was.
+    /// written. The file is then left unchanged.
     pub fn open(path: impl AsRef<Path>, environment: &Environment) -> Result<Self, StoreError> {
         let path = path.as_ref().to_owned();
         let name = format!("redb:{}", path.display());
@@ -93,14 +93,14 @@ impl RedbStore {
         Self::start(name, environment, medium)
     }
 
-    /// Keeps the database in storage of your own: another file system, or one that fails for tests.
+    /// Opens a database in your own storage, such as one that injects faults.
     ///
-    /// The storage is opened now and after each I/O error; the one before has then been closed.
-    /// `name` is for logs and errors.
+    /// The storage is opened now and after each I/O error; the previous one has been closed by
+    /// then. `name` is for logs and errors.
     ///
     /// # Errors
     ///
-    /// As those of [`open`](RedbStore::open), and those of `medium`.
+    /// Those of [`open`](RedbStore::open), and those of `medium`.
     #[cfg(feature = "test-util")]
     pub fn with_medium(
         name: impl Into<String>,
@@ -120,18 +120,18 @@ impl RedbStore {
         Ok(Self { name, writer, leases: Mutex::default() })
     }
 
-    /// Waits for an answer of the writer, but not for ever: a disk can hang.
+    /// Waits for an answer of the writer, with a time-out because a disk can hang.
     async fn answered<T>(
         &self,
         answer: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         let late = |_| {
             StoreError::unavailable(format!(
-                "{} gave no answer for {PATIENCE:?}: check its disk",
+                "{} gave no answer for {MAX_WAIT:?}: check its disk",
                 self.name
             ))
         };
-        tokio::time::timeout(PATIENCE, answer).await.map_err(late)?
+        tokio::time::timeout(MAX_WAIT, answer).await.map_err(late)?
     }
 }
 
@@ -162,7 +162,7 @@ impl Store for RedbStore {
         tenant: &'a TenantId,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        // One process has the file, so the leases need not be in it.
+        // Only one process has the file open, so the leases need not be stored.
         let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         Box::pin(std::future::ready(Ok(leases.try_lease(tenant, ttl))))
     }

@@ -1,4 +1,4 @@
-//! Opening a database, and telling ours from everything else.
+//! Opens a database, and distinguishes ours from others.
 
 use std::{
     any::Any,
@@ -14,19 +14,19 @@ use redb::{
 use super::buffered::{BufferedBackend, SyncFailed};
 use crate::store::StoreError;
 
-/// What the file says of itself.
+/// The table that identifies the file.
 pub(super) const ABOUT: TableDefinition<'static, &str, &str> =
     TableDefinition::new("tower-superoffice");
 const SCHEMA: &str = "schema";
 const MAJOR: u32 = 1;
 const MINOR: u32 = 0;
 
-/// redb's own default is 1 GiB, which is more than the largest fleet has.
+/// redb's default of 1 GiB is more than the records of a million tenants.
 const CACHE: usize = 64 * 1024 * 1024;
 
-/// Opens the database in `storage`, or makes one there if it is empty. `name` is for errors.
+/// Opens the database in `storage`, or creates one if it is empty. `name` is for errors.
 ///
-/// Nothing is written unless the database is whole and ours.
+/// Nothing is written unless the database is intact and ours.
 pub(super) fn open(
     name: &str,
     storage: Box<dyn StorageBackend>,
@@ -37,7 +37,7 @@ pub(super) fn open(
     Ok(database)
 }
 
-/// Opens the database in `storage` to be read: nothing is ever written to it.
+/// Opens the database in `storage` for reading. Nothing is written to it.
 pub(super) fn open_unchanged(
     name: &str,
     storage: Box<dyn StorageBackend>,
@@ -53,8 +53,8 @@ fn open_buffered(
     let buffered = BufferedBackend::new(storage, sync_failed.clone());
     let buffered = buffered.map_err(|error| unreadable(name, error))?;
     let behind = buffered.clone();
-    // redb promises an error for a damaged file when it is told to check, but a panic in a store
-    // that won't open must not take the program along.
+    // redb returns an error for a damaged file when it checks the file, but a panic in it must not
+    // end the program.
     let opened = catch_unwind(AssertUnwindSafe(move || {
         let database = Builder::new()
             .set_cache_size(CACHE)
@@ -68,14 +68,14 @@ fn open_buffered(
     Ok((database, buffered))
 }
 
-/// Makes sure that the database is ours; an empty one becomes it.
+/// Checks that the database is ours, and initialises an empty one.
 fn identify(name: &str, database: &Database) -> Result<(), StoreError> {
     let reading = database.begin_read().map_err(|error| failed(name, error))?;
     let tables: Vec<_> = reading.list_tables().map_err(|error| failed(name, error))?.collect();
     let others = reading.list_multimap_tables().map_err(|error| failed(name, error))?.count();
     if tables.is_empty() && others == 0 {
         drop(reading);
-        return introduce(database).map_err(|error| failed(name, error));
+        return initialise(database).map_err(|error| failed(name, error));
     }
     let foreign = || {
         StoreError::foreign(format!(
@@ -97,7 +97,7 @@ fn identify(name: &str, database: &Database) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn introduce(database: &Database) -> Result<(), redb::Error> {
+fn initialise(database: &Database) -> Result<(), redb::Error> {
     let writing = database.begin_write()?;
     writing.open_table(ABOUT)?.insert(SCHEMA, format!("{MAJOR}.{MINOR}").as_str())?;
     Ok(writing.commit()?)
@@ -117,13 +117,13 @@ fn refused(name: &str, error: DatabaseError) -> StoreError {
     }
 }
 
-/// What an error of redb means.
+/// Converts an error of redb.
 pub(super) fn failed(name: &str, error: impl Into<redb::Error>) -> StoreError {
     match error.into() {
         redb::Error::Corrupted(what) => corrupt(name).caused_by(StorageError::Corrupted(what)),
         redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => {
             StoreError::foreign(format!(
-                "{name} is not a store: choose another file, or remove this one if nobody needs it"
+                "{name} is not a store: choose another file, or remove this one if it is not needed"
             ))
             .caused_by(error)
         }
@@ -135,7 +135,7 @@ pub(super) fn failed(name: &str, error: impl Into<redb::Error>) -> StoreError {
             corrupt(name).caused_by(error)
         }
         error => {
-            StoreError::unavailable(format!("{name} failed: it is opened anew when next written"))
+            StoreError::unavailable(format!("{name} failed: it is reopened at the next write"))
                 .caused_by(error)
         }
     }
@@ -143,11 +143,11 @@ pub(super) fn failed(name: &str, error: impl Into<redb::Error>) -> StoreError {
 
 fn corrupt(name: &str) -> StoreError {
     StoreError::corrupt(format!(
-        "{name} is damaged: restore it from a backup, or move it away to begin anew"
+        "{name} is damaged: restore it from a backup, or move it away to start with an empty one"
     ))
 }
 
-/// redb gave up on something with a panic.
+/// Converts a panic in redb.
 pub(super) fn damaged(name: &str, panic: &(dyn Any + Send)) -> StoreError {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Reading everything, without keeping the writer from its work.
+//! Reads all records from a snapshot, without blocking the writer.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -19,35 +19,35 @@ use crate::{
 
 type Page = Result<Vec<(TenantId, Record)>, StoreError>;
 
-/// A page holds up to this many tenants: enough to make handing it over cheap, few enough that
-/// decoding it takes a few milliseconds.
+/// Maximum number of tenants in a page: enough to make its transfer cheap, few enough that decoding
+/// it takes a few milliseconds.
 const PAGE: usize = 512;
 
-/// A page as it lies in the file.
+/// An encoded page.
 ///
-/// Only this crosses from thread to thread. Records are made of many small pieces of memory, and
-/// taking and freeing these on two threads at once costs more than decoding them.
+/// Pages are decoded by the receiver: a record has many small allocations, and freeing them on
+/// another thread than the one that made them costs more than decoding.
 #[derive(Default)]
 struct Raw {
     bytes: Vec<u8>,
-    /// Where in `bytes` each key and each value ends.
+    /// End positions in `bytes` of each key and its value.
     ends: Vec<(usize, usize)>,
 }
 
-/// Reads `table` on a thread of its own, as it was when the `snapshot` was taken.
+/// Reads the `snapshot` of `table` on a thread of its own.
 pub(super) fn pages(
     name: String,
     table: String,
     snapshot: ReadTransaction,
 ) -> Result<impl Stream<Item = Page> + Send + 'static, StoreError> {
-    let (give, mut take) = mpsc::channel(2);
+    let (tx, mut rx) = mpsc::channel(2);
     let shown = name.clone();
     let read = move || {
-        let work = AssertUnwindSafe(|| read(&name, &table, &snapshot, &give));
+        let work = AssertUnwindSafe(|| read(&name, &table, &snapshot, &tx));
         let result = catch_unwind(work).unwrap_or_else(|panic| Err(damaged(&name, &*panic)));
         if let Err(error) = result {
-            // It fails when nobody reads any more, and then nobody wants to know.
-            let _ = give.blocking_send(Err(error));
+            // Fails when the receiver is dropped.
+            let _ = tx.blocking_send(Err(error));
         }
     };
     let started = thread::Builder::new().name("superoffice-load".to_owned()).spawn(read);
@@ -60,7 +60,7 @@ pub(super) fn pages(
         if failed {
             return std::task::Poll::Ready(None);
         }
-        take.poll_recv(cx).map(|raw| {
+        rx.poll_recv(cx).map(|raw| {
             let page = raw?.and_then(|raw| raw.decode(&shown));
             failed = page.is_err();
             Some(page)
@@ -72,7 +72,7 @@ fn read(
     name: &str,
     table: &str,
     snapshot: &ReadTransaction,
-    give: &mpsc::Sender<Result<Raw, StoreError>>,
+    tx: &mpsc::Sender<Result<Raw, StoreError>>,
 ) -> Result<(), StoreError> {
     let table = match snapshot.open_table(TableDefinition::<&str, &[u8]>::new(table)) {
         Ok(table) => table,
@@ -85,13 +85,13 @@ fn read(
         page.push(key.value(), value.value());
         if page.ends.len() == PAGE {
             let full = std::mem::take(&mut page);
-            if give.blocking_send(Ok(full)).is_err() {
+            if tx.blocking_send(Ok(full)).is_err() {
                 return Ok(());
             }
         }
     }
-    // As above: a reader that is gone needs no last page.
-    let _ = give.blocking_send(Ok(page));
+    // Fails when the receiver is dropped.
+    let _ = tx.blocking_send(Ok(page));
     Ok(())
 }
 

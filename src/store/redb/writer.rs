@@ -1,8 +1,8 @@
-//! The one thread that owns the database.
+//! The thread that owns the database.
 //!
-//! Merges wait in a queue. The thread takes all that wait, writes them in one transaction, syncs
-//! once and answers them all. While it syncs, the next batch gathers: the slower the disk, the larger
-//! the batches.
+//! Merges wait in a channel. The thread receives all that wait, writes them in one transaction,
+//! syncs once and answers them all. The next batch gathers during the sync: the slower the disk,
+//! the larger the batches.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
@@ -51,12 +51,12 @@ struct Merge {
     answer: oneshot::Sender<Result<Record, StoreError>>,
 }
 
-/// A handle on the thread, which ends with it.
+/// A handle on the thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     name: String,
     table: String,
-    /// `None` only while it is dropped.
+    /// `None` only during drop.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     /// Disconnected when the thread ends.
@@ -145,7 +145,7 @@ struct Work {
     name: String,
     table: String,
     medium: Box<dyn Medium>,
-    /// `None` after a failure, until it is opened again.
+    /// `None` after a failure, until it is reopened.
     database: Option<Database>,
     /// Of the storage that is open.
     sync_failed: SyncFailed,
@@ -163,11 +163,11 @@ impl Work {
             let mut merges = Vec::with_capacity(batch.len());
             for job in batch.drain(..) {
                 match job {
-                    // Whoever gave up meanwhile does not need the write either.
+                    // The caller has given up: it does not rely on the write.
                     Job::Merge(merge) if merge.answer.is_closed() => {}
                     Job::Merge(merge) => merges.push(merge),
                     Job::Load(answer) => {
-                        // It fails when the caller has given up.
+                        // Fails when the caller has given up.
                         let _ = answer.send(self.with_database(|work, database| {
                             database.begin_read().map_err(|error| failed(&work.name, error))
                         }));
@@ -189,12 +189,13 @@ impl Work {
             Err(error) => merges.iter().map(|_| Err(error.clone())).collect(),
         };
         for (merge, answer) in merges.into_iter().zip(answers) {
-            // It fails when the caller has given up.
+            // Fails when the caller has given up.
             let _ = merge.answer.send(answer);
         }
     }
 
-    /// Writes all `merges` in one transaction. One that meets a record it can't read fails alone.
+    /// Writes all `merges` in one transaction. A record that can't be decoded fails its own merge
+    /// only.
     fn write(
         &self,
         database: &Database,
@@ -222,14 +223,14 @@ impl Work {
         if wrote {
             writing.commit()?;
         } else {
-            // All of it is on the disk already: no sync is needed to say so.
+            // Everything is on disk already, so no sync is needed.
             writing.abort()?;
         }
         Ok(answers)
     }
 
-    /// Does `work` with the database, which is opened first if it has to be, and closed when the
-    /// work fails: after an I/O error redb takes no more of it.
+    /// Calls `work` with the database, which is reopened first if necessary, and closed when `work`
+    /// fails: after an I/O error redb accepts no further work.
     fn with_database<T>(
         &mut self,
         work: impl FnOnce(&Self, &Database) -> Result<T, StoreError>,
@@ -248,7 +249,7 @@ impl Work {
                 return Ok(done);
             }
             Ok((Err(error), database)) => {
-                // Closing fails like the work did, and says nothing new.
+                // Closing fails with the same error.
                 let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
                 error
             }
@@ -293,7 +294,7 @@ impl Work {
     }
 }
 
-/// An error with its causes, for a log line.
+/// Formats an error with its causes, for a log line.
 fn chain(error: &StoreError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -1,10 +1,10 @@
-//! Noticing that a server lost data while it ran.
+//! Detects that a server lost data while it was running.
 
 use super::{Shared, known::Known, link};
 
 impl Shared {
-    /// Waits until the server holds less than it did: tenants are never removed, so somebody has
-    /// removed them all or put an old state back.
+    /// Waits until the server has fewer tenants than before. Tenants are never removed, so its data
+    /// was removed, or an old state was restored.
     pub(super) async fn emptied(&self) {
         let mut size = 0;
         loop {
@@ -17,15 +17,15 @@ impl Shared {
                 now = asked => match now {
                     Ok(now) if now < size => return,
                     Ok(now) => size = now,
-                    // Others notice that the server is away; this is not what it is asked for.
-                    Err(error) => crate::log::debug!(%error, "the size of the store is not known"),
+                    // An outage is detected by the heartbeats.
+                    Err(error) => crate::log::debug!(%error, "store size unknown"),
                 },
             }
         }
     }
 
-    /// Takes nothing for stored any more that was seen before: what is stored again must not be missed
-    /// again, tenant by tenant.
+    /// Empties the cache of stored values. Otherwise each tenant that is stored again would be
+    /// reported as lost once more.
     pub(super) fn forget(&self) {
         *self.known() = Known::default();
     }

@@ -1,4 +1,4 @@
-//! Where the server is, and how a connection to it is made.
+//! The address of the server, and the connections to it.
 
 use std::io;
 
@@ -11,9 +11,9 @@ use tokio::{
 use super::tls::Tls;
 use crate::store::StoreError;
 
-/// A server, and how to log in to it.
+/// The address of a server, and its credentials.
 pub(super) struct Endpoint {
-    /// What an operator may see of the URL: no user, no password.
+    /// The URL without user and password, for logs and errors.
     pub(super) name: String,
     pub(super) login: RedisConnectionInfo,
     host: String,
@@ -29,13 +29,13 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 impl Endpoint {
-    /// Reads `redis://` and `rediss://` URLs. For the latter `roots`, in PEM, are trusted instead of
-    /// the public authorities.
+    /// Parses a `redis://` or `rediss://` URL. For the latter `roots`, in PEM, are trusted instead
+    /// of the public authorities.
     pub(super) fn parse(url: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
         // None of the errors quotes the URL: it may hold a password.
         let wrong = || {
             StoreError::misconfigured(
-                "the URL of the Redis store makes no sense: write redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS",
+                "invalid URL of the Redis store: write redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS",
             )
         };
         let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
@@ -46,7 +46,7 @@ impl Endpoint {
         };
         let info: ConnectionInfo = format!("redis://{rest}").parse().map_err(|_| wrong())?;
         let ConnectionAddr::Tcp(host, port) = info.addr().clone() else { return Err(wrong()) };
-        // The library would tell the server its own name, with a command of Redis 7.2.
+        // The library would send its own name, with a command of Redis 7.2.
         let login = info.redis_settings().clone().set_skip_set_lib_name();
         let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
         let name = format!("{scheme}://{shown}:{port}/{}", login.db());
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_name_leaves_out_who_logs_in() {
+    fn name_has_no_credentials() {
         for (url, name) in [
             ("redis://127.0.0.1", "redis://127.0.0.1:6379/0"),
             ("redis://user:secret@[::1]:7000/3", "redis://[::1]:7000/3"),
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_makes_no_sense_is_refused_without_a_word_of_it() {
+    fn invalid_url_is_refused_without_quoting_it() {
         for url in [
             "",
             "localhost",

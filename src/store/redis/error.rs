@@ -1,10 +1,10 @@
-//! What an error of Redis means for an operator.
+//! Converts errors of Redis into those of a store, with advice for the operator.
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::store::StoreError;
 
-/// `name` is the store's, for the message.
+/// Converts `error`. `name` is the store's name, for the message.
 pub(super) fn store_error(name: &str, error: RedisError) -> StoreError {
     let made = match (error.kind(), error.code()) {
         (ErrorKind::AuthenticationFailed, _) | (_, Some("NOAUTH" | "WRONGPASS")) => {
@@ -13,7 +13,7 @@ pub(super) fn store_error(name: &str, error: RedisError) -> StoreError {
             ))
         }
         (_, Some("NOPERM")) => forbidden(name),
-        // So says a script that was not allowed one of its commands.
+        // The error of a script whose user may not run one of its commands.
         (ErrorKind::Server(_) | ErrorKind::Extension, _) if says_forbidden(&error) => {
             forbidden(name)
         }

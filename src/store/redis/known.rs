@@ -1,4 +1,4 @@
-//! What this process last saw in the store, so that most merges take one round trip.
+//! A cache of the stored values, so that most merges take one round trip.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,18 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// A value that was in the store, without its bytes: the script compares digests.
+/// A stored value: its record and its digest, which the script compares.
 #[derive(Debug, Clone)]
 pub(super) struct Seen {
     pub(super) record: Record,
     digest: [u8; 20],
 }
 
-/// The values of at least `GENERATION` tenants.
+/// A cache of the values of at least `GENERATION` tenants.
 ///
-/// When the young generation is full the old one is dropped and the young one becomes the old: what
-/// is used stays, at the price of two maps and no list. A value that is missing or outdated costs a
-/// round trip, no more. The keys are spelled as in the store.
+/// When the young generation is full, the old one is dropped and the young one becomes the old:
+/// values in use stay, with two maps and no list. A missing or outdated value costs one more round
+/// trip. The keys are spelled as in the store.
 #[derive(Debug, Default)]
 pub(super) struct Known {
     young: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
@@ -29,20 +29,20 @@ pub(super) struct Known {
     interner: Interner,
 }
 
-/// At some 250 bytes each, both generations take at most about 65 MB, with more tenants than that.
+/// Tenants per generation. At some 250 bytes each, both generations take at most about 65 MB.
 const GENERATION: usize = 128 * 1024;
 
 impl Seen {
-    /// `record` is what `value`, which is in the store, says.
+    /// Creates the entry for the stored `value`, of which `record` is the decoded record.
     pub(super) fn new(record: Record, value: &[u8]) -> Self {
-        // The server's scripts have no other digest. It tells apart what honest writers store; one
-        // who can write to the store needs no collision to do harm.
+        // The server's scripts have no other digest. It distinguishes values of honest writers; an
+        // attacker who can write to the store needs no collision.
         let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, value);
         let digest = sha1.as_ref().try_into().unwrap_or_default();
         Self { record, digest }
     }
 
-    /// The digest as the script spells it.
+    /// Returns the digest in hex, as in the script.
     pub(super) fn hex(&self) -> String {
         hex::lower(&self.digest)
     }

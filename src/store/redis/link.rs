@@ -1,4 +1,4 @@
-//! The connection that carries commands: one, shared by all, made anew when it breaks.
+//! The connection for commands: shared by all calls, and reconnected after a failure.
 
 use std::{
     sync::{
@@ -28,16 +28,16 @@ use crate::{
     store::StoreError,
 };
 
-/// How long a command may take.
+/// Time-out of a command.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
-/// How long it may take to connect and log in.
+/// Time-out of connecting and logging in.
 pub(super) const CONNECT: Duration = Duration::from_secs(1);
 
-/// How often the server has to prove that it is there: a lost network sounds like silence.
+/// Interval of the heartbeats, without which a lost network would go unnoticed.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// As many commands may wait to be written to the socket.
+/// Number of commands that may wait to be written to the socket.
 const PIPELINE: usize = 1024;
 
 pub(super) struct Link {
@@ -47,10 +47,10 @@ pub(super) struct Link {
 
 struct State {
     live: Option<Live>,
-    /// The attempt under way, which all who need a connection wait for. It is a task of its own: it
-    /// comes to an end even when they all have given up.
+    /// The current attempt to connect, shared by all waiting calls. It is a task of its own, so
+    /// that it completes even when all of them have given up.
     attempt: Option<Attempt>,
-    /// Why the last attempt failed, and when to try again. Until then calls fail at once.
+    /// The error of the last attempt, and the time of the next. Until then calls fail at once.
     failure: Option<(StoreError, Instant)>,
     attempts: Attempts,
 }
@@ -61,12 +61,12 @@ type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
-    /// Set by whoever finds that it is of no more use.
+    /// Set when the connection has failed.
     dead: Arc<AtomicBool>,
     tasks: Arc<Tasks>,
 }
 
-/// What keeps a connection going. It ends with the connection's last user, whatever the server does.
+/// The tasks of a connection. They end with its last user.
 struct Tasks {
     driver: JoinHandle<()>,
     heartbeat: JoinHandle<()>,
@@ -74,7 +74,7 @@ struct Tasks {
 
 impl Live {
     fn is_usable(&self) -> bool {
-        // The driver ends when the server hangs up.
+        // The driver ends when the server closes the connection.
         !self.dead.load(Ordering::Relaxed) && !self.tasks.driver.is_finished()
     }
 }
@@ -86,7 +86,7 @@ impl Drop for Tasks {
     }
 }
 
-/// What the server can be asked.
+/// A request to the server.
 pub(super) enum Question<'a> {
     Command(&'a Cmd),
     /// Sent by its hash, and in full to a server that doesn't know it yet.
@@ -119,8 +119,8 @@ impl Link {
         Self { endpoint, state: Arc::default() }
     }
 
-    /// Asks the server, and once more on a new connection when the first broke meanwhile: all that
-    /// is asked of it may be asked twice.
+    /// Sends a request, and repeats it once on a new connection when the first failed: all requests
+    /// are idempotent.
     pub(super) async fn ask<T: FromRedisValue>(
         &self,
         question: impl Into<Question<'_>>,
@@ -149,8 +149,8 @@ impl Link {
         }
     }
 
-    /// Starts afresh, because the server was found again: what was lost with the other connection is
-    /// as likely lost here, and there is no reason to wait with the next attempt.
+    /// Drops the connection and its back-off, after the subscription has reconnected: this
+    /// connection has probably failed too, and the next attempt need not wait.
     pub(super) fn renew(&self) {
         let mut state = lock(&self.state);
         state.live = None;
@@ -200,7 +200,7 @@ impl State {
         match connected {
             Ok(live) => {
                 if self.failure.take().is_some() {
-                    crate::log::info!(store = name, "the store is connected again");
+                    crate::log::info!(store = name, "store connected");
                 }
                 self.attempts.reset();
                 self.live = Some(live.clone());
@@ -213,13 +213,13 @@ impl State {
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
-    // Nothing is left half done while the lock is held.
+    // Every change under the lock is complete, so a poisoned lock is safe to use.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whether the server would answer the same on another connection.
+/// Returns whether a new connection would get the same error.
 ///
-/// One that has become a replica may have a successor by the same name.
+/// A server that has become a replica may have a successor at the same address.
 fn is_final(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(kind) => {
@@ -234,7 +234,7 @@ async fn connect(endpoint: &Endpoint) -> Result<Live, StoreError> {
     let name = &endpoint.name;
     let socket = endpoint.connect().await;
     let socket = socket.map_err(|error| unreachable_server(name).caused_by(error))?;
-    // Time is kept by `ask`, which knows what to do when it is up.
+    // `ask` has its own time-out, after which it drops the connection.
     let config =
         AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINE);
     let made = MultiplexedConnection::new_with_config(&endpoint.login, socket, config).await;
@@ -243,12 +243,12 @@ async fn connect(endpoint: &Endpoint) -> Result<Live, StoreError> {
     let dead = Arc::new(AtomicBool::new(false));
     let heartbeat = tokio::spawn(heartbeat(connection.clone(), dead.clone()));
     let tasks = Arc::new(Tasks { driver, heartbeat });
-    // A server that is paused takes connections, and so does one that wants a password.
+    // A paused server accepts connections, and so does one that needs a password.
     ping(&mut connection).await.map_err(|error| store_error(name, error))?;
     Ok(Live { connection, dead, tasks })
 }
 
-/// Watches over a connection: those who use it may not wait long enough to notice.
+/// Detects a failed connection: its calls may be dropped before their time-out.
 async fn heartbeat(mut connection: MultiplexedConnection, dead: Arc<AtomicBool>) {
     while !dead.load(Ordering::Relaxed) {
         tokio::time::sleep(HEARTBEAT).await;

@@ -1,4 +1,4 @@
-//! A store on a Redis server, for replicas.
+//! A store on a Redis server, shared by replicas.
 
 mod emptied;
 mod endpoint;
@@ -39,43 +39,44 @@ use self::{
 use super::{Change, Store, StoreError, value};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
-/// How long a merge may take in all: it may have to come again when others write the same tenant.
+/// Time-out of a whole merge, which is repeated while others write the same tenant.
 const MERGE: Duration = Duration::from_secs(5);
 
-/// How many tenants a page of `load` asks for.
+/// Number of tenants in a page of `load`.
 const PAGE: usize = 1000;
 
 /// Keeps records on a Redis server that several replicas share.
 ///
-/// What one replica stores reaches the others at once, over a subscription. Whenever that was
-/// interrupted they load everything again, so nothing that was missed stays missed. Open one store
-/// per gate: it tells its own writes from those of others.
+/// A change that one replica stores reaches the others at once, through a subscription. After an
+/// interruption of the subscription they load everything again, so no change is lost. Open one
+/// store per gate: it distinguishes its own writes from those of others.
 ///
 /// A merge takes one round trip; two when another replica has just written the same tenant, or when
-/// there are more than the 131,072 tenants of which the store remembers what it last saw. No call takes longer than a few seconds, whether the server is gone, paused or out of reach; while it can't
-/// be connected, calls fail at once, and attempts to connect are 50 ms to 5 s apart.
+/// there are more than the 131,072 tenants of the cache. No call takes longer than a few seconds,
+/// whether the server is down, paused or unreachable. While there is no connection, calls fail at
+/// once, and attempts to connect are 50 ms to 5 s apart.
 ///
 /// # The server
 ///
-/// Redis 6.0 or later, or anything that speaks like it. Commands: `PING`, `EVALSHA`,
-/// `SCRIPT LOAD`, `HGET`, `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and
-/// `SELECT` as the URL asks for. For an environment called `production` they touch:
+/// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
+/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and `SELECT`
+/// if the URL needs them. For the environment `production` they use:
 ///
-/// | name | what |
+/// | name | content |
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
 /// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant |
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
-/// An ACL rule that allows no more:
+/// The minimal ACL rule:
 /// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select`.
 ///
-/// The names share a hash tag, so a cluster keeps them on one node; a node that does not have them
-/// answers with an error that names the one which does.
+/// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
+/// names that node.
 ///
 /// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash must not be
-/// evicted. How much a crash of the server can lose is up to its `appendfsync`. What it lost, the
-/// replicas that still run fill in again: after they were cut off from it, or within some seconds when they see that it holds less than it did.
+/// evicted. The server's `appendfsync` bounds the loss in a crash. Running replicas store lost
+/// records again: when they reconnect, or within seconds when they find fewer tenants than before.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::RedisStore};
@@ -92,38 +93,37 @@ struct Shared {
     names: Names,
     link: Link,
     script: Script,
-    /// Tells this store's messages from those of others.
+    /// Distinguishes this store's messages from those of others.
     writer: String,
     known: Mutex<Known>,
     turns: Turns,
-    /// How many loads have begun.
+    /// Number of loads so far.
     loads: AtomicU64,
-    /// A tenant that was there is gone.
+    /// Notified when a stored tenant has disappeared.
     gone: Notify,
-    /// How many subscriptions are being made for the first time.
+    /// Number of first subscriptions in progress.
     starting: watch::Sender<usize>,
 }
 
 impl RedisStore {
-    /// A store on the server at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or `rediss://`
-    /// for TLS with a certificate of a public authority.
+    /// Creates a store on the server at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or
+    /// `rediss://` for TLS with a certificate of a public authority.
     ///
-    /// It does not connect yet, so that a server which is down is for [`load`](Store::load) to
-    /// report.
+    /// It does not connect yet: [`load`](Store::load) reports an unavailable server.
     ///
     /// # Errors
     ///
-    /// When the URL makes no sense. The error does not quote it.
+    /// When the URL is invalid. The error does not quote it.
     pub fn connect(url: &str, environment: &Environment) -> Result<Self, StoreError> {
         Ok(Self::new(Endpoint::parse(url, None)?, environment))
     }
 
-    /// As [`connect`](RedisStore::connect), for a server with a certificate of your own authority,
-    /// whose root certificates are in `pem`. No other is then trusted.
+    /// Like [`connect`](RedisStore::connect), for a server with a certificate of your own
+    /// authority. Only the root certificates in `pem` are trusted.
     ///
     /// # Errors
     ///
-    /// When the URL makes no sense, or `pem` holds no certificate.
+    /// When the URL is invalid, or `pem` contains no certificate.
     pub fn connect_with_roots(
         url: &str,
         environment: &Environment,
@@ -152,7 +152,7 @@ impl RedisStore {
 
 impl Shared {
     fn known(&self) -> MutexGuard<'_, Known> {
-        // Nothing is left half done while the lock is held.
+        // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,7 +160,7 @@ impl Shared {
         let key = value::key(tenant);
         let _turn = self.turns.take(&key).await;
         let mut there = self.known().get(tenant);
-        let mut told_now = false;
+        let mut just_returned = false;
         loop {
             let digest = there.as_ref().map(|(_, seen)| seen.hex());
             let (spelling, mut record) = match &there {
@@ -168,9 +168,9 @@ impl Shared {
                 None => (tenant.clone(), Record::default()),
             };
             let value = record.merge(given).then(|| value::encode(&spelling, &record));
-            // What was known before may be gone by now; what the server just told of is there.
+            // A cached value may be outdated. One that the server has just returned is stored.
             let put = match &value {
-                None if told_now => Put::Done,
+                None if just_returned => Put::Done,
                 value => self.put(&key, digest.as_deref(), value.as_deref()).await?,
             };
             there = match put {
@@ -193,11 +193,11 @@ impl Shared {
                     Some((spelling, Seen::new(record, &value)))
                 }
             };
-            told_now = true;
+            just_returned = true;
         }
     }
 
-    /// Stores `value`, if there is one, if the server has what `digest` is of.
+    /// Stores `value`, if any, provided that the stored value has this `digest`.
     async fn put(
         &self,
         key: &str,
@@ -211,11 +211,11 @@ impl Shared {
             Value::Int(_) => Ok(Put::Done),
             Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
             Value::BulkString(other) => Ok(Put::Other(Some(other))),
-            _ => Err(self.nonsense()),
+            _ => Err(self.unexpected_reply()),
         }
     }
 
-    /// Reads the page at `cursor`; answers the next cursor, 0 after the last page.
+    /// Reads the page at `cursor`, and returns the next cursor: 0 after the last page.
     async fn page(&self, cursor: u64) -> Result<(u64, Vec<(TenantId, Record)>), StoreError> {
         let mut scan = redis::cmd("HSCAN");
         scan.arg(&self.names.tenants).arg(cursor).arg("COUNT").arg(PAGE);
@@ -230,9 +230,9 @@ impl Shared {
         Ok((cursor, page))
     }
 
-    fn nonsense(&self) -> StoreError {
+    fn unexpected_reply(&self) -> StoreError {
         StoreError::unavailable(format!(
-            "{} gives answers that no Redis server gives: check the URL",
+            "{} sent an unexpected reply: check that the URL is of a Redis server",
             self.endpoint.name
         ))
     }
@@ -243,7 +243,7 @@ type Entry = (Vec<u8>, Vec<u8>);
 
 enum Put {
     Done,
-    /// The server has something else, or nothing.
+    /// The server has another value, or none.
     Other(Option<Vec<u8>>),
 }
 
@@ -279,15 +279,15 @@ impl Store for RedisStore {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let (give, mut take) = mpsc::channel(subscriber::KEPT);
-        let work = subscriber::run(self.shared.clone(), Starting::new(&self.shared), give);
-        let changes = stream::poll_fn(move |cx| take.poll_recv(cx));
+        let (tx, mut rx) = mpsc::channel(subscriber::CAPACITY);
+        let work = subscriber::run(self.shared.clone(), Starting::new(&self.shared), tx);
+        let changes = stream::poll_fn(move |cx| rx.poll_recv(cx));
         match Handle::try_current() {
             Ok(runtime) => {
                 runtime.spawn(work);
                 changes.boxed()
             }
-            // Outside of a runtime the work begins when the stream is first read.
+            // Outside of a runtime, the task starts when the stream is first polled.
             Err(_) => async move {
                 tokio::spawn(work);
                 changes
@@ -303,7 +303,7 @@ impl Store for RedisStore {
         ttl: Duration,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
         let key = self.shared.names.lease(&value::key(tenant));
-        // Redis refuses 0, and times that reach past the end of its own.
+        // Redis refuses 0, and times beyond its own range.
         let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000);
         let ttl = u64::try_from(ttl).unwrap_or(1);
         let mut set = redis::cmd("SET");

@@ -1,4 +1,4 @@
-//! What the data is called in Redis.
+//! Names of the keys and the channel in Redis.
 
 use std::fmt::Write;
 
@@ -6,20 +6,19 @@ use crate::environment::Environment;
 
 /// The names of one environment's keys and channel.
 ///
-/// They share a hash tag, so that a cluster keeps them on one node and the script may use them
-/// together.
+/// They share a hash tag, so that a cluster keeps them on one node and one script may use them.
 #[derive(Debug)]
 pub(super) struct Names {
     /// A hash: a tenant's id in lower case to its value.
     pub(super) tenants: String,
-    /// A channel of the database's own: every stored value, with its writer.
+    /// A channel, one per database: every stored value with its writer.
     pub(super) changes: String,
-    /// Keys that start so hold leases.
+    /// The prefix of the keys of leases.
     lease: String,
 }
 
 impl Names {
-    /// The names in the server's database of this number.
+    /// Returns the names in the server's database of this number.
     pub(super) fn new(environment: &Environment, database: i64) -> Self {
         let mut tag = String::from("{tower-superoffice:");
         for character in environment.name().chars() {
@@ -32,11 +31,11 @@ impl Names {
                 other => tag.push(other),
             }
         }
-        // A channel is heard in all databases. A cluster has only the first.
-        let apart = if database == 0 { String::new() } else { format!("#{database}") };
+        // Channels are shared by all databases. A cluster has only database 0.
+        let suffix = if database == 0 { String::new() } else { format!("#{database}") };
         Self {
             tenants: format!("{tag}}}:tenants"),
-            changes: format!("{tag}{apart}}}:changes"),
+            changes: format!("{tag}{suffix}}}:changes"),
             lease: format!("{tag}}}:lease:"),
         }
     }

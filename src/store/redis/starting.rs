@@ -1,4 +1,4 @@
-//! The first subscription: a load that comes after it needs no second one.
+//! The first subscription, which loads wait for: otherwise they would have to be repeated.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -7,16 +7,16 @@ use tokio::time::timeout;
 use super::{Shared, link};
 
 impl Shared {
-    /// Waits until subscriptions that are being made are made, or have failed for a first time.
+    /// Waits until each first subscription has been made, or has failed once.
     pub(super) async fn begin_load(&self) {
         let mut starting = self.starting.subscribe();
-        // When it takes too long the load goes ahead, and the subscription asks for another.
+        // After the time-out the load starts anyway, and the subscription requests another one.
         let _ = timeout(link::ANSWER, starting.wait_for(|&count| count == 0)).await;
         self.loads.fetch_add(1, Ordering::SeqCst);
     }
 }
 
-/// A subscription that is being made. Loads wait while there is one.
+/// A first subscription in progress. Loads wait while there is one.
 pub(super) struct Starting {
     shared: Arc<Shared>,
     loads: u64,
@@ -28,7 +28,7 @@ impl Starting {
         Self { loads: shared.loads.load(Ordering::SeqCst), shared: shared.clone() }
     }
 
-    /// Whether a load has begun without waiting for it.
+    /// Returns whether a load has started without waiting for it.
     pub(super) fn has_loaded(&self) -> bool {
         self.shared.loads.load(Ordering::SeqCst) != self.loads
     }

@@ -1,4 +1,4 @@
-//! The connection on which the server tells what others stored.
+//! The subscription to the changes of other writers, on a connection of its own.
 
 use std::sync::Arc;
 
@@ -24,29 +24,29 @@ use crate::{
     store::{Change, StoreError, value},
 };
 
-/// A reader that lags behind by more than this is told to reload.
-pub(super) const KEPT: usize = 65_536;
+/// Number of changes by which a reader may lag before it gets a resync.
+pub(super) const CAPACITY: usize = 65_536;
 
-/// Follows the channel until nobody reads `give`.
-pub(super) async fn run(shared: Arc<Shared>, starting: Starting, give: mpsc::Sender<Change>) {
-    let unread = give.clone();
-    let reader = Reader { shared, give, missed: false, told_lost: false };
+/// Forwards the channel's messages to `tx` until its receiver is dropped.
+pub(super) async fn run(shared: Arc<Shared>, starting: Starting, tx: mpsc::Sender<Change>) {
+    let reader_gone = tx.clone();
+    let subscriber = Subscriber { shared, tx, lagged: false, disconnected: false };
     tokio::select! {
-        () = reader.run(starting) => {}
-        () = unread.closed() => {}
+        () = subscriber.run(starting) => {}
+        () = reader_gone.closed() => {}
     }
 }
 
-struct Reader {
+struct Subscriber {
     shared: Arc<Shared>,
-    give: mpsc::Sender<Change>,
-    /// Whether the reader has to be told to reload once it has read what is waiting.
-    missed: bool,
-    /// Whether the reader knows that nothing is heard.
-    told_lost: bool,
+    tx: mpsc::Sender<Change>,
+    /// Whether a resync follows when the reader has caught up.
+    lagged: bool,
+    /// Whether the reader has been sent the disconnect.
+    disconnected: bool,
 }
 
-impl Reader {
+impl Subscriber {
     async fn run(mut self, starting: Starting) {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
@@ -54,69 +54,69 @@ impl Reader {
             match subscribe(&self.shared).await {
                 Ok(subscribed) => {
                     attempts.reset();
-                    // A load that began before now has missed what others stored meanwhile.
-                    self.missed |= starting.as_ref().is_none_or(Starting::has_loaded);
+                    // A load that started earlier lacks what others have stored since.
+                    self.lagged |= starting.as_ref().is_none_or(Starting::has_loaded);
                     if starting.is_none() {
                         self.shared.link.renew();
-                        // It may have come back without its data.
+                        // The server may have restarted without its data.
                         self.shared.forget();
                     }
-                    // Loads that waited for this begin now.
+                    // Lets waiting loads start.
                     drop(starting.take());
-                    self.told_lost = false;
+                    self.disconnected = false;
                     let lost = self.follow(subscribed).await;
-                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "what others store is not heard for now");
-                    self.tell_lost();
+                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "change subscription lost; reconnecting");
+                    self.send_disconnected();
                 }
                 Err(error) => {
                     let store = &self.shared.endpoint.name;
-                    if self.told_lost {
-                        crate::log::debug!(%store, %error, "still no subscription");
+                    if self.disconnected {
+                        crate::log::debug!(%store, %error, "change subscription failed again");
                     } else {
-                        crate::log::warn!(%store, %error, "what others store is not heard");
+                        crate::log::warn!(%store, %error, "change subscription failed");
                     }
                     drop(starting.take());
-                    self.tell_lost();
+                    self.send_disconnected();
                 }
             }
             tokio::time::sleep(attempts.fail()).await;
         }
     }
 
-    /// Passes on messages until the connection is lost; says why it is.
+    /// Forwards messages until the connection is lost, and returns the reason.
     async fn follow(&mut self, subscribed: PubSub) -> &'static str {
         let (sink, mut messages) = subscribed.split();
         let mut silent = std::pin::pin!(heartbeat(sink));
         let shared = self.shared.clone();
         let mut emptied = std::pin::pin!(shared.emptied());
         loop {
-            let give = self.give.clone();
+            let tx = self.tx.clone();
             tokio::select! {
                 message = messages.next() => match message {
-                    Some(message) => self.take(&message),
-                    None => return "the server ended the connection",
+                    Some(message) => self.forward(&message),
+                    None => return "the server closed the connection",
                 },
-                () = &mut silent => return "the server fell silent",
-                // The reader's load finds out what is missing, and stores it again.
+                () = &mut silent => return "the server does not answer",
+                // The reader's load finds what is missing, and stores it again.
                 () = &mut emptied => {
-                    if !std::mem::replace(&mut self.missed, true) {
-                        crate::log::warn!(store = %shared.endpoint.name, "the store lost data: it is filled again");
+                    if !std::mem::replace(&mut self.lagged, true) {
+                        crate::log::warn!(store = %shared.endpoint.name, "store lost data; storing it again");
                     }
                     shared.forget();
                     emptied.set(shared.emptied());
                 }
-                // All room is free again: the reader has read what was waiting.
-                Ok(mut room) = give.reserve_many(KEPT), if self.missed => {
-                    if let Some(permit) = room.next() {
+                // The channel is empty: the reader has caught up.
+                Ok(mut permits) = tx.reserve_many(CAPACITY), if self.lagged => {
+                    if let Some(permit) = permits.next() {
                         permit.send(Change::Resync);
-                        self.missed = false;
+                        self.lagged = false;
                     }
                 }
             }
         }
     }
 
-    fn take(&mut self, message: &Msg) {
+    fn forward(&mut self, message: &Msg) {
         let payload = message.get_payload_bytes();
         let Some(space) = payload.iter().position(|&byte| byte == b' ') else { return };
         let Some((writer, value)) = payload.split_at_checked(space) else { return };
@@ -124,32 +124,32 @@ impl Reader {
             return;
         }
         let value = value.get(1..).unwrap_or_default();
-        match value::decode_alone(&self.shared.endpoint.name, value) {
+        match value::decode_without_key(&self.shared.endpoint.name, value) {
             Ok((tenant, record)) => {
                 self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
-                self.tell(Change::Merged(tenant, record));
+                self.send(Change::Merged(tenant, record));
             }
-            // The tenant's next merge and the next load meet the same record, and fail by it.
+            // The next merge of the tenant and the next load fail with the same record.
             Err(error) => {
-                crate::log::warn!(store = %self.shared.endpoint.name, %error, "another writer stored what can't be read");
+                crate::log::warn!(store = %self.shared.endpoint.name, %error, "invalid record by another writer");
             }
         }
     }
 
-    /// A reload follows: from the second subscription on, each begins with one.
-    fn tell_lost(&mut self) {
-        if !std::mem::replace(&mut self.told_lost, true) {
-            self.tell(Change::Disconnected);
+    /// Sends the disconnect. A resync follows, because every later subscription begins with one.
+    fn send_disconnected(&mut self) {
+        if !std::mem::replace(&mut self.disconnected, true) {
+            self.send(Change::Disconnected);
         }
     }
 
-    fn tell(&mut self, change: Change) {
-        if self.missed {
+    fn send(&mut self, change: Change) {
+        if self.lagged {
             return;
         }
-        // A reader that is gone ends all this anyhow.
-        if let Err(TrySendError::Full(_)) = self.give.try_send(change) {
-            self.missed = true;
+        // A dropped receiver ends the task elsewhere.
+        if let Err(TrySendError::Full(_)) = self.tx.try_send(change) {
+            self.lagged = true;
         }
     }
 }

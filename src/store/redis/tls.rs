@@ -18,7 +18,8 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// For the server `host`. `roots`, in PEM, are trusted instead of the public authorities.
+    /// Creates the connector for the server `host`. `roots`, in PEM, are trusted instead of the
+    /// public authorities.
     pub(super) fn new(host: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
         let roots = match roots {
             Some(pem) => read_roots(pem)?,

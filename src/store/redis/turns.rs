@@ -1,22 +1,22 @@
-//! Merges of one tenant take turns within this process.
+//! Serialises the merges of one tenant within this process.
 //!
-//! The server settles who comes first anyhow, but each loser of a race has to come again: of a
-//! hundred merges of one tenant at once, nearly all would come a hundred times.
+//! The server would resolve conflicts by itself, but each conflict repeats a merge: of a hundred
+//! concurrent merges of one tenant, nearly all would be repeated a hundred times.
 
 use std::sync::Arc;
 
 use dashmap::DashMap;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-/// The tenants being merged.
+/// A lock per tenant that is being merged.
 #[derive(Debug, Default)]
 pub(super) struct Turns(DashMap<String, Arc<Mutex<()>>>);
 
 impl Turns {
-    /// Waits for the turn of `key`, which ends when the answer is dropped.
+    /// Locks `key`, until the returned guard is dropped.
     pub(super) async fn take<'a>(&'a self, key: &'a str) -> Turn<'a> {
         let queue = self.0.entry(key.to_owned()).or_default().clone();
-        // Made first, so that a wait that is given up tidies up as well.
+        // Created first, so that a cancelled wait is cleaned up too.
         let mut turn = Turn { turns: self, key, guard: None };
         turn.guard = Some(queue.lock_owned().await);
         turn
@@ -32,7 +32,7 @@ pub(super) struct Turn<'a> {
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         drop(self.guard.take());
-        // Who waits holds a count of its own, and takes it while the entry is locked.
+        // A waiter holds a reference of its own, which it gets while the entry is locked.
         self.turns.0.remove_if(self.key, |_, queue| Arc::strong_count(queue) == 1);
     }
 }

@@ -19,6 +19,25 @@ pub(crate) fn object(bytes: &[u8]) -> Option<Map<String, Value>> {
     }
 }
 
+/// Parses `bytes` as [`object`] does, and refuses keys of the object itself (not of nested ones) that
+/// differ only in ASCII case.
+pub(crate) fn object_ignoring_case(bytes: &[u8]) -> Option<Map<String, Value>> {
+    let map = object(bytes)?;
+    let mut keys: Vec<&str> = map.keys().map(String::as_str).collect();
+    keys.sort_unstable_by(|a, b| lower_case(a).cmp(lower_case(b)));
+    let repeated = keys.windows(2).any(|pair| matches!(pair, [a, b] if a.eq_ignore_ascii_case(b)));
+    (!repeated).then_some(map)
+}
+
+fn lower_case(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().map(|byte| byte.to_ascii_lowercase())
+}
+
+/// Strips a UTF-8 byte order mark, which some serialisers write and RFC 8259 lets a parser ignore.
+pub(crate) fn strip_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
+}
+
 /// The only key of the map by which serde_json represents a number, if any crate of the build
 /// enables its feature `arbitrary_precision`.
 const NUMBER: &str = "$serde_json::private::Number";
@@ -129,6 +148,29 @@ mod tests {
             assert_eq!(object(text.as_bytes()).is_some(), ok, "{text}");
         }
         assert!(object(b"{\"a\":\"\xff\"}").is_none());
+    }
+
+    #[test]
+    fn keys_of_the_object_itself_are_compared_ignoring_case() {
+        for (text, ok) in [
+            (r#"{}"#, true),
+            (r#"{"a":1,"b":{"c":1,"C":2},"ab":3}"#, true),
+            (r#"{"a":1,"A":2}"#, false),
+            (r#"{"Token":1,"x":0,"y":0,"tOKEN":2}"#, false),
+            (r#"{"a":1,"\u0041":2}"#, false),
+            (r#"{"\u00e9":1,"\u00c9":2}"#, true),
+            (r#"{"b":{"c":1,"c":2}}"#, false),
+        ] {
+            assert_eq!(object_ignoring_case(text.as_bytes()).is_some(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn byte_order_mark_is_stripped_once_and_at_the_start() {
+        let strip = |text: &'static str| str::from_utf8(strip_bom(text.as_bytes())).unwrap();
+        assert_eq!(strip("\u{feff}{}"), "{}");
+        assert_eq!(strip("\u{feff}\u{feff}{}"), "\u{feff}{}");
+        assert_eq!((strip("{}\u{feff}"), strip("{}"), strip("")), ("{}\u{feff}", "{}", ""));
     }
 
     /// In `tests/both-backends` serde_json represents fractions as such maps.

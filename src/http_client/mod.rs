@@ -15,7 +15,7 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::EmptyBody;
-use crate::{clock::Clock, environment::is_loopback};
+use crate::{clock::Clock, environment::is_loopback, json};
 
 mod body;
 #[cfg(any(feature = "client", feature = "client-ring"))]
@@ -119,6 +119,9 @@ where
     poll_fn(|cx| service.poll_ready(cx)).await.map_err(failed)?;
     let (parts, body) = service.call(request).await.map_err(failed)?.into_parts();
     let body = collect(body).await?;
+    // What is fetched is JSON, and some serialisers put a byte order mark before it.
+    let mark = body.len() - json::strip_bom(&body).len();
+    let body = body.slice(mark..);
     Ok(Fetched { status: parts.status, headers: parts.headers, body })
 }
 
@@ -242,6 +245,14 @@ mod tests {
             if let Err(error) = answer {
                 assert!(matches!(error, FetchError::Address), "{address}: {error}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn byte_order_mark_before_an_answer_is_skipped() {
+        let url = uri("https://example.com/");
+        for (sent, body) in [("\u{feff}{}", "{}"), ("{}", "{}"), ("\u{feff}", ""), ("", "")] {
+            assert_eq!(responding(sent).get(&url, JSON).await.unwrap().body, body);
         }
     }
 

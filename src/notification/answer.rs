@@ -31,6 +31,8 @@ pub enum Refusal {
     BodyTooSlow,
     /// The body ended early: 400, though the sender has probably closed the connection.
     BodyBroken,
+    /// It has a `Content-Encoding` other than `identity`: 415.
+    Encoded,
     /// Not a notification: 400.
     Malformed,
     /// The token was refused: 401.
@@ -47,6 +49,11 @@ pub enum Refusal {
         /// When the store may be available.
         retry_after: Duration,
     },
+    /// The gate stopped before the notification was recorded: 503, to be sent again after this long.
+    Interrupted {
+        /// When another instance may be available.
+        retry_after: Duration,
+    },
 }
 
 impl Refusal {
@@ -57,9 +64,12 @@ impl Refusal {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyBroken | Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Token(_) => StatusCode::UNAUTHORIZED,
-            Self::NoKeys { .. } | Self::NotStored { .. } => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoKeys { .. } | Self::NotStored { .. } | Self::Interrupted { .. } => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::OtherTenant => StatusCode::FORBIDDEN,
         }
     }
@@ -72,12 +82,16 @@ impl fmt::Display for Refusal {
             Self::BodyTooLarge => f.write_str("the body is too large"),
             Self::BodyTooSlow => f.write_str("the body did not arrive in time"),
             Self::BodyBroken => f.write_str("the body ended early"),
+            Self::Encoded => f.write_str("the body has a content encoding"),
             Self::Malformed => f.write_str("the body is not a notification"),
             Self::Token(error) => write!(f, "the token was refused: {error}"),
             Self::NoKeys { .. } => f.write_str("no signing key available to verify the token"),
             Self::OtherTenant => f.write_str("the token belongs to another tenant"),
             Self::NotStored { .. } => {
                 f.write_str("the store could not be written in time; the change is applied here")
+            }
+            Self::Interrupted { .. } => {
+                f.write_str("the gate stopped before the notification was recorded")
             }
         }
     }
@@ -143,10 +157,15 @@ fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::Header
         Refusal::BodyTooLarge | Refusal::BodyTooSlow if version <= Version::HTTP_11 => {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
+        Refusal::Encoded => {
+            headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
         Refusal::Token(error) => {
             headers.insert(header::WWW_AUTHENTICATE, challenge(error));
         }
-        Refusal::NoKeys { retry_after } | Refusal::NotStored { retry_after } => {
+        Refusal::NoKeys { retry_after }
+        | Refusal::NotStored { retry_after }
+        | Refusal::Interrupted { retry_after } => {
             let seconds = retry_after.as_millis().div_ceil(1000).max(1);
             let seconds = u64::try_from(seconds).unwrap_or(u64::MAX);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
@@ -188,10 +207,12 @@ mod tests {
             (Refusal::BodyTooLarge, 413, Some(("connection", "close"))),
             (Refusal::BodyTooSlow, 408, Some(("connection", "close"))),
             (Refusal::BodyBroken, 400, None),
+            (Refusal::Encoded, 415, Some(("accept-encoding", "identity"))),
             (Refusal::Malformed, 400, None),
             (Refusal::Token(TokenError::Expired), 401, Some(("www-authenticate", &*token))),
             (Refusal::NoKeys { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
             (Refusal::NotStored { retry_after: Duration::ZERO }, 503, Some(("retry-after", "1"))),
+            (Refusal::Interrupted { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
             (Refusal::OtherTenant, 403, None),
         ] {
             let headers = header.map(|(name, value)| (name.to_owned(), value.to_owned()));

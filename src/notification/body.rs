@@ -79,6 +79,11 @@ impl<B: Body> Future for Collect<B> {
             if let Ok(data) = data {
                 this.collected.put(data);
             }
+            // A body may know its end before the connection says so. The sender is free to close it
+            // by then, which must not turn a whole body into a broken one.
+            if this.body.is_end_stream() {
+                return Poll::Ready(Ok(this.collected.split().freeze()));
+            }
         }
     }
 }
@@ -120,6 +125,31 @@ mod tests {
         let trailers = || Ok(Frame::trailers(HeaderMap::new()));
         assert_eq!(read(std::iter::repeat_with(trailers)).await, Err(CollectError::TooLarge));
         assert_eq!(read([data(b"123456789"), trailers()]).await.unwrap(), "123456789");
+    }
+
+    /// A body of known length whose connection breaks right behind it.
+    struct Announced(Option<Bytes>);
+
+    impl Body for Announced {
+        type Data = Bytes;
+        type Error = ();
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, ()>>> {
+            Poll::Ready(Some(self.0.take().map(Frame::data).ok_or(())))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.0.is_none()
+        }
+    }
+
+    #[tokio::test]
+    async fn whole_body_is_read_though_its_connection_breaks() {
+        let body = Announced(Some(Bytes::from_static(b"1234")));
+        assert_eq!(Collect::new(body, LIMIT, DEADLINE).await.unwrap(), "1234");
     }
 
     #[tokio::test]

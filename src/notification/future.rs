@@ -8,14 +8,14 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use futures_core::future::BoxFuture;
-use http::{Method, Request, Response, Version, header};
+use http::{HeaderMap, Method, Request, Response, Version, header};
 use http_body::Body;
 use pin_project_lite::pin_project;
 
 use super::{
     answer::{Accepted, Refusal, into_response},
     body::{Collect, CollectError},
+    detached::Detached,
     handler::{Handled, NotificationHandler},
 };
 use crate::http_client::EmptyBody;
@@ -35,9 +35,9 @@ pin_project! {
     enum State<B> {
         /// Refused by its head alone.
         Refused { refusal: Refusal },
-        Reading { #[pin] body: Collect<B> },
-        /// Waits for a key or the store. A notification that waits for neither is not boxed.
-        Waiting { handled: BoxFuture<'static, Result<Accepted, Refusal>> },
+        Reading { #[pin] body: Collect<B>, is_encoded: bool },
+        /// Waits for a key or the store. A notification that waits for neither needs no task.
+        Waiting { handled: Detached<Result<Accepted, Refusal>> },
     }
 }
 
@@ -46,7 +46,10 @@ impl<B: Body> NotificationFuture<B> {
         let version = request.version();
         let state = match refuse_head(&handler, &request) {
             Some(refusal) => State::Refused { refusal },
-            None => State::Reading { body: handler.collect(request.into_body()) },
+            None => State::Reading {
+                is_encoded: is_encoded(request.headers()),
+                body: handler.collect(request.into_body()),
+            },
         };
         Self { state, handler, version }
     }
@@ -57,10 +60,29 @@ fn refuse_head<B: Body>(handler: &NotificationHandler, request: &Request<B>) -> 
     if request.method() != Method::POST {
         return Some(Refusal::Method);
     }
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
-    let least = request.body().size_hint().lower().max(length);
+    let announced = request.headers().get(header::CONTENT_LENGTH).map(|length| length.as_bytes());
+    let announced = announced.map_or(0, parse_length);
+    let least = request.body().size_hint().lower().max(announced);
     (least > handler.body_limit() as u64).then_some(Refusal::BodyTooLarge)
+}
+
+/// Parses a `Content-Length`. One with too many digits is the largest number; one that is malformed,
+/// which servers refuse anyway, announces nothing.
+fn parse_length(digits: &[u8]) -> u64 {
+    let digits = str::from_utf8(digits).unwrap_or_default().trim_ascii();
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return 0;
+    }
+    digits.parse().unwrap_or(u64::MAX)
+}
+
+/// Returns whether any `Content-Encoding` is named but `identity`.
+fn is_encoded(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::CONTENT_ENCODING).iter();
+    values.flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).any(|coding| {
+        let coding = coding.trim_ascii();
+        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
+    })
 }
 
 impl<B: Body> Future for NotificationFuture<B> {
@@ -71,12 +93,20 @@ impl<B: Body> Future for NotificationFuture<B> {
         let result = loop {
             match this.state.as_mut().project() {
                 StateProj::Refused { refusal } => break Err(this.handler.refuse(*refusal)),
-                StateProj::Waiting { handled } => break ready!(handled.as_mut().poll(cx)),
-                StateProj::Reading { body } => match ready!(body.poll(cx)) {
+                StateProj::Waiting { handled } => {
+                    let handled = ready!(Pin::new(handled).poll(cx));
+                    break handled.unwrap_or_else(|_| Err(this.handler.refuse_interrupted()));
+                }
+                StateProj::Reading { body, is_encoded } => match ready!(body.poll(cx)) {
                     Err(error) => break Err(this.handler.refuse(error.into())),
+                    // Only now: a body that is also too large or too slow is refused for that.
+                    Ok(_) if *is_encoded => break Err(this.handler.refuse(Refusal::Encoded)),
                     Ok(body) => match this.handler.handle(&body) {
                         Handled::Ready(result) => break result,
-                        Handled::Pending(handled) => this.state.set(State::Waiting { handled }),
+                        Handled::Pending(handled) => {
+                            let handled = Detached::new(handled);
+                            this.state.set(State::Waiting { handled });
+                        }
                     },
                 },
             }

@@ -11,8 +11,6 @@ use super::{
     counts::{Counters, NotificationCounts},
     payload::Payload,
 };
-#[cfg(feature = "test-util")]
-use crate::token::TokenError;
 use crate::{
     clock::Clock,
     keep_alive::KeepAlive,
@@ -21,11 +19,11 @@ use crate::{
     status::notified::{Details, Notified},
     tenant_id::TenantId,
     tenants::{Tenants, Update},
-    token::{LoggedClaims, Verification, Verified, Verifier, VerifyError},
+    token::{LoggedClaims, TokenError, Verification, Verified, Verifier, VerifyError},
 };
 
-/// When a sender may try again after the store could not be written.
-const STORE_RETRY: Duration = Duration::from_secs(30);
+/// When a sender may try again after the store could not be written, or the gate stopped.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Handles the notifications of one gate. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -96,6 +94,11 @@ impl NotificationHandler {
         refusal
     }
 
+    /// Counts and logs the refusal of a notification whose task ended without a result.
+    pub(super) fn refuse_interrupted(&self) -> Refusal {
+        self.refuse(Refusal::Interrupted { retry_after: RETRY_AFTER })
+    }
+
     /// Verifies a whole body and, when it is genuine, applies what it says.
     pub(super) fn handle(&self, body: &[u8]) -> Handled {
         let (payload, token) = match Payload::with_token(body) {
@@ -147,9 +150,16 @@ impl NotificationHandler {
             if stored.in_time().await {
                 Ok(accepted)
             } else {
-                Err(this.refuse(Refusal::NotStored { retry_after: STORE_RETRY }))
+                Err(this.refuse(Refusal::NotStored { retry_after: RETRY_AFTER }))
             }
         }))
+    }
+
+    /// Has the state API asked about a tenant to which something may have happened.
+    fn request_unverified_pull(&self, tenant: &TenantId) {
+        if let Some(pulls) = &self.config().pulls {
+            pulls.request_unverified_pull(tenant);
+        }
     }
 
     /// Counts and logs the refusal of a token, with what it claimed: which issuer and audience
@@ -158,10 +168,14 @@ impl NotificationHandler {
         self.0.counters.rejected();
         let refusal = match error {
             VerifyError::Token(error) => Refusal::Token(error),
+            // SuperOffice signed it, so something may have happened to the tenant that it names. The
+            // body may name another one.
+            VerifyError::LoginToken { tenant } => {
+                self.request_unverified_pull(&tenant);
+                Refusal::Token(TokenError::SpeaksForPerson)
+            }
             VerifyError::KeysUnavailable { retry_after } => {
-                if let Some(pulls) = &self.config().pulls {
-                    pulls.request_unverified_pull(tenant);
-                }
+                self.request_unverified_pull(tenant);
                 Refusal::NoKeys { retry_after }
             }
         };

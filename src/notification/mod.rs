@@ -11,6 +11,7 @@
 mod answer;
 mod body;
 pub(crate) mod counts;
+mod detached;
 mod future;
 mod handler;
 mod layer;

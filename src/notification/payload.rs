@@ -1,6 +1,10 @@
 //! The body of a notification.
+//!
+//! SuperOffice's documented receiver is ASP.NET, which takes keys in any case and names as well as
+//! numbers. A change of the sender's serialiser that breaks no such receiver must not break this one
+//! either, so the spelling is taken liberally where it leaves no doubt about the meaning.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::answer::Refusal;
@@ -26,23 +30,34 @@ const MAX_HOST: usize = 253;
 impl Payload {
     /// Parses `body`; `None` when it is not a notification.
     ///
-    /// Unknown keys are ignored: SuperOffice adds some without notice.
+    /// A byte order mark is skipped, and keys are compared ignoring ASCII case. Unknown keys are
+    /// ignored: SuperOffice adds some without notice. Of the informative fields, one of another type
+    /// than string counts as absent.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
-        let mut map = json::object(body)?;
-        let number = map.get("ChangeType").and_then(Value::as_u64)?;
-        let tenant = map.get("ContextIdentifier").and_then(Value::as_str)?;
+        let members = json::object_ignoring_case(json::strip_bom(body))?;
+        let [mut change, mut tenant, mut version_name, mut file_version, mut endpoint, mut token] =
+            [const { None }; 6];
+        for (key, value) in members {
+            let field = match key {
+                key if key.eq_ignore_ascii_case("ChangeType") => &mut change,
+                key if key.eq_ignore_ascii_case("ContextIdentifier") => &mut tenant,
+                key if key.eq_ignore_ascii_case("VersionName") => &mut version_name,
+                key if key.eq_ignore_ascii_case("FileVersion") => &mut file_version,
+                key if key.eq_ignore_ascii_case("PublicEndpoint") => &mut endpoint,
+                key if key.eq_ignore_ascii_case("Token") => &mut token,
+                _ => continue,
+            };
+            *field = Some(value);
+        }
         Some(Self {
-            change: ChangeType::from(u32::try_from(number).ok()?),
-            tenant: TenantId::new(tenant).ok()?,
-            version_name: truncate(&take_text(&mut map, "VersionName")?, MAX_TEXT),
-            file_version: truncate(&take_text(&mut map, "FileVersion")?, MAX_TEXT),
-            endpoint: Some(take_text(&mut map, "PublicEndpoint")?)
+            change: parse_change(&change?)?,
+            tenant: TenantId::new(tenant?.as_str()?).ok()?,
+            version_name: truncate(&into_text(version_name).unwrap_or_default(), MAX_TEXT),
+            file_version: truncate(&into_text(file_version).unwrap_or_default(), MAX_TEXT),
+            endpoint: into_text(endpoint)
                 .filter(|host| !host.is_empty() && host.len() <= MAX_HOST)
                 .map(SmolStr::from),
-            token: match map.remove("Token") {
-                Some(Value::String(token)) => Some(token),
-                _ => None,
-            },
+            token: into_text(token),
         })
     }
 
@@ -55,12 +70,20 @@ impl Payload {
     }
 }
 
-/// Removes a field that is a string, null or absent; `None` when it is anything else.
-fn take_text(map: &mut Map<String, Value>, key: &str) -> Option<String> {
-    match map.remove(key) {
-        None | Some(Value::Null) => Some(String::new()),
+/// Parses a change type: an integer of 32 bits, its digits as a string, or a documented name.
+fn parse_change(value: &Value) -> Option<ChangeType> {
+    match value {
+        Value::Number(number) => Some(u32::try_from(number.as_u64()?).ok()?.into()),
+        Value::String(text) => text.parse().ok(),
+        _ => None,
+    }
+}
+
+/// Returns the string of a field; `None` when it is absent or of another type.
+fn into_text(field: Option<Value>) -> Option<String> {
+    match field {
         Some(Value::String(text)) => Some(text),
-        Some(_) => None,
+        _ => None,
     }
 }
 
@@ -78,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_what_superoffice_sends() {
+    fn documented_body_is_parsed() {
         let payload = parse(
             r#"{"ChangeType":5,"ContextIdentifier":"Cust1","VersionName":"Release 8.4 R08","FileVersion":"8.4.12.1234",
                 "Token":"a.b.c","PublicEndpoint":"sod3.superoffice.com","Novelty":[{}]}"#,
@@ -93,44 +116,66 @@ mod tests {
     }
 
     #[test]
-    fn change_types_are_integers_of_32_bits() {
-        for (number, ok) in [
-            ("0", true),
-            ("4294967295", true),
-            ("4294967296", false),
-            ("-1", false),
-            ("1.0", false),
-            ("1e0", false),
-            ("\"1\"", false),
-            ("null", false),
-            ("true", false),
-            ("[1]", false),
+    fn change_types_are_integers_digits_or_names() {
+        for (text, change) in [
+            ("0", Some(ChangeType::Upgrade)),
+            ("4294967295", Some(ChangeType::Other(u32::MAX))),
+            ("\"1\"", Some(ChangeType::BackupRestored)),
+            ("\"4294967295\"", Some(ChangeType::Other(u32::MAX))),
+            ("\"Move\"", Some(ChangeType::Move)),
+            ("\"rEsUmE\"", Some(ChangeType::Resume)),
+            ("4294967296", None),
+            ("\"4294967296\"", None),
+            ("-1", None),
+            ("\"-1\"", None),
+            ("1.0", None),
+            ("1e0", None),
+            ("\"\"", None),
+            ("\"Other\"", None),
+            ("null", None),
+            ("true", None),
+            ("[1]", None),
         ] {
-            let body = format!(r#"{{"ChangeType":{number},"ContextIdentifier":"Cust1"}}"#);
-            assert_eq!(parse(&body).is_some(), ok, "{number}");
+            let body = format!(r#"{{"ChangeType":{text},"ContextIdentifier":"Cust1"}}"#);
+            assert_eq!(parse(&body).map(|payload| payload.change), change, "{text}");
         }
     }
 
     #[test]
-    fn texts_may_be_absent_or_null_and_nothing_else() {
-        for field in ["VersionName", "FileVersion", "PublicEndpoint"] {
-            for (value, ok) in [
-                ("null", true),
-                ("\"\"", true),
-                ("1", false),
-                ("{}", false),
-                ("[]", false),
-                ("false", false),
-            ] {
-                let body =
-                    format!(r#"{{"ChangeType":0,"ContextIdentifier":"Cust1","{field}":{value}}}"#);
-                assert_eq!(parse(&body).is_some(), ok, "{field} {value}");
-            }
+    fn keys_are_compared_ignoring_case() {
+        let payload = parse(
+            r#"{"changeType":5,"CONTEXTIDENTIFIER":"Cust1","versionname":"v","fileVersion":"f",
+                "tOKEN":"t","publicEndpoint":"h"}"#,
+        )
+        .unwrap();
+        assert_eq!((payload.change, payload.tenant.as_str()), (ChangeType::Move, "Cust1"));
+        assert_eq!((&*payload.version_name, &*payload.file_version), ("v", "f"));
+        assert_eq!((payload.token.as_deref(), payload.endpoint.as_deref()), (Some("t"), Some("h")));
+    }
+
+    #[test]
+    fn informative_field_of_another_type_counts_as_absent() {
+        for value in ["null", "\"\"", "1", "{}", "[\"x\"]", "false"] {
+            let body = format!(
+                r#"{{"ChangeType":0,"ContextIdentifier":"Cust1","VersionName":{value},
+                    "FileVersion":{value},"PublicEndpoint":{value}}}"#
+            );
+            let payload = parse(&body).unwrap();
+            assert_eq!((&*payload.version_name, &*payload.file_version), ("", ""), "{value}");
+            assert_eq!(payload.endpoint, None, "{value}");
         }
     }
 
     #[test]
-    fn a_token_that_is_no_text_is_none() {
+    fn one_byte_order_mark_is_skipped() {
+        let body = r#"{"ChangeType":0,"ContextIdentifier":"Cust1"}"#;
+        assert!(parse(&format!("\u{feff}{body}")).is_some());
+        assert!(parse(&format!("\u{feff}\u{feff}{body}")).is_none());
+        assert!(parse(&format!(" \u{feff}{body}")).is_none());
+    }
+
+    #[test]
+    fn token_of_another_type_is_absent() {
         for value in ["null", "1", "{}", "[\"a.b.c\"]"] {
             let body = format!(r#"{{"ChangeType":0,"ContextIdentifier":"Cust1","Token":{value}}}"#);
             assert_eq!(parse(&body).unwrap().token, None);
@@ -138,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_cut_between_characters() {
+    fn long_texts_are_truncated_between_characters() {
         let long = "\u{e9}".repeat(500);
         let body =
             format!(r#"{{"ChangeType":0,"ContextIdentifier":"Cust1","VersionName":"x{long}"}}"#);
@@ -146,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_that_can_be_none_is_left_out() {
+    fn endpoint_of_impossible_length_is_absent() {
         for (length, kept) in [(0, false), (1, true), (MAX_HOST, true), (MAX_HOST + 1, false)] {
             let host = "h".repeat(length);
             let body = format!(
@@ -157,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn an_ordinary_webhook_is_no_notification() {
+    fn ordinary_webhook_is_no_notification() {
         assert!(
             parse(r#"{"EventId":"1","Event":"contact.changed","ContextIdentifier":"Cust1"}"#)
                 .is_none()

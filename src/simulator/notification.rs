@@ -16,6 +16,9 @@ use super::{
 };
 use crate::{ChangeType, TenantId};
 
+/// The prefix of SuperOffice's own claims.
+const IDENTITY: &str = "http://schemes.superoffice.net/identity/";
+
 /// The claim that names the tenant.
 const TENANT_CLAIM: &str = "http://schemes.superoffice.net/identity/ctx";
 
@@ -96,6 +99,62 @@ impl Notification {
         self.claim("iat", second)
             .claim("nbf", second.saturating_sub(60))
             .claim("exp", second.saturating_add(300))
+    }
+
+    /// Lets the token expire this long after its `nbf`, instead of 360 s. A gate accepts at most an
+    /// hour.
+    pub fn valid_for(self, seconds: i64) -> Self {
+        let nbf = self.claims.get("nbf").and_then(Value::as_i64).unwrap_or_default();
+        self.claim("exp", nbf.saturating_add(seconds))
+    }
+
+    /// Makes the token that of a login: the id token of OpenID Connect, which speaks for a person and
+    /// passes through the person's browser. SuperOffice signs it with the same key, for the same
+    /// audience and tenant. A gate refuses it.
+    pub fn login_token(self) -> Self {
+        let issued = self.claims.get("iat").cloned().unwrap_or_default();
+        let tenant = self.claims.get(TENANT_CLAIM).cloned().unwrap_or_default();
+        let origin = self.simulator.origin(0);
+        let netserver = format!("{origin}/{}", tenant.as_str().unwrap_or_default());
+        [
+            ("associateid", json!("5")),
+            ("identityprovider", json!("superid")),
+            ("email", json!("anna.person@example.com")),
+            ("upn", json!("anna.person@example.com")),
+            ("initials", json!("AP")),
+            ("is_administrator", json!("False")),
+            ("serial", json!("1234567890")),
+            ("company_name", json!("Example Company")),
+            ("netserver_url", json!(format!("{netserver}/remote/services88/"))),
+            ("webapi_url", json!(format!("{netserver}/api/"))),
+        ]
+        .into_iter()
+        .fold(self, |this, (name, value)| this.claim(&format!("{IDENTITY}{name}"), value))
+        .issuer(&origin)
+        .claim("sub", "anna.person@example.com")
+        .claim("nonce", "637500000000000000.bm9uY2U")
+        .claim("at_hash", "77QmUPtjPfzWtF2AnpK9RQ")
+        .claim("auth_time", issued)
+    }
+
+    /// Makes the token one for a service, as SuperOffice's other server-to-vendor messages have it: the
+    /// issuer `SuperOffice AS`, the audience `spn:` and the application id, the tenant as `sub`, and a
+    /// nonce. Nothing in it is personal.
+    pub fn service_token(self) -> Self {
+        let tenant = self.claims.get(TENANT_CLAIM).cloned().unwrap_or_default();
+        let audience = format!("spn:{}", self.simulator.application_id);
+        self.issuer("SuperOffice AS")
+            .audience(&audience)
+            .claim("sub", tenant)
+            .claim("nonce", "0f8fad5b-d9cb-469f-a165-70867728950e")
+    }
+
+    /// Makes the token one for a system user: as a [service token](Self::service_token), with the
+    /// audience `spn:` and the serial number of the *tenant*, which a gate with an audience refuses.
+    pub fn system_user_token(self, serial: &str) -> Self {
+        let audience = format!("spn:{serial}");
+        let serial_claim = format!("{IDENTITY}serial");
+        self.service_token().audience(&audience).claim(&serial_claim, serial)
     }
 
     /// Sets the token's `iss`.

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::tenant_id::TenantId;
 
-use super::{Policy, TokenError, Verified};
+use super::{Policy, TokenError, Verified, personal::speak_for_a_person};
 
 /// The claim that names the tenant. It starts with http because it is a name, not an address.
 const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
@@ -13,16 +13,26 @@ const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 const NBF_BEFORE_ISSUE: i64 = 60;
 /// From a token's `nbf` to its `exp`, in seconds.
 const LIFE: i64 = 360;
+/// The longest time from a token's `nbf`, or what stands in for it, to its `exp`, in seconds. A token
+/// that can be used for longer was made for something else.
+const MAX_LIFE: i64 = 60 * 60;
 
 /// The largest whole number that all JSON parsers agree on.
 const MAX_DATE: f64 = 9_007_199_254_740_992.0;
+
+/// Claims that passed every check but one: whether they speak for a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Validated {
+    pub(super) verified: Verified,
+    pub(super) is_personal: bool,
+}
 
 /// Validates claims as of `now` (seconds since the epoch) and extracts those that a gate acts on.
 pub(super) fn validate(
     claims: &Map<String, Value>,
     policy: &Policy,
     now: i64,
-) -> Result<Verified, TokenError> {
+) -> Result<Validated, TokenError> {
     let date = |name| claims.get(name).map(parse_date).transpose();
     let (exp, nbf, iat) = (date("exp")?, date("nbf")?, date("iat")?);
     let issuer = match claims.get("iss") {
@@ -52,10 +62,14 @@ pub(super) fn validate(
     if token_time > now + policy.leeway() {
         return Err(TokenError::NotYetValid);
     }
+    if exp - token_time > MAX_LIFE {
+        return Err(TokenError::LongLived);
+    }
     // `sub` repeats the tenant in some tokens. It decides nothing, also when it disagrees.
     let tenant = claims.get(TENANT).and_then(Value::as_str).ok_or(TokenError::NoTenant)?;
     let tenant = TenantId::new(tenant).map_err(|_| TokenError::NoTenant)?;
-    Ok(Verified { tenant, token_time })
+    let is_personal = speak_for_a_person(claims);
+    Ok(Validated { verified: Verified { tenant, token_time }, is_personal })
 }
 
 /// Parses a numeric date in whole seconds: a number, or a string of 1 to 16 digits as seen in
@@ -103,6 +117,7 @@ mod tests {
 
     fn checked(text: &str) -> Result<Verified, TokenError> {
         validate(&json::object(text.as_bytes()).unwrap(), &policy(), NOW)
+            .map(|validated| validated.verified)
     }
 
     fn at(times: &str) -> Result<i64, TokenError> {
@@ -137,9 +152,34 @@ mod tests {
     }
 
     #[test]
+    fn life_of_more_than_an_hour_is_refused() {
+        use TokenError::LongLived;
+        let (nbf, iat) = (NOW - 60, NOW);
+        assert_eq!(at(&format!(r#""nbf":{nbf},"exp":{}"#, nbf + 3600)), Ok(nbf));
+        assert_eq!(at(&format!(r#""nbf":{nbf},"exp":{}"#, nbf + 3601)), Err(LongLived));
+        assert_eq!(at(&format!(r#""iat":{iat},"exp":{}"#, iat + 3540)), Ok(nbf));
+        assert_eq!(at(&format!(r#""iat":{iat},"exp":{}"#, iat + 3541)), Err(LongLived));
+        // The `nbf` counts when there are both, as it does for the order of notifications.
+        assert_eq!(at(&format!(r#""nbf":{nbf},"iat":0,"exp":{}"#, nbf + 360)), Ok(nbf));
+    }
+
+    #[test]
+    fn personal_claims_are_noted_and_refuse_nothing_here() {
+        let claims = |more: &str| {
+            let text = format!("{{{BASE},\"exp\":{}{more}}}", NOW + 300);
+            let claims = json::object(text.as_bytes()).unwrap();
+            validate(&claims, &policy(), NOW).unwrap().is_personal
+        };
+        assert!(!claims(r#","sub":"Cust1","nonce":"n""#));
+        assert!(claims(r#","sub":"someone@example.com""#));
+        assert!(claims(r#","http://schemes.superoffice.net/identity/associateid":7"#));
+    }
+
+    #[test]
     fn dates_at_the_edges_of_numbers() {
         for exp in ["9007199254740992", "9.007199254740992e15", r#""9007199254740992""#] {
-            assert_eq!(at(&format!(r#""nbf":0,"exp":{exp}"#)), Ok(0), "{exp}");
+            let long_lived = Err(TokenError::LongLived);
+            assert_eq!(at(&format!(r#""nbf":0,"exp":{exp}"#)), long_lived, "{exp}");
         }
         for exp in ["0", "-1", "-0.0", "-9007199254740992", "1e-300", r#""0""#] {
             assert_eq!(at(&format!(r#""exp":{exp}"#)), Err(TokenError::Expired), "{exp}");

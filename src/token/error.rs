@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::tenant_id::TenantId;
+
 /// The reason for which a notification's token was refused.
 ///
 /// The descriptions are a fixed list and repeat nothing that was received, so an answer may contain
@@ -40,8 +42,13 @@ pub enum TokenError {
     Expired,
     /// It is not valid yet. Compare this machine's clock with SuperOffice's.
     NotYetValid,
+    /// It is valid for more than an hour. Notifications' tokens live for six minutes.
+    LongLived,
     /// It names no tenant.
     NoTenant,
+    /// It speaks for a person: any user of a tenant gets such a token with a login. See
+    /// [`login_tokens`](crate::TenantGateBuilder::login_tokens).
+    SpeaksForPerson,
 }
 
 impl TokenError {
@@ -61,7 +68,9 @@ impl TokenError {
             Self::Audience => "the token is meant for another audience",
             Self::Expired => "the token has expired",
             Self::NotYetValid => "the token is not valid yet",
+            Self::LongLived => "the token is valid for more than an hour",
             Self::NoTenant => "the token names no tenant",
+            Self::SpeaksForPerson => "the token speaks for a person",
         }
     }
 }
@@ -75,9 +84,13 @@ impl fmt::Display for TokenError {
 impl std::error::Error for TokenError {}
 
 /// The reason for which a token was refused or could not be verified.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum VerifyError {
     Token(TokenError),
+    /// It speaks for a person and is otherwise genuine, signature included.
+    LoginToken {
+        tenant: TenantId,
+    },
     /// The keys that would decide are not available; the token may be genuine.
     KeysUnavailable {
         retry_after: Duration,
@@ -94,6 +107,7 @@ impl fmt::Display for VerifyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Token(error) => error.fmt(f),
+            Self::LoginToken { .. } => TokenError::SpeaksForPerson.fmt(f),
             Self::KeysUnavailable { .. } => f.write_str("no signing key is available at present"),
         }
     }
@@ -119,7 +133,9 @@ mod tests {
             Audience,
             Expired,
             NotYetValid,
+            LongLived,
             NoTenant,
+            SpeaksForPerson,
         ] {
             // The characters of RFC 6750 section 3 for error_description.
             let allowed = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');

@@ -22,6 +22,7 @@ fn verify(keys: SigningKeys, token: &str) -> Result<Verified, VerifyError> {
         issuers: vec!["SuperOffice AS".to_owned()],
         audience: Audiences::OneOf(vec!["app".to_owned()]),
         leeway: Duration::from_secs(60),
+        login_tokens: false,
         keys,
         remote: None,
         clock: Clock::new(move || UNIX_EPOCH + now),

@@ -3,6 +3,7 @@
 use std::{fmt, fs::File, io::Read, path::Path};
 
 use super::{KeyError, certificate, key::Key, key_set};
+use crate::json;
 
 /// The largest key file that is read, in bytes.
 const MAX_FILE: u64 = 1024 * 1024;
@@ -82,7 +83,7 @@ impl SigningKeys {
 
     fn from_any_form(bytes: &[u8]) -> Result<Self, KeyError> {
         // Editors on Windows put a byte order mark before text.
-        let text = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        let text = json::strip_bom(bytes);
         if text.trim_ascii_start().starts_with(b"{") {
             Self::from_key_set(text)
         } else if text.windows(11).any(|window| window == b"-----BEGIN ") {

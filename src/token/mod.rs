@@ -18,6 +18,7 @@ mod key_id;
 mod key_set;
 mod keys;
 mod logged_claims;
+mod personal;
 mod policy;
 mod remote;
 mod report;

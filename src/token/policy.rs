@@ -21,6 +21,7 @@ pub(crate) struct Policy {
     audiences: Audiences,
     /// Seconds.
     leeway: i64,
+    login_tokens: bool,
 }
 
 impl Policy {
@@ -33,7 +34,18 @@ impl Policy {
                 Audiences::OneOf(ids.into_iter().map(|id| strip_spn(&id).to_owned()).collect())
             }
         };
-        Self { issuers, audiences, leeway: i64::try_from(leeway).unwrap_or_default() }
+        let leeway = i64::try_from(leeway).unwrap_or_default();
+        Self { issuers, audiences, leeway, login_tokens: false }
+    }
+
+    /// Sets whether tokens that speak for a person are accepted.
+    pub(crate) fn login_tokens(mut self, accepted: bool) -> Self {
+        self.login_tokens = accepted;
+        self
+    }
+
+    pub(super) fn accepts_login_tokens(&self) -> bool {
+        self.login_tokens
     }
 
     pub(super) fn leeway(&self) -> i64 {

@@ -2,7 +2,13 @@
 
 use crate::{json, tenant_id::TenantId};
 
-use super::{Policy, TokenError, claims, compact::Compact, header, key_id::KeyIds};
+use super::{
+    Policy, TokenError,
+    claims::{self, Validated},
+    compact::Compact,
+    header,
+    key_id::KeyIds,
+};
 
 /// The content of a verified token.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +25,9 @@ pub(super) struct Candidate<'t> {
     pub(super) signature: Vec<u8>,
     pub(super) ids: KeyIds,
     pub(super) verified: Verified,
+    /// Whether it speaks for a person and the policy does not accept that. Known before the signature
+    /// is checked, and refused after: only a genuine one shows that SuperOffice makes such tokens.
+    pub(super) is_login: bool,
 }
 
 /// Checks shape, size, algorithm, issuer, audience and times as of `now` (seconds since the epoch).
@@ -31,8 +40,9 @@ pub(super) fn validate<'t>(
     let header = json::object(&header).ok_or(TokenError::Malformed)?;
     let claims = json::object(&claims).ok_or(TokenError::Malformed)?;
     let ids = header::validate(&header)?;
-    let verified = claims::validate(&claims, policy, now)?;
-    Ok(Candidate { signed, signature, ids, verified })
+    let Validated { verified, is_personal } = claims::validate(&claims, policy, now)?;
+    let is_login = is_personal && !policy.accepts_login_tokens();
+    Ok(Candidate { signed, signature, ids, verified, is_login })
 }
 
 /// Verifies a token as a gate does, with the check of its signature passed in, which is given the
@@ -45,9 +55,9 @@ pub(crate) fn verify_with(
     is_signed: impl FnOnce(&str, &[u8]) -> bool,
 ) -> Result<Verified, TokenError> {
     let candidate = validate(token, policy, now)?;
-    if is_signed(candidate.signed, &candidate.signature) {
-        Ok(candidate.verified)
-    } else {
-        Err(TokenError::Signature)
+    match is_signed(candidate.signed, &candidate.signature) {
+        false => Err(TokenError::Signature),
+        true if candidate.is_login => Err(TokenError::SpeaksForPerson),
+        true => Ok(candidate.verified),
     }
 }

@@ -21,6 +21,8 @@ pub(crate) struct VerifierConfig {
     pub(crate) issuers: Vec<String>,
     pub(crate) audience: Audiences,
     pub(crate) leeway: Duration,
+    /// Whether tokens that speak for a person are accepted.
+    pub(crate) login_tokens: bool,
     pub(crate) keys: SigningKeys,
     pub(crate) remote: Option<RemoteKeys>,
     pub(crate) clock: Clock,
@@ -57,8 +59,9 @@ pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, VerifyErr
 impl Verifier {
     /// Makes a verifier. With remote keys it must be called in a tokio runtime.
     pub(crate) fn new(config: VerifierConfig) -> Self {
-        let VerifierConfig { issuers, audience, leeway, keys, remote, clock } = config;
-        let policy = Policy::new(issuers, audience, leeway);
+        let VerifierConfig { issuers, audience, leeway, login_tokens, keys, remote, clock } =
+            config;
+        let policy = Policy::new(issuers, audience, leeway).login_tokens(login_tokens);
         let keys = match remote {
             None => Keys::Given(KeyRing::new(&keys, Vec::new())),
             Some(remote) => Keys::Remote(Remote::start(remote, keys)),
@@ -77,7 +80,7 @@ impl Verifier {
         let remote = match keys {
             Keys::Given(ring) => {
                 return match ring.check(&candidate.ids, candidate.signed, &candidate.signature) {
-                    Check::Signed => Verification::Done(Ok(candidate.verified)),
+                    Check::Signed => Verification::Done(candidate.into_verified()),
                     check => refused(without_more_keys(check).into()),
                 };
             }
@@ -87,7 +90,7 @@ impl Verifier {
             let ring = remote.ring();
             let check = ring.check(&candidate.ids, candidate.signed, &candidate.signature);
             if check == Check::Signed {
-                return Verification::Done(Ok(candidate.verified));
+                return Verification::Done(candidate.into_verified());
             }
             let miss = KeyMiss::from_check(check, &candidate.ids, &ring);
             let outcome = remote.request_fetch();
@@ -97,7 +100,7 @@ impl Verifier {
             }
             return match outcome {
                 FetchOutcome::Settled => refused(miss.with_newest_keys().into()),
-                FetchOutcome::Unavailable => refused(miss.without_newer_keys()),
+                FetchOutcome::Unavailable => refused(miss.without_newer_keys(candidate.is_login)),
                 FetchOutcome::Wait(wait) => {
                     let candidate = OwnedCandidate::new(candidate);
                     Verification::NeedsKeys(Pending(Box::pin(verify_when_fetched(
@@ -126,6 +129,17 @@ impl Pending {
     pub(crate) async fn wait(self) -> Result<Verified, VerifyError> {
         self.0.await
     }
+}
+
+impl Candidate<'_> {
+    /// Returns the result for a candidate whose signature is right.
+    fn into_verified(self) -> Result<Verified, VerifyError> {
+        accept(self.verified, self.is_login)
+    }
+}
+
+fn accept(verified: Verified, is_login: bool) -> Result<Verified, VerifyError> {
+    if is_login { Err(VerifyError::LoginToken { tenant: verified.tenant }) } else { Ok(verified) }
 }
 
 /// Returns the error when no keys can be fetched.
@@ -162,9 +176,11 @@ impl KeyMiss {
         }
     }
 
-    /// Returns the error when newer keys are not available.
-    fn without_newer_keys(self) -> VerifyError {
+    /// Returns the error when newer keys are not available. Whatever they would say, a login token is
+    /// refused.
+    fn without_newer_keys(self, is_login: bool) -> VerifyError {
         match self {
+            Self::Key if is_login => TokenError::SpeaksForPerson.into(),
             // By the known keys the signature is wrong. If the key has just changed, the sender has
             // to send it again.
             Self::Signature => TokenError::Signature.into(),
@@ -179,12 +195,13 @@ struct OwnedCandidate {
     signature: Vec<u8>,
     ids: KeyIds,
     verified: Verified,
+    is_login: bool,
 }
 
 impl OwnedCandidate {
     fn new(candidate: Candidate<'_>) -> Self {
-        let Candidate { signed, signature, ids, verified } = candidate;
-        Self { signed: signed.into(), signature, ids, verified }
+        let Candidate { signed, signature, ids, verified, is_login } = candidate;
+        Self { signed: signed.into(), signature, ids, verified, is_login }
     }
 }
 
@@ -193,13 +210,13 @@ async fn verify_when_fetched(
     mut wait: Wait,
     token: OwnedCandidate,
 ) -> Result<Verified, VerifyError> {
-    let OwnedCandidate { signed, signature, ids, verified } = token;
+    let OwnedCandidate { signed, signature, ids, verified, is_login } = token;
     loop {
         let outcome = wait.next().await;
         let ring = remote.ring();
         let check = ring.check(&ids, &signed, &signature);
         if check == Check::Signed {
-            return Ok(verified);
+            return accept(verified, is_login);
         }
         let miss = KeyMiss::from_check(check, &ids, &ring);
         drop(ring);
@@ -209,7 +226,7 @@ async fn verify_when_fetched(
                 continue;
             }
             FetchOutcome::Settled => miss.with_newest_keys().into(),
-            FetchOutcome::Unavailable => miss.without_newer_keys(),
+            FetchOutcome::Unavailable => miss.without_newer_keys(is_login),
         };
         return Err(reason);
     }
@@ -241,6 +258,7 @@ mod tests {
             issuers: vec!["SuperOffice AS".to_owned()],
             audience: Audiences::OneOf(vec!["APP".to_owned()]),
             leeway: Duration::from_secs(60),
+            login_tokens: false,
             keys,
             remote: None,
             clock: Clock::new(move || UNIX_EPOCH + now),

@@ -1,5 +1,6 @@
 //! The rules for the body of a notification.
 
+use serde_json::{Map, Value};
 use tower_superoffice::fuzzing;
 
 use super::{
@@ -36,30 +37,39 @@ pub fn body(body: &[u8]) -> Result<Notice, u16> {
 
 /// Applies the rules for a body, one after the other.
 fn expected(body: &[u8]) -> Result<Notice, u16> {
-    let map = object(body).ok_or(400_u16)?;
-    let text = |name| match map.get(name) {
-        None => Ok(""),
-        Some(value) if value.is_null() => Ok(""),
-        Some(value) => value.as_str().ok_or(400_u16),
-    };
-    let change = map.get("ChangeType").and_then(serde_json::Value::as_u64).ok_or(400_u16)?;
-    let change = u32::try_from(change).map_err(|_| 400_u16)?;
-    let tenant = map.get("ContextIdentifier").and_then(serde_json::Value::as_str).ok_or(400_u16)?;
+    let text = if body.starts_with("\u{feff}".as_bytes()) { &body[3..] } else { body };
+    let mut map = Map::new();
+    for (name, value) in object(text).ok_or(400_u16)? {
+        if map.insert(name.to_ascii_lowercase(), value).is_some() {
+            return Err(400);
+        }
+    }
+    let text = |name| map.get(name).and_then(Value::as_str).unwrap_or_default();
+    let change = change(map.get("changetype").ok_or(400_u16)?).ok_or(400_u16)?;
+    let tenant = text("contextidentifier");
     if !is_tenant(tenant) {
         return Err(400);
     }
-    let endpoint = text("PublicEndpoint")?;
+    let endpoint = text("publicendpoint");
     let texts = [
-        prefix(text("VersionName")?, 128),
-        prefix(text("FileVersion")?, 128),
+        prefix(text("versionname"), 128),
+        prefix(text("fileversion"), 128),
         if endpoint.len() <= 253 { endpoint.to_owned() } else { String::new() },
     ];
-    let token = map.get("Token").and_then(serde_json::Value::as_str).ok_or(401_u16)?;
-    let (proven, at) = token::expected(token).ok_or(401_u16)?;
+    let (proven, at) = token::expected(text("token")).ok_or(401_u16)?;
     if !proven.eq_ignore_ascii_case(tenant) {
         return Err(403);
     }
     Ok(Notice { tenant: tenant.to_owned(), change, at, texts })
+}
+
+/// Returns the number of a change given as an integer, as digits, or by its documented name.
+fn change(value: &Value) -> Option<u32> {
+    let names = ["upgrade", "backuprestored", "suspend", "resume", "delete", "move"];
+    let Some(text) = value.as_str() else { return value.as_u64()?.try_into().ok() };
+    let named = names.iter().zip(0..).find(|(name, _)| **name == text.to_ascii_lowercase());
+    let digits = !text.is_empty() && text.chars().all(|c| matches!(c, '0'..='9'));
+    named.map(|(_, number)| number).or_else(|| if digits { text.parse().ok() } else { None })
 }
 
 /// Returns the longest prefix of `text` of whole characters that has at most `max` bytes.
@@ -94,7 +104,9 @@ mod tests {
         assert_eq!((notice.tenant.as_str(), notice.change, notice.at), ("cust1", 2, NOW - 60));
         assert_eq!(body(good("Cust2").as_bytes()), Err(403));
         assert_eq!(body(good("Cust1").replace(".AQ", ".Ag").as_bytes()), Err(401));
-        assert_eq!(body(good("Cust1").replace("Token", "token").as_bytes()), Err(401));
+        assert_eq!(body(good("Cust1").replace("Token", "Tokens").as_bytes()), Err(401));
+        let spelled = good("Cust1").replace("Token", "tOKEN").replace(":2,", ":\"sUSPEND\",");
+        assert_eq!(body(format!("\u{feff}{spelled}").as_bytes()).unwrap().change, 2);
         assert_eq!(body(good("Cust/1").as_bytes()), Err(400));
     }
 
@@ -112,7 +124,7 @@ mod tests {
                 ("Token", format!("\"{token}\"")),
                 ("PublicEndpoint", r#""sod3.superoffice.com""#.to_owned()),
             ];
-            altered(good, vec!["VersionName", "FileVersion", "Novelty"])
+            altered(good, vec!["VersionName", "FileVersion", "Novelty", "changetype", "tOKEN"])
         });
         let counts = [(); 4].map(|()| Cell::new(0));
         let [accepted, malformed, unproven, other] = &counts;

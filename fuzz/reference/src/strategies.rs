@@ -46,6 +46,10 @@ pub(super) fn value() -> impl Strategy<Value = String> {
         "\"Cust1\"",
         "\"cUST1\"",
         "\"Cust2\"",
+        "\"someone@example.com\"",
+        "\"2\"",
+        "\"sUSPEND\"",
+        "\"4294967296\"",
         "\"a/b\"",
         "\"\\u0000\"",
         "\"\"",
@@ -87,7 +91,8 @@ pub(super) fn altered_claims() -> impl Strategy<Value = String> {
         ("exp", (NOW + 300).to_string()),
         (TENANT, r#""Cust1""#.to_owned()),
     ];
-    altered(claims, vec!["nbf", "iat", "sub", "jti"])
+    let personal = "http://schemes.superoffice.net/identity/email";
+    altered(claims, vec!["nbf", "iat", "sub", "jti", "nonce", "auth_time", "upn", personal])
 }
 
 fn written(members: &[(&str, String)]) -> String {

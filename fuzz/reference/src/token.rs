@@ -49,8 +49,23 @@ pub(super) fn expected(token: &str) -> Option<(String, i64)> {
     let exp = exp?;
     let at = nbf.or(iat.map(|iat| iat - 60)).unwrap_or(exp - 360);
     let tenant = claims.get(TENANT)?.as_str()?;
-    let in_time = NOW < exp + 60 && at <= NOW + 60;
-    (in_time && is_tenant(tenant)).then(|| (tenant.to_owned(), at))
+    let in_time = NOW < exp + 60 && at <= NOW + 60 && exp - at <= 3600;
+    (in_time && is_tenant(tenant) && !is_personal(&claims)).then(|| (tenant.to_owned(), at))
+}
+
+/// Whether the claims speak of a person.
+fn is_personal(claims: &Map<String, Value>) -> bool {
+    let identity = TENANT.trim_end_matches("ctx");
+    let users =
+        ["associateid", "upn", "email", "is_administrator", "initials", "so_primary_email_address"];
+    let about_a_user = users.iter().any(|name| {
+        claims.contains_key(*name) || claims.contains_key(&format!("{identity}{name}"))
+    });
+    let about_a_login =
+        ["at_hash", "c_hash", "auth_time"].iter().any(|name| claims.contains_key(*name));
+    let address =
+        claims.get("sub").is_some_and(|sub| sub.is_string() && sub.to_string().contains('@'));
+    about_a_user || about_a_login || address
 }
 
 /// Returns whether `id` is a tenant id.
@@ -132,6 +147,39 @@ mod tests {
         let good = good_token("Cust1");
         assert_eq!(token(&good), Some(("Cust1".to_owned(), NOW - 60)));
         assert_eq!(token(&good.replace(".AQ", ".Ag")), None);
+    }
+
+    #[test]
+    fn a_login_token_is_refused() {
+        let with = |more: &str| {
+            let claims = format!(
+                r#"{{"iss":"I","aud":"app","{TENANT}":"Cust1","exp":{}{more}}}"#,
+                NOW + 300
+            );
+            token(&token_of(r#"{"alg":"RS256"}"#, &claims)).is_some()
+        };
+        assert!(with(r#","sub":"Cust1","nonce":"n""#));
+        for claim in ["\"sub\":\"a@b\"", "\"upn\":1", "\"at_hash\":\"\"", "\"auth_time\":1"] {
+            assert!(!with(&format!(",{claim}")), "{claim}");
+        }
+        assert!(!with(r#","http://schemes.superoffice.net/identity/email":null"#));
+        assert!(with(r#","http://schemes.superoffice.net/identity/at_hash":1"#));
+    }
+
+    #[test]
+    fn tokens_around_an_hour_of_life_are_judged_by_the_rules() {
+        let accepted = Cell::new(0);
+        proptest!(ProptestConfig::with_cases(500), |(life in 3590..3610_i64, nbf in -50..50_i64)| {
+            let nbf = NOW + nbf;
+            let claims = format!(
+                r#"{{"iss":"I","aud":"app","{TENANT}":"Cust1","nbf":{nbf},"exp":{}}}"#,
+                nbf + life
+            );
+            if token(&token_of(r#"{"alg":"RS256"}"#, &claims)).is_some() {
+                accepted.set(accepted.get() + 1);
+            }
+        });
+        assert!((150..400).contains(&accepted.get()), "{} were accepted", accepted.get());
     }
 
     #[test]

@@ -59,6 +59,7 @@ pub struct TenantGateBuilder {
     any_audience: bool,
     issuers: Vec<String>,
     leeway: Duration,
+    login_tokens: bool,
     keys: SigningKeys,
     key_url: Option<Uri>,
     key_max_age: Duration,
@@ -86,6 +87,7 @@ impl TenantGateBuilder {
             any_audience: false,
             issuers: Vec::new(),
             leeway: Duration::from_secs(60),
+            login_tokens: false,
             keys: SigningKeys::default(),
             key_url: None,
             key_max_age: Duration::from_secs(24 * 60 * 60),
@@ -136,6 +138,18 @@ impl TenantGateBuilder {
     /// 60 s, the maximum 300 s.
     pub fn leeway(mut self, leeway: Duration) -> Self {
         self.leeway = leeway;
+        self
+    }
+
+    /// Accepts tokens that speak for a person as if they were a notification's: `false` by default.
+    ///
+    /// Each login to SuperOffice yields a token with the same key, issuer, audience and tenant, and it
+    /// passes through the user's browser. With `true`, every user of a tenant can open and close that
+    /// tenant here. Which claims a notification's token carries is not documented: switch this on only
+    /// if SuperOffice's own notifications are refused because `the token speaks for a person`. Without
+    /// it little is lost while the state API is on: each such refusal requests a pull of the tenant.
+    pub fn login_tokens(mut self, accept: bool) -> Self {
+        self.login_tokens = accept;
         self
     }
 
@@ -404,6 +418,7 @@ impl TenantGateBuilder {
             issuers,
             audience,
             leeway: self.leeway,
+            login_tokens: self.login_tokens,
             keys: self.keys.clone(),
             remote,
             clock: self.clock.clone(),

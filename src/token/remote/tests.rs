@@ -107,6 +107,7 @@ fn verifier(remote: RemoteKeys, keys: SigningKeys) -> Verifier {
         issuers: vec!["SuperOffice AS".to_owned()],
         audience: Audiences::OneOf(vec!["app".to_owned()]),
         leeway: MINUTE,
+        login_tokens: false,
         keys,
         remote: Some(remote),
         clock: Clock::new(move || UNIX_EPOCH + now),

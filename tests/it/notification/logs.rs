@@ -75,7 +75,7 @@ async fn refusal_logs_no_secret_or_control_character() {
     let bodies: Vec<(Bytes, u16)> = vec![
         (Bytes::from_static(b"\x1b[2J\r\n\0 no JSON"), 400),
         (good().field("ContextIdentifier", hostile).body(), 400),
-        (good().field("VersionName", json!([hostile])).body(), 400),
+        (good().field("ChangeType", json!([hostile])).body(), 400),
         (good().field("Padding", "\u{7}".repeat(17 * 1024)).body(), 413),
         (good().without_field("Token").body(), 401),
         (good().with_token(hostile).body(), 401),

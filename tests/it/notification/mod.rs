@@ -1,7 +1,10 @@
 //! The notification route: responses, bodies, senders, and what is logged.
 
+mod accepted;
 mod adversarial;
 mod bodies;
+mod departing_senders;
+mod login_tokens;
 mod logs;
 mod mounting;
 mod responses;

@@ -1,311 +1,368 @@
-//! Every row of the table of answers, in its order, against a simulated SuperOffice's own key.
+//! The table of answers, row by row and in its order, through the public service.
 
 use bytes::Bytes;
+use harness::TestEnv;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tower::ServiceExt;
-use tower_superoffice::{
-    ChangeType, Environment, TenantGate, TenantId,
-    notification::{Accepted, EmptyBody, Outcome, Refusal},
-    simulator::{Notification, Simulator},
-    token::{SigningKeys, TokenError},
-};
+use tower_superoffice::{ChangeType, TenantId, notification::EmptyBody, simulator::Notification};
 
-struct World {
-    simulator: Simulator,
-    gate: TenantGate,
-    tenant: TenantId,
+type Call = Request<Full<Bytes>>;
+
+const IDENTITY: &str = "http://schemes.superoffice.net/identity/";
+
+/// A Suspend whose answer is under test.
+struct Table {
+    env: TestEnv,
 }
 
-impl World {
+impl Table {
     async fn new() -> Self {
-        let simulator = Simulator::start().await.unwrap();
-        let keys = SigningKeys::from_pem(simulator.certificate_pem()).unwrap();
-        let gate = TenantGate::builder(simulator.environment())
-            .audience(simulator.application_id())
-            .signing_keys(keys)
-            .build()
-            .await
-            .unwrap();
-        Self { simulator, gate, tenant: TenantId::new("Cust1").unwrap() }
+        // Without pulls nothing changes a tenant but what is posted.
+        Self { env: TestEnv::with(|builder| builder.state_api(false)).await }
     }
 
     fn suspend(&self) -> Notification {
-        self.simulator.notification(ChangeType::Suspend, &self.tenant)
+        self.env.notification(ChangeType::Suspend)
     }
 
-    async fn post(&self, body: impl Into<Bytes>) -> Response<EmptyBody> {
-        self.ask(Request::post("/any/path").body(Full::new(body.into())).unwrap()).await
+    /// The body of a genuine Suspend, as text.
+    fn text(&self) -> String {
+        String::from_utf8(self.suspend().body().to_vec()).unwrap()
     }
 
-    async fn ask(&self, request: Request<Full<Bytes>>) -> Response<EmptyBody> {
-        self.gate.notification_service().oneshot(request).await.unwrap()
+    /// The body of a genuine Suspend with other members.
+    fn with(&self, change: impl FnOnce(&mut Map<String, Value>)) -> String {
+        let Value::Object(mut members) = serde_json::from_str(&self.text()).unwrap() else {
+            panic!("a body is an object")
+        };
+        change(&mut members);
+        Value::Object(members).to_string()
     }
 
-    /// Posts `body`, expects `refusal`, and that no tenant is any different for it.
-    async fn refuses(&self, body: impl Into<Bytes>, refusal: Refusal) {
-        let before = self.gate.snapshot();
-        let response = self.post(body).await;
-        assert_eq!(response.extensions().get::<Refusal>(), Some(&refusal));
-        assert_eq!(response.status(), refusal.status());
-        assert_eq!(self.gate.snapshot(), before);
+    /// The body of a genuine Suspend with one member renamed.
+    fn renamed(&self, from: &str, to: &str) -> String {
+        self.with(|members| {
+            let value = members.remove(from).unwrap();
+            members.insert(to.to_owned(), value);
+        })
     }
 
-    async fn takes(&self, notification: &Notification, outcome: Outcome) {
-        let response = self.post(notification.body()).await;
-        assert_eq!(
-            response.status(),
-            StatusCode::NO_CONTENT,
-            "{:?}",
-            response.extensions().get::<Refusal>()
-        );
-        assert_eq!(response.extensions().get::<Accepted>().unwrap().outcome(), outcome);
+    async fn answer(&self, call: Call) -> Response<EmptyBody> {
+        self.env.gate.notification_service().oneshot(call).await.unwrap()
+    }
+
+    /// Expects `status`, and that no tenant changes.
+    async fn refuses(&self, case: &str, call: Call, status: u16) -> Response<EmptyBody> {
+        let before = self.env.gate.snapshot();
+        let answer = self.answer(call).await;
+        assert_eq!(answer.status(), status, "{case}");
+        assert_eq!(self.env.gate.snapshot(), before, "{case}");
+        answer
+    }
+
+    /// Expects 204, without any header that a refusal has.
+    async fn accepts(&self, case: &str, body: impl Into<Bytes>) {
+        let answer = self.answer(post(body)).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{case}");
+        assert!(answer.headers().is_empty(), "{case}");
     }
 }
 
-fn with(
-    notification: &Notification,
-    change: impl FnOnce(&mut serde_json::Map<String, Value>),
-) -> Bytes {
-    let mut body: Value = serde_json::from_slice(&notification.body()).unwrap();
-    change(body.as_object_mut().unwrap());
-    Bytes::from(body.to_string())
+fn post(body: impl Into<Bytes>) -> Call {
+    Request::post("/any/path?code=1").body(Full::new(body.into())).unwrap()
+}
+
+fn with_header(mut call: Call, name: &'static str, value: &str) -> Call {
+    call.headers_mut().append(name, value.parse().unwrap());
+    call
 }
 
 #[tokio::test]
 async fn other_method_is_405_with_allow() {
-    let world = World::new().await;
-    for method in
-        [Method::GET, Method::HEAD, Method::OPTIONS, Method::PUT, Method::DELETE, Method::PATCH]
-    {
-        let request =
-            Request::builder().method(method).body(Full::new(world.suspend().body())).unwrap();
-        let response = world.ask(request).await;
-        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(response.headers()[header::ALLOW], "POST");
+    let table = Table::new().await;
+    for method in ["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "post"] {
+        let mut call = post(table.text());
+        *call.method_mut() = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = table.refuses(method, call, 405).await;
+        assert_eq!(answer.headers()[header::ALLOW], "POST", "{method}");
     }
-    assert!(world.gate.snapshot().is_empty());
-}
-
-#[tokio::test]
-async fn large_content_length_is_413_before_any_byte() {
-    let world = World::new().await;
-    let request =
-        Request::post("/").header("content-length", "16385").body(Full::default()).unwrap();
-    let response = world.ask(request).await;
-    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
-    assert_eq!(response.headers()[header::CONNECTION], "close");
+    let mut call = with_header(post(""), "content-length", "99999");
+    *call.method_mut() = Method::HEAD;
+    table.refuses("the method comes before the length", call, 405).await;
 }
 
 #[tokio::test]
 async fn body_above_16_kib_is_413() {
-    let world = World::new().await;
+    let table = Table::new().await;
     let padded = |length: usize| {
-        let body = String::from_utf8(world.suspend().body().to_vec()).unwrap();
-        body.clone() + &" ".repeat(length - body.len())
+        let text = table.text();
+        let padding = " ".repeat(length - text.len());
+        text + &padding
     };
-    world.refuses(padded(16 * 1024 + 1), Refusal::BodyTooLarge).await;
-    assert_eq!(world.post(padded(16 * 1024)).await.status(), StatusCode::NO_CONTENT);
+    let gzip = |call| with_header(call, "content-encoding", "gzip");
+    let announced = |length| with_header(post(""), "content-length", length);
+    for (case, call) in [
+        ("announced", announced("16385")),
+        ("announced beyond all numbers", announced("99999999999999999999999999")),
+        ("sent", post(padded(16 * 1024 + 1))),
+        ("announced, encoded", gzip(announced("16385"))),
+        ("sent, encoded", gzip(post(padded(16 * 1024 + 1)))),
+    ] {
+        let answer = table.refuses(case, call, 413).await;
+        assert_eq!(answer.headers()[header::CONNECTION], "close", "{case}");
+    }
+    table.accepts("16 KiB", padded(16 * 1024)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn body_that_is_not_whole_in_5_s_is_408() {
+    let env = TestEnv::on_tokio_clock().await;
+    for encoding in [None, Some("gzip")] {
+        let frames = futures::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>();
+        let mut call = Request::post("/").body(http_body_util::StreamBody::new(frames)).unwrap();
+        if let Some(encoding) = encoding {
+            call.headers_mut().insert("content-encoding", encoding.parse().unwrap());
+        }
+        let start = tokio::time::Instant::now();
+        let answer = env.gate.notification_service().oneshot(call).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+        assert_eq!(answer.headers()[header::CONNECTION], "close");
+        assert_eq!(start.elapsed(), std::time::Duration::from_secs(5));
+    }
+}
+
+#[tokio::test]
+async fn encoded_body_is_415() {
+    let table = Table::new().await;
+    for encoding in ["gzip", "deflate", "br", "GZIP", "identity, gzip", "gzip, identity", "x", "*"]
+    {
+        for (case, body) in [("genuine", table.text()), ("malformed", "{".to_owned())] {
+            let call = with_header(post(body), "content-encoding", encoding);
+            table.refuses(&format!("{encoding}, {case}"), call, 415).await;
+        }
+    }
+    let twice = with_header(post(table.text()), "content-encoding", "identity");
+    table.refuses("twice", with_header(twice, "content-encoding", "gzip"), 415).await;
+    for encoding in ["identity", "Identity", "identity, identity", ""] {
+        let call = with_header(post(table.text()), "content-encoding", encoding);
+        let answer = table.answer(call).await;
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT, "{encoding:?}");
+    }
 }
 
 #[tokio::test]
 async fn malformed_notification_is_400() {
-    let world = World::new().await;
-    let good = world.suspend();
-    for body in [
-        "",
-        "null",
-        "[]",
-        "{}",
-        "\"x\"",
-        "{\"ChangeType\":2}",
-        "{\"ContextIdentifier\":\"Cust1\"}",
-        r#"{"EventId":"1","ContextIdentifier":"Cust1"}"#,
+    let table = Table::new().await;
+    let good = table.text();
+    let start = |start: &str| good.replacen('{', start, 1);
+    let member =
+        |name: &str, value: Value| table.with(|members| _ = members.insert(name.to_owned(), value));
+    let mut cases = vec![
+        ("nothing".to_owned(), String::new()),
+        ("a list".to_owned(), format!("[{good}]")),
+        ("two objects".to_owned(), good.repeat(2)),
+        ("two marks".to_owned(), format!("\u{feff}\u{feff}{good}")),
+        ("a mark after a blank".to_owned(), format!(" \u{feff}{good}")),
+        ("a mark alone".to_owned(), "\u{feff}".to_owned()),
+        ("a key twice".to_owned(), start(r#"{"Token":"","#)),
+        ("a key twice, deep down".to_owned(), start(r#"{"x":[{"y":1,"y":1}],"#)),
+        ("a key twice in two cases".to_owned(), start(r#"{"token":"","#)),
+        ("a key twice in two cases, escaped".to_owned(), start(r#"{"T\u004fKEN":"","#)),
+        ("an unknown key twice in two cases".to_owned(), start(r#"{"novelty":1,"NOVELTY":2,"#)),
+        ("no type".to_owned(), table.with(|members| _ = members.remove("ChangeType"))),
+        ("no tenant".to_owned(), table.with(|members| _ = members.remove("ContextIdentifier"))),
+        (
+            "no token either".to_owned(),
+            r#"{"ChangeType":-1,"ContextIdentifier":"Cust1"}"#.to_owned(),
+        ),
+        ("a webhook".to_owned(), r#"{"EventId":"1","ContextIdentifier":"Cust1"}"#.to_owned()),
+    ];
+    for change in [
+        json!(-1),
+        json!(4_294_967_296_u64),
+        json!(2.0),
+        json!(2.5),
+        json!(null),
+        json!(true),
+        json!([2]),
+        json!({}),
+        json!(""),
+        json!("-1"),
+        json!("+2"),
+        json!(" 2"),
+        json!("2.0"),
+        json!("0x2"),
+        json!("4294967296"),
+        json!("\u{662}"),
+        json!("Other"),
+        json!("Other(9)"),
+        json!("Suspend "),
+        json!("Suspended"),
+        json!("\u{17f}uspend"),
     ] {
-        world.refuses(body, Refusal::Malformed).await;
+        cases.push((format!("ChangeType {change}"), member("ChangeType", change)));
     }
-    for (field, value) in [
-        ("ChangeType", json!(-1)),
-        ("ChangeType", json!(4_294_967_296_u64)),
-        ("ChangeType", json!(2.0)),
-        ("ChangeType", json!("2")),
-        ("ContextIdentifier", json!("Cust 1")),
-        ("ContextIdentifier", json!("")),
-        ("ContextIdentifier", json!(1)),
-        ("VersionName", json!(1)),
-        ("FileVersion", json!([])),
-        ("PublicEndpoint", json!({})),
-    ] {
-        let body = with(&good, |body| _ = body.insert(field.to_owned(), value));
-        world.refuses(body, Refusal::Malformed).await;
+    for id in [json!(""), json!("Cust 1"), json!(1), json!(null), json!("Cust1.")] {
+        cases.push((format!("ContextIdentifier {id}"), member("ContextIdentifier", id)));
     }
-    let twice = String::from_utf8(good.body().to_vec()).unwrap();
-    world.refuses(twice.replacen('{', r#"{"Token":"","#, 1), Refusal::Malformed).await;
-    world.refuses(twice.replacen('{', r#"{"x":[{"y":1,"y":1}],"#, 1), Refusal::Malformed).await;
+    for (case, body) in cases {
+        table.refuses(&case, post(body), 400).await;
+    }
 }
 
 #[tokio::test]
-async fn malformed_body_without_token_is_400() {
-    let world = World::new().await;
-    let body = with(&world.suspend(), |body| {
-        body.remove("Token");
-        body.insert("VersionName".to_owned(), json!(1));
-    });
-    world.refuses(body, Refusal::Malformed).await;
+async fn spelling_that_changes_no_meaning_is_204() {
+    let table = Table::new().await;
+    let member =
+        |name: &str, value: Value| table.with(|members| _ = members.insert(name.to_owned(), value));
+    table.accepts("a byte order mark", format!("\u{feff}{}", table.text())).await;
+    table.accepts("a mark, then blanks", format!("\u{feff} \r\n{}", table.text())).await;
+    for name in ["ChangeType", "ContextIdentifier", "Token"] {
+        for other in [name.to_lowercase(), name.to_uppercase(), camel_case(name)] {
+            table.accepts(&other, table.renamed(name, &other)).await;
+        }
+    }
+    let nested = json!({"Token": 1, "token": 2});
+    table.accepts("two cases deep down", member("Novelty", nested)).await;
+    for change in [
+        json!(0),
+        json!(4_294_967_295_u32),
+        json!("2"),
+        json!("4294967295"),
+        json!("Suspend"),
+        json!("sUSPEND"),
+        json!("upgrade"),
+        json!("BACKUPRESTORED"),
+        json!("Resume"),
+        json!("delete"),
+        json!("move"),
+    ] {
+        table.accepts(&format!("ChangeType {change}"), member("ChangeType", change)).await;
+    }
+    for name in ["VersionName", "FileVersion", "PublicEndpoint"] {
+        for value in [json!(null), json!(1), json!(false), json!([]), json!({}), json!("")] {
+            table.accepts(&format!("{name} {value}"), member(name, value)).await;
+        }
+    }
+}
+
+fn camel_case(name: &str) -> String {
+    name[..1].to_lowercase() + &name[1..]
+}
+
+#[tokio::test]
+async fn change_type_by_name_acts_as_its_number_does() {
+    let table = Table::new().await;
+    for (change, open) in [("SUSPEND", false), ("resume", true), ("0", false), ("3", true)] {
+        let body = table.with(|members| _ = members.insert("changetype".to_owned(), json!(change)));
+        // The original key would be a second one.
+        let mut members: Map<String, Value> = serde_json::from_str(&body).unwrap();
+        members.remove("ChangeType");
+        table.accepts(change, Value::Object(members).to_string()).await;
+        assert_eq!(table.env.gate.check(&table.env.tenant).is_ok(), open, "{change}");
+    }
 }
 
 #[tokio::test]
 async fn invalid_token_is_401_with_fixed_challenge() {
-    let world = World::new().await;
-    let good = world.suspend();
-    for (body, error) in [
-        (with(&good, |body| _ = body.remove("Token")), TokenError::Missing),
-        (good.clone().with_token(Value::Null).body(), TokenError::Missing),
-        (good.clone().with_token("").body(), TokenError::Missing),
-        (good.clone().with_token(1).body(), TokenError::Missing),
-        (good.clone().with_token("a".repeat(8 * 1024 + 1)).body(), TokenError::TooLong),
-        (good.clone().with_token("x.y").body(), TokenError::Malformed),
-        (good.clone().header("alg", "HS256").body(), TokenError::Algorithm),
-        (good.clone().header("crit", json!(["exp"])).body(), TokenError::Critical),
-        (good.clone().forged().body(), TokenError::Signature),
-        (good.clone().header("kid", "00").without_header("x5t").body(), TokenError::UnknownKey),
-        (good.clone().issuer("https://evil.example").body(), TokenError::Issuer),
-        (good.clone().audience("another").body(), TokenError::Audience),
-        (good.clone().issued_at(1_400_000_000).body(), TokenError::Expired),
+    let table = Table::new().await;
+    let good = || table.suspend();
+    let other = TenantId::new("Cust2").unwrap();
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let now = i64::try_from(now.as_secs()).unwrap();
+    for (case, notification, description) in [
+        ("absent", good().without_field("Token"), "there is no token"),
+        ("null", good().with_token(Value::Null), "there is no token"),
+        ("empty", good().with_token(""), "there is no token"),
+        ("a number", good().with_token(1), "there is no token"),
+        ("a list", good().with_token(json!([good().token()])), "there is no token"),
+        ("8 KiB + 1", good().with_token("a".repeat(8193)), "the token is longer than 8 KiB"),
+        ("8 KiB", good().with_token("a".repeat(8192)), "the token is malformed"),
+        ("malformed", good().with_token("x.y"), "the token is malformed"),
+        ("algorithm", good().header("alg", "HS256"), "the token is not signed with RS256"),
         (
-            good.clone().claim("nbf", 4_000_000_000_i64).claim("exp", 4_000_000_360_i64).body(),
-            TokenError::NotYetValid,
+            "key",
+            good().header("kid", "00").without_header("x5t"),
+            "the token names a key that is not known",
+        ),
+        ("signature", good().forged(), "the signature of the token is wrong"),
+        (
+            "issuer",
+            good().issuer("https://evil.example"),
+            "the issuer of the token is not accepted",
+        ),
+        ("audience", good().audience("another"), "the token is meant for another audience"),
+        ("expired", good().issued_at(1_400_000_000), "the token has expired"),
+        ("not yet valid", good().issued_at(now + 600), "the token is not valid yet"),
+        (
+            "living for more than an hour",
+            good().claim("nbf", now - 60).claim("exp", now - 60 + 3601),
+            "the token is valid for more than an hour",
         ),
         (
-            good.clone().without_claim("http://schemes.superoffice.net/identity/ctx").body(),
-            TokenError::NoTenant,
+            "living for more than an hour since its issue",
+            good().without_claim("nbf").claim("iat", now).claim("exp", now + 3541),
+            "the token is valid for more than an hour",
+        ),
+        (
+            "critical extensions",
+            good().header("crit", json!(["exp"])),
+            "the token requires extensions that are not supported",
+        ),
+        ("no tenant", good().without_claim(&format!("{IDENTITY}ctx")), "the token names no tenant"),
+        ("a person's", good().claim("sub", "someone@example.com"), "the token speaks for a person"),
+        (
+            "a person's of another tenant",
+            good().claim("upn", "someone").token_tenant(&other),
+            "the token speaks for a person",
         ),
     ] {
-        let response = world.post(body.clone()).await;
-        assert_eq!(response.extensions().get(), Some(&Refusal::Token(error)));
-        let challenge = response.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
-        let expected = format!(
-            "Bearer error=\"invalid_token\", error_description=\"{}\"",
-            error.description()
-        );
-        assert_eq!(challenge, expected);
-        world.refuses(body, Refusal::Token(error)).await;
+        let answer = table.refuses(case, post(notification.body()), 401).await;
+        let challenge = answer.headers()[header::WWW_AUTHENTICATE].to_str().unwrap();
+        let expected =
+            format!("Bearer error=\"invalid_token\", error_description=\"{description}\"");
+        assert_eq!(challenge, expected, "{case}");
     }
+    let hour = good().claim("nbf", now - 60).claim("exp", now - 60 + 3600);
+    table.accepts("living for an hour", hour.body()).await;
+}
+
+#[tokio::test]
+async fn token_without_a_key_to_verify_it_is_503() {
+    let env = TestEnv::with(|builder| builder).await;
+    env.simulator
+        .key_server(tower_superoffice::simulator::Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
+    let gate = tower_superoffice::TenantGate::builder(env.simulator.environment())
+        .audience(env.simulator.application_id())
+        .build()
+        .await
+        .unwrap();
+    let other = TenantId::new("Cust2").unwrap();
+    let suspend = || env.notification(ChangeType::Suspend);
+    for (case, notification, status) in [
+        ("genuine", suspend(), 503),
+        ("another tenant's", suspend().token_tenant(&other), 503),
+        ("expired", suspend().issued_at(1_400_000_000), 401),
+        ("a person's", suspend().claim("email", "someone@example.com"), 401),
+        ("malformed", suspend().field("ChangeType", -1), 400),
+    ] {
+        let answer = harness::post(&gate, notification.body()).await;
+        assert_eq!(answer.status(), status, "{case}");
+        let retry_after = answer.headers().get(header::RETRY_AFTER);
+        assert_eq!(retry_after.is_some(), status == 503, "{case}");
+    }
+    assert!(gate.snapshot().is_empty());
 }
 
 #[tokio::test]
 async fn token_of_another_tenant_is_403_ignoring_case() {
-    let world = World::new().await;
-    let other = TenantId::new("Cust2").unwrap();
-    world.refuses(world.suspend().token_tenant(&other).body(), Refusal::OtherTenant).await;
-    let shouted = TenantId::new("CUST1").unwrap();
-    world.takes(&world.suspend().token_tenant(&shouted), Outcome::Applied).await;
-}
-
-#[tokio::test]
-async fn each_outcome_is_204() {
-    let world = World::new().await;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = i64::try_from(now.as_secs()).unwrap() - 20;
-    let suspend = world.suspend().issued_at(now);
-    world.takes(&suspend, Outcome::Applied).await;
-    assert!(world.gate.check(&world.tenant).is_err());
-    world.takes(&suspend, Outcome::Duplicate).await;
-    world.takes(&world.suspend().issued_at(now - 1), Outcome::Stale).await;
-    world.takes(&world.suspend().issued_at(now + 1), Outcome::Recorded).await;
-    let resume = world.simulator.notification(ChangeType::Resume, &world.tenant);
-    world.takes(&resume.clone().issued_at(now), Outcome::Recorded).await;
-    assert!(world.gate.check(&world.tenant).is_err(), "an older Resume opened the tenant");
-    world.takes(&resume.issued_at(now + 2), Outcome::Applied).await;
-    assert!(world.gate.check(&world.tenant).is_ok());
-    world.takes(&suspend, Outcome::Stale).await;
-    assert!(world.gate.check(&world.tenant).is_ok(), "a replay closed the tenant");
-}
-
-#[tokio::test]
-async fn unknown_type_and_key_are_204() {
-    let world = World::new().await;
-    let novel = world.simulator.notification(ChangeType::Other(4_294_967_295), &world.tenant);
-    world.takes(&novel.field("Novelty", json!({"a": [1]})), Outcome::Recorded).await;
-    assert!(world.gate.check(&world.tenant).is_ok());
-    assert_eq!(world.gate.snapshot().len(), 1);
-}
-
-#[tokio::test]
-async fn any_content_type_is_204() {
-    let world = World::new().await;
-    let request = Request::post("/")
-        .header("content-type", "text/plain")
-        .body(Full::new(world.suspend().body()));
-    assert_eq!(world.ask(request.unwrap()).await.status(), StatusCode::NO_CONTENT);
-}
-
-#[tokio::test]
-async fn each_documented_token_shape_is_204() {
-    let world = World::new().await;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    let now = i64::try_from(now.as_secs()).unwrap() - 20;
-    let at = |second: i64| world.suspend().issued_at(now + second);
-    let audience = world.simulator.application_id();
-    let kid = {
-        let token = at(0).token();
-        let head = token.split('.').next().unwrap();
-        let head = base64::Engine::decode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, head)
-            .unwrap();
-        serde_json::from_slice::<Value>(&head).unwrap()["kid"].as_str().unwrap().to_owned()
-    };
-    for (shape, notification) in [
-        ("string iat", at(1).claim("iat", (now + 1).to_string())),
-        ("no iat", at(2).without_claim("iat")),
-        ("no kid", at(3).without_header("kid")),
-        ("lower-case kid", at(4).header("kid", kid.to_ascii_lowercase())),
-        ("base64url kid", at(5).base64_key_id()),
-        ("base64url kid alone", at(6).base64_key_id().without_header("x5t")),
-        ("no identifier", at(7).without_header("kid").without_header("x5t")),
-        (
-            "SuperOffice AS with spn:",
-            at(8).issuer("SuperOffice AS").audience(&format!("spn:{audience}")),
-        ),
-        ("audience in capitals", at(9).audience(&audience.to_ascii_uppercase())),
-        ("audience array", at(10).claim("aud", json!(["other", audience]))),
-        ("no nbf", at(11).without_claim("nbf")),
-        ("exp alone", at(12).without_claim("nbf").without_claim("iat")),
-        ("no typ", at(13).without_header("typ")),
-    ] {
-        let response = world.post(notification.body()).await;
-        assert_eq!(
-            response.status(),
-            StatusCode::NO_CONTENT,
-            "{shape}: {:?}",
-            response.extensions().get::<Refusal>()
-        );
+    let table = Table::new().await;
+    for id in ["Cust2", "Cust11", "Custl"] {
+        let other = TenantId::new(id).unwrap();
+        table.refuses(id, post(table.suspend().token_tenant(&other).body()), 403).await;
     }
-    // They all stand on one axis of time: each was newer than the one before.
-    assert_eq!(world.gate.health().notifications().applied(), 1);
-    assert_eq!(world.gate.health().notifications().recorded(), 12);
-}
-
-#[tokio::test]
-async fn issuer_of_another_environment_is_401() {
-    let simulator = Simulator::start().await.unwrap();
-    let gate = TenantGate::builder(Environment::Production)
-        .audience(simulator.application_id())
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-        .build()
-        .await
-        .unwrap();
-    let tenant = TenantId::new("Cust1").unwrap();
-    for (issuer, status) in [
-        ("https://online.superoffice.com", StatusCode::NO_CONTENT),
-        ("SuperOffice AS", StatusCode::NO_CONTENT),
-        ("https://online.superoffice.com/", StatusCode::UNAUTHORIZED),
-        ("https://sod.superoffice.com", StatusCode::UNAUTHORIZED),
-        ("superoffice as", StatusCode::UNAUTHORIZED),
-    ] {
-        let body = simulator.notification(ChangeType::Move, &tenant).issuer(issuer).body();
-        let request = Request::post("/").body(Full::new(body)).unwrap();
-        let response = gate.notification_service().oneshot(request).await.unwrap();
-        assert_eq!(response.status(), status, "{issuer}");
-    }
+    let upper = TenantId::new("CUST1").unwrap();
+    table.accepts("in capitals", table.suspend().token_tenant(&upper).body()).await;
 }

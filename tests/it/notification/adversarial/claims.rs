@@ -14,9 +14,11 @@ use tower_superoffice::{
 
 use super::world::World;
 
-pub(crate) const CASES: usize = OTHERS + DATES;
+pub(crate) const CASES: usize = OTHERS + DATES + PERSONAL + LIVES;
 const OTHERS: usize = 34;
 const DATES: usize = 21;
+const PERSONAL: usize = 23;
+const LIVES: usize = 7;
 
 const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 
@@ -123,6 +125,77 @@ async fn crafted_date_is_refused() {
     }
     let body = world.resume().without_claim("exp").body();
     world.refuses("no exp", body, Refusal::Token(TokenError::Expired)).await;
+    world.still_works().await;
+}
+
+/// Any user of a tenant can get such a token from a login: it must not open or close the tenant.
+#[tokio::test]
+async fn tokens_that_speak_for_a_person() {
+    let world = World::new().await;
+    let identity = |name: &str| format!("http://schemes.superoffice.net/identity/{name}");
+    let both =
+        |name: &str, value: Value| [(name.to_owned(), value.clone()), (identity(name), value)];
+    let cases: [(String, Value); PERSONAL] = [
+        both("associateid", json!("5")),
+        both("associateid", json!(0)),
+        both("upn", json!("")),
+        both("email", json!("someone@example.com")),
+        both("email", json!(null)),
+        both("is_administrator", json!("False")),
+        both("initials", json!([])),
+        both("so_primary_email_address", json!({})),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(
+        [
+            ("at_hash", json!("77QmUPtjPfzWtF2AnpK9RQ")),
+            ("c_hash", json!("")),
+            ("auth_time", json!(1_400_000_000)),
+            ("auth_time", json!(null)),
+            ("sub", json!("someone@example.com")),
+            ("sub", json!("@")),
+            ("sub", json!("Cust1\u{0}@")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+    .collect::<Vec<_>>()
+    .try_into()
+    .unwrap();
+    let personal = Refusal::Token(TokenError::SpeaksForPerson);
+    for (name, value) in cases {
+        let case = format!("{name} {value}");
+        world.refuses(&case, world.resume().claim(&name, value.clone()).body(), personal).await;
+        let service = world.resume().service_token().claim(&name, value);
+        world.refuses(&case, service.body(), personal).await;
+    }
+    world.refuses("a login token", world.resume().login_token().body(), personal).await;
+    let forged = world.resume().login_token().forged().body();
+    world.refuses("a forged one", forged, Refusal::Token(TokenError::Signature)).await;
+    let other = world.resume().login_token().audience("another").body();
+    world.refuses("another application's", other, Refusal::Token(TokenError::Audience)).await;
+    assert_eq!(world.post(world.resume().service_token().body()).await, Ok(()));
+    world.still_works().await;
+}
+
+#[tokio::test]
+async fn tokens_that_live_for_more_than_an_hour() {
+    let world = World::new().await;
+    let lives: [i64; LIVES] = [3601, 3660, 7200, 86_400, 31_536_000, i64::from(u32::MAX), 1 << 52];
+    for life in lives {
+        let body = world.resume().valid_for(life).body();
+        world.refuses(&life.to_string(), body, Refusal::Token(TokenError::LongLived)).await;
+    }
+    assert_eq!(world.post(world.resume().valid_for(3600).body()).await, Ok(()));
+    world.still_works().await;
+}
+
+/// A system user's token is meant for the tenant's serial number, which differs from tenant to tenant.
+#[tokio::test]
+async fn token_of_a_system_user_is_meant_for_another_audience() {
+    let world = World::new().await;
+    let body = world.resume().system_user_token("1234567890").body();
+    world.refuses("system user", body, Refusal::Token(TokenError::Audience)).await;
     world.still_works().await;
 }
 

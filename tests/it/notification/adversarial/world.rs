@@ -33,6 +33,8 @@ impl World {
         let gate = TenantGate::builder(simulator.environment())
             .audience(simulator.application_id())
             .signing_keys(keys)
+            // Without pulls nothing changes a tenant but what is posted.
+            .state_api(false)
             .build()
             .await
             .unwrap();

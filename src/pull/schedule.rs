@@ -92,8 +92,9 @@ pub(crate) struct Situation<'a> {
 /// Shorter steps than this would only use up the limit on pulls.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// No pull follows an own one sooner than this, unless it is requested.
-const GAP: Duration = Duration::from_secs(5);
+/// No owed pull follows an own one sooner than this: should an answer ever not end what is owed, the
+/// state API must not have to pay for it.
+const GAP: Duration = Duration::from_secs(1);
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
@@ -256,11 +257,8 @@ impl Schedule {
     ) -> Option<Duration> {
         let Situation { record, history, valid_for, .. } = *tenant;
         let reason = status.closed?.reason;
-        let steps = if is_unsettled_running(record) {
-            self.upgrading
-        } else {
-            self.steps(reason, status.confirmed)
-        };
+        let unsettled = is_unsettled_running(record);
+        let steps = if unsettled { self.upgrading } else { self.steps(reason, status.confirmed) };
         let closed = history.closed();
         let step = steps.after(closed.elapsed(now));
         if let Some(load) = history.loaded() {
@@ -268,7 +266,10 @@ impl Schedule {
         }
         let since = history.news().map_or(closed, |news| news.max(closed));
         let valid = valid_for.unwrap_or_default().min(steps.longest);
-        Some(since.plus(jittered(step, random).max(valid)))
+        let next = since.plus(jittered(step, random).max(valid));
+        // What the last pull found counts once it settles: no later than then it is pulled again.
+        let settles = running_settles_at(tenant).filter(|at| unsettled && *at > since.time());
+        Some(settles.map_or(next, |at| at.min(next)))
     }
 
     /// No pull is made before this: a pull has just been made, or brought nothing.
@@ -281,8 +282,8 @@ impl Schedule {
     ) -> Option<Duration> {
         let attempt = tenant.history.attempt()?;
         let pause = match tenant.history.attempts() {
-            Attempts::None if trigger == Trigger::Requested => return None,
-            Attempts::None => return Some(attempt.plus(GAP.min(self.failed.first))),
+            Attempts::None if trigger == Trigger::Owed => return Some(attempt.plus(GAP)),
+            Attempts::None => return None,
             Attempts::Failed(tries) => self.failed.doubled(tries),
             Attempts::Unknown(tries) => {
                 let steps = |reason| self.steps(reason, false).longest;
@@ -311,6 +312,12 @@ impl Schedule {
         let first = self.failed.first;
         Steps { first, longest: self.not_ready.longest.max(first) }
     }
+}
+
+/// Returns when a pull that finds the tenant running settles against the deciding notification.
+fn running_settles_at(tenant: &Situation<'_>) -> Option<Duration> {
+    let deciding = tenant.record.deciding()?;
+    Some(tenant.knowledge.running_settles_at(deciding.change, tenant.settle))
 }
 
 /// Whether the last pull by number found the tenant running, and has not settled.

@@ -96,11 +96,21 @@ impl Knowledge {
         Settles { running: settled || over, closed: settled || known >= settle.usual }
     }
 
-    /// Returns when a pull that finds the tenant closed settles, and when one that finds it running
-    /// does for the passage of time alone; zero for a time before the gate was built.
+    /// Returns when a pull settles for the passage of time alone, whatever it finds; zero for a time
+    /// before the gate was built.
     pub(crate) fn settles_at(&self, change: OpenClose, settle: &Settle) -> Duration {
         let wait = settle.after(change);
         self.since.plus(wait).min(self.run.plus(wait.saturating_mul(2)))
+    }
+
+    /// Returns when a pull that finds the tenant running settles, as things are.
+    pub(crate) fn running_settles_at(&self, change: OpenClose, settle: &Settle) -> Duration {
+        let settles = self.settles_at(change, settle);
+        if change == OpenClose::Upgrade && self.agreed != Mono::NEVER {
+            settles.min(self.agreed.plus(settle.usual))
+        } else {
+            settles
+        }
     }
 }
 

@@ -18,26 +18,39 @@ use crate::{tenant_id::TenantId, tenants::registry::Registry};
 /// Waiters by tenant. A tenant without any has no entry.
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
-    by_tenant: DashMap<TenantId, Arc<Notify>>,
+    by_tenant: DashMap<TenantId, Place>,
+}
+
+/// Where the waiters of one tenant wait, from the first that registers to the last that is done.
+#[derive(Debug, Default)]
+struct Place {
+    opened: Arc<Notify>,
+    waiting: usize,
 }
 
 impl Waiters {
     /// Wakes all waiters of `tenant`, after it opened.
     pub(crate) fn wake(&self, tenant: &TenantId) {
-        // Later waiters read the registry before they wait, so no wake is lost with the entry.
-        if let Some((_, waiting)) = self.by_tenant.remove(tenant) {
-            waiting.notify_waiters();
+        // The entry stays: a waiter that has registered, and does not wait yet, may have to be woken
+        // again, when the tenant has closed in between.
+        let opened = self.by_tenant.get(tenant).map(|place| Arc::clone(&place.opened));
+        if let Some(opened) = opened {
+            opened.notify_waiters();
         }
     }
 
     fn register(&self, tenant: &TenantId) -> Arc<Notify> {
-        Arc::clone(&self.by_tenant.entry(tenant.clone()).or_default())
+        let mut place = self.by_tenant.entry(tenant.clone()).or_default();
+        place.waiting += 1;
+        Arc::clone(&place.opened)
     }
 
-    /// Removes the entry of a tenant when its last waiter is dropped.
-    fn unregister(&self, tenant: &TenantId, waiting: Arc<Notify>) {
-        drop(waiting);
-        self.by_tenant.remove_if(tenant, |_, notify| Arc::strong_count(notify) == 1);
+    /// Forgets the entry of a tenant when its last waiter is gone.
+    fn unregister(&self, tenant: &TenantId) {
+        self.by_tenant.remove_if_mut(tenant, |_, place| {
+            place.waiting = place.waiting.saturating_sub(1);
+            place.waiting == 0
+        });
     }
 }
 
@@ -71,30 +84,27 @@ impl Available {
     }
 }
 
-async fn wait(registry: &Registry, waiters: &Arc<Waiters>, tenant: &TenantId) {
-    let guard = WaiterGuard { waiters, tenant, waiting: Some(waiters.register(tenant)) };
-    let Some(waiting) = &guard.waiting else { return };
-    let woken = waiting.notified();
+async fn wait(registry: &Registry, waiters: &Waiters, tenant: &TenantId) {
+    let opened = waiters.register(tenant);
+    let _guard = WaiterGuard { waiters, tenant };
+    let woken = opened.notified();
     tokio::pin!(woken);
     woken.as_mut().enable();
-    // Checked again after registering: an opening in between is either seen here or wakes.
+    // Checked once more while registered: an opening in between is either seen here or wakes.
     if registry.closed(tenant).is_some() {
         woken.await;
     }
 }
 
-/// A registered waiter, removed on drop.
+/// A registered waiter; unregistered however the waiting ends.
 struct WaiterGuard<'a> {
     waiters: &'a Waiters,
     tenant: &'a TenantId,
-    waiting: Option<Arc<Notify>>,
 }
 
 impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
-        if let Some(waiting) = self.waiting.take() {
-            self.waiters.unregister(self.tenant, waiting);
-        }
+        self.waiters.unregister(self.tenant);
     }
 }
 
@@ -109,5 +119,77 @@ impl Future for Available {
 impl fmt::Debug for Available {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Available").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        status::{overrides::OverrideAction, settle::Settle},
+        tenants::{Tenants, Update},
+    };
+
+    const WAITERS: usize = 64;
+    const FLIPS: u64 = 100_000;
+
+    /// Waiters come and go while the tenant opens and closes as fast as it can: none may be left
+    /// behind when it is open at last.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+    async fn no_waiter_is_stuck_on_a_tenant_that_flips() {
+        let tenants = Arc::new(Tenants::new(Settle::default(), 1, Clock::system()));
+        let tenant = TenantId::new("Cust1").unwrap();
+        let over = Arc::new(AtomicBool::new(false));
+        let waiting: Vec<_> = (0..WAITERS)
+            .map(|_| {
+                let (tenants, tenant) = (Arc::clone(&tenants), tenant.clone());
+                let over = Arc::clone(&over);
+                tokio::spawn(async move {
+                    while !over.load(Ordering::Acquire) {
+                        tenants.available(tenant.clone(), Duration::ZERO).await;
+                        tokio::task::yield_now().await;
+                    }
+                })
+            })
+            .collect();
+        let flips = tokio::task::spawn_blocking({
+            let (tenants, tenant) = (Arc::clone(&tenants), tenant.clone());
+            move || {
+                for now in 0..FLIPS {
+                    let close = now % 2 == 0;
+                    let action = if close { OverrideAction::Close } else { OverrideAction::Open };
+                    let note = String::new();
+                    tenants.apply(&tenant, Update::Override { action, note, until: None, now });
+                }
+                over.store(true, Ordering::Release);
+            }
+        });
+        flips.await.unwrap();
+        let all = futures_util::future::join_all(waiting);
+        let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
+        assert!(ended.is_ok(), "a waiter is stuck on an open tenant");
+        assert!(tenants.waiters.by_tenant.is_empty(), "entries are left behind");
+    }
+
+    /// Two flips happen between the moment a waiter takes its place and the moment it waits.
+    #[test]
+    fn an_opening_right_after_the_registration_is_not_lost() {
+        let tenants = Tenants::new(Settle::default(), 1, Clock::system());
+        let tenant = TenantId::new("Cust1").unwrap();
+        let flip = |action| {
+            let note = String::new();
+            tenants.apply(&tenant, Update::Override { action, note, until: None, now: 0 });
+        };
+        flip(OverrideAction::Close);
+        let waiting = tenants.waiters.register(&tenant);
+        flip(OverrideAction::Open);
+        flip(OverrideAction::Close);
+        let mut woken = tokio_test::task::spawn(waiting.notified());
+        tokio_test::assert_pending!(woken.poll());
+        flip(OverrideAction::Open);
+        tokio_test::assert_ready!(woken.poll());
     }
 }

@@ -19,3 +19,4 @@ mod guard;
 mod notification;
 mod pull;
 mod simulator;
+mod time;

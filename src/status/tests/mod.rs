@@ -2,12 +2,14 @@
 //!
 //! - [`rules`]: the status rules, held against a second reading of them, [`model`].
 //! - [`exhaustive`]: all that can happen in small worlds of two replicas.
+//! - [`delivery`]: notifications that are reordered, repeated and replayed.
 //! - [`faults`]: faults that were seen, each by name.
 //! - [`merge`]: the laws of the join.
 //! - [`codec`]: records as bytes.
 //! - [`knowledge`]: settling and repetitions, by the monotonic clock.
 
 mod codec;
+mod delivery;
 mod exhaustive;
 mod faults;
 mod knowledge;

@@ -1,0 +1,272 @@
+//! No clock decides: wall clocks that differ, jump and are set, and processes that restart.
+//!
+//! Gates and simulator share tokio's paused clock; each gate's wall clock is that, and some offset
+//! which a test sets.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::SystemTime,
+};
+
+use http::{HeaderValue, Request, StatusCode, header};
+use tokio::time::{Duration, Instant, sleep};
+use tower::{ServiceExt, service_fn};
+use tower_superoffice::{
+    ChangeType, TenantGate, TenantGateBuilder, TenantId, UnavailableReason,
+    notification::EmptyBody,
+    simulator::{Fault, Simulator},
+    store::MemoryStore,
+    token::SigningKeys,
+};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const SUSPENDED: Option<UnavailableReason> = Some(UnavailableReason::Suspended);
+
+fn tenant() -> TenantId {
+    TenantId::new("Cust1").unwrap()
+}
+
+/// SuperOffice, and the true time.
+struct World {
+    simulator: Simulator,
+    start: SystemTime,
+    began: Instant,
+}
+
+/// By how many seconds a gate's wall clock is ahead.
+#[derive(Clone, Default)]
+struct Offset(Arc<AtomicI64>);
+
+impl Offset {
+    fn set(&self, seconds: i64) {
+        self.0.store(seconds, Ordering::SeqCst);
+    }
+}
+
+impl World {
+    async fn new() -> Self {
+        let (start, began) =
+            (SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
+        let clock = move || start + began.elapsed();
+        let simulator = Simulator::builder().clock(clock).start().await.unwrap();
+        simulator.notice(Duration::ZERO);
+        Self { simulator, start, began }
+    }
+
+    fn builder(&self, offset: &Offset) -> TenantGateBuilder {
+        let (start, began, offset) = (self.start, self.began, offset.clone());
+        let wall = move || {
+            let (now, offset) = (start + began.elapsed(), offset.0.load(Ordering::SeqCst));
+            let step = Duration::from_secs(offset.unsigned_abs());
+            if offset < 0 { now - step } else { now + step }
+        };
+        TenantGate::builder(self.simulator.environment())
+            .audience(self.simulator.application_id())
+            .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())
+            .client(self.simulator.network())
+            .clock(wall)
+    }
+
+    async fn gate(&self, offset: &Offset) -> TenantGate {
+        let gate = self.builder(offset).build().await.unwrap();
+        self.simulator.notify_service(gate.notification_service());
+        gate
+    }
+
+    fn requests(&self) -> u64 {
+        self.simulator.all_state_requests()
+    }
+}
+
+fn reason(gate: &TenantGate) -> Option<UnavailableReason> {
+    gate.status(&tenant()).reason()
+}
+
+#[tokio::test(start_paused = true)]
+async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
+    for (ahead, takes) in [(55, 0), (55, 1), (200, 0), (200, 1), (7_200, 0)] {
+        let (world, store) = (World::new().await, MemoryStore::new());
+        world.simulator.state_api_lag(Duration::from_secs(10));
+        let (right, wrong) = (Offset::default(), Offset::default());
+        wrong.set(ahead);
+        let build = |offset: &Offset| world.builder(offset).store(store.clone()).build();
+        let gates = [build(&right).await.unwrap(), build(&wrong).await.unwrap()];
+        world.simulator.notify_service(gates[takes].notification_service());
+        for number in 0..50 {
+            let answer = world.simulator.suspend(&tenant()).await.unwrap();
+            assert_eq!(answer, StatusCode::NO_CONTENT);
+            for second in 0..130 {
+                // Requested pulls within the lag are what could open it.
+                if second < 15 {
+                    gates[second % 2].recheck(&tenant());
+                }
+                sleep(Duration::from_secs(1)).await;
+                let reasons = gates.each_ref().map(reason);
+                assert_eq!(
+                    reasons, [SUSPENDED; 2],
+                    "{ahead} s ahead, Suspend {number}, {second} s"
+                );
+            }
+            if number < 49 {
+                world.simulator.resume(&tenant()).await.unwrap();
+                sleep(100 * MINUTE / 60).await;
+                assert_eq!(gates.each_ref().map(reason), [None; 2]);
+            }
+        }
+        sleep(48 * HOUR).await;
+        assert_eq!(gates.each_ref().map(reason), [SUSPENDED; 2], "{ahead} s ahead");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn suspend_after_the_clock_was_set_back_closes_for_good() {
+    let (world, offset) = (World::new().await, Offset::default());
+    let gate = world.gate(&offset).await;
+    world.simulator.suspend(&tenant()).await.unwrap();
+    sleep(10 * MINUTE).await;
+    world.simulator.resume(&tenant()).await.unwrap();
+    sleep(2 * MINUTE).await;
+    assert_eq!(reason(&gate), None);
+    offset.set(-65);
+    assert_eq!(world.simulator.suspend(&tenant()).await.unwrap(), StatusCode::NO_CONTENT);
+    assert_eq!(reason(&gate), SUSPENDED);
+    sleep(48 * HOUR).await;
+    assert_eq!(reason(&gate), SUSPENDED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pull_made_while_the_clock_was_a_day_ahead_does_no_harm() {
+    let (world, offset) = (World::new().await, Offset::default());
+    let gate = world.gate(&offset).await;
+    offset.set(86_400);
+    world.simulator.suspend(&tenant()).without_notification();
+    gate.recheck(&tenant());
+    sleep(MINUTE).await;
+    assert_eq!(reason(&gate), SUSPENDED);
+    offset.set(0);
+    world.simulator.resume(&tenant()).without_notification();
+    sleep(16 * MINUTE).await;
+    assert_eq!(reason(&gate), None, "pulls went on");
+    world.simulator.suspend(&tenant()).await.unwrap();
+    sleep(10 * MINUTE).await;
+    assert_eq!(reason(&gate), SUSPENDED);
+}
+
+#[tokio::test(start_paused = true)]
+async fn clock_steps_neither_stop_pulls_nor_make_them_hammer() {
+    for step in [3_600, -3_600] {
+        let (world, offset) = (World::new().await, Offset::default());
+        let gate = world.gate(&offset).await;
+        world.simulator.suspend(&tenant()).await.unwrap();
+        world.simulator.state_api(Fault::Hang);
+        gate.track([tenant()]);
+        sleep(MINUTE).await;
+        let mut answered = 0;
+        // Steps while a pull hangs, while one waits out a back-off, and while one is scheduled.
+        for round in 0..12 {
+            offset.set(if round % 2 == 0 { step } else { 0 });
+            if round == 4 {
+                world.simulator.state_api(Fault::None);
+            }
+            if round % 5 == 0 {
+                gate.recheck(&tenant());
+            }
+            let before = world.requests();
+            sleep(10 * MINUTE).await;
+            let made = world.requests() - before;
+            assert!(made <= 20, "{step} s, round {round}: {made} in 10 minutes");
+            answered += if round > 4 { made } else { 0 };
+            assert_eq!(reason(&gate), SUSPENDED);
+        }
+        assert!(answered >= 70 / 15, "{step} s: {answered} in 70 minutes");
+        world.simulator.resume(&tenant()).without_notification();
+        offset.set(step);
+        let healed = tokio::time::timeout(16 * MINUTE, gate.available(&tenant())).await;
+        assert!(healed.is_ok(), "{step} s: a lost Resume did not heal");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn restarts_shorter_than_the_settle_time_heal_a_lost_resume() {
+    for life in [15, 40] {
+        let (world, store, offset) = (World::new().await, MemoryStore::new(), Offset::default());
+        let build = || world.builder(&offset).store(store.clone()).build();
+        let mut gate = build().await.unwrap();
+        world.simulator.notify_service(gate.notification_service());
+        world.simulator.suspend(&tenant()).await.unwrap();
+        world.simulator.resume(&tenant()).without_notification();
+        let lost = Instant::now();
+        while reason(&gate).is_some() {
+            sleep(Duration::from_secs(life)).await;
+            drop(gate);
+            gate = build().await.unwrap();
+            assert!(lost.elapsed() < 15 * MINUTE, "{life} s a life: still closed");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_wrong_running_answer_is_corrected_within_two_minutes() {
+    let (world, offset) = (World::new().await, Offset::default());
+    let gate = world.gate(&offset).await;
+    world.simulator.suspend(&tenant()).await.unwrap();
+    sleep(HOUR).await;
+    let wrong = r#"{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true}"#;
+    world.simulator.state_api(Fault::Json(wrong.into()));
+    gate.available(&tenant()).await;
+    world.simulator.state_api(Fault::None);
+    sleep(2 * MINUTE).await;
+    assert_eq!(reason(&gate), SUSPENDED);
+    // One that was right is watched for a while, and then left alone.
+    world.simulator.resume(&tenant()).without_notification();
+    gate.available(&tenant()).await;
+    sleep(HOUR).await;
+    let made = world.requests();
+    sleep(48 * HOUR).await;
+    assert_eq!((world.requests(), reason(&gate)), (made, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_notices_put_off_a_correction_for_two_settle_times() {
+    let (world, offset) = (World::new().await, Offset::default());
+    let gate = world.gate(&offset).await;
+    // The tenant runs; a sender with valid tokens says otherwise, again and again.
+    let mut opened = None;
+    for second in 0..200 {
+        if second % 5 == 0 {
+            world.simulator.notify(ChangeType::Suspend, &tenant()).await.unwrap();
+        }
+        sleep(Duration::from_secs(1)).await;
+        if opened.is_none() && reason(&gate).is_none() {
+            opened = Some(second);
+        }
+    }
+    assert!(opened.is_some_and(|second| (100..=140).contains(&second)), "{opened:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_shows_how_far_the_clock_is_off() {
+    let (world, offset) = (World::new().await, Offset::default());
+    let (network, start, began) = (world.simulator.network(), world.start, world.began);
+    let client = service_fn(move |request: Request<EmptyBody>| {
+        let date = httpdate::fmt_http_date(start + began.elapsed());
+        let answer = network.clone().oneshot(request);
+        async move {
+            let mut answer = answer.await?;
+            answer.headers_mut().insert(header::DATE, HeaderValue::from_str(&date).unwrap());
+            Ok::<_, tower::BoxError>(answer)
+        }
+    });
+    let gate = world.builder(&offset).client(client).build().await.unwrap();
+    assert_eq!(gate.health().clock_offset(), None);
+    for ahead in [0, 55, -65] {
+        offset.set(ahead);
+        gate.recheck(&tenant());
+        sleep(Duration::from_secs(30)).await;
+        assert_eq!(gate.health().clock_offset(), Some(ahead));
+    }
+}

@@ -6,6 +6,7 @@ mod connector;
 mod framing;
 mod headers;
 mod outgoing;
+mod path;
 mod problem;
 mod progress;
 
@@ -21,11 +22,12 @@ use axum::{
 use futures::{FutureExt, future::BoxFuture};
 use hyper::body::Incoming;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
-use tower_superoffice::{GuardError, TenantGate, TenantId, UrlKey};
+use tower_superoffice::{GuardError, TenantGate, TenantId};
 
 use self::{
     body::{RequestBody, ResponseBody},
     client::{CallError, TenantClient},
+    path::NoTenant,
     problem::problem,
     progress::Progress,
 };
@@ -67,7 +69,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
             .filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme))
             .ok_or("--upstream needs http:// or https://")?,
         authority: target.authority.ok_or("--upstream needs a host")?,
-        notifications: UrlKey::tenant_of_path(&args.notification_path),
+        notifications: path::tenant_of(&args.notification_path).ok(),
     })
 }
 
@@ -90,11 +92,9 @@ impl Forward {
     async fn forward(&self, mut request: Request<Body>) -> Response<Body> {
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or(PathAndQuery::from_static("/"));
-        let Some(tenant) = self.tenant_of_path(path.path()) else {
-            return problem(
-                StatusCode::BAD_REQUEST,
-                "The path does not begin with a tenant: /{ContextIdentifier}/...",
-            );
+        let tenant = match self.tenant_of(path.path()) {
+            Ok(tenant) => tenant,
+            Err(no_tenant) => return problem::for_path(no_tenant),
         };
         if !framing::is_request_coding_known(request.headers()) {
             return problem(
@@ -137,10 +137,11 @@ impl Forward {
         }
     }
 
-    /// Returns the tenant that `path` leads to, however it is spelled.
-    fn tenant_of_path(&self, path: &str) -> Option<TenantId> {
-        let tenant = UrlKey::tenant_of_path(path)?;
-        let reserved = ["login", "api"].iter().any(|own| tenant.as_str().eq_ignore_ascii_case(own));
-        (!reserved && self.notifications.as_ref() != Some(&tenant)).then_some(tenant)
+    fn tenant_of(&self, path: &str) -> Result<TenantId, NoTenant> {
+        let tenant = path::tenant_of(path)?;
+        if self.notifications.as_ref() == Some(&tenant) {
+            return Err(NoTenant::Reserved);
+        }
+        Ok(tenant)
     }
 }

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::{Value, json};
 use tower_superoffice::{GuardError, TenantUnavailable};
 
-use super::{client::CallError, progress::Expired};
+use super::{client::CallError, path::NoTenant, progress::Expired};
 use crate::{log::Limit, routes::rfc3339};
 
 static FAILURES: Limit = Limit::per_minute(30);
@@ -42,6 +42,21 @@ pub(super) fn for_expired(expired: Expired) -> Response<Body> {
         Expired::Response => {
             problem(StatusCode::GATEWAY_TIMEOUT, "The tenant did not respond in time.")
         }
+    }
+}
+
+/// The response to a call whose path leads to no tenant.
+pub(super) fn for_path(no_tenant: NoTenant) -> Response<Body> {
+    match no_tenant {
+        NoTenant::Ambiguous => problem(
+            StatusCode::BAD_REQUEST,
+            "The path can be read in more than one way: write it without unusual escapes.",
+        ),
+        NoTenant::Reserved => problem(StatusCode::NOT_FOUND, "The gateway has no such route."),
+        NoTenant::NoId => problem(
+            StatusCode::BAD_REQUEST,
+            "The path does not begin with a tenant: /{ContextIdentifier}/...",
+        ),
     }
 }
 

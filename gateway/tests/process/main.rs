@@ -19,6 +19,7 @@ mod examples;
 mod fleet;
 mod gateway;
 mod keys;
+mod paths;
 mod process;
 mod script;
 mod tenant_list;

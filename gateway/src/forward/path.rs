@@ -1,0 +1,293 @@
+//! The tenant that a path leads to.
+//!
+//! The guard decides about the tenant that is read here, and the tenant's server reads the path
+//! again, by rules of its own: IIS decodes `%uNNNN`, some servers decode twice, Windows drops dots
+//! and blanks at the end of a name. A path in which another rule could find another tenant is
+//! refused, so that no spelling leads around the guard.
+
+use tower_superoffice::TenantId;
+
+/// First segments that are the gateway's own or SuperOffice's, in any case; later versions serve
+/// those that lead nowhere yet.
+const RESERVED: [&str; 11] = [
+    "live",
+    "ready",
+    "healthz",
+    "status",
+    "metrics",
+    "tenants",
+    "events",
+    "check",
+    "api",
+    "openapi.json",
+    "login",
+];
+
+/// Why a path leads to no tenant.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum NoTenant {
+    /// Servers may read it in different ways.
+    Ambiguous,
+    /// Its first segment is one of the [`RESERVED`].
+    Reserved,
+    /// Its first segment is no tenant id, or there is none.
+    NoId,
+}
+
+/// Returns the tenant of `path`, which has no query. Escapes are decoded, empty segments skipped,
+/// and plain dot segments followed.
+pub(super) fn tenant_of(path: &str) -> Result<TenantId, NoTenant> {
+    let characters = decode(path);
+    if has_suspicious_escape(&characters) {
+        return Err(NoTenant::Ambiguous);
+    }
+    let segments = split(&characters);
+    let first = first_segment(&segments)?.ok_or(NoTenant::NoId)?;
+    if is_reserved(&first) {
+        return Err(NoTenant::Reserved);
+    }
+    str::from_utf8(&first).ok().and_then(|id| TenantId::new(id).ok()).ok_or(NoTenant::NoId)
+}
+
+fn is_reserved(segment: &[u8]) -> bool {
+    RESERVED.iter().any(|name| segment.eq_ignore_ascii_case(name.as_bytes()))
+}
+
+/// A byte of a path.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Character {
+    byte: u8,
+    /// Whether it was written as an escape.
+    escaped: bool,
+}
+
+/// Decodes each escape once. An ASCII character in the two bytes that UTF-8 forbids for it counts
+/// as that character: old servers decode it.
+fn decode(path: &str) -> Vec<Character> {
+    let mut rest = path.as_bytes();
+    let mut characters = Vec::with_capacity(rest.len());
+    while let Some((&byte, after)) = rest.split_first() {
+        let character;
+        (character, rest) = match escape(rest) {
+            Some((high @ 0xC0..=0xC1, after)) => match escape(after) {
+                Some((low @ 0x80..=0xBF, after)) => (high << 6 | (low & 0x3F), after),
+                _ => (high, after),
+            },
+            Some((byte, after)) => (byte, after),
+            None => {
+                characters.push(Character { byte, escaped: false });
+                rest = after;
+                continue;
+            }
+        };
+        characters.push(Character { byte: character, escaped: true });
+    }
+    characters
+}
+
+/// Reads an escape at the start of `text`: its byte, and what follows it.
+fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
+    let [b'%', high, low, rest @ ..] = text else { return None };
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    Some((digit(*high)? << 4 | digit(*low)?, rest))
+}
+
+/// Whether there is a control byte, or still an escape, which another server may decode.
+fn has_suspicious_escape(characters: &[Character]) -> bool {
+    let byte = |index: usize| characters.get(index).map(|character| character.byte);
+    let is_hex = |byte: Option<u8>| byte.is_some_and(|byte| byte.is_ascii_hexdigit());
+    characters.iter().enumerate().any(|(index, character)| match character.byte {
+        b'%' => {
+            matches!(byte(index + 1), Some(b'u' | b'U'))
+                || (is_hex(byte(index + 1)) && is_hex(byte(index + 2)))
+        }
+        byte => byte.is_ascii_control(),
+    })
+}
+
+/// A part of a path between two separators.
+#[derive(Debug)]
+struct Segment {
+    text: Vec<u8>,
+    /// Whether it has no escapes, and a slash that is none on either side.
+    plain: bool,
+    /// Whether the separators on both sides are slashes without an escape.
+    plainly_separated: bool,
+}
+
+/// Splits at slashes and backslashes, escaped or not.
+fn split(characters: &[Character]) -> Vec<Segment> {
+    let is_separator = |character: &Character| matches!(character.byte, b'/' | b'\\');
+    let is_plain = |separator: &Character| separator.byte == b'/' && !separator.escaped;
+    let mut segments = Vec::new();
+    let mut before_is_plain = true;
+    let mut separators = characters.iter().filter(|character| is_separator(character));
+    for characters in characters.split(is_separator) {
+        let after_is_plain = separators.next().is_none_or(is_plain);
+        let plainly_separated = before_is_plain && after_is_plain;
+        segments.push(Segment {
+            text: characters.iter().map(|character| character.byte).collect(),
+            plain: plainly_separated && !characters.iter().any(|character| character.escaped),
+            plainly_separated,
+        });
+        before_is_plain = after_is_plain;
+    }
+    segments
+}
+
+/// Follows the dot segments and returns the first segment of what is left, if anything is.
+fn first_segment(segments: &[Segment]) -> Result<Option<Vec<u8>>, NoTenant> {
+    // Positions of the segments that lead to where the path is so far.
+    let mut place = Vec::new();
+    for (position, segment) in segments.iter().enumerate() {
+        match &*segment.text {
+            b"" => {}
+            b"." if segment.plain => {}
+            b".." if segment.plain => {
+                place.pop();
+            }
+            text if is_dots_and_blanks(text) => return Err(NoTenant::Ambiguous),
+            _ => place.push(position),
+        }
+    }
+    let Some(&first) = place.first() else { return Ok(None) };
+    let mut up_to_first = segments.iter().take(first + 1);
+    if up_to_first.any(|segment| !segment.plainly_separated || ends_in_dot_or_blank(segment)) {
+        return Err(NoTenant::Ambiguous);
+    }
+    Ok(segments.get(first).map(|segment| segment.text.clone()))
+}
+
+/// Whether a segment may be a dot segment to a server that drops dots or blanks at its end.
+fn is_dots_and_blanks(text: &[u8]) -> bool {
+    text.contains(&b'.') && text.iter().all(|byte| matches!(byte, b'.' | b' '))
+}
+
+fn ends_in_dot_or_blank(segment: &Segment) -> bool {
+    let is_plain_dots = segment.plain && matches!(&*segment.text, b"." | b"..");
+    !is_plain_dots && matches!(segment.text.last(), Some(b'.' | b' '))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn path_that_servers_may_read_differently_is_ambiguous() {
+        for path in [
+            // %u
+            "/%u0043ust1/x",
+            "/Cust2/%u002e%u002e/Cust1",
+            "/Cust2/x%U002f..%u002f/Cust1",
+            "/Cust1/%u00e9",
+            "/Cust1/%25u002e",
+            // Escaped twice.
+            "/%2543ust1/x",
+            "/Cust2/%252e%252e/Cust1",
+            "/Cust2/%25%32%65%25%32%65/Cust1",
+            "/Cust2/%%32e%%32e/Cust1",
+            "/Cust1/%25c3%25a9",
+            // Control bytes.
+            "/Cust1%00/x",
+            "/Cust1/..%00/Cust2",
+            "/%0aCust1/",
+            "/Cust1/%7f",
+            // Separators before or in the tenant's segment.
+            "/%2FCust1/x",
+            "/%5CCust1/x",
+            "/\\Cust1/x",
+            "/%2f/Cust1/x",
+            "/Cust1%2Fx",
+            "/Cust1\\x",
+            "/Cust1%5cx/y",
+            "/x%2f../../Cust1",
+            "/x\\y/../Cust1",
+            "/%c0%afCust1",
+            // Dot segments that are not plain.
+            "/x/%2e%2e/Cust1/y",
+            "/x/.%2E/Cust1",
+            "/%2e/Cust1",
+            "/Cust1/a/%2e%2e/b",
+            "/Cust1/%2e",
+            "/Cust2/..%2fCust1",
+            "/Cust2/..%5cCust1",
+            "/Cust2/..\\Cust1",
+            "/Cust1/a%2f..%2fb",
+            "/Cust2/%c0%ae%c0%ae/Cust1",
+            "/Cust2/..%20/Cust1",
+            "/Cust2/%20../Cust1",
+            "/Cust2/.../Cust1",
+            // Dots or blanks at the end of the first segment.
+            "/Cust1./x",
+            "/Cust1%2e/x",
+            "/Cust1%20/x",
+            "/Cust1%20%20",
+            "/Cust1../x",
+            "/%20/Cust1",
+            "/x./../Cust1",
+        ] {
+            assert_eq!(tenant_of(path), Err(NoTenant::Ambiguous), "{path}");
+        }
+    }
+
+    #[test]
+    fn path_that_reads_in_one_way_only_leads_to_its_tenant() {
+        for path in [
+            "/Cust1",
+            "/CUST1/",
+            "/Cust1/api/v1/Contact/1",
+            "//Cust1//Remote/Services88/",
+            "/%43ust%31/x",
+            "/Cust1/a%20b%2Fc%5cd/%C3%A9",
+            "/Cust1/a%20/b./c%2e",
+            "/Cust1/a\\b",
+            "/Cust1/100%25/x",
+            "/Cust1/100%25zz",
+            "/Cust1/100%/%zz/%",
+            "/Cust1/a./b",
+            "/Cust1/%2ehidden",
+            "/Cust1/a..b/..c/d..",
+            "/Cust1/%20",
+            "/Cust1/%c0/%c1x",
+            "/./Cust1/",
+            "/x/../Cust1/y",
+            "/login/../Cust1/x",
+            "/api/state/../../Cust1/x",
+            "/Cust1/a/../../Cust1/./b",
+            "/../Cust1",
+        ] {
+            let tenant = tenant_of(path);
+            assert_eq!(tenant, Ok(TenantId::new("Cust1").unwrap()), "{path}");
+        }
+    }
+
+    #[test]
+    fn first_segment_of_the_gateway_is_no_tenant() {
+        for path in [
+            "/live",
+            "/READY",
+            "/Healthz/x",
+            "//status",
+            "/%6detrics",
+            "/tenants/Cust1",
+            "/events/",
+            "/check/Cust1",
+            "/api/state/Cust1",
+            "/API/v1",
+            "/openapi.json",
+            "/login/x",
+            "/x/../Login",
+        ] {
+            assert_eq!(tenant_of(path), Err(NoTenant::Reserved), "{path}");
+        }
+    }
+
+    #[test]
+    fn first_segment_that_is_no_id_is_no_tenant() {
+        for path in
+            ["", "/", "//", "*", "/~", "/a.b/x", "/Cust1/..", "/Cust%C3%A9", "/a b", "/Cust1;x/"]
+        {
+            assert_eq!(tenant_of(path), Err(NoTenant::NoId), "{path}");
+        }
+    }
+}

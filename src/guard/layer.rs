@@ -48,9 +48,10 @@ impl<K> GuardLayer<K> {
     /// The type of a closure's argument must be written out.
     ///
     /// ```
+    /// # use tower_superoffice::TenantId;
     /// # fn of(gate: &tower_superoffice::TenantGate) {
     /// let layer = gate.guard_layer().key_fn(|request: &http::Request<String>| {
-    ///     request.headers().get("x-tenant")?.to_str().ok()?.parse().ok()
+    ///     TenantId::new(request.headers().get("x-tenant")?.to_str().ok()?).ok()
     /// });
     /// # }
     /// ```
@@ -61,7 +62,7 @@ impl<K> GuardLayer<K> {
 
     /// Lets every call pass, and counts and logs (at info) those it would have refused.
     ///
-    /// For the first days in production: it shows what the guard would do before it does it.
+    /// For the first days in production: it shows what the guard would do before it is enforced.
     #[must_use]
     pub fn observe_only(mut self) -> Self {
         self.observe_only = true;

@@ -39,9 +39,10 @@ pub trait TenantKey<R> {
 /// 2. The host must be one of the environment's tenant hosts
 ///    ([`Environment::is_tenant_host`]): its case, a trailing dot, a port and a user name make no
 ///    difference. The host of a URL that has none is the `Host` header's.
-/// 3. The path is read as SuperOffice's servers read it: escapes are decoded once, `\` is a slash,
-///    empty segments are dropped, `.` and `..` are followed. So `/Cust1/x`, `//%43ust1/x` and
-///    `/login/..%2FCust1/x` are calls to the same tenant.
+/// 3. The path is read as SuperOffice's servers read it: escapes, `%NN` and `%uNNNN`, are decoded
+///    once, `\` is a slash, blanks and dots at the end of a segment are dropped, empty segments too,
+///    `.` and `..` are followed. So `/Cust1/x`, `//%u0043ust1./x` and `/login/..%2FCust1/x` are calls
+///    to the same tenant.
 /// 4. `/login` and `/api/state`, in any case, belong to the environment and are no tenant.
 #[derive(Debug, Clone)]
 pub struct UrlKey {
@@ -57,14 +58,24 @@ impl UrlKey {
 
     /// Returns the tenant of the URL with `authority` (user name and port may be part of it) and
     /// `path` (a query may follow).
-    #[doc(hidden)]
+    ///
+    /// For code that has no request at hand, such as a proxy's check of a request line.
     #[must_use]
     pub fn tenant_of(&self, authority: &str, path: &str) -> Option<TenantId> {
         self.decide(authority, without_query(path))
     }
 
-    /// Returns the tenant of `path` on a host that is known to serve tenants.
-    #[doc(hidden)]
+    /// Returns the tenant of `path` (a query may follow) on a host that is known to serve tenants.
+    ///
+    /// For code that knows the host, such as a gateway that forwards `/{ContextIdentifier}/...`.
+    ///
+    /// ```
+    /// use tower_superoffice::UrlKey;
+    ///
+    /// let tenant = UrlKey::tenant_of_path("//%43ust12345/api/v1/Contact/1?$select=name").unwrap();
+    /// assert_eq!(tenant.as_str(), "Cust12345");
+    /// assert_eq!(UrlKey::tenant_of_path("/login/common/oauth/authorize"), None);
+    /// ```
     #[must_use]
     pub fn tenant_of_path(path: &str) -> Option<TenantId> {
         fast_path::tenant_in(without_query(path))

@@ -1,8 +1,8 @@
 //! The tenant in a path: the exact reading, for every path.
 //!
-//! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes and follow dot segments
-//! before they look for the tenant. Skipping any of these steps lets a crafted URL bypass the
-//! guard.
+//! SuperOffice's servers decode escapes, take `\` for `/`, collapse slashes, follow dot segments
+//! and drop blanks and dots at the end of a segment before they look for the tenant. Skipping any
+//! of these steps lets a crafted URL bypass the guard.
 
 use crate::{hex, tenant_id::TenantId};
 
@@ -33,18 +33,19 @@ struct Position {
 
 impl Position {
     fn enter(&mut self, segment: &Segment) {
-        match segment.text() {
-            Some(b"" | b".") => {}
-            Some(b"..") => self.depth = self.depth.saturating_sub(1),
-            _ => {
-                match self.depth {
-                    0 => self.first = *segment,
-                    1 => self.second = *segment,
-                    _ => {}
-                }
-                self.depth += 1;
+        if segment.is_empty() {
+            // Also a segment of dots and blanks alone: Windows drops all of it.
+            if segment.is_parent() {
+                self.depth = self.depth.saturating_sub(1);
             }
+            return;
         }
+        match self.depth {
+            0 => self.first = *segment,
+            1 => self.second = *segment,
+            _ => {}
+        }
+        self.depth += 1;
     }
 
     fn tenant(&self) -> Option<TenantId> {
@@ -56,11 +57,16 @@ impl Position {
     }
 }
 
-/// A decoded segment, as far as it can be a tenant id.
+/// A decoded segment, as far as it can be a tenant id, without the blanks and dots at its end.
 #[derive(Clone, Copy)]
 struct Segment {
     bytes: [u8; Self::MAX_LEN],
-    len: usize,
+    /// Bytes pushed so far.
+    pushed: usize,
+    /// Where the last byte ends that is neither a blank nor a dot.
+    end: usize,
+    /// Where the last dot ends.
+    dots_end: usize,
 }
 
 impl Segment {
@@ -68,31 +74,52 @@ impl Segment {
     const MAX_LEN: usize = 64;
 
     fn push(&mut self, byte: u8) {
-        if let Some(slot) = self.bytes.get_mut(self.len) {
+        if let Some(slot) = self.bytes.get_mut(self.pushed) {
             *slot = byte;
         }
-        self.len = self.len.saturating_add(1);
+        self.pushed = self.pushed.saturating_add(1);
+        match byte {
+            b' ' => {}
+            b'.' => self.dots_end = self.pushed,
+            _ => self.end = self.pushed,
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.end == 0
+    }
+
+    /// Whether it is `..`, perhaps with blanks behind it.
+    fn is_parent(&self) -> bool {
+        self.is_empty() && self.dots_end == 2 && self.bytes.starts_with(b"..")
     }
 
     /// Returns the segment; `None` when it is longer than any tenant id or reserved name.
     fn text(&self) -> Option<&[u8]> {
-        self.bytes.get(..self.len)
+        self.bytes.get(..self.end)
     }
 }
 
 impl Default for Segment {
     fn default() -> Self {
-        Self { bytes: [0; Self::MAX_LEN], len: 0 }
+        Self { bytes: [0; Self::MAX_LEN], pushed: 0, end: 0, dots_end: 0 }
     }
 }
 
-/// The bytes of a path with each escape decoded once. Malformed escapes stay as they are.
+/// The bytes of a path with each escape, `%NN` or `%uNNNN`, decoded once. Malformed escapes stay as
+/// they are, and a character beyond ASCII becomes one byte that no tenant id contains.
 struct Decoded<'p>(&'p [u8]);
 
 impl Iterator for Decoded<'_> {
     type Item = u8;
 
     fn next(&mut self) -> Option<u8> {
+        if let [b'%', b'u' | b'U', a, b, c, d, rest @ ..] = self.0
+            && let (Some(high), Some(low)) = (hex::byte(*a, *b), hex::byte(*c, *d))
+        {
+            self.0 = rest;
+            return Some(if high == 0 && low.is_ascii() { low } else { u8::MAX });
+        }
         if let [b'%', high, low, rest @ ..] = self.0
             && let Some(decoded) = hex::byte(*high, *low)
         {

@@ -3,16 +3,19 @@
 /// Returns the first segment of `path` (without a query), unless it is reserved or no tenant id.
 #[must_use]
 pub fn tenant_in(path: &str) -> Option<String> {
-    let text: String = decoded(path.as_bytes()).iter().map(|byte| char::from(*byte)).collect();
     let mut segments: Vec<String> = Vec::new();
-    for segment in text.replace('\\', "/").split('/') {
-        match segment {
-            "" | "." => {}
-            ".." => _ = segments.pop(),
-            segment => segments.push(segment.to_owned()),
+    for segment in decoded(path).replace('\\', "/").split('/') {
+        if segment.trim_end_matches(' ') == ".." {
+            segments.pop();
+            continue;
+        }
+        // Windows drops these, and with them all of a segment that has nothing else.
+        let segment = segment.trim_end_matches([' ', '.']);
+        if !segment.is_empty() {
+            segments.push(segment.to_owned());
         }
     }
-    let lower: Vec<String> = segments.iter().map(|segment| segment.to_lowercase()).collect();
+    let lower: Vec<String> = segments.iter().map(|segment| segment.to_ascii_lowercase()).collect();
     let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
     match lower.as_slice() {
         [] | ["login", ..] | ["api", "state", ..] => None,
@@ -20,25 +23,30 @@ pub fn tenant_in(path: &str) -> Option<String> {
     }
 }
 
-/// Decodes every escape once. An invalid escape stays as it is.
-fn decoded(mut text: &[u8]) -> Vec<u8> {
-    let mut decoded = Vec::new();
-    while let [first, rest @ ..] = text {
-        let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|b| b.is_ascii_hexdigit()));
-        let escaped = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        match escaped {
-            Some(byte) if *first == b'%' => {
-                decoded.push(byte);
-                text = rest.get(2..).unwrap_or_default();
-            }
-            _ => {
-                decoded.push(*first);
-                text = rest;
-            }
-        }
+/// Decodes every `%NN` and `%uNNNN` once, to the characters of these numbers. An invalid escape stays
+/// as it is.
+fn decoded(path: &str) -> String {
+    let mut decoded = String::new();
+    let mut rest = path;
+    while let Some(first) = rest.chars().next() {
+        let escape = number(rest, "%u", 4).or_else(|| number(rest, "%U", 4));
+        let escape = escape.map(|number| (number, 6));
+        let escape = escape.or_else(|| number(rest, "%", 2).map(|number| (number, 3)));
+        let (character, length) = match escape {
+            Some((number, length)) => (char::from_u32(number).unwrap_or('\u{fffd}'), length),
+            None => (first, first.len_utf8()),
+        };
+        decoded.push(character);
+        rest = rest.get(length..).unwrap_or_default();
     }
     decoded
+}
+
+/// Returns the number of `digits` hexadecimal digits that follow `mark` at the start of `text`.
+fn number(text: &str, mark: &str, digits: usize) -> Option<u32> {
+    let digits = text.strip_prefix(mark)?.get(..digits)?;
+    let hexadecimal = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if hexadecimal { u32::from_str_radix(digits, 16).ok() } else { None }
 }
 
 fn is_tenant(id: &str) -> bool {

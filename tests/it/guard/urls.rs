@@ -40,6 +40,41 @@ fn path_names_its_tenant() {
         ("/Cust1%4", None),
         ("/Cust1%00/x", None),
         ("/Cust1%3Fx", None),
+        // `%uNNNN`, as http.sys decodes it.
+        ("/%u0043ust1/x", Some("Cust1")),
+        ("/%U0043%u0075st1", Some("Cust1")),
+        ("/Cust1%u002fx", Some("Cust1")),
+        ("/Cust1%u005Cx", Some("Cust1")),
+        ("/Cust2/%u002e%u002E/Cust1", Some("Cust1")),
+        ("/Cust2/%2e%u002e/Cust1", Some("Cust1")),
+        ("/%u006cogin/x", None),
+        ("/%u0061pi/state/Cust1", None),
+        ("/%u0025u0043ust1", None),
+        ("/Cust1%u00e9", None),
+        ("/Cust1%u0143", None),
+        ("/Cust1%ud800/x", None),
+        ("/Cust1%u004/x", None),
+        ("/Cust1%u/x", None),
+        // Blanks and dots at the end of a segment, as Windows drops them.
+        ("/Cust1./x", Some("Cust1")),
+        ("/Cust1.../x", Some("Cust1")),
+        ("/Cust1%20", Some("Cust1")),
+        ("/Cust1%20.%20./x", Some("Cust1")),
+        ("/Cust1%u0020%2e", Some("Cust1")),
+        ("/Cust2/..%20/Cust1", Some("Cust1")),
+        ("/Cust2/x/..%20%20/../Cust1", Some("Cust1")),
+        ("/Cust2/.%20./Cust1", Some("Cust2")),
+        ("/Cust2/..%20./Cust1", Some("Cust2")),
+        ("/Cust2/.../Cust1", Some("Cust2")),
+        ("/.../Cust1", Some("Cust1")),
+        ("/%20/Cust1", Some("Cust1")),
+        ("/login./x", None),
+        ("/login%20/x", None),
+        ("/api./state%20./Cust1", None),
+        ("/api /status", Some("api")),
+        ("/%20Cust1", None),
+        ("/.Cust1", None),
+        ("/Cust1.x", None),
         // Slashes.
         ("//Cust1/x", Some("Cust1")),
         ("///Cust1//x", Some("Cust1")),
@@ -63,7 +98,6 @@ fn path_names_its_tenant() {
         ("/Cust1/..", None),
         ("/Cust1/x/../y.z", Some("Cust1")),
         ("/Cust1/...", Some("Cust1")),
-        ("/.../Cust1", None),
         // The environment's own.
         ("/login", None),
         ("/login/common/oauth/tokens", None),
@@ -99,6 +133,12 @@ fn path_names_its_tenant() {
         let (path, _) = path.split_once('?').unwrap_or((path, ""));
         assert_eq!(reference(path).as_deref(), expected, "reference, {path}");
     }
+    let dots = ". ".repeat(100);
+    assert_eq!(UrlKey::tenant_of_path(&format!("/Cust1{dots}/x")).unwrap().as_str(), "Cust1");
+    assert_eq!(UrlKey::tenant_of_path(&format!("/Cust1{dots}x/x")), None);
+    let blanks = " ".repeat(100);
+    let parent = UrlKey::tenant_of_path(&format!("/Cust2/..{blanks}/Cust1"));
+    assert_eq!(parent.unwrap().as_str(), "Cust1");
     let longest = "a".repeat(64);
     assert_eq!(UrlKey::tenant_of_path(&format!("/{longest}/x")).unwrap().as_str(), longest);
     assert_eq!(UrlKey::tenant_of_path(&format!("/{longest}b/x")), None);
@@ -239,6 +279,16 @@ fn hostile_path() -> impl Strategy<Value = String> {
         "%",
         "%4",
         "%zz",
+        "%u002e",
+        "%u002F",
+        "%U005c",
+        "%u0043ust1",
+        "%u0020",
+        "%u0130",
+        "%u00",
+        "%20",
+        "Cust1.",
+        "login. ",
         "%00",
         "%25",
         " ",
@@ -257,8 +307,10 @@ fn hostile_path() -> impl Strategy<Value = String> {
 
 /// A character written in one of the ways that mean the same to a server.
 fn disguised(text: String) -> impl Strategy<Value = String> {
-    vec(0..4_u8, text.len()).prop_map(move |ways| {
+    vec(0..6_u8, text.len()).prop_map(move |ways| {
         let disguise = |(byte, way): (u8, &u8)| match way {
+            4 => format!("%u00{byte:02x}"),
+            5 => format!("%U00{byte:02X}"),
             0 => format!("%{byte:02x}"),
             1 => format!("%{byte:02X}"),
             2 => char::from(byte).to_ascii_uppercase().to_string(),
@@ -271,8 +323,8 @@ fn disguised(text: String) -> impl Strategy<Value = String> {
 /// A way from where a path stands back to where it stands.
 fn detour() -> impl Strategy<Value = String> {
     let slash = select(vec!["/", "//", "\\", "%2f", "%5C", "/.\\"]);
-    let dots = select(vec!["..", "%2e.", ".%2E", "%2E%2e"]);
-    let name = select(vec!["x", "Cust2", "login", "api", "..x", "a%20b"]);
+    let dots = select(vec!["..", "%2e.", ".%2E", "%2E%2e", "%u002e.", "..%20", ".%2e%u0020 "]);
+    let name = select(vec!["x", "Cust2", "login", "api", "..x", "a%20b", "x. ", "Cust2%20."]);
     prop_oneof![
         3 => slash.clone().prop_map(str::to_owned),
         1 => (slash.clone(), name, slash.clone(), dots, slash)
@@ -302,13 +354,14 @@ proptest! {
     fn disguised_tenant_is_found(
         (tenant, disguised) in "[a-z0-9_-]{1,30}".prop_flat_map(|id| (Just(id.clone()), disguised(id))),
         before in vec(detour(), 1..4),
+        end in select(vec!["", ".", "%20", ". .", "%u002e "]),
         after in vec(detour(), 0..3),
         authority in select(vec![
             HOST, "Online.SuperOffice.COM", "x.superoffice.com.:8443", "a:b@c.superoffice.com:1",
         ]),
     ) {
         prop_assume!(tenant != "login" && tenant != "api");
-        let path = format!("{}{disguised}{}", before.concat(), after.concat());
+        let path = format!("{}{disguised}{end}{}", before.concat(), after.concat());
         let found = key().tenant_of(authority, &path);
         prop_assert_eq!(found, Some(TenantId::new(&tenant).unwrap()), "{}", path);
     }

@@ -25,6 +25,9 @@ use crate::key::{KeyFn, UrlKey};
 ///   [`clone_body`](Self::clone_body), [`clone_request`](Self::clone_request) and
 ///   [`no_retry`](Self::no_retry). Otherwise the 421 is returned; later calls use the updated host.
 ///
+/// A call with a [`TenantId`](crate::TenantId) in its extensions goes to the host of that tenant,
+/// also when its URL names another one.
+///
 /// A call carries a bearer token. This layer sends it to no host but a tenant host of the
 /// environment, and over https alone (http on loopback), whatever a notification or the state API
 /// says. Redirects that the client follows by itself are outside its reach: see

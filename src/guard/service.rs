@@ -72,7 +72,10 @@ impl<S, K> Guard<S, K> {
         K: TenantKey<R>,
     {
         let tenant = self.key.tenant(request)?;
-        let unavailable = self.guard_state.check(&tenant).err()?;
+        let unavailable = match self.guard_state.check(&tenant) {
+            Err(unavailable) => unavailable,
+            Ok(()) => self.guard_state.check(&self.key.second_tenant(request)?).err()?,
+        };
         if self.observe_only {
             self.guard_state.record_observed(&unavailable);
             return None;

@@ -179,6 +179,36 @@ async fn key_is_a_function_or_the_extensions() {
     assert!(guard.clone().oneshot(request).await.is_err());
 }
 
+#[tokio::test]
+async fn extension_hides_no_tenant_of_the_url() {
+    let fixture = Fixture::new();
+    fixture.set_override("Cust1", OverrideAction::Close);
+    let guard = fixture.layer().layer(client());
+    for (extension, url, refused) in [
+        ("Cust2", CUST1, true),
+        ("cust1", "https://online3.superoffice.com/Cust2/api", true),
+        ("Cust1", "https://online3.superoffice.com/Cust1/api", true),
+        ("Cust1", "https://online3.superoffice.com/login", true),
+        ("Cust2", "https://online3.superoffice.com/Cust3/api", false),
+        ("Cust2", "https://online3.superoffice.com/cust2/api", false),
+        ("Cust2", "https://example.org/Cust1", false),
+        ("Cust2", "/Cust1", false),
+    ] {
+        let mut request = get(url);
+        request.extensions_mut().insert(tenant(extension));
+        let called = guard.clone().oneshot(request).await;
+        assert_eq!(called.is_err(), refused, "{extension} {url}");
+        if let Err(error) = called {
+            assert_eq!(error.unavailable().unwrap().tenant(), &tenant("Cust1"));
+        }
+    }
+    let mut relative = get("/Cust1");
+    relative.extensions_mut().insert(tenant("Cust2"));
+    relative.headers_mut().insert("host", "online3.superoffice.com".parse().unwrap());
+    assert!(guard.clone().oneshot(relative).await.is_err());
+    assert_eq!(fixture.guard_state.refused(UnavailableReason::Operator), 5);
+}
+
 /// Counts how many live handles hold a reservation.
 struct Reserving {
     reserved: Arc<AtomicU64>,

@@ -28,6 +28,15 @@ pub trait TenantKey<R> {
     /// Returns the tenant that `request` is for; `None` for a request that is for no tenant, which
     /// is then always allowed.
     fn tenant(&self, request: &R) -> Option<TenantId>;
+
+    /// Returns another tenant that `request` may be for; `None` by default.
+    ///
+    /// Called when [`tenant`](Self::tenant) is open: a call is allowed when both are. A key that
+    /// wraps another one passes this on too.
+    fn second_tenant(&self, request: &R) -> Option<TenantId> {
+        let _ = request;
+        None
+    }
 }
 
 /// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the
@@ -35,7 +44,8 @@ pub trait TenantKey<R> {
 ///
 /// Takes `http::Request` and, with the feature `reqwest`, `reqwest::Request`. In this order:
 ///
-/// 1. A [`TenantId`] in the extensions of an `http::Request` is the tenant, whatever the URL.
+/// 1. A [`TenantId`] in the extensions of an `http::Request` is the tenant. The tenant of the URL, if
+///    it has another one, must then be open too: a redirect that is followed keeps the extensions.
 /// 2. The host must be one of the environment's tenant hosts
 ///    ([`Environment::is_tenant_host`]): its case, a trailing dot, a port and a user name make no
 ///    difference. The host of a URL that has none is the `Host` header's.
@@ -138,9 +148,24 @@ fn without_query(path: &str) -> &str {
 impl<B> TenantKey<http::Request<B>> for UrlKey {
     #[inline]
     fn tenant(&self, request: &http::Request<B>) -> Option<TenantId> {
-        if let Some(tenant) = request.extensions().get::<TenantId>() {
-            return Some(tenant.clone());
+        match request.extensions().get::<TenantId>() {
+            Some(tenant) => Some(tenant.clone()),
+            None => self.tenant_of_url(request),
         }
+    }
+
+    /// Returns the tenant of the URL when the extensions name one: a client that follows a redirect
+    /// keeps the extensions of the first request.
+    #[inline]
+    fn second_tenant(&self, request: &http::Request<B>) -> Option<TenantId> {
+        request.extensions().get::<TenantId>()?;
+        self.tenant_of_url(request)
+    }
+}
+
+impl UrlKey {
+    #[inline]
+    fn tenant_of_url<B>(&self, request: &http::Request<B>) -> Option<TenantId> {
         let uri = request.uri();
         let authority = match uri.authority() {
             Some(authority) => authority.as_str(),

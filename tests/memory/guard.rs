@@ -68,8 +68,10 @@ async fn allowed_call_allocates_nothing() {
     *request.uri_mut() = "/Open/api".parse().unwrap();
     request.headers_mut().insert("host", "127.0.0.1:80".parse().unwrap());
     assert_eq!(allocations(&mut guard, &request), (0, 100));
-    request.extensions_mut().insert(tenant("Open"));
-    assert_eq!(allocations(&mut guard, &request), (0, 100));
+    for extension in ["Open", "Other"] {
+        request.extensions_mut().insert(tenant(extension));
+        assert_eq!(allocations(&mut guard, &request), (0, 100));
+    }
 }
 
 #[tokio::test]

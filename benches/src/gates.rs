@@ -5,7 +5,11 @@ use futures::{
     future::{BoxFuture, ready},
     stream::{self, BoxStream},
 };
-use tower_superoffice::{Environment, status::Record, store::{Store, StoreError}, TenantGate, TenantId};
+use tower_superoffice::{
+    Environment, TenantGate, TenantId,
+    status::Record,
+    store::{Store, StoreError},
+};
 
 /// Returns the id of a suspended tenant, by number.
 pub fn closed(number: usize) -> TenantId {

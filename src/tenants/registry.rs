@@ -50,21 +50,28 @@ pub(crate) struct Registry {
     interner: Mutex<Interner>,
 }
 
-/// The entry of a tenant. It is small, because there may be a million.
+/// A tenant. It stays small, because there may be a million, and a hash table has twice the room
+/// that they take: so all that a call to an open tenant doesn't read is behind one pointer.
 #[derive(Debug, Default)]
 struct Entry {
-    record: Record,
-    /// How long the record's facts have been known here. Changes with the record, and is never
-    /// stored.
-    knowledge: Knowledge,
-    /// The history of its pulls, which is never stored either.
-    history: PullHistory,
-    since: u64,
-    /// Time of the next pull; `None` when none is scheduled.
+    known: Box<Known>,
+    /// When it is pulled next.
     due: Due,
     closed: Option<(UnavailableReason, Evidence)>,
-    /// Closed as not ready, until it has a record.
+    /// Closed as not ready until something is known of it.
     pending: bool,
+}
+
+/// All that is known of a tenant here.
+#[derive(Debug, Default)]
+struct Known {
+    record: Record,
+    /// Since when what the record says is known here. Changes with the record, and is never stored.
+    knowledge: Knowledge,
+    /// What is remembered of its pulls, as the knowledge is.
+    history: PullHistory,
+    /// Since when it is closed, ms since the epoch.
+    since: u64,
 }
 
 /// An optional moment, in the size of a moment.
@@ -130,25 +137,25 @@ impl Registry {
     /// Returns the status of `tenant`, and its record.
     pub(crate) fn look_up(&self, tenant: &TenantId) -> (TenantStatus, Record) {
         match self.tenants.get(tenant) {
-            Some(entry) => (entry.status(), entry.record.clone()),
+            Some(entry) => (entry.status(), entry.known.record.clone()),
             None => (status(&Record::default()), Record::default()),
         }
     }
 
     pub(crate) fn record(&self, tenant: &TenantId) -> Option<Record> {
-        self.tenants.get(tenant).map(|entry| entry.record.clone())
+        self.tenants.get(tenant).map(|entry| entry.known.record.clone())
     }
 
     /// Applies `of` to the record of `tenant` without cloning it.
     pub(crate) fn read<T>(&self, tenant: &TenantId, of: impl FnOnce(&Record) -> T) -> Option<T> {
-        self.tenants.get(tenant).map(|entry| of(&entry.record))
+        self.tenants.get(tenant).map(|entry| of(&entry.known.record))
     }
 
     /// Calls `each` with every tenant. A shard is locked during the call: `each` must not access
     /// the registry.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {
         for entry in &self.tenants {
-            each(entry.key(), entry.status(), &entry.record);
+            each(entry.key(), entry.status(), &entry.known.record);
         }
     }
 
@@ -166,7 +173,7 @@ impl Registry {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
         // The first fact of a tenant corrects nothing.
-        let corrects = is_pull && !entry.record.is_empty();
+        let corrects = is_pull && !entry.known.record.is_empty();
         let within = entry.agreed_within(now).filter(|_| corrects);
         let outcome = match entry.merge(update, &self.settle, now) {
             Ok(true) => Outcome::Recorded,
@@ -183,7 +190,7 @@ impl Registry {
             outcome,
             notified: notification.filter(|_| changed).map(|(change, _)| change),
             correction: correction.filter(|_| changed && corrects),
-            expires: entry.record.latest_override().and_then(|latest| latest.end()),
+            expires: entry.known.record.latest_override().and_then(|latest| latest.end()),
             before,
             after,
         };
@@ -211,9 +218,9 @@ impl Registry {
     pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
-        if before.is_available() && is_silent(&entry.record) {
+        if before.is_available() && is_silent(&entry.known.record) {
             entry.pending = true;
-            entry.since = now;
+            entry.known.since = now;
         }
         let after = self.summarize(&mut entry);
         self.publish_change(tenant, &before, &after);
@@ -222,8 +229,9 @@ impl Registry {
     /// Returns the stamp of a pull of `tenant` that is sent now.
     pub(crate) fn stamp(&self, tenant: &TenantId) -> PullStamp {
         let now = self.clock.elapsed();
-        let stamp =
-            |entry: &Entry| PullStamp::new(&entry.record, &entry.knowledge, &self.settle, now);
+        let stamp = |entry: &Entry| {
+            PullStamp::new(&entry.known.record, &entry.known.knowledge, &self.settle, now)
+        };
         match self.tenants.get(tenant) {
             Some(entry) => stamp(&entry),
             None => stamp(&Entry::default()),
@@ -238,7 +246,7 @@ impl Registry {
         next: impl FnOnce(&Record, &Knowledge, &mut PullHistory) -> Option<Mono>,
     ) -> Option<()> {
         let mut entry = self.tenants.get_mut(tenant)?;
-        let Entry { record, knowledge, history, .. } = &mut *entry;
+        let Known { record, knowledge, history, .. } = &mut *entry.known;
         let due = next(record, knowledge, history);
         entry.due = due.map_or_else(Due::default, Due);
         Some(())
@@ -267,11 +275,11 @@ impl Registry {
     /// Updates an entry's summary and the count of closed tenants from its record, and returns its
     /// status.
     fn summarize(&self, entry: &mut Entry) -> TenantStatus {
-        entry.pending &= is_silent(&entry.record);
+        entry.pending &= is_silent(&entry.known.record);
         let status = entry.status();
         let was_closed = entry.closed.is_some();
         entry.closed = status.closed.map(|closed| (closed.reason, status.evidence));
-        entry.since = status.closed.map_or(0, |closed| closed.since);
+        entry.known.since = status.closed.map_or(0, |closed| closed.since);
         match (was_closed, entry.closed.is_some()) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
@@ -338,22 +346,22 @@ impl Entry {
     /// Merges `update` into the record, the only place where it changes, and updates the rest of
     /// the entry. Returns whether it changed, or why the update has no effect.
     fn merge(&mut self, update: Update, settle: &Settle, now: Duration) -> Result<bool, Outcome> {
-        let (past, is_load) = (Past::of(&self.record), update.is_load());
-        let gains = update.merge_into(&mut self.record, settle)?;
+        let (past, is_load) = (Past::of(&self.known.record), update.is_load());
+        let gains = update.merge_into(&mut self.known.record, settle)?;
         if gains.any {
             let gained = match gains.pulls {
                 _ if is_load => Gained::Loaded,
                 true => Gained::Pull,
                 false => Gained::Other,
             };
-            self.knowledge.update(&past, &self.record, now);
-            self.history.update(&past, &self.record, gained, now);
+            self.known.knowledge.update(&past, &self.known.record, now);
+            self.known.history.update(&past, &self.known.record, gained, now);
         }
         Ok(gains.any)
     }
 
     fn agreed_within(&self, now: Duration) -> Option<Duration> {
-        agreed_within(&self.record, &self.knowledge, &self.history, now)
+        agreed_within(&self.known.record, &self.known.knowledge, &self.known.history, now)
     }
 
     fn due(&self) -> Option<Mono> {
@@ -362,13 +370,14 @@ impl Entry {
 
     fn summary(&self) -> Option<ClosedSummary> {
         let (reason, evidence) = self.closed?;
-        Some(ClosedSummary { reason, evidence, since: self.since, due: self.due() })
+        Some(ClosedSummary { reason, evidence, since: self.known.since, due: self.due() })
     }
 
     fn status(&self) -> TenantStatus {
-        let mut status = status(&self.record);
+        let mut status = status(&self.known.record);
         if self.pending && status.evidence != Evidence::Operator {
-            status.closed = Some(Closed { reason: UnavailableReason::NotReady, since: self.since });
+            status.closed =
+                Some(Closed { reason: UnavailableReason::NotReady, since: self.known.since });
             status.evidence = Evidence::StateApi;
         }
         status

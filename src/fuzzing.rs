@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::{
     TenantId, key, notification,
-    token::{self, Audiences, Policy, SigningKeys, TokenError, Verified},
+    token::{self, Audiences, Leeway, Policy, SigningKeys, TokenError, Verified},
 };
 
 /// The id, modulus and exponent of a key.
@@ -67,7 +67,8 @@ pub fn exact_tenant(path: &str) -> Option<TenantId> {
 }
 
 fn verify(token: &str, now: i64) -> Result<Verified, TokenError> {
-    let audience = Audiences::OneOf(vec!["app".to_owned()]);
-    let policy = Policy::new(vec!["I".to_owned()], audience, Duration::from_secs(60));
+    let audience = Audiences::one_of(["app"]).unwrap();
+    let policy =
+        Policy::new(vec!["I".to_owned()], audience, Leeway::new(Duration::from_secs(60)).unwrap());
     token::verify_with(token, &policy, now, |_, signature| signature == [1])
 }

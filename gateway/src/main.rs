@@ -18,8 +18,6 @@ mod server;
 
 use std::{io::Write, process::ExitCode};
 
-use clap::Parser;
-
 use crate::{
     cli::Args,
     server::{INTERNAL_HEAD, Listener, ListenerSettings, PUBLIC_HEAD, Signals},

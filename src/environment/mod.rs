@@ -142,7 +142,7 @@ impl Environment {
 
     /// Returns the URL of the state of `tenant`.
     #[must_use]
-    pub fn state_url(&self, tenant: &crate::TenantId) -> Uri {
+    pub fn state_url(&self, tenant: &crate::tenant_id::TenantId) -> Uri {
         self.url_below(&format!("/api/state/{tenant}"))
     }
 

@@ -1,7 +1,10 @@
 //! The gate: owns what is known of the tenants and hands out the layers.
 
 mod builder;
+mod config;
+mod error;
 mod health;
+mod start;
 mod tasks;
 
 use std::{
@@ -13,15 +16,15 @@ use std::{
 use http::Uri;
 use smol_str::SmolStr;
 
-pub use self::builder::{BuildError, TenantGateBuilder};
 use self::tasks::Tasks;
+pub use self::{builder::TenantGateBuilder, error::BuildError};
 
 use crate::{
     clock::Clock,
     endpoint::{EndpointLayer, Locator},
     environment::Environment,
     guard::{GuardLayer, GuardState, TenantUnavailable},
-    notification::{NotificationHandler, NotificationLayer, NotificationService},
+    notification::{NotificationHandler, NotificationLayer, NotificationPath, NotificationService},
     persist::WriteBack,
     pull::Pulls,
     status::{Record, TenantStatus, overrides::OverrideAction},
@@ -51,7 +54,7 @@ struct Parts {
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
     handler: NotificationHandler,
-    notification_path: Arc<str>,
+    notification_path: NotificationPath,
     guard_state: Arc<GuardState>,
     locator: Arc<Locator>,
     close_tracked_until_known: bool,
@@ -70,7 +73,7 @@ impl TenantGate {
     #[must_use]
     pub fn notification_layer(&self) -> NotificationLayer {
         let Parts { handler, notification_path, .. } = &*self.parts;
-        NotificationLayer::new(handler.clone(), Arc::clone(notification_path))
+        NotificationLayer::new(handler.clone(), notification_path.clone())
     }
 
     /// Returns the notification route as a service, to be mounted at a path.
@@ -115,7 +118,7 @@ impl TenantGate {
     ///
     /// Call it once at start with the tenants that you serve: your service did not receive the
     /// notifications from before its first start. Until its answer arrives, a tenant without a
-    /// record is open, or with [`hold_tracked`](TenantGateBuilder::hold_tracked) closed as not
+    /// record is open, or with [`close_tracked_until_known`](TenantGateBuilder::close_tracked_until_known) closed as not
     /// ready.
     pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
         let Some(pulls) = &self.parts.pulls else { return };

@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -14,6 +13,7 @@ use tower_service::Service;
 use super::{
     future::{NotificationFuture, ResponseFuture},
     handler::NotificationHandler,
+    path::NotificationPath,
 };
 
 /// Serves the notification route in front of a service; made by
@@ -24,11 +24,11 @@ use super::{
 #[derive(Clone)]
 pub struct NotificationLayer {
     handler: NotificationHandler,
-    path: Arc<str>,
+    path: NotificationPath,
 }
 
 impl NotificationLayer {
-    pub(crate) fn new(handler: NotificationHandler, path: Arc<str>) -> Self {
+    pub(crate) fn new(handler: NotificationHandler, path: NotificationPath) -> Self {
         Self { handler, path }
     }
 }
@@ -37,7 +37,7 @@ impl<S> Layer<S> for NotificationLayer {
     type Service = Notifications<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Notifications { inner, handler: self.handler.clone(), path: Arc::clone(&self.path) }
+        Notifications { inner, handler: self.handler.clone(), path: self.path.clone() }
     }
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for NotificationLayer {
 pub struct Notifications<S> {
     inner: S,
     handler: NotificationHandler,
-    path: Arc<str>,
+    path: NotificationPath,
 }
 
 impl<S> Notifications<S> {
@@ -90,7 +90,7 @@ where
     }
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
-        if request.uri().path() == &*self.path {
+        if self.path.matches(request.uri().path()) {
             ResponseFuture::handled(NotificationFuture::new(self.handler.clone(), request))
         } else {
             ResponseFuture::passed(self.inner.call(request))

@@ -15,12 +15,14 @@ mod detached;
 mod future;
 mod handler;
 mod layer;
+mod path;
 mod payload;
 mod service;
 
-#[cfg(feature = "test-util")]
 pub(crate) use self::handler::check_with;
 pub(crate) use self::handler::{HandlerConfig, NotificationHandler};
+#[cfg(feature = "test-util")]
+pub(crate) use self::path::NotificationPath;
 pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},

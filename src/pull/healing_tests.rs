@@ -1,5 +1,5 @@
-//! Long runs of replicas that follow the schedule: for some hours anything goes wrong that can, then
-//! nothing does any more, and soon all replicas say what is true.
+//! Long runs of replicas that follow the schedule: for some hours anything goes wrong that can,
+//! then nothing does any more, and soon all replicas say what is true.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,8 +20,8 @@ use crate::status::{
 const STEP: u64 = 5;
 const QUIET: u64 = 3 * 3_600;
 const LAG: u64 = 60;
-/// When all must be well again: the longest step of a suspended tenant, the longest settle time, and
-/// the back-off of a state API that has just failed.
+/// When all must be well again: the longest step of a suspended tenant, the longest settle time,
+/// and the back-off of a state API that has just failed.
 const HEALED: u64 = 3_600;
 
 fn settle() -> Settle {

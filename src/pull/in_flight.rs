@@ -28,9 +28,9 @@ pub(crate) struct InFlight {
 struct InFlightPull {
     number: u64,
     waiters: Vec<Waiter>,
-    /// A request came that it may be too early for: another pull follows at once.
+    /// A request arrived after it was sent: another pull follows at once.
     rerun: bool,
-    /// Whether a call that was misdirected waits for it.
+    /// Whether a misdirected call waits for it.
     misdirected: bool,
 }
 
@@ -39,11 +39,11 @@ struct InFlightPull {
 struct RecentPull {
     number: u64,
     at: Instant,
-    /// It was made for a misdirected call, and found the tenant where the call had been sent to.
+    /// It was made for a misdirected call, and returned the host of that call.
     unhelpful: bool,
 }
 
-/// What a misdirected call has to wait for.
+/// The pull that a misdirected call waits for.
 #[derive(Debug)]
 pub(crate) enum Join {
     /// A pull in flight, or one that waits for its turn.
@@ -55,14 +55,14 @@ pub(crate) enum Join {
     None,
 }
 
-/// A state API that did not explain a 421 is not asked to again for this long.
+/// Time after a pull that did not explain a 421 in which no other is made for one.
 const MISDIRECT_COOLDOWN: Duration = Duration::from_secs(5);
 
-/// While so many tenants wait for a requested pull, misdirected calls request no more: their callers
-/// would not wait that long.
+/// While so many tenants wait for a requested pull, misdirected calls request no more: their
+/// callers would not wait that long.
 const MOST_WAITING: usize = 1024;
 
-/// How long a call may be on its way and still profit from a pull made since it was sent.
+/// How long a call may be in flight and still use a pull made since it was sent.
 const RECENT: Duration = Duration::from_secs(60);
 
 /// Recent pulls of fewer tenants are not swept.
@@ -92,13 +92,14 @@ impl InFlight {
         pull.map(|pull| pull.rerun = true).is_some()
     }
 
-    /// Forgets the pulls that broke off, and returns their tenants. The calls that waited for them wait
-    /// no more.
+    /// Removes interrupted pulls, and returns their tenants. The calls that waited for them are
+    /// released.
     pub(crate) fn interrupted(&mut self) -> impl Iterator<Item = TenantId> + use<> {
         std::mem::take(&mut self.pulls).into_keys()
     }
 
-    /// Notes that a pull of `tenant` starts; returns whether a misdirected call waits for it.
+    /// Records the start of a pull of `tenant`, and returns whether a misdirected call waits for
+    /// it.
     pub(crate) fn start(&mut self, tenant: &TenantId) -> bool {
         self.pull_seq += 1;
         let waiters = self.waiters.remove(tenant).unwrap_or_default();
@@ -171,7 +172,8 @@ impl InFlight {
 }
 
 impl RecentPull {
-    /// Whether there is no point in a pull because of a 421 to a call sent when `mark` was the last.
+    /// Whether there is no point in a pull because of a 421 to a call sent when `mark` was the
+    /// last.
     fn answers(&self, mark: u64, now: Instant) -> bool {
         self.number > mark || (self.unhelpful && now - self.at < MISDIRECT_COOLDOWN)
     }

@@ -1,12 +1,12 @@
-//! Pulls: requests to SuperOffice's state API, so that lost notifications heal.
+//! Pulls: requests to SuperOffice's state API, which correct the status after a lost notification.
 //!
-//! A [`Schedule`] says how often they are made, and [`PullHealth`] how they are doing.
+//! [`Schedule`] sets how often they are made, and [`PullHealth`] has their numbers.
 
 // - `schedule`: when a tenant is pulled next, a pure function.
 // - `scheduler`: the calendar of pulls, on `queue`; `rate_limiter`: how fast they start.
 // - `in_flight`: one pull per tenant, and the calls that wait for it.
 // - `state_api`: the request, and `response`: its answer.
-// - `stats`: what pulls brought, and how often they corrected a status.
+// - `stats`: the results of pulls, and the corrections of a status.
 // - `pulls`: the handle on all that, an observer of the tenants; `worker`: the task that pulls.
 
 #[cfg(test)]

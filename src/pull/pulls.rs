@@ -1,4 +1,4 @@
-//! The pull side as the rest of the gate sees it: what can be requested of it, and how it is doing.
+//! The handle of the rest of the gate on pulls: requests, and health.
 
 use std::{
     fmt,
@@ -31,8 +31,8 @@ use crate::{
 
 /// Knows which tenants are to be pulled, and when. Its task, [`run`](Self::run), pulls them.
 ///
-/// It observes the tenants, and never waits. None of its methods may be called while an entry of the
-/// registry is locked.
+/// It observes the tenants, and never waits. None of its methods may be called while an entry of
+/// the registry is locked.
 pub(crate) struct Pulls {
     pub(super) registry: Arc<Registry>,
     pub(super) clock: Clock,
@@ -57,21 +57,21 @@ pub(super) struct State {
     pub(super) failing: bool,
 }
 
-/// How the pull side is doing; counted since the gate was built.
+/// The health of pulls. Counters start when the gate is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PullHealth {
-    /// Pulls that should have been made by now and wait for their turn.
+    /// Overdue pulls that wait for the rate limit.
     pub waiting: usize,
-    /// For how long the oldest of them has waited.
+    /// How long the oldest of them has waited.
     pub oldest: Duration,
     /// Pulls in flight.
     pub under_way: usize,
-    /// Answers that said how a tenant is.
+    /// Answers with the state of a tenant.
     pub answered: u64,
-    /// Answers that said nothing, such as `Unknown`.
+    /// Answers without a state, such as `Unknown`.
     pub silent: u64,
-    /// Pulls without a valid answer: no connection, an error, an answer that makes no sense.
+    /// Pulls without a valid answer: no connection, an error, an invalid answer.
     pub failed: u64,
     /// Pulls left to another replica.
     pub left: u64,
@@ -150,8 +150,8 @@ impl Pulls {
         self.wake.notify_one();
     }
 
-    /// Returns the number of the pull started last: a call takes it along, to find out later whether
-    /// a pull was made since.
+    /// Returns the number of the pull started last: a call takes it along, to find out later
+    /// whether a pull was made since.
     pub(crate) fn pull_seq(&self) -> u64 {
         self.pull_seq.load(Ordering::Acquire)
     }

@@ -106,14 +106,15 @@ impl Queue {
         self.requested.push(tenant, now, usize::MAX);
     }
 
-    /// Requests a pull soon, for a reason that may be made up; dropped when too many of these wait.
+    /// Requests a pull for an unverified reason. Dropped when too many of these wait.
     pub(crate) fn push_unverified(&mut self, tenant: &TenantId, now: Duration) {
         if !self.requested.waiting.contains(tenant) {
             self.unverified.push(tenant, now, UNVERIFIED);
         }
     }
 
-    /// Takes the pull to make at `now`. Unverified requests are served only when the caller says so.
+    /// Takes the pull to make at `now`. Unverified requests are served only when the caller says
+    /// so.
     pub(crate) fn pop(
         &mut self,
         now: Duration,

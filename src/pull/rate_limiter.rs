@@ -1,4 +1,4 @@
-//! How fast: at most so many pulls in any one second.
+//! The rate limit: a maximum number of pulls in any one second.
 
 use std::collections::VecDeque;
 
@@ -6,13 +6,13 @@ use tokio::time::{Duration, Instant};
 
 /// Lets at most `rate` pulls start in any window of one second.
 ///
-/// It remembers the last starts, so a few may start at once after a quiet time and still no window
-/// holds more. It goes by the monotonic clock: setting the wall clock back must not stop pulls.
+/// It keeps the last starts, so that some may start at once after a quiet time and no window has
+/// more. It goes by the monotonic clock: setting the wall clock back must not stop pulls.
 #[derive(Debug)]
 pub(crate) struct RateLimiter {
     rate: usize,
     starts: VecDeque<Instant>,
-    /// Until when the state API asked for no requests.
+    /// End of the pause that the state API requested.
     paused: Option<Instant>,
 }
 
@@ -45,8 +45,8 @@ impl RateLimiter {
         true
     }
 
-    /// Takes a start at `now` in place of the one that is `held`; until when to wait, without any, when
-    /// that is too early.
+    /// Takes a start at `now` in place of the one that is `held`; until when to wait, without any,
+    /// when that is too early.
     pub(crate) fn put_off(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
         if let Some(start) = held {
             self.give_back(start);

@@ -1,4 +1,4 @@
-//! An answer of the state API.
+//! Parses the answers of the state API.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// What the state API says of a tenant, as far as it makes sense.
+/// A valid answer of the state API.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StateResponse {
     /// `None` for `Unknown` and for states not known here: nothing follows from them.
@@ -27,7 +27,7 @@ pub(crate) struct StateResponse {
     pub(crate) version: Option<SmolStr>,
 }
 
-/// Why an answer counts for nothing.
+/// The reason why an answer is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum InvalidResponse {
     /// Not 200. It never means that the tenant is down.
@@ -59,7 +59,7 @@ impl StateResponse {
     /// Parses the answer to a request about `tenant`. `now` is the wall time of this machine, in ms
     /// since the epoch, for an answer without a `Date`.
     ///
-    /// It is taken whole or not at all: half of an invalid answer is not to be trusted either.
+    /// It is accepted as a whole or not at all: half of an invalid answer can't be trusted either.
     pub(crate) fn parse(
         tenant: &TenantId,
         environment: &Environment,
@@ -107,7 +107,7 @@ fn sent_at(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(clock::date(headers)?).ok()?.checked_mul(1000)
 }
 
-/// A version is kept with the record: no answer may blow that up.
+/// Maximum length of a version, which is kept in the record.
 fn cut_version(text: &str) -> SmolStr {
     const LONGEST: usize = 100;
     text.chars().take(LONGEST).collect()

@@ -1,4 +1,4 @@
-//! When a tenant is pulled next: a pure function of what is known.
+//! The time of a tenant's next pull: a pure function of its entry.
 
 use std::time::Duration;
 
@@ -17,13 +17,13 @@ use crate::{
 
 /// How often tenants are pulled.
 ///
-/// A notification may get lost, so a closed tenant is pulled again and again until it is open, and a
+/// A notification may be lost, so a closed tenant is pulled repeatedly until it is open, and a
 /// status that rests on a single pull until three agree. Other open tenants are pulled on request,
 /// and once when a notification has settled.
 ///
 /// Each step is shortened by a random part of up to its half, so that tenants that closed together
-/// are not pulled together for ever. All of it runs on the monotonic clock: setting the wall clock
-/// neither stops pulls nor hastens them.
+/// do not stay in step. All times are of the monotonic clock: setting the wall clock neither stops
+/// nor accelerates pulls.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,10 +53,10 @@ struct Steps {
     longest: Duration,
 }
 
-/// Why a pull is made.
+/// The reason for a pull.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Trigger {
-    /// There is reason to pull at once.
+    /// A pull was requested.
     Requested,
     /// A notification has settled, and no settled pull knows it.
     Owed,
@@ -64,7 +64,7 @@ pub(crate) enum Trigger {
     Closed,
     /// The status came to rest on a pull that few others agree with yet.
     Turned,
-    /// There may be reason to pull, on the word of a sender that can't be verified.
+    /// An unverified sender gave a hint.
     Unverified,
 }
 
@@ -76,34 +76,34 @@ pub(crate) struct NextPull {
     pub(crate) trigger: Trigger,
 }
 
-/// All that the next pull of a tenant depends on, besides the present.
+/// The inputs of the time of a tenant's next pull, besides the present.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Situation<'a> {
     pub(crate) record: &'a Record,
     pub(crate) knowledge: &'a Knowledge,
     pub(crate) history: &'a PullHistory,
     pub(crate) settle: &'a Settle,
-    /// A pull was asked for, and none has been made since.
+    /// A pull was requested, and none has been made since.
     pub(crate) requested: bool,
-    /// For how long the last answer said that it holds.
+    /// How long the last answer is valid.
     pub(crate) valid_for: Option<Duration>,
 }
 
 /// Shorter steps than this would only use up the limit on pulls.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// No owed pull follows an own one sooner than this: should an answer ever not end what is owed, the
-/// state API must not have to pay for it.
+/// No owed pull follows an own one sooner than this: should an answer ever not end what is owed,
+/// the state API must not have to pay for it.
 const GAP: Duration = Duration::from_secs(1);
 
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
 
-/// The steps while a status rests on a pull that so many others agree with.
+/// The steps while a status rests on a pull, by the number of pulls that agree.
 const TURNED: [u64; 3] = [MINUTE, 5 * MINUTE, 15 * MINUTE];
 
-/// A `Retry-After` longer than this is cut to it: no answer may stop the pulls for good.
+/// Maximum of a `Retry-After`, so that no answer stops pulls for good.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(HOUR);
 
 impl Default for Schedule {
@@ -128,8 +128,9 @@ impl Schedule {
         Self::default()
     }
 
-    /// Sets the first pull after an Upgrade was announced: 60 s, or the end of its settle time where
-    /// that comes first. After any other notification the first pull comes when it has settled.
+    /// Sets the first pull after an Upgrade was announced: 60 s, or the end of its settle time
+    /// where that comes first. After any other notification the first pull comes when it has
+    /// settled.
     #[must_use]
     pub fn first_after_upgrade(mut self, delay: Duration) -> Self {
         self.after_upgrade = delay.max(SHORTEST);
@@ -174,8 +175,8 @@ impl Schedule {
         self
     }
 
-    /// Sets how many pulls of this gate may start in any one second: 10. At least 1. Replicas leave
-    /// each other's tenants alone, yet each has a limit of its own.
+    /// Sets how many pulls of this gate may start in any one second: 10. At least 1. Replicas do
+    /// not pull the same tenant, but each has a limit of its own.
     #[must_use]
     pub fn pulls_per_second(mut self, pulls: u32) -> Self {
         self.pulls_per_second = pulls.max(1);
@@ -320,7 +321,7 @@ fn running_settles_at(tenant: &Situation<'_>) -> Option<Duration> {
     Some(tenant.knowledge.running_settles_at(deciding.change, tenant.settle))
 }
 
-/// Whether the last pull by number found the tenant running, and has not settled.
+/// Returns whether the last pull by number found the tenant running, and has not settled.
 fn is_unsettled_running(record: &Record) -> bool {
     let last = record.last_pull();
     last.is_some_and(|pulled| !pulled.settled && pulled.outcome() == PullOutcome::Running)

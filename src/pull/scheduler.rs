@@ -1,4 +1,4 @@
-//! The calendar of pulls: which tenant is pulled when, and why.
+//! The calendar of pulls: when each tenant is pulled, and the trigger.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -48,20 +48,20 @@ struct Unregistered {
     due: Mono,
 }
 
-/// What the last own pull of a tenant brought, as far as it bears on the next.
+/// The result of the last own pull of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LastPull {
     /// None has been made since the record changed.
     None,
-    /// An answer, on record by now, and for how long it holds.
+    /// A recorded answer, and how long it is valid.
     Answered { valid_for: Option<Duration> },
-    /// An answer that says nothing, such as `Unknown`.
+    /// An answer without a state, such as `Unknown`.
     UnknownState,
     /// No answer, or an invalid one.
     Failed,
 }
 
-/// What to do next.
+/// The next action.
 #[derive(Debug)]
 pub(crate) enum Next {
     Start {
@@ -181,7 +181,7 @@ impl Scheduler {
         self.queue.push_requested(tenant, now);
     }
 
-    /// Has `tenant` pulled when there is time, for a reason that may be made up.
+    /// Has `tenant` pulled in the lane of unverified requests.
     pub(crate) fn request_unverified(&mut self, tenant: &TenantId, now: Duration) {
         self.queue.push_unverified(tenant, now);
     }
@@ -213,8 +213,8 @@ impl Scheduler {
         Next::Wait(unverified.into_iter().chain(due).min())
     }
 
-    /// Has a pull start at `now` in place of the start it holds; returns until when to wait, if that
-    /// is too early.
+    /// Has a pull start at `now` in place of the start it holds; returns until when to wait, if
+    /// that is too early.
     pub(crate) fn hold(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
         self.limiter.put_off(held, now)
     }

@@ -1,4 +1,4 @@
-//! What pulls brought, and how often one had to correct what the notifications said.
+//! Statistics: the results of pulls, and the corrections of a status.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -8,15 +8,15 @@ use crate::{status::ChangeType, tenants::correction::Correction};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Corrected {
-    /// How many there were.
+    /// Number of corrections.
     pub count: u64,
-    /// How long the last one had been wrong at most.
+    /// Upper bound of the time that the status was wrong, of the last one.
     pub last: Option<Duration>,
     /// The median of that over the last 64 that were timed.
     pub median: Option<Duration>,
 }
 
-/// Pulls made, by what they brought.
+/// Numbers of pulls, by result.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct PullCounters {
     pub(crate) answered: u64,
@@ -38,7 +38,8 @@ struct Kind {
     recent: VecDeque<Duration>,
 }
 
-/// The types that can be missed. Other change types neither open nor close, so no pull corrects them.
+/// The types that can be missed. Other change types neither open nor close, so no pull corrects
+/// them.
 const KINDS: [Option<ChangeType>; 5] = [
     Some(ChangeType::Upgrade),
     Some(ChangeType::Suspend),

@@ -1,4 +1,4 @@
-//! The task that pulls.
+//! The task that makes the pulls.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -21,10 +21,10 @@ use crate::{
     tenants::{Tenants, Update, correction::Correction},
 };
 
-/// For how long a replica has the right to pull a tenant: longer than any pull takes.
+/// Duration of a lease: longer than any pull takes.
 const LEASE_TTL: Duration = Duration::from_secs(10);
 
-/// How long to wait for the store to lend that right, before doing without.
+/// Time-out of the request for a lease, after which the pull is made without one.
 const LEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A pull that starts.
@@ -46,13 +46,13 @@ struct Completed {
 enum Outcome {
     Answered(PullStamp, StateResponse),
     Failed(Failure),
-    /// Another replica has the right to pull. The stamp is from before it was asked for.
+    /// Another replica has the lease. The stamp is from before the request for it.
     Delegated(PullStamp),
 }
 
 impl Pulls {
-    /// Makes the pulls that are due, for as long as it is polled. A run that broke off is taken up by
-    /// the next.
+    /// Makes the pulls that are due, for as long as it is polled. A run that broke off is taken up
+    /// by the next.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         self.request_interrupted();
         let mut in_flight = FuturesUnordered::new();
@@ -193,7 +193,7 @@ impl Pulls {
         if let Some(pause) = failure.retry_after {
             state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
         }
-        // The first failure is news, the rest of an outage is not.
+        // Only the first failure of an outage is a warning.
         let began = !std::mem::replace(&mut state.failing, true);
         drop(state);
         if began {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 /// The `ChangeType` of a notification, as SuperOffice numbers it.
 ///
 /// The list grows without notice (`Move` appeared in 2024), so an unknown number is kept as
-/// [`Other`](ChangeType::Other) and is news, never an error.
+/// [`Other`](ChangeType::Other) and is never an error.
 ///
 /// It is parsed from a documented name, in any case, or from digits. With serde it is written as
 /// the name, an unknown one as its digits, and read from either or from a number.
@@ -84,7 +84,7 @@ impl From<ChangeType> for u32 {
     }
 }
 
-/// A text that is neither a documented change type nor its number.
+/// The error for a text that is neither a documented change type nor a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParseChangeTypeError(());
 
@@ -105,7 +105,7 @@ impl FromStr for ChangeType {
         if let Some((change, _)) = NAMED.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)) {
             return Ok(*change);
         }
-        // `parse` alone would take a sign.
+        // `parse` alone would accept a sign.
         let digits = Some(text).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
         let number: Option<u32> = digits.and_then(|digits| digits.parse().ok());
         number.map(Self::from).ok_or(ParseChangeTypeError(()))

@@ -1,4 +1,4 @@
-//! The status that a record says: derived, never stored.
+//! The status of a record: derived, never stored.
 
 use super::{
     ChangeType, Evidence, TenantStatus, UnavailableReason,
@@ -10,7 +10,7 @@ use super::{
     tenant_status::Closed,
 };
 
-/// Whether a tenant is open, and what that rests on.
+/// The outcome for a tenant, open or closed, and its evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Derived {
     pub(crate) closed: Option<Closed>,
@@ -19,7 +19,7 @@ pub(crate) struct Derived {
 }
 
 impl Derived {
-    /// Returns the outcome that a pull which agrees with this would have.
+    /// Returns the outcome of a pull that would agree with this.
     pub(crate) fn outcome(&self) -> PullOutcome {
         outcome_of(self.closed)
     }
@@ -30,7 +30,7 @@ impl Derived {
     }
 }
 
-/// Returns the whole status that `record` says; its endpoint is for the caller to add.
+/// Returns the status of `record`, without an endpoint, which the caller adds.
 pub(crate) fn status(record: &Record) -> TenantStatus {
     let Derived { closed, evidence, confirmed } = derive(record);
     let versions = versions(record);
@@ -45,15 +45,15 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
     }
 }
 
-/// Returns whether the tenant of `record` is open: by its override, else by what was notified and
-/// pulled.
+/// Returns whether the tenant of `record` is open: by its override, else by its notifications and
+/// pulls.
 pub(crate) fn derive(record: &Record) -> Derived {
     by_override(record).unwrap_or_else(|| status_without_override(record))
 }
 
-/// Returns whether the tenant would be open if no override stood.
+/// Returns whether the tenant would be open without its override.
 ///
-/// Pulls go on under an override, so that the truth is known the moment it is released.
+/// Pulls go on under an override, so that the status is current when it is released.
 pub(crate) fn status_without_override(record: &Record) -> Derived {
     let story = Story::new(record);
     match story.newest_settled() {
@@ -92,7 +92,7 @@ fn by_override(record: &Record) -> Option<Derived> {
     Some(Derived { closed, evidence: Evidence::Operator, confirmed: false })
 }
 
-/// A record, and the two facts that most rules ask about.
+/// A record, and the two facts that most rules refer to.
 struct Story<'a> {
     record: &'a Record,
     deciding: Option<&'a Notified>,
@@ -161,7 +161,7 @@ impl<'a> Story<'a> {
                 return Derived { closed, evidence, confirmed: true };
             }
         }
-        // A pull that only repeats a notification doesn't move the time of closing.
+        // A pull that only repeats a notification does not change the time of closing.
         let closings = OpenClose::ALL.into_iter().filter(|own| own.reason() == Some(reason));
         let standing = closings.filter_map(|closing| self.standing(closing)).next();
         let since = standing.map_or(pulled.since, |notified| notified.received_at);

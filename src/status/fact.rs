@@ -1,4 +1,4 @@
-//! The independent facts that a record keeps, and which of two is the newer.
+//! The independent facts of a record, and their order.
 
 use std::cmp::Ordering;
 
@@ -75,8 +75,7 @@ impl Fact {
 
     /// Orders two facts of the same slot; a record keeps the `Greater`.
     ///
-    /// It is a total order, ties included, and that is what makes `merge` commutative and
-    /// associative.
+    /// The order is total, ties included, which makes `merge` commutative and associative.
     pub(crate) fn age(&self, other: &Self) -> Ordering {
         match (self, other) {
             (Self::Notified(a), Self::Notified(b)) => a.age(b),

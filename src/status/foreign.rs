@@ -1,11 +1,11 @@
-//! Parts of a stored record that only a newer version of this crate knows, carried along unread.
+//! Parts of a stored record that only a newer version of this crate knows, kept uninterpreted.
 
 use serde_json::{Map, Value};
 
-/// Parts of a stored record that this version doesn't know.
+/// Parts of a stored record that this version does not know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Foreign {
-    /// The minor schema version it was written with, if that is newer than this one.
+    /// The minor schema version of its writer, if that is newer than this one.
     pub(crate) minor: u32,
     pub(crate) entries: Map<String, Value>,
 }
@@ -26,8 +26,8 @@ impl Foreign {
     }
 }
 
-/// The order of two facts whose meaning is not known: by the count or the token time that they
-/// carry, then by their text. A later version of the schema has to give its facts one of these.
+/// Orders two unknown facts: by their count or token time, then by their text. A later version of
+/// the schema has to give its facts one of these.
 fn age(value: &Value) -> (i64, String) {
     let number = ["at", "seq"].iter().find_map(|key| value.get(key)?.as_i64());
     (number.unwrap_or(0), sorted_text(value.clone()))

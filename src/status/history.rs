@@ -1,5 +1,5 @@
-//! What one replica remembers of a tenant's pulls, by its own monotonic clock. It is kept beside the
-//! record and never stored.
+//! The history of a tenant's pulls at one replica, by its own monotonic clock. It is kept beside
+//! the record and never stored.
 
 use std::time::Duration;
 
@@ -10,47 +10,48 @@ use super::{
     record::Record,
 };
 
-/// The past of a tenant, as far as it bears on its next pull.
+/// The history of a tenant that its next pull depends on.
 ///
 /// Times are those since the gate was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PullHistory {
-    /// When the last pull was gained, own or joined; until there is one, when the tenant was loaded.
+    /// Time at which the last pull was gained, own or merged; before one, at which the tenant was
+    /// loaded.
     news: Mono,
-    /// Since when the tenant is closed for its present reason; an override doesn't count.
+    /// Time since which the tenant is closed for its current reason, overrides aside.
     closed: Mono,
-    /// When the last own pull ended.
+    /// Time at which the last own pull ended.
     attempt: Mono,
     attempts: Attempts,
-    /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when nothing is watched.
+    /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when none is awaited.
     agreeing: u8,
     /// Nothing has been gained since the tenant was loaded.
     loaded: bool,
 }
 
-/// Own pulls in a row that brought no news.
+/// Consecutive own pulls without a new fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) enum Attempts {
     #[default]
     None,
-    /// Answers that said nothing of the tenant, such as `Unknown`.
+    /// Answers without a state, such as `Unknown`.
     Unknown(u8),
     /// No answer, or an invalid one.
     Failed(u8),
 }
 
-/// What a record gained.
+/// The kind of a gain of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Gained {
-    /// A pull, perhaps with other facts: an own one, or news of another replica.
+    /// A pull, perhaps with other facts: an own one, or one of another replica.
     Pull,
     /// Other facts.
     Other,
-    /// What a store held when it was loaded.
+    /// The record of a store that was loaded.
     Loaded,
 }
 
-/// So many pulls must agree with a status that came to rest on one.
+/// Number of pulls that must agree with a status that came to rest on one.
 const AGREEING: u8 = 3;
 
 impl Default for PullHistory {
@@ -67,7 +68,7 @@ impl Default for PullHistory {
 }
 
 impl PullHistory {
-    /// Follows a record to what it is at `now`, after it `gained` something or a load brought it.
+    /// Updates the history to the record at `now`, after it `gained` something or was loaded.
     pub(crate) fn update(&mut self, past: &Past, after: &Record, gained: Gained, now: Duration) {
         let next = status_without_override(after);
         if gained == Gained::Loaded && past.is_empty {
@@ -98,7 +99,7 @@ impl PullHistory {
         }
     }
 
-    /// Notes that an own pull ended at `now`, with news on record or without.
+    /// Records that an own pull ended at `now`, with a new fact or without.
     pub(crate) fn attempted(&mut self, attempts: Attempts, now: Duration) {
         self.attempt = Mono::at(now);
         self.attempts = attempts;
@@ -135,7 +136,7 @@ impl PullHistory {
 }
 
 impl Attempts {
-    /// Returns the count after one more answer that said nothing.
+    /// Returns the count after one more answer without a state.
     pub(crate) fn unknown(self) -> Self {
         Self::Unknown(self.count().saturating_add(1))
     }
@@ -153,7 +154,7 @@ impl Attempts {
     }
 }
 
-/// Whether the last pull by number says what the status is.
+/// Returns whether the last pull by number agrees with the status.
 fn agrees(record: &Record, status: &Derived) -> bool {
     record.last_pull().is_some_and(|pulled| pulled.outcome() == status.outcome())
 }

@@ -1,13 +1,13 @@
-//! Details that many records share, kept once.
+//! Interning of details that many records share.
 //!
-//! In an upgrade night every tenant gets the same two versions, and there are few hosts that any of
-//! them may be on. Kept with each of a million records, that would be most of their memory.
+//! In an upgrade night every tenant gets the same two versions, and there are few hosts. Copies in
+//! each of a million records would be most of their memory.
 
 use std::sync::Arc;
 
 use super::{notified::Details, pulled::PullDetails};
 
-/// The details of facts that were seen last.
+/// The most recent details of facts.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
     notified: Latest<Details>,

@@ -1,5 +1,5 @@
-//! What one replica knows of a tenant by its own monotonic clock. It is kept beside the record and
-//! never stored.
+//! How long one replica has known a tenant's facts, by its own monotonic clock. It is kept beside
+//! the record and never stored.
 
 use std::time::Duration;
 
@@ -8,22 +8,23 @@ use super::{
     state::PullOutcome,
 };
 
-/// Since when the deciding notification of a record is known here, and what follows for pulls.
+/// How long the deciding notification of a record has been known here, which decides whether a pull
+/// has settled.
 ///
 /// Times are those since the gate was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Knowledge {
-    /// Since when the deciding notification is known: taken, received from a replica, or loaded.
+    /// Time since which the deciding notification is known: received, merged, or loaded.
     since: Mono,
-    /// Since when the first of an unbroken run of closings of one type is known.
+    /// Time since which the first of an unbroken run of closings of one type is known.
     run: Mono,
     /// By how many seconds of token time that first one precedes the deciding notification.
     run_length: u32,
-    /// Since when a settled closed pull that knew the deciding notification is on record.
+    /// Time since which a settled closed pull that knew the deciding notification is recorded.
     agreed: Mono,
 }
 
-/// Whether a pull that is sent now will be settled, by what it says.
+/// Whether a pull that is sent now will be settled, by its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Settles {
     pub(crate) running: bool,
@@ -38,7 +39,7 @@ impl Default for Knowledge {
 }
 
 impl Knowledge {
-    /// Follows a record to what it is at `now`.
+    /// Updates the knowledge to the record at `now`.
     pub(crate) fn update(&mut self, past: &Past, after: &Record, now: Duration) {
         let Some(deciding) = after.deciding() else { return };
         if past.deciding != Some(deciding) {
@@ -87,7 +88,7 @@ impl Knowledge {
     /// `change`.
     pub(crate) fn settles(&self, change: OpenClose, settle: &Settle, now: Duration) -> Settles {
         let (known, wait) = (self.known(now), settle.after(change));
-        // However often a closing is repeated, the state API may contradict it in the end.
+        // Repeated closings must not keep the state API from contradicting them for ever.
         let settled = known >= wait || self.run.elapsed(now) >= wait.saturating_mul(2);
         // The notice of an Upgrade precedes it: Running counts only once the tenant was down.
         let over = change == OpenClose::Upgrade
@@ -96,8 +97,8 @@ impl Knowledge {
         Settles { running: settled || over, closed: settled || known >= settle.usual }
     }
 
-    /// Returns when a pull settles for the passage of time alone, whatever it finds; zero for a time
-    /// before the gate was built.
+    /// Returns when a pull settles for the passage of time alone, whatever it finds; zero for a
+    /// time before the gate was built.
     pub(crate) fn settles_at(&self, change: OpenClose, settle: &Settle) -> Duration {
         let wait = settle.after(change);
         self.since.plus(wait).min(self.run.plus(wait.saturating_mul(2)))
@@ -114,7 +115,7 @@ impl Knowledge {
     }
 }
 
-/// Whether a settled closed pull knew exactly the deciding notification.
+/// Returns whether a settled closed pull knew exactly the deciding notification.
 fn is_agreed(record: &Record, deciding: Knew) -> bool {
     record.pulls().any(|pulled| {
         pulled.settled

@@ -1,21 +1,21 @@
-//! The domain: what is known of a tenant, and the status derived from it.
+//! The domain: the record of a tenant, and the status derived from it.
 //!
-//! A [`Record`] keeps the newest of each independent fact about a tenant, and two records join with
-//! [`Record::merge`]. A [`TenantStatus`] is what a record says: open, or closed for an
+//! A [`Record`] keeps the newest of each independent fact about a tenant, and [`Record::merge`]
+//! joins two records. A [`TenantStatus`] is derived from a record: open, or closed for an
 //! [`UnavailableReason`].
 
-// Pure: no I/O, no clock, no lock. Everything else in the crate moves records about.
+// Pure: no I/O, no clock, no lock. Everything else in the crate transports records.
 //
-// - `fact`: the independent facts (`notified`, `pulled`, `overrides`) and which of two is the newer.
+// - `fact`: the independent facts (`notified`, `pulled`, `overrides`) and their order.
 // - `record`: the newest of each fact, and `merge`.
-// - `derive`: the status that a record says.
+// - `derive`: the status of a record.
 // - `knowledge` and `history`: what one replica knows of a tenant's notifications and pulls by its
 //   own monotonic clock; `stamp`: the part of it that a pull carries, which decides whether the
 //   answer is settled.
-// - `codec`: a record as bytes, for stores; `intern`: parts that many records share, kept once.
+// - `codec`: a record as bytes, for stores; `intern`: parts that many records share.
 //
 // Two rules hold everywhere. A record changes by `merge` alone. And no decision compares the wall
-// clocks of two machines, or of one machine at two moments: wall time is shown to people and ends
+// clocks of two machines, or of one machine at two moments: wall time is displayed and ends
 // overrides.
 
 mod change_type;

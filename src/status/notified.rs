@@ -12,30 +12,30 @@ use super::{ChangeType, UnavailableReason, foreign::map_text, wall};
 pub(crate) struct Notified {
     /// Unix seconds by SuperOffice's clock: `nbf`, else `iat` - 60, else `exp` - 360.
     pub(crate) token_time: i64,
-    /// Wall time at which it was first taken, ms since the epoch. For display.
+    /// Wall time at which it was first received, ms since the epoch. For display.
     pub(crate) received_at: u64,
     /// Shared, because in an upgrade night every tenant gets the same versions.
     pub(crate) details: Arc<Details>,
-    /// SuperOffice's number of its type, which takes half the room of the type.
+    /// SuperOffice's number of its type, which is half the size of the type.
     number: u32,
     /// Its place among the notifications of one token second, in the order in which the replica
     /// that took it first came to know of them.
     place: u16,
 }
 
-/// What a notification says besides its type.
+/// The informative fields of a notification.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Details {
     pub(crate) version_name: SmolStr,
     pub(crate) file_version: SmolStr,
-    /// The `PublicEndpoint` of a Move, as sent: its user validates it first.
+    /// The `PublicEndpoint` of a Move, as sent: it is validated before use.
     pub(crate) endpoint: Option<SmolStr>,
-    /// Fields that a newer version of this crate wrote and this one doesn't know.
+    /// Fields of a newer version of this crate that this one does not know.
     pub(crate) extra: Map<String, Value>,
 }
 
-/// A change type that opens or closes a tenant. The order is that of notifications which nothing
-/// else tells apart: a closing comes after a Resume.
+/// A change type that opens or closes a tenant. The order is that of otherwise equal notifications:
+/// a closing comes after a Resume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum OpenClose {
     Resume,
@@ -60,7 +60,7 @@ impl OpenClose {
         }
     }
 
-    /// Returns why it closes; `None` when it opens.
+    /// Returns the reason of a closing; `None` for an opening.
     pub(crate) fn reason(self) -> Option<UnavailableReason> {
         match self {
             Self::Resume => None,
@@ -71,8 +71,7 @@ impl OpenClose {
     }
 }
 
-/// Where a notification stands among all those of its record: by token time, then by place, then
-/// by type.
+/// The order of notifications of one record: by token time, then by place, then by type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) token_time: i64,
@@ -81,7 +80,7 @@ pub(crate) struct Position {
 }
 
 impl Notified {
-    /// Makes a notification that no record has given a place yet.
+    /// Creates a notification without a place.
     pub(crate) fn new(
         change: ChangeType,
         token_time: i64,
@@ -93,7 +92,7 @@ impl Notified {
         Self { token_time, received_at, details, number: change.into(), place: 1 }
     }
 
-    /// Gives it its place among the notifications of its token second.
+    /// Sets its place among the notifications of its token second.
     pub(crate) fn at_place(self, place: u16) -> Self {
         Self { place, ..self }
     }

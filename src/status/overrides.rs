@@ -1,4 +1,4 @@
-//! What an operator ordered.
+//! Overrides by an operator.
 
 use std::cmp::Ordering;
 
@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{foreign::map_text, wall};
 
-/// What an operator ordered for a tenant, until it is released.
+/// An operator's order for a tenant, in force until it is released.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Override {
     pub(crate) action: OverrideAction,
@@ -30,7 +30,7 @@ pub(crate) enum OverrideAction {
 }
 
 impl Override {
-    /// Makes the override that follows `last`.
+    /// Creates the override that follows `last`.
     pub(crate) fn after(
         last: Option<&Self>,
         action: OverrideAction,

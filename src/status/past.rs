@@ -1,4 +1,4 @@
-//! What a record said before it changed, as far as the times kept beside it depend on that.
+//! The parts of a record before a change that the times beside it depend on.
 
 use super::{derive::status_without_override, pulled::Knew, record::Record, state::PullOutcome};
 

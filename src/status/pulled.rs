@@ -11,10 +11,10 @@ use super::{
     state::{PullOutcome, State},
 };
 
-/// A pull that said how the tenant is.
+/// A pull that returned the state of the tenant.
 ///
-/// It carries what its replica knew when it sent the request, and so needs no clock to be held
-/// against a notification.
+/// It carries what its replica knew when it sent the request, so that no clock is needed to compare
+/// it with a notification.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Pulled {
     /// Wall time at which the unbroken run of answers with this outcome began, ms since the epoch.
@@ -25,9 +25,9 @@ pub(crate) struct Pulled {
     pub(crate) details: Arc<PullDetails>,
     /// 1 + the largest in the record when it was sent.
     pub(crate) seq: u32,
-    /// For how many seconds its replica had known that notification when it was sent.
+    /// Number of seconds for which its replica had known that notification when it was sent.
     pub(crate) known: u32,
-    /// For how many seconds the answer may be relied on; 0 when that was not said.
+    /// Number of seconds for which the answer is valid; 0 when it has no `ValidUntil`.
     pub(crate) fresh: u16,
     pub(crate) state: State,
     knew_change: Option<OpenClose>,
@@ -35,7 +35,7 @@ pub(crate) struct Pulled {
     pub(crate) settled: bool,
 }
 
-/// What an answer says besides the state.
+/// The fields of an answer besides the state.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct PullDetails {
     /// The origin that serves the tenant now: `https://online2.superoffice.com`.
@@ -53,7 +53,7 @@ pub(crate) struct Knew {
 }
 
 impl Pulled {
-    /// Makes a pull of `state` that knew `knew`; the rest is for the caller to set.
+    /// Creates a pull of `state` that knew `knew`. The caller sets the rest.
     pub(crate) fn new(state: State, seq: u32, knew: Option<Knew>) -> Self {
         Self {
             since: 0,

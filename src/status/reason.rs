@@ -1,23 +1,24 @@
-//! Why a tenant is closed, and what a status rests on.
+//! The reason why a tenant is closed, and the evidence of a status.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// Why a tenant is closed.
+/// The reason why a tenant is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum UnavailableReason {
-    /// It is being upgraded, or is about to be: minutes.
+    /// The tenant is being upgraded, or is about to be: minutes.
     Upgrading,
-    /// It is suspended: days or weeks.
+    /// The tenant is suspended: days or weeks.
     Suspended,
-    /// It is deleted. Terminal in practice; a verified Resume still opens it.
+    /// The tenant is deleted. Terminal in practice; a verified Resume still opens it.
     Deleted,
-    /// It is being made, failed to be, waits for a migration, or nothing is known of it yet.
+    /// The tenant is being created, could not be created, waits for a migration, or has no record
+    /// yet.
     NotReady,
-    /// An operator closed it.
+    /// An operator closed the tenant.
     Operator,
     /// Its stored record is malformed. The next notification, settled pull or operator's order
     /// replaces the record.
@@ -55,12 +56,12 @@ impl fmt::Display for UnavailableReason {
     }
 }
 
-/// What a status rests on.
+/// The evidence of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Evidence {
-    /// A verified notification, or nothing at all.
+    /// A verified notification, or no evidence at all.
     Notification,
     /// A pull.
     StateApi,

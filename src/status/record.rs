@@ -15,23 +15,23 @@ use super::{
     state::PullOutcome,
 };
 
-/// All that is known of one tenant: the newest of each independent fact.
+/// Everything known about one tenant: the newest of each independent fact.
 ///
 /// A record changes by [`merge`](Record::merge) alone, which is commutative, associative and
-/// idempotent. So the order in which facts arrive, how often each does and through which replica
-/// makes no difference to where all replicas end.
+/// idempotent. So all replicas reach the same record, whatever the order, number and source of the
+/// facts.
 ///
-/// The status it says is derived: see [`TenantStatus`](crate::TenantStatus).
+/// The status is derived from it: see [`TenantStatus`](crate::TenantStatus).
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Record {
     /// Sorted by slot, at most one of each. A boxed slice, because a million of these stay in
     /// memory.
     facts: Box<[Fact]>,
-    /// What a newer version of this crate stored and this one only carries along.
+    /// Parts of a newer version of this crate, which this one only keeps.
     foreign: Option<Box<Foreign>>,
 }
 
-/// What a merge brought.
+/// The result of a merge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Gains {
     /// Whether anything changed.
@@ -40,14 +40,14 @@ pub(crate) struct Gains {
     pub(crate) pulls: bool,
 }
 
-/// What a record makes of a notification.
+/// The result of recording a notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Novelty {
-    /// It is on record now.
+    /// It was recorded.
     Recorded,
-    /// One of its type and token time is on record.
+    /// One of its type and token time was recorded before.
     Duplicate,
-    /// A newer one of its type is on record.
+    /// A newer one of its type is recorded.
     Stale,
 }
 
@@ -70,19 +70,18 @@ impl Record {
         Self { facts: facts.into_boxed_slice(), foreign: foreign.map(Box::new) }
     }
 
-    /// Takes each fact's newest of `self` and `other`; returns whether `self` changed.
+    /// Keeps the newest of each fact of `self` and `other`, and returns whether `self` changed.
     ///
-    /// Recording a notification, a pull or an override is a merge with a record of that one fact,
-    /// and so is what a store does: there is no other way for a record to change.
+    /// Notifications, pulls, overrides and stores all change a record by a merge.
     pub fn merge(&mut self, other: &Self) -> bool {
         self.join(other).any
     }
 
-    /// Merges, and returns what that brought.
+    /// Merges like [`merge`](Record::merge), and returns the result in detail.
     pub(crate) fn join(&mut self, other: &Self) -> Gains {
         let foreign = self.merge_foreign(other.foreign.as_deref());
         if self.facts.is_empty() {
-            // Most of what a start loads: facts of tenants that nothing is known of yet.
+            // The common case of a load: the tenant has no record yet.
             self.facts.clone_from(&other.facts);
             let pulls = self.pulls().next().is_some();
             return Gains { any: foreign || !other.facts.is_empty(), pulls };
@@ -116,7 +115,7 @@ impl Record {
         }
     }
 
-    /// Gives a notification its place and records it, unless it is no news.
+    /// Gives a notification its place and records it, unless it was recorded before or is stale.
     pub(crate) fn record_notification(&mut self, notified: Notified) -> Novelty {
         if let Some(own) = self.notified(notified.change()) {
             match own.token_time.cmp(&notified.token_time) {
@@ -139,7 +138,7 @@ impl Record {
         same.map(Notified::place).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// Returns whether nothing is known.
+    /// Returns whether the record has no fact.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.foreign.is_none()
@@ -195,7 +194,7 @@ impl Record {
         }
     }
 
-    /// Returns all pulls on record, settled or not.
+    /// Returns all pulls of the record, settled or not.
     pub(crate) fn pulls(&self) -> impl Iterator<Item = &Pulled> {
         self.facts.iter().filter_map(|fact| match fact {
             Fact::Pulled(pulled) => Some(pulled),
@@ -213,8 +212,8 @@ impl Record {
         next_number(self.pulls().map(|pulled| pulled.seq).max())
     }
 
-    /// Returns the endpoints that pulls gave, the latest first, as stored: their user validates
-    /// them. Allocates nothing, because calls are sent by it.
+    /// Returns the endpoints of pulls, the latest first, as stored: they are validated before use.
+    /// Allocates nothing, because it is on the path of a call.
     pub(crate) fn pulled_endpoints(&self) -> impl Iterator<Item = &SmolStr> {
         let place = |pulled: &Pulled| (pulled.seq, pulled.position(), pulled.settled);
         let mut last = None;
@@ -249,7 +248,7 @@ impl Record {
         }
     }
 
-    /// Makes the override that follows the one on record.
+    /// Creates the override that follows the recorded one.
     pub(crate) fn next_override(
         &self,
         action: OverrideAction,
@@ -261,7 +260,7 @@ impl Record {
         Fact::Override(Box::new(next))
     }
 
-    /// Replaces the details of each fact by equal ones that are kept already.
+    /// Replaces the details of each fact by equal interned ones.
     pub(crate) fn intern(&mut self, interner: &mut Interner) {
         for fact in &mut self.facts {
             match fact {

@@ -1,4 +1,5 @@
-//! The settle time: for how long after a notification a pull may still tell of the time before it.
+//! The settle time: the time after a notification in which a pull may still show the state before
+//! it.
 
 use std::time::Duration;
 

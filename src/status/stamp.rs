@@ -12,7 +12,7 @@ use super::{
     wall,
 };
 
-/// What a replica knew when it sent a request to the state API.
+/// The knowledge of a replica when it sent a request to the state API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct PullStamp {
     seq: u32,
@@ -21,18 +21,18 @@ pub(crate) struct PullStamp {
     settles: Settles,
 }
 
-/// An answer of the state API that says how the tenant is.
+/// An answer of the state API with the state of the tenant.
 #[derive(Debug, Clone)]
 pub(crate) struct Told {
     pub(crate) state: State,
     pub(crate) details: Arc<PullDetails>,
-    /// For how long it may be relied on, where that was said.
+    /// How long it is valid, if it has a `ValidUntil`.
     pub(crate) fresh: Option<Duration>,
     /// Wall time, ms since the epoch.
     pub(crate) taken_at: u64,
 }
 
-/// The shortest and the longest time for which an answer is taken to be fresh, in seconds.
+/// Limits of the time for which an answer counts as fresh, in seconds.
 const FRESH: (u64, u64) = (5 * 60, 60 * 60);
 
 impl PullStamp {
@@ -56,7 +56,7 @@ impl PullStamp {
         }
     }
 
-    /// Makes the fact of an answer. `record` is what is known when it arrives.
+    /// Creates the fact of an answer. `record` is the record when it arrives.
     pub(crate) fn into_fact(self, told: Told, record: &Record, settle: &Settle) -> Fact {
         let outcome = told.state.outcome();
         let running = outcome == PullOutcome::Running;
@@ -83,7 +83,7 @@ impl PullStamp {
     }
 }
 
-/// Rounds up: a replica that takes this over must find the wait over.
+/// Rounds up, so that the wait is over for a replica that continues this count.
 fn whole_seconds(wait: Duration) -> u32 {
     let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
     u32::try_from(seconds).unwrap_or(u32::MAX)

@@ -6,8 +6,8 @@ use super::UnavailableReason;
 
 /// A `State` of the state API whose meaning is known.
 ///
-/// `Unknown` and values that SuperOffice may add are left out on purpose: an answer that carries one
-/// says nothing of the tenant, so it never becomes a fact.
+/// `Unknown` and values that SuperOffice may add are left out on purpose: an answer with one of
+/// them does not become a fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum State {
@@ -15,17 +15,17 @@ pub enum State {
     Provisioning,
     /// Open.
     Running,
-    /// Gone.
+    /// Deleted.
     Deleted,
     /// Suspended; resumes at night or by hand.
     Suspended,
-    /// Maintained while open.
+    /// In maintenance, but open.
     OnlineMaintenance,
-    /// Down for maintenance, typically an upgrade of minutes.
+    /// Closed for maintenance, typically an upgrade of minutes.
     OfflineMaintenance,
     /// Could not be created.
     ProvisioningFailed,
-    /// Going.
+    /// Being deleted.
     Deleting,
     /// Could not be deleted.
     DeleteFailed,
@@ -55,13 +55,15 @@ const STATES: [(State, &str, u64); 10] = [
 ];
 
 impl State {
-    /// Returns the state that SuperOffice spells `name`; `None` for `Unknown` and for names not known here.
+    /// Returns the state that SuperOffice spells `name`; `None` for `Unknown` and for names not
+    /// known here.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         STATES.iter().find(|(_, known, _)| *known == name).map(|(state, ..)| *state)
     }
 
-    /// Returns the state that SuperOffice numbers `number`; `None` for 0 and for numbers not known here.
+    /// Returns the state that SuperOffice numbers `number`; `None` for 0 and for numbers not known
+    /// here.
     #[must_use]
     pub fn from_number(number: u64) -> Option<Self> {
         STATES.iter().find(|(.., known)| *known == number).map(|(state, ..)| *state)

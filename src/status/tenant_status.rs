@@ -10,9 +10,9 @@ use super::{
     wall::{Rfc3339, system_time},
 };
 
-/// What is known of one tenant: whether it can be called, and how that is known.
+/// The status of one tenant: whether it can be called, and the evidence for that.
 ///
-/// A tenant never heard of is available.
+/// A tenant without a record is available.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TenantStatus {
     pub(crate) closed: Option<Closed>,
@@ -24,7 +24,7 @@ pub struct TenantStatus {
     pub(crate) file_version: SmolStr,
 }
 
-/// Why and since when a tenant is closed.
+/// The reason and the time of a closing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Closed {
     pub(crate) reason: UnavailableReason,
@@ -39,29 +39,29 @@ impl TenantStatus {
         self.closed.is_none()
     }
 
-    /// Returns why it can't be called; `None` while it can.
+    /// Returns the reason why it can't be called; `None` while it can.
     #[must_use]
     pub fn reason(&self) -> Option<UnavailableReason> {
         self.closed.map(|closed| closed.reason)
     }
 
-    /// Returns when what closed it was first taken; `None` while it is available.
+    /// Returns when the fact that closes it was first received; `None` while it is available.
     ///
-    /// It is the wall time of the replica that took it, for display.
+    /// It is the wall time of the replica that received it, for display.
     #[must_use]
     pub fn since(&self) -> Option<SystemTime> {
         self.closed.map(|closed| system_time(closed.since))
     }
 
-    /// Returns what the status rests on.
+    /// Returns the evidence of the status.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.evidence
     }
 
-    /// Returns whether the state API has said the same since.
+    /// Returns whether a pull has confirmed the status since.
     ///
-    /// A notification's token proves who sent it, not what it says. Keep what can't be undone, such
+    /// A notification's token proves who sent it, not its content. Put irreversible actions, such
     /// as erasing a customer's data, behind a *confirmed* deletion.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
@@ -70,22 +70,22 @@ impl TenantStatus {
 
     /// Returns the token time (unix seconds) of the newest BackupRestored; 0 when there was none.
     ///
-    /// Compare for equality: when it changes, the tenant's data went back in time, and what you
-    /// copied from it since may no longer be there.
+    /// Compare for equality: when it changes, the tenant's data went back in time, and copies that
+    /// you made may have data that no longer exists.
     #[must_use]
     pub fn epoch(&self) -> i64 {
         self.epoch
     }
 
-    /// Returns the host that serves the tenant, where that is known: `online3.superoffice.com`,
-    /// with a port when it is not the scheme's own.
+    /// Returns the host that serves the tenant, if known: `online3.superoffice.com`, with a port
+    /// unless it is the default one.
     #[must_use]
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint.as_deref()
     }
 
-    /// Returns the `VersionName` of the newest notification that named versions:
-    /// `Release 8.4 R08`. Free text.
+    /// Returns the `VersionName` of the newest notification that named versions: `Release 8.4 R08`.
+    /// Free text.
     #[must_use]
     pub fn version_name(&self) -> Option<&str> {
         Some(self.version_name.as_str()).filter(|name| !name.is_empty())

@@ -1,4 +1,4 @@
-//! Wall time: for people, for the end of overrides, and for nothing else.
+//! Wall time: for display and for the end of overrides, and for nothing else.
 
 use std::{
     fmt,
@@ -26,8 +26,8 @@ pub(crate) fn system_time(unix_ms: u64) -> SystemTime {
         .unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
-/// Shows ms since the epoch as RFC 3339, in whole seconds. Total: a time past the year 9999 is shown
-/// as its end.
+/// Formats ms since the epoch as RFC 3339, in whole seconds. A time beyond the year 9999 becomes
+/// the end of that year.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rfc3339(pub(crate) u64);
 

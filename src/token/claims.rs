@@ -104,15 +104,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{json, token::Audiences};
+    use crate::{
+        json,
+        token::{Audiences, Leeway},
+    };
 
     const NOW: i64 = 1_700_000_000;
     const BASE: &str =
         r#""iss":"I","aud":"app","http://schemes.superoffice.net/identity/ctx":"Cust1""#;
 
     fn policy() -> Policy {
-        let audiences = Audiences::OneOf(vec!["App".to_owned()]);
-        Policy::new(vec!["I".to_owned()], audiences, Duration::from_secs(60))
+        let audiences = Audiences::one_of(["App"]).unwrap();
+        Policy::new(vec!["I".to_owned()], audiences, Leeway::new(Duration::from_secs(60)).unwrap())
     }
 
     fn checked(text: &str) -> Result<Verified, TokenError> {
@@ -249,7 +252,11 @@ mod tests {
         assert_eq!(checked(&no_iss), Err(TokenError::Issuer));
         let no_aud = format!(r#"{{"iss":"I","exp":{exp},"{TENANT}":"Cust1"}}"#);
         assert_eq!(checked(&no_aud), Err(TokenError::Audience));
-        let any = Policy::new(vec!["I".to_owned()], Audiences::Any, Duration::ZERO);
+        let any = Policy::new(
+            vec!["I".to_owned()],
+            Audiences::any(),
+            Leeway::new(Duration::ZERO).unwrap(),
+        );
         assert!(validate(&json::object(no_aud.as_bytes()).unwrap(), &any, NOW).is_ok());
     }
 

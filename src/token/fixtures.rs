@@ -20,8 +20,8 @@ fn verify(keys: SigningKeys, token: &str) -> Result<Verified, VerifyError> {
     let now = Duration::from_secs(NOW.cast_unsigned());
     let verifier = Verifier::new(VerifierConfig {
         issuers: vec!["SuperOffice AS".to_owned()],
-        audience: Audiences::OneOf(vec!["app".to_owned()]),
-        leeway: Duration::from_secs(60),
+        audience: Audiences::one_of(["app"]).unwrap(),
+        leeway: Leeway::new(Duration::from_secs(60)).unwrap(),
         login_tokens: false,
         keys,
         remote: None,

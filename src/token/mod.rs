@@ -44,7 +44,7 @@ pub use self::{
 pub(crate) use self::{
     error::VerifyError,
     logged_claims::LoggedClaims,
-    policy::{Audiences, MAX_LEEWAY, Policy},
+    policy::{Audiences, Leeway, Policy},
     remote::RemoteKeys,
     validate::Verified,
     verifier::{Verification, Verifier, VerifierConfig},

@@ -2,16 +2,49 @@
 
 use std::time::Duration;
 
-/// The largest leeway between SuperOffice's clock and this machine's.
-pub(crate) const MAX_LEEWAY: Duration = Duration::from_secs(300);
+/// The tolerated difference between SuperOffice's clock and this machine's, at most 300 s.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Leeway(Duration);
+
+impl Leeway {
+    const MAX: Duration = Duration::from_secs(300);
+
+    /// Returns `None` for more than 300 s.
+    pub(crate) fn new(leeway: Duration) -> Option<Self> {
+        (leeway <= Self::MAX).then_some(Self(leeway))
+    }
+
+    fn as_secs(self) -> i64 {
+        i64::try_from(self.0.as_secs()).unwrap_or_default()
+    }
+}
 
 /// The audiences of which a token has to name one.
 #[derive(Debug, Clone)]
-pub(crate) enum Audiences {
-    /// No condition.
-    Any,
-    /// One of these application ids, ignoring case and a leading `spn:`.
-    OneOf(Vec<String>),
+pub(crate) struct Audiences(
+    /// Application ids, without `spn:`; `None` for no condition.
+    Option<Vec<String>>,
+);
+
+impl Audiences {
+    /// Makes no condition.
+    pub(crate) fn any() -> Self {
+        Self(None)
+    }
+
+    /// Accepts these application ids, ignoring case and a leading `spn:`; `None` when there is none,
+    /// or a blank one.
+    pub(crate) fn one_of(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Option<Self> {
+        let ids: Vec<_> = ids.into_iter().map(|id| strip_spn(id.as_ref()).to_owned()).collect();
+        let usable = !ids.is_empty() && ids.iter().all(|id| !id.trim().is_empty());
+        usable.then_some(Self(Some(ids)))
+    }
+
+    fn contains_one_of(&self, claimed: &[&str]) -> bool {
+        let Some(ids) = &self.0 else { return true };
+        let accepted = |claimed: &str| ids.iter().any(|id| id.eq_ignore_ascii_case(claimed));
+        claimed.iter().any(|claimed| accepted(strip_spn(claimed)))
+    }
 }
 
 /// The conditions that the claims of a token have to meet.
@@ -25,17 +58,8 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// Makes a policy. A `leeway` above 300 s counts as 300 s.
-    pub(crate) fn new(issuers: Vec<String>, audiences: Audiences, leeway: Duration) -> Self {
-        let leeway = leeway.min(MAX_LEEWAY).as_secs();
-        let audiences = match audiences {
-            Audiences::Any => Audiences::Any,
-            Audiences::OneOf(ids) => {
-                Audiences::OneOf(ids.into_iter().map(|id| strip_spn(&id).to_owned()).collect())
-            }
-        };
-        let leeway = i64::try_from(leeway).unwrap_or_default();
-        Self { issuers, audiences, leeway, login_tokens: false }
+    pub(crate) fn new(issuers: Vec<String>, audiences: Audiences, leeway: Leeway) -> Self {
+        Self { issuers, audiences, leeway: leeway.as_secs(), login_tokens: false }
     }
 
     /// Sets whether tokens that speak for a person are accepted.
@@ -59,12 +83,7 @@ impl Policy {
 
     /// Returns whether one of the claimed audiences is accepted.
     pub(super) fn takes_audience(&self, claimed: &[&str]) -> bool {
-        match &self.audiences {
-            Audiences::Any => true,
-            Audiences::OneOf(ids) => claimed
-                .iter()
-                .any(|claimed| ids.iter().any(|id| id.eq_ignore_ascii_case(strip_spn(claimed)))),
-        }
+        self.audiences.contains_one_of(claimed)
     }
 }
 

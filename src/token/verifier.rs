@@ -5,7 +5,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 use crate::clock::Clock;
 
 use super::{
-    Audiences, KeysReport, Policy, SigningKeys, TokenError, Verified, VerifyError,
+    Audiences, KeysReport, Leeway, Policy, SigningKeys, TokenError, Verified, VerifyError,
     key_id::KeyIds,
     remote::{FetchOutcome, Remote, RemoteKeys, Wait},
     ring::{Check, KeyRing},
@@ -20,7 +20,7 @@ const RETRY_AFTER: Duration = Duration::from_secs(30);
 pub(crate) struct VerifierConfig {
     pub(crate) issuers: Vec<String>,
     pub(crate) audience: Audiences,
-    pub(crate) leeway: Duration,
+    pub(crate) leeway: Leeway,
     /// Whether tokens that speak for a person are accepted.
     pub(crate) login_tokens: bool,
     pub(crate) keys: SigningKeys,
@@ -256,8 +256,8 @@ mod tests {
         let now = Duration::from_secs(NOW.cast_unsigned());
         Verifier::new(VerifierConfig {
             issuers: vec!["SuperOffice AS".to_owned()],
-            audience: Audiences::OneOf(vec!["APP".to_owned()]),
-            leeway: Duration::from_secs(60),
+            audience: Audiences::one_of(["APP"]).unwrap(),
+            leeway: Leeway::new(Duration::from_secs(60)).unwrap(),
             login_tokens: false,
             keys,
             remote: None,

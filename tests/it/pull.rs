@@ -432,7 +432,7 @@ async fn tracked_tenants_are_pulled_until_answered() {
 
 #[tokio::test(start_paused = true)]
 async fn tracked_tenants_stay_closed_until_the_first_answer() {
-    let world = World::with(|builder| builder.hold_tracked(true)).await;
+    let world = World::with(|builder| builder.close_tracked_until_known()).await;
     world.simulator.state_api(Fault::Hang);
     world.simulator.suspend(&tenant(3)).without_notification();
     world.gate.track((0..10).map(tenant));

@@ -14,6 +14,7 @@ impl Args {
             .notification_path(&self.notification_path)
             .settle(self.settle)
             .upgrade_settle(self.upgrade_settle)
+            .login_tokens(self.login_tokens)
             .state_api(self.state_api());
         for audience in &self.audience {
             gate = gate.audience(audience);
@@ -49,7 +50,14 @@ impl Args {
             (Some(NamedEnvironment::Sod), _) => Environment::Sod,
             (Some(NamedEnvironment::Stage), _) => Environment::Stage,
             (Some(NamedEnvironment::Production), _) => Environment::Production,
-            (None, base) => Environment::custom(base.clone().unwrap_or_default()),
+            (None, base) => {
+                let base = base.clone().unwrap_or_default();
+                if self.tenant_host.is_empty() {
+                    Environment::custom(base)
+                } else {
+                    Environment::custom_with_hosts(base, self.tenant_host.clone())
+                }
+            }
         }
     }
 

@@ -1,96 +1,138 @@
 //! The command line.
 
 mod gate;
+mod parse;
 mod store;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::http::Uri;
-use clap::{Parser, ValueEnum};
+use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 
 /// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
 ///
 /// Set the State Change URL of your application to --notification-path here, and let your services
 /// call /{ContextIdentifier}/... here instead of at SuperOffice. A call to a tenant that is
 /// suspended, upgrading or deleted is answered with 503 (410 when deleted) and never sent.
-#[derive(Debug, Parser)]
+///
+/// Each option is also an environment variable, of which those that are repeatable take a list with
+/// commas.
+#[derive(Parser)]
 #[command(name = "gateway", version)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 picks a free one.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_LISTEN",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080"
+    )]
     pub(crate) listen: SocketAddr,
 
     /// Address to serve everything but the notification path on, instead of --listen.
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_INTERNAL_LISTEN", value_name = "ADDR")]
     pub(crate) internal_listen: Option<SocketAddr>,
 
     /// SuperOffice's environment.
-    #[arg(long, value_enum, required_unless_present = "base_url", conflicts_with = "base_url")]
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_ENVIRONMENT",
+        value_enum,
+        required_unless_present = "base_url",
+        conflicts_with = "base_url"
+    )]
     environment: Option<NamedEnvironment>,
 
     /// A custom environment: keys, state API and tenants live under this URL.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_BASE_URL", value_name = "URL")]
     base_url: Option<Uri>,
 
+    /// Host that serves tenants of the custom environment (repeatable); the first is called while a
+    /// tenant's host is unknown [default: the URL's own host].
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_TENANT_HOST",
+        value_name = "HOST[:PORT]",
+        requires = "base_url"
+    )]
+    pub(crate) tenant_host: Vec<String>,
+
     /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for byte.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<Uri>,
 
     /// Verifies tokens with the certificate or public key in this file, not with the keys of the
     /// environment's key URL.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_CERTIFICATE", value_name = "FILE")]
     certificate: Option<PathBuf>,
 
     /// Verifies tokens with the JSON Web Key Set in this file, not with that of the environment's key
     /// URL.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_JWKS", value_name = "FILE")]
     jwks: Option<PathBuf>,
 
     /// Fetches keys from here instead of the environment's key URL; keys in files are used too.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_KEY_URL", value_name = "URL")]
     key_url: Option<Uri>,
 
     /// Accepts notifications for this application id (repeatable).
-    #[arg(long, value_name = "ID", required_unless_present = "any_audience")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_AUDIENCE", value_name = "ID")]
     audience: Vec<String>,
 
     /// Accepts notifications for any application.
-    #[arg(long, conflicts_with = "audience")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_ANY_AUDIENCE", value_parser = BoolishValueParser::new())]
     any_audience: bool,
 
     /// Accepts notifications from this issuer too (repeatable).
-    #[arg(long, value_name = "ISS")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_ISSUER", value_name = "ISS")]
     issuer: Vec<String>,
 
+    /// Accepts tokens that speak for a person as if they were a notification's: any user of a tenant
+    /// holds one. For the case that SuperOffice's own notifications are refused for it.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_LOGIN_TOKENS", value_parser = BoolishValueParser::new())]
+    login_tokens: bool,
+
     /// Path of the State Change URL.
-    #[arg(long, value_name = "PATH", default_value = "/NotifyCustomerStateChange")]
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_NOTIFICATION_PATH",
+        value_name = "PATH",
+        default_value = "/NotifyCustomerStateChange"
+    )]
     pub(crate) notification_path: String,
 
-    /// Store of the tenants' records: memory, redb:FILE, or redis://HOST:PORT[/DB].
-    #[arg(long, value_name = "STORE", default_value = "memory")]
+    /// Store of the tenants' records: memory, redb:FILE, or redis://HOST:PORT[/DB]. A password in it
+    /// is safer in the variable, or in a file that SUPEROFFICE_GATEWAY_STORE_FILE names.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_STORE",
+        hide_env_values = true,
+        value_name = "STORE",
+        default_value = "memory"
+    )]
     store: String,
 
     /// Switches pulls from the state API on or off [default: on with --environment, off with
     /// --base-url].
-    #[arg(long, value_name = "on|off")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_STATE_API", value_name = "on|off")]
     state_api: Option<Switch>,
 
     /// Settle time: how long after a notification a pull may still tell of the time before it.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_SETTLE", value_name = "SECONDS", default_value = "60", value_parser = seconds, allow_negative_numbers = true)]
     settle: Duration,
 
     /// Settle time of an upgrade, whose notification precedes it.
-    #[arg(long, value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_UPGRADE_SETTLE", value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
     upgrade_settle: Duration,
 
     /// How long a tenant may take from the end of a request to the start of its response, and how
     /// long either body may pause while it flows.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
 
     /// Connections that each listener holds at a time [default: as many as the limit of open files
     /// allows, at most 16384].
-    #[arg(long, value_name = "N", value_parser = connections)]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_MAX_CONNECTIONS", value_name = "N", value_parser = connections)]
     pub(crate) max_connections: Option<usize>,
 }
 

@@ -55,7 +55,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
         Some(target) => (Upstream::new(guarded), target.clone()),
         None => {
             let located = gate.endpoint_layer().layer(guarded);
-            (Upstream::new(located), gate.environment().origin().parse()?)
+            (Upstream::new(located), default_origin(gate, args)?)
         }
     };
     let target = target.into_parts();
@@ -71,6 +71,16 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
         authority: target.authority.ok_or("--upstream needs a host")?,
         notifications: path::tenant_of(&args.notification_path).ok(),
     })
+}
+
+/// Returns where a call goes while the host of its tenant is unknown. It has to be a tenant host:
+/// calls to others are left alone by the endpoint layer.
+fn default_origin(gate: &TenantGate, args: &Args) -> Result<Uri, BoxError> {
+    let origin: Uri = gate.environment().origin().parse()?;
+    match (args.tenant_host.first(), origin.scheme_str()) {
+        (Some(host), Some(scheme)) => Ok(format!("{scheme}://{host}").parse()?),
+        _ => Ok(origin),
+    }
 }
 
 impl Service<Request<Body>> for Forward {

@@ -13,6 +13,7 @@
 )]
 
 mod best_effort_logs;
+mod configuration;
 mod connections;
 mod crash_recovery;
 mod examples;

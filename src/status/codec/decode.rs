@@ -1,4 +1,4 @@
-//! JSON as a fact.
+//! Decodes facts from JSON.
 
 use std::sync::Arc;
 
@@ -35,7 +35,8 @@ pub(super) fn decode_fact(slot: Slot, value: Value) -> Result<Fact, DecodeError>
         Slot::Unsettled => pulled(fields, false),
         Slot::Override => overridden(fields),
     }?;
-    // A number that is a documented type's, or a state of another outcome, stands under a wrong key.
+    // A number that is a documented type's, or a state of another outcome, stands under a wrong
+    // key.
     if fact.slot() == slot { Ok(fact) } else { Err(malformed(part)) }
 }
 

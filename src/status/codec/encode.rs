@@ -1,4 +1,4 @@
-//! A fact as JSON.
+//! Encodes facts as JSON.
 
 use serde_json::{Map, Value, json};
 

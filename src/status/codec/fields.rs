@@ -1,4 +1,4 @@
-//! The fields of a stored fact, taken out one by one with their ranges.
+//! The fields of a stored fact, removed one by one and checked against their ranges.
 
 use std::ops::RangeInclusive;
 
@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::{DecodeError, malformed};
 use crate::status::wall::{LATEST_MS, TOKEN_TIMES};
 
-/// The fields of a fact; those left when all known ones are taken are carried along.
+/// The fields of a fact. Those that are left after the known ones are kept uninterpreted.
 pub(super) struct Fields {
     map: Map<String, Value>,
     part: &'static str,
@@ -72,7 +72,7 @@ impl Fields {
         self.has(key).then(|| self.text(key)).transpose()
     }
 
-    /// Returns the fields that this version doesn't know.
+    /// Returns the fields that this version does not know.
     pub(super) fn into_extra(self) -> Map<String, Value> {
         self.map
     }

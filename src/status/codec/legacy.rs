@@ -15,8 +15,8 @@ pub(super) fn drop_pulls(map: &mut Map<String, Value>) {
     }
 }
 
-/// Gives the notifications of each token second their places by the time at which they were seen,
-/// which was their order then.
+/// Sets the places of the notifications of each token second by the time at which they were
+/// received, which was their order in 1.0.
 pub(super) fn assign_places(facts: &mut [Fact]) {
     let mut notified: Vec<_> = facts
         .iter_mut()

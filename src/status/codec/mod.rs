@@ -1,4 +1,4 @@
-//! A record as bytes: JSON that an operator can read in the store.
+//! The encoding of records: JSON that an operator can read in the store.
 //!
 //! ```json
 //! {"v":"1.1","suspend":{"at":1700000000,"seen":1700000001000,"version":"Release 10.3","file":"10.3.1"},
@@ -6,14 +6,14 @@
 //!   "since":1700000900000,"fresh":600,"endpoint":"https://online2.superoffice.com"}}
 //! ```
 //!
-//! A newer minor version may add fields and kinds of facts: they are carried along unread. A newer
-//! major version is refused, because its meaning can't be known. So a later version that adds a
-//! *value* to a field that exists, such as a state, has to raise the major version or give it a key
-//! of its own.
+//! A newer minor version may add fields and kinds of facts, which are kept uninterpreted. A newer
+//! major version is refused, because its meaning is unknown. So a later version that adds a *value*
+//! to a field that exists, such as a state, has to raise the major version or give it a key of its
+//! own.
 //!
-//! - [`encode`]: a fact as JSON.
-//! - [`decode`]: JSON as a fact, refused where it makes no sense.
-//! - [`legacy`]: what differs in records of version 1.0.
+//! - [`encode`]: encodes facts as JSON.
+//! - [`decode`]: decodes facts, and refuses malformed ones.
+//! - [`legacy`]: converts records of version 1.0.
 
 mod decode;
 mod encode;
@@ -44,9 +44,9 @@ pub enum DecodeError {
         /// The major version found.
         major: u32,
     },
-    /// It is no record: something else wrote there, or it was damaged.
+    /// The bytes are not a record: another program wrote them, or they are damaged.
     Malformed {
-        /// The part of it that makes no sense.
+        /// The malformed part.
         part: &'static str,
     },
 }
@@ -108,8 +108,8 @@ impl Record {
         value.to_string().into_bytes()
     }
 
-    /// Reads what [`encode`](Record::encode) wrote, in this version of the schema, an older one or
-    /// a newer minor one.
+    /// Decodes the bytes of [`encode`](Record::encode), of this version of the schema, an older one
+    /// or a newer minor one.
     ///
     /// # Errors
     ///
@@ -146,7 +146,7 @@ fn decode_version(version: Option<Value>) -> Result<u32, DecodeError> {
     }
 }
 
-/// Reads digits and nothing else: `parse` alone would take a sign.
+/// Parses digits only: `parse` alone would accept a sign.
 fn decode_number(digits: &str) -> Result<u32, DecodeError> {
     let digits = Some(digits).filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok()).ok_or(malformed("version"))

@@ -15,7 +15,8 @@ use crate::{
     clock::Clock,
     http_client::EmptyBody,
     token::{
-        Audiences, TokenError, Verification, Verified, Verifier, VerifierConfig, VerifyError,
+        Audiences, Leeway, TokenError, Verification, Verified, Verifier, VerifierConfig,
+        VerifyError,
         testing::{NOW, ONE, Signer, TWO, claims, key_set},
     },
 };
@@ -105,8 +106,8 @@ fn verifier(remote: RemoteKeys, keys: SigningKeys) -> Verifier {
     let now = Duration::from_secs(NOW.cast_unsigned());
     Verifier::new(VerifierConfig {
         issuers: vec!["SuperOffice AS".to_owned()],
-        audience: Audiences::OneOf(vec!["app".to_owned()]),
-        leeway: MINUTE,
+        audience: Audiences::one_of(["app"]).unwrap(),
+        leeway: Leeway::new(MINUTE).unwrap(),
         login_tokens: false,
         keys,
         remote: Some(remote),

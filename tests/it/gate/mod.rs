@@ -1,6 +1,7 @@
 //! The handle: configuration errors, operators' words, waiting, events, health, and the end.
 
 mod concurrency;
+mod extremes;
 mod store;
 mod store_faults;
 mod supervision;

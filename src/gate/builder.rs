@@ -1,8 +1,5 @@
 //! The builder, with every setting of a gate.
 
-mod error;
-mod start;
-
 use std::{
     error::Error,
     fmt,
@@ -15,26 +12,16 @@ use http::{Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
+use super::{BuildError, TenantGate, config::Config, start::start};
 use crate::{
     clock::Clock,
-    endpoint::Locator,
     environment::Environment,
-    gate::{Parts, TenantGate},
-    guard::GuardState,
-    http_client::EmptyBody,
-    http_client::{Fetch, is_fetchable},
-    keep_alive::KeepAlive,
-    notification::{HandlerConfig, NotificationHandler},
-    persist::WriteBack,
-    pull::{Pulls, Schedule, StateApi},
+    http_client::{EmptyBody, Fetch},
+    pull::Schedule,
     status::settle::Settle,
     store::Store,
-    tenants::{Observer, Tenants},
-    token::{Audiences, KeyError, MAX_LEEWAY, RemoteKeys, SigningKeys, Verifier, VerifierConfig},
+    token::{KeyError, SigningKeys},
 };
-
-pub use self::error::BuildError;
-use self::start::start;
 
 /// The default of [`notification_path`](TenantGateBuilder::notification_path).
 const PATH: &str = "/NotifyCustomerStateChange";
@@ -54,29 +41,30 @@ const PATH: &str = "/NotifyCustomerStateChange";
 /// ```
 #[must_use = "a builder does nothing until it is built"]
 pub struct TenantGateBuilder {
-    environment: Environment,
-    audiences: Vec<String>,
-    any_audience: bool,
-    issuers: Vec<String>,
-    leeway: Duration,
-    login_tokens: bool,
-    keys: SigningKeys,
-    key_url: Option<Uri>,
-    key_max_age: Duration,
-    fetch: Option<Fetch>,
-    path: String,
-    body_limit: usize,
-    body_deadline: Duration,
-    settle: Settle,
-    store: Option<Arc<dyn Store>>,
-    store_timeout: Duration,
-    start_without_store: bool,
-    resume_jitter: Duration,
-    event_capacity: usize,
-    state_api: bool,
-    schedule: Schedule,
-    hold_tracked: bool,
-    clock: Clock,
+    pub(super) environment: Environment,
+    pub(super) audiences: Vec<String>,
+    pub(super) any_audience: bool,
+    pub(super) issuers: Vec<String>,
+    pub(super) leeway: Duration,
+    pub(super) login_tokens: bool,
+    /// Or why the first of the key files that can't be used can't be.
+    pub(super) keys: Result<SigningKeys, KeyError>,
+    pub(super) key_url: Option<Uri>,
+    pub(super) key_max_age: Duration,
+    pub(super) fetch: Option<Fetch>,
+    pub(super) path: String,
+    pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
+    pub(super) settle: Settle,
+    pub(super) store: Option<Arc<dyn Store>>,
+    pub(super) store_timeout: Duration,
+    pub(super) start_without_store: bool,
+    pub(super) resume_jitter: Duration,
+    pub(super) event_capacity: usize,
+    pub(super) state_api: bool,
+    pub(super) schedule: Schedule,
+    pub(super) close_tracked_until_known: bool,
+    pub(super) clock: Clock,
 }
 
 impl TenantGateBuilder {
@@ -88,7 +76,7 @@ impl TenantGateBuilder {
             issuers: Vec::new(),
             leeway: Duration::from_secs(60),
             login_tokens: false,
-            keys: SigningKeys::default(),
+            keys: Ok(SigningKeys::default()),
             key_url: None,
             key_max_age: Duration::from_secs(24 * 60 * 60),
             fetch: None,
@@ -103,7 +91,7 @@ impl TenantGateBuilder {
             event_capacity: 1024,
             state_api: true,
             schedule: Schedule::default(),
-            hold_tracked: false,
+            close_tracked_until_known: false,
             clock: Clock::system(),
         }
     }
@@ -157,18 +145,19 @@ impl TenantGateBuilder {
     ///
     /// No keys are fetched then, unless [`key_url`](Self::key_url) is set too.
     pub fn signing_keys(mut self, keys: SigningKeys) -> Self {
-        self.keys = self.keys.and(keys);
+        self.keys = self.keys.map(|own| own.and(keys));
         self
     }
 
     /// Like [`signing_keys`](Self::signing_keys), with a certificate, public key or key set from a
     /// file.
     ///
-    /// # Errors
-    ///
-    /// When the file can't be read, or contains no usable key.
-    pub fn key_file(self, path: impl AsRef<Path>) -> Result<Self, KeyError> {
-        Ok(self.signing_keys(SigningKeys::from_file(path)?))
+    /// The file is read at once. [`build`](Self::build) fails with [`BuildError::Keys`] when it can't
+    /// be read, or contains no usable key.
+    pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
+        let keys = self.keys.and_then(|own| Ok(own.and(SigningKeys::from_file(path)?)));
+        self.keys = keys;
+        self
     }
 
     /// Fetches keys from this URL instead of the environment's [key URL](Environment::key_url), in
@@ -183,7 +172,7 @@ impl TenantGateBuilder {
     ///
     /// Keys are fetched every 10 minutes: with a shorter age there would be times without keys.
     pub fn key_max_age(mut self, max_age: Duration) -> Self {
-        self.key_max_age = max_age.max(Duration::from_secs(600));
+        self.key_max_age = max_age;
         self
     }
 
@@ -265,7 +254,7 @@ impl TenantGateBuilder {
     }
 
     /// Sets the number of events that a receiver of [`TenantGate::events`] may lag. The default is
-    /// 1024.
+    /// 1024, the maximum 65,536.
     pub fn event_capacity(mut self, events: usize) -> Self {
         self.event_capacity = events;
         self
@@ -286,8 +275,8 @@ impl TenantGateBuilder {
 
     /// Keeps [tracked](TenantGate::track) tenants closed, as not ready, until they have a record.
     /// By default they are open until then.
-    pub fn hold_tracked(mut self, hold: bool) -> Self {
-        self.hold_tracked = hold;
+    pub fn close_tracked_until_known(mut self) -> Self {
+        self.close_tracked_until_known = true;
         self
     }
 
@@ -304,142 +293,12 @@ impl TenantGateBuilder {
     /// # Errors
     ///
     /// When the configuration is invalid, or the store can't be loaded: see [`BuildError`].
-    pub async fn build(mut self) -> Result<TenantGate, BuildError> {
+    pub async fn build(self) -> Result<TenantGate, BuildError> {
         if tokio::runtime::Handle::try_current().is_err() {
             return Err(BuildError::NoRuntime);
         }
-        self.check()?;
-        self.clock = self.clock.started();
-        let verifier = self.verifier()?;
-        let tenants = Arc::new(Tenants::new(self.settle, self.event_capacity, self.clock.clone()));
-        let registry = tenants.registry();
-        let pulls = if self.state_api {
-            let (environment, clock) = (self.environment.clone(), self.clock.clone());
-            let api = StateApi::new(environment, self.fetch()?, clock.clone());
-            let (store, schedule) = (self.store.clone(), self.schedule);
-            let pulls = Pulls::new(Arc::clone(registry), clock, schedule, api, store);
-            Some(Arc::new(pulls))
-        } else {
-            None
-        };
-        let write_back = self
-            .store
-            .map(|store| Arc::new(WriteBack::new(store, self.clock.clone(), self.store_timeout)));
-        let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
-        observers.extend(write_back.clone().map(|write_back| write_back as Arc<dyn Observer>));
-        observers.extend(pulls.clone().map(|pulls| pulls as Arc<dyn Observer>));
-        tenants.observe(observers);
-        let tasks =
-            start(&tenants, write_back.as_ref(), pulls.as_ref(), self.start_without_store).await?;
-        let tasks = Arc::new(tasks);
-        let keep_alive = KeepAlive::new(Arc::clone(&tasks) as _);
-        let handler = NotificationHandler::new(HandlerConfig {
-            verifier,
-            tenants: Arc::clone(&tenants),
-            write_back: write_back.clone(),
-            pulls: pulls.clone(),
-            clock: self.clock.clone(),
-            body_limit: self.body_limit,
-            body_deadline: self.body_deadline,
-            _keep_alive: keep_alive.clone(),
-        });
-        let guard_state = GuardState::new(
-            Arc::clone(registry),
-            self.clock.clone(),
-            self.environment.clone(),
-            keep_alive.clone(),
-        );
-        let locator = Locator::new(
-            self.environment.clone(),
-            Arc::clone(registry),
-            pulls.clone(),
-            keep_alive.clone(),
-        );
-        Ok(TenantGate {
-            parts: Arc::new(Parts {
-                environment: self.environment,
-                clock: self.clock,
-                guard_state: Arc::new(guard_state),
-                locator: Arc::new(locator),
-                tenants,
-                write_back,
-                pulls,
-                handler,
-                notification_path: self.path.into(),
-                close_tracked_until_known: self.hold_tracked,
-                resume_jitter: self.resume_jitter,
-                tasks,
-            }),
-        })
+        start(Config::parse(self)?).await
     }
-
-    fn check(&self) -> Result<(), BuildError> {
-        match (self.audiences.is_empty(), self.any_audience) {
-            (true, false) => return Err(BuildError::NoAudience),
-            (false, true) => return Err(BuildError::TwoAudiences),
-            _ => {}
-        }
-        if self.audiences.iter().any(|audience| audience.trim().is_empty()) {
-            return Err(BuildError::EmptyAudience);
-        }
-        if let Some(fault) = self.environment.fault() {
-            return Err(BuildError::Environment(fault));
-        }
-        if self.key_url.as_ref().is_some_and(|url| !is_fetchable(url)) {
-            return Err(BuildError::KeyUrl);
-        }
-        if self.leeway > MAX_LEEWAY {
-            return Err(BuildError::Leeway);
-        }
-        if !self.path.starts_with('/') || self.path.contains(['?', '#']) {
-            return Err(BuildError::NotificationPath);
-        }
-        Ok(())
-    }
-
-    fn verifier(&self) -> Result<Verifier, BuildError> {
-        let url = match &self.key_url {
-            Some(url) => Some(url.clone()),
-            None if self.keys.is_empty() => Some(self.environment.key_url()),
-            None => None,
-        };
-        let remote = match url {
-            None => None,
-            Some(url) => Some(RemoteKeys { url, fetch: self.fetch()?, max_age: self.key_max_age }),
-        };
-        let mut issuers = self.environment.issuers();
-        issuers.extend(self.issuers.iter().cloned());
-        let audience = if self.any_audience {
-            Audiences::Any
-        } else {
-            Audiences::OneOf(self.audiences.clone())
-        };
-        Ok(Verifier::new(VerifierConfig {
-            issuers,
-            audience,
-            leeway: self.leeway,
-            login_tokens: self.login_tokens,
-            keys: self.keys.clone(),
-            remote,
-            clock: self.clock.clone(),
-        }))
-    }
-
-    fn fetch(&self) -> Result<Fetch, BuildError> {
-        let fetch = match &self.fetch {
-            Some(fetch) => fetch.clone(),
-            None => built_in()?,
-        };
-        Ok(fetch.with_clock(self.clock.clone()))
-    }
-}
-
-/// Creates the built-in client.
-fn built_in() -> Result<Fetch, BuildError> {
-    #[cfg(any(feature = "client", feature = "client-ring"))]
-    return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));
-    #[cfg(not(any(feature = "client", feature = "client-ring")))]
-    return Err(BuildError::NoClient);
 }
 
 impl fmt::Debug for TenantGateBuilder {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt};
 
-use crate::store::StoreError;
+use crate::{store::StoreError, token::KeyError};
 
 /// The reason why a gate could not be built.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub enum BuildError {
     Client(Box<dyn Error + Send + Sync>),
     /// The future was not polled in a tokio runtime.
     NoRuntime,
+    /// A [key file](crate::TenantGateBuilder::key_file) can't be used.
+    Keys(KeyError),
     /// The store could not be loaded.
     Store(StoreError),
 }
@@ -55,6 +57,7 @@ impl fmt::Display for BuildError {
                 "no client for fetching keys and for pulls: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
             ),
             Self::Client(_) => f.write_str("the built-in client could not be created"),
+            Self::Keys(error) => write!(f, "a key file can't be used: {error}"),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
             Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
         }
@@ -64,6 +67,7 @@ impl fmt::Display for BuildError {
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            Self::Keys(error) => Some(error),
             Self::Store(error) => Some(error),
             Self::Client(error) => Some(&**error),
             _ => None,

@@ -1,0 +1,103 @@
+//! From the arguments and the environment to [`Args`].
+
+use std::{env, ffi::OsStr, fs};
+
+use clap::{
+    ArgMatches, CommandFactory, FromArgMatches,
+    error::{Error, ErrorKind},
+    parser::ValueSource,
+};
+
+use super::Args;
+
+/// Names a file that holds the value of `--store`.
+const STORE_FILE: &str = "SUPEROFFICE_GATEWAY_STORE_FILE";
+
+impl Args {
+    /// Parses the command line and the environment; exits when they make no sense or ask for help.
+    pub(crate) fn parse() -> Self {
+        let matches = Self::command().get_matches();
+        let store_file = env::var_os(STORE_FILE);
+        Self::from_matches(&matches, store_file.as_deref()).unwrap_or_else(|error| error.exit())
+    }
+
+    fn from_matches(matches: &ArgMatches, store_file: Option<&OsStr>) -> Result<Self, Error> {
+        let mut args = Self::from_arg_matches(matches)?;
+        let source = |id| matches.value_source(id);
+        for (id, list) in [
+            ("audience", &mut args.audience),
+            ("issuer", &mut args.issuer),
+            ("tenant_host", &mut args.tenant_host),
+        ] {
+            if source(id) == Some(ValueSource::EnvVariable) {
+                *list = split_list(list);
+            }
+        }
+        if let Some(file) = store_file {
+            if source("store") != Some(ValueSource::DefaultValue) {
+                let message = format!("{STORE_FILE} cannot be used with '--store <STORE>'");
+                return Err(error(ErrorKind::ArgumentConflict, message));
+            }
+            let text = fs::read_to_string(file).map_err(|cause| {
+                let message = format!("{STORE_FILE}: {}: {cause}", file.to_string_lossy());
+                error(ErrorKind::Io, message)
+            })?;
+            text.trim().clone_into(&mut args.store);
+        }
+        args.check_audience()?;
+        Ok(args)
+    }
+
+    /// Requires an audience or leave to do without. Left to clap, a variable that says `false` would
+    /// count as given.
+    fn check_audience(&self) -> Result<(), Error> {
+        match (self.audience.is_empty(), self.any_audience) {
+            (false, true) => Err(error(
+                ErrorKind::ArgumentConflict,
+                "the argument '--any-audience' cannot be used with '--audience <ID>'",
+            )),
+            (true, false) => Err(error(
+                ErrorKind::MissingRequiredArgument,
+                "the following required arguments were not provided:\n  --audience <ID>",
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+    Args::command().error(kind, message)
+}
+
+/// Splits the value of a variable at its commas.
+fn split_list(values: &[String]) -> Vec<String> {
+    let items = values.iter().flat_map(|value| value.split(','));
+    items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        for argument in Args::command().get_arguments() {
+            let flag = argument.get_long().unwrap();
+            let variable = format!("SUPEROFFICE_GATEWAY_{}", flag.to_uppercase().replace('-', "_"));
+            assert_eq!(argument.get_env(), Some(OsStr::new(&variable)), "--{flag}");
+        }
+    }
+
+    #[test]
+    fn list_of_a_variable_has_commas() {
+        let values = ["one, two,,three ".to_owned()];
+        assert_eq!(split_list(&values), ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn commas_on_the_command_line_stay() {
+        let line = ["gateway", "--base-url", "http://127.0.0.1:1", "--audience", "a,b"];
+        let matches = Args::command().get_matches_from(line);
+        assert_eq!(Args::from_matches(&matches, None).unwrap().audience, ["a,b"]);
+    }
+}

@@ -1,0 +1,137 @@
+//! A builder's settings, parsed into what can't be wrong.
+
+use std::{sync::Arc, time::Duration};
+
+use http::Uri;
+
+use super::{BuildError, TenantGateBuilder};
+use crate::{
+    clock::Clock,
+    environment::Environment,
+    http_client::{Fetch, is_fetchable},
+    notification::NotificationPath,
+    pull::Schedule,
+    status::settle::Settle,
+    store::Store,
+    token::{Audiences, Leeway, RemoteKeys, VerifierConfig},
+};
+
+/// What a gate is made of. Nothing in it is left to be refused, and no time in it to overflow.
+pub(super) struct Config {
+    pub(super) environment: Environment,
+    pub(super) clock: Clock,
+    pub(super) verifier: VerifierConfig,
+    pub(super) notification_path: NotificationPath,
+    pub(super) body_limit: usize,
+    pub(super) body_deadline: Duration,
+    pub(super) settle: Settle,
+    /// `None` while the state API is off.
+    pub(super) pulls: Option<PullConfig>,
+    pub(super) close_tracked_until_known: bool,
+    pub(super) store: Option<StoreConfig>,
+    pub(super) event_capacity: usize,
+    pub(super) resume_jitter: Duration,
+}
+
+pub(super) struct PullConfig {
+    pub(super) fetch: Fetch,
+    pub(super) schedule: Schedule,
+}
+
+pub(super) struct StoreConfig {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) timeout: Duration,
+    /// Whether the gate starts while the store is unavailable.
+    pub(super) optional: bool,
+}
+
+/// Longer times are cut to this: it is as good as for ever, and can be added to any time.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+
+/// Fetched keys may be unreachable for at least this long: they are fetched as often.
+const LEAST_KEY_AGE: Duration = Duration::from_secs(600);
+
+/// A larger capacity would be memory taken at once, for a receiver that has stopped reading.
+const MOST_EVENTS: usize = 65_536;
+
+impl Config {
+    /// # Errors
+    ///
+    /// The first setting that is invalid, or contradicts another.
+    pub(super) fn parse(builder: TenantGateBuilder) -> Result<Self, BuildError> {
+        let clock = builder.clock.clone().started();
+        let audience = audiences(builder.audiences, builder.any_audience)?;
+        let environment = environment(builder.environment)?;
+        let key_url = builder.key_url.map(key_url).transpose()?;
+        let leeway = Leeway::new(builder.leeway).ok_or(BuildError::Leeway)?;
+        let notification_path =
+            NotificationPath::parse(&builder.path).ok_or(BuildError::NotificationPath)?;
+        let keys = builder.keys.map_err(BuildError::Keys)?;
+
+        let given = builder.fetch;
+        let fetch = || -> Result<Fetch, BuildError> {
+            let fetch = given.clone().map_or_else(built_in_client, Ok)?;
+            Ok(fetch.with_clock(clock.clone()))
+        };
+        let key_url = key_url.or_else(|| keys.is_empty().then(|| environment.key_url()));
+        let max_age = builder.key_max_age.clamp(LEAST_KEY_AGE, LONGEST);
+        let remote = |url| Ok(RemoteKeys { url, fetch: fetch()?, max_age });
+        let mut issuers = environment.issuers();
+        issuers.extend(builder.issuers);
+        let verifier = VerifierConfig {
+            issuers,
+            audience,
+            leeway,
+            login_tokens: builder.login_tokens,
+            keys,
+            remote: key_url.map(remote).transpose()?,
+            clock: clock.clone(),
+        };
+        let schedule = builder.schedule;
+        let pulls = builder.state_api.then(|| Ok(PullConfig { fetch: fetch()?, schedule }));
+        let Settle { usual, upgrade } = builder.settle;
+        let (timeout, optional) = (builder.store_timeout.min(LONGEST), builder.start_without_store);
+        Ok(Self {
+            verifier,
+            notification_path,
+            body_limit: builder.body_limit,
+            body_deadline: builder.body_deadline.min(LONGEST),
+            settle: Settle { usual: usual.min(LONGEST), upgrade: upgrade.min(LONGEST) },
+            pulls: pulls.transpose()?,
+            close_tracked_until_known: builder.close_tracked_until_known,
+            store: builder.store.map(|store| StoreConfig { store, timeout, optional }),
+            event_capacity: builder.event_capacity.clamp(1, MOST_EVENTS),
+            resume_jitter: builder.resume_jitter.min(LONGEST),
+            environment,
+            clock,
+        })
+    }
+}
+
+fn audiences(ids: Vec<String>, any: bool) -> Result<Audiences, BuildError> {
+    match (ids.is_empty(), any) {
+        (true, false) => Err(BuildError::NoAudience),
+        (false, true) => Err(BuildError::TwoAudiences),
+        (true, true) => Ok(Audiences::any()),
+        (false, false) => Audiences::one_of(ids).ok_or(BuildError::EmptyAudience),
+    }
+}
+
+fn environment(environment: Environment) -> Result<Environment, BuildError> {
+    match environment.fault() {
+        Some(fault) => Err(BuildError::Environment(fault)),
+        None => Ok(environment),
+    }
+}
+
+fn key_url(url: Uri) -> Result<Uri, BuildError> {
+    if is_fetchable(&url) { Ok(url) } else { Err(BuildError::KeyUrl) }
+}
+
+/// Creates the client that the crate brings along.
+fn built_in_client() -> Result<Fetch, BuildError> {
+    #[cfg(any(feature = "client", feature = "client-ring"))]
+    return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));
+    #[cfg(not(any(feature = "client", feature = "client-ring")))]
+    return Err(BuildError::NoClient);
+}

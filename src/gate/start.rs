@@ -1,0 +1,132 @@
+//! The start of a gate: its parts are put together, the store is loaded, the tasks begin.
+
+use std::sync::Arc;
+
+use super::{
+    BuildError, Parts, TenantGate,
+    config::{Config, PullConfig, StoreConfig},
+    tasks::Tasks,
+};
+use crate::{
+    endpoint::Locator,
+    guard::GuardState,
+    keep_alive::KeepAlive,
+    notification::{HandlerConfig, NotificationHandler},
+    persist::{
+        WriteBack,
+        resync::{self, Resync},
+    },
+    pull::{Pulls, StateApi},
+    tenants::{Observer, Tenants},
+    token::Verifier,
+};
+
+/// Puts a gate together and starts it.
+pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
+    let (environment, clock) = (&config.environment, &config.clock);
+    let tenants = Arc::new(Tenants::new(config.settle, config.event_capacity, clock.clone()));
+    let registry = tenants.registry();
+    let (store, optional) = match config.store {
+        Some(StoreConfig { store, timeout, optional }) => (Some((store, timeout)), optional),
+        None => (None, false),
+    };
+    let pulls = config.pulls.map(|PullConfig { fetch, schedule }| {
+        let api = StateApi::new(environment.clone(), fetch, clock.clone());
+        let leases = store.as_ref().map(|(store, _)| Arc::clone(store));
+        Arc::new(Pulls::new(Arc::clone(registry), clock.clone(), schedule, api, leases))
+    });
+    let write_back =
+        store.map(|(store, timeout)| Arc::new(WriteBack::new(store, clock.clone(), timeout)));
+    let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
+    observers.extend(write_back.clone().map(|write_back| write_back as Arc<dyn Observer>));
+    observers.extend(pulls.clone().map(|pulls| pulls as Arc<dyn Observer>));
+    tenants.observe(observers);
+
+    let verifier = Verifier::new(config.verifier);
+    let tasks = start_tasks(&tenants, write_back.as_ref(), pulls.as_ref(), optional).await?;
+    let tasks = Arc::new(tasks);
+    let keep_alive = KeepAlive::new(Arc::clone(&tasks) as _);
+    let handler = NotificationHandler::new(HandlerConfig {
+        verifier,
+        tenants: Arc::clone(&tenants),
+        write_back: write_back.clone(),
+        pulls: pulls.clone(),
+        clock: clock.clone(),
+        body_limit: config.body_limit,
+        body_deadline: config.body_deadline,
+        _keep_alive: keep_alive.clone(),
+    });
+    let guard_state = GuardState::new(
+        Arc::clone(registry),
+        clock.clone(),
+        environment.clone(),
+        keep_alive.clone(),
+    );
+    let locator =
+        Locator::new(environment.clone(), Arc::clone(registry), pulls.clone(), keep_alive);
+    let parts = Parts {
+        guard_state: Arc::new(guard_state),
+        locator: Arc::new(locator),
+        tenants,
+        write_back,
+        pulls,
+        handler,
+        notification_path: config.notification_path,
+        close_tracked_until_known: config.close_tracked_until_known,
+        resume_jitter: config.resume_jitter,
+        tasks,
+        environment: config.environment,
+        clock: config.clock,
+    };
+    Ok(TenantGate { parts: Arc::new(parts) })
+}
+
+/// Loads the store and starts the tasks. `optional` says whether to go on while the store is
+/// unavailable.
+async fn start_tasks(
+    tenants: &Arc<Tenants>,
+    write_back: Option<&Arc<WriteBack>>,
+    pulls: Option<&Arc<Pulls>>,
+    optional: bool,
+) -> Result<Tasks, BuildError> {
+    let mut tasks = Tasks::default();
+    if let Some(write_back) = write_back {
+        // Subscribed before it is loaded, so that no change is lost in between.
+        let changes = write_back.store().changes();
+        let loaded = resync::load(write_back, tenants).await;
+        if let Err(error) = &loaded {
+            if !(optional && error.is_unavailable()) {
+                return Err(BuildError::Store(error.clone()));
+            }
+            write_back.load_failed(error);
+        }
+        let mut first = Some((changes, loaded.is_ok()));
+        let shared = (Arc::clone(write_back), Arc::clone(tenants));
+        tasks.supervise("resync", move || {
+            let (write_back, tenants) = shared.clone();
+            match first.take() {
+                Some((changes, loaded)) => Resync::new(write_back, tenants, changes, loaded),
+                None => Resync::restarted(write_back, tenants),
+            }
+            .run()
+        });
+        let shared = (Arc::clone(write_back), Arc::clone(tenants));
+        tasks.supervise("write_back", move || {
+            let (write_back, tenants) = shared.clone();
+            write_back.run(tenants)
+        });
+    }
+    let expiring = Arc::clone(tenants);
+    tasks.supervise("override_expiry", move || {
+        let tenants = Arc::clone(&expiring);
+        async move { tenants.expire_overrides().await }
+    });
+    if let Some(pulls) = pulls {
+        let shared = (Arc::clone(pulls), Arc::clone(tenants));
+        tasks.supervise("pulls", move || {
+            let (pulls, tenants) = shared.clone();
+            pulls.run(tenants)
+        });
+    }
+    Ok(tasks)
+}

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use tower_superoffice::{
     ChangeType, TenantGate, TenantGateBuilder, TenantId, UnavailableReason,
     notification::EmptyBody,
+    pull::PullHealth,
     simulator::{Notification, Simulator},
 };
 
@@ -107,6 +108,20 @@ impl TestEnv {
     /// Posts `body` to the gate.
     pub async fn post(&self, body: impl Into<Bytes>) -> Response<EmptyBody> {
         post(&self.gate, body).await
+    }
+
+    /// Another gate on the same clock, without sockets. Notifications still go to the first.
+    pub async fn another_gate(
+        &self,
+        configure: impl FnOnce(TenantGateBuilder) -> TenantGateBuilder,
+    ) -> TenantGate {
+        let builder = configure(gate_builder_on(&self.simulator, &self.clock));
+        builder.build().await.expect("a valid configuration")
+    }
+
+    /// The counters of the gate's pulls.
+    pub fn pulls(&self) -> PullHealth {
+        self.gate.health().pulls().expect("the state API is on").clone()
     }
 
     /// Why calls to `tenant` are refused; `None` for an open one.

@@ -36,3 +36,11 @@ pub async fn within(bound: Duration, future: impl Future) -> Duration {
     assert!(done.is_ok(), "it took longer than {bound:?}");
     start.elapsed()
 }
+
+/// Waits until an expression, which may await, is true. The panic after [`MAX_WAIT`] shows it.
+#[macro_export]
+macro_rules! until {
+    ($condition:expr) => {
+        $crate::until(stringify!($condition), async || $condition).await
+    };
+}

@@ -1,4 +1,4 @@
-//! A gate on a store that is broken in one way or another.
+//! A gate whose store is damaged, panics, hangs or sends no changes.
 
 use std::{
     sync::{
@@ -8,23 +8,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use futures::{
     StreamExt,
     future::BoxFuture,
     stream::{self, BoxStream},
 };
+use harness::{gate_builder, post, tenant, until};
 use http::{Request, StatusCode};
-use http_body_util::Full;
 use tokio::time::Instant;
-use tower::ServiceExt;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{
     ChangeType, TenantGate, TenantId,
     health::StoreHealth,
     simulator::Simulator,
     status::Record,
     store::{Change, MemoryStore, Store, StoreError},
-    token::SigningKeys,
 };
 
 /// A memory store that is broken for some tenants.
@@ -32,9 +30,9 @@ use tower_superoffice::{
 struct Faulty {
     inner: MemoryStore,
     fault: Arc<Mutex<Fault>>,
-    deaf: Arc<AtomicBool>,
-    /// How often changes were asked for.
-    followed: Arc<AtomicUsize>,
+    disconnected: Arc<AtomicBool>,
+    /// How many subscriptions were made.
+    subscriptions: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +43,7 @@ enum Fault {
     Damaged,
     /// Merges of `bad`, loads and changes panic.
     Panics,
-    /// Nothing is ever answered.
+    /// Nothing returns.
     Hangs,
 }
 
@@ -54,9 +52,9 @@ impl Faulty {
         *self.fault.lock().unwrap() = fault;
     }
 
-    /// From now on nothing is told.
-    fn deafen(&self) {
-        self.deaf.store(true, Ordering::Relaxed);
+    /// Sends no change from now on.
+    fn disconnect(&self) {
+        self.disconnected.store(true, Ordering::Relaxed);
     }
 
     fn fault(&self) -> Fault {
@@ -96,16 +94,16 @@ impl Store for Faulty {
 
     fn changes(&self) -> BoxStream<'static, Change> {
         let fault = Arc::clone(&self.fault);
-        let deaf = Arc::clone(&self.deaf);
-        self.followed.fetch_add(1, Ordering::Relaxed);
+        let disconnected = Arc::clone(&self.disconnected);
+        self.subscriptions.fetch_add(1, Ordering::Relaxed);
         let changes = self.inner.changes();
         let changes = match self.fault() {
-            // From the first look at it on.
+            // From the first poll on.
             Fault::Panics => stream::poll_fn(|_| panic!("changes")).boxed(),
             _ => changes,
         };
         changes
-            .filter(move |_| std::future::ready(!deaf.load(Ordering::Relaxed)))
+            .filter(move |_| std::future::ready(!disconnected.load(Ordering::Relaxed)))
             .map(move |change| {
                 let fault = *fault.lock().unwrap();
                 assert_ne!(fault, Fault::Panics, "changes");
@@ -115,13 +113,13 @@ impl Store for Faulty {
     }
 }
 
-struct World {
+struct FaultyEnv {
     simulator: Simulator,
     store: Faulty,
     gate: TenantGate,
 }
 
-impl World {
+impl FaultyEnv {
     async fn new() -> Self {
         let simulator = Simulator::start().await.unwrap();
         let store = Faulty::default();
@@ -129,167 +127,142 @@ impl World {
         Self { simulator, store, gate }
     }
 
-    async fn suspend(&self, tenant: &str) -> StatusCode {
-        post(&self.simulator, &self.gate, ChangeType::Suspend, &id(tenant)).await
+    /// A gate on the same store without its faults.
+    async fn other_gate(&self) -> TenantGate {
+        gate(&self.simulator, self.store.inner.clone()).await
+    }
+
+    async fn suspend(&self, id: &str) -> StatusCode {
+        self.suspend_at(&self.gate, id).await
+    }
+
+    async fn suspend_at(&self, gate: &TenantGate, id: &str) -> StatusCode {
+        let body = self.simulator.notification(ChangeType::Suspend, &tenant(id)).body();
+        post(gate, body).await.status()
     }
 }
 
 async fn gate(simulator: &Simulator, store: impl Store) -> TenantGate {
-    TenantGate::builder(simulator.environment())
-        .audience(simulator.application_id())
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-        .state_api(false)
-        .store(store)
-        .build()
-        .await
-        .unwrap()
-}
-
-async fn post(
-    simulator: &Simulator,
-    gate: &TenantGate,
-    change: ChangeType,
-    tenant: &TenantId,
-) -> StatusCode {
-    let body = simulator.notification(change, tenant).body();
-    let request = Request::post("/").body(Full::<Bytes>::new(body)).unwrap();
-    gate.notification_service().oneshot(request).await.unwrap().status()
-}
-
-fn id(tenant: &str) -> TenantId {
-    TenantId::new(tenant).unwrap()
-}
-
-async fn until(condition: impl Fn() -> bool) {
-    let met = async {
-        while !condition() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), met).await.expect("it comes about");
+    gate_builder(simulator).state_api(false).store(store).build().await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
 async fn damaged_record_affects_its_own_tenant_only() {
-    let world = World::new().await;
-    world.store.set(Fault::Damaged);
+    let env = FaultyEnv::new().await;
+    env.store.set(Fault::Damaged);
     let began = Instant::now();
-    assert_eq!(world.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(world.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(began.elapsed() < Duration::from_millis(100), "waiting would not mend it");
-    assert!(world.gate.check(&id("bad")).is_err(), "it is in force all the same");
-    for tenant in ["a", "b", "c"] {
-        assert_eq!(world.suspend(tenant).await, StatusCode::NO_CONTENT, "{tenant}");
-        assert_eq!(world.gate.health().store(), StoreHealth::Failed, "it is not forgotten");
+    assert_eq!(env.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(env.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(began.elapsed() < Duration::from_millis(100), "it waited, which mends nothing");
+    assert!(env.gate.check(&tenant("bad")).is_err(), "not in force");
+    for id in ["a", "b", "c"] {
+        assert_eq!(env.suspend(id).await, StatusCode::NO_CONTENT, "{id}");
+        assert_eq!(env.gate.health().store(), StoreHealth::Failed, "the failure is forgotten");
     }
-    assert_eq!(world.gate.health().dirty(), 1);
+    assert_eq!(env.gate.health().dirty(), 1);
 
-    world.store.set(Fault::None);
-    until(|| world.gate.health().dirty() == 0).await;
-    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
-    assert_eq!(world.suspend("bad").await, StatusCode::NO_CONTENT);
+    env.store.set(Fault::None);
+    until!(env.gate.health().dirty() == 0);
+    assert_eq!(env.gate.health().store(), StoreHealth::Fresh);
+    assert_eq!(env.suspend("bad").await, StatusCode::NO_CONTENT);
 }
 
 #[tokio::test(start_paused = true)]
 async fn changes_are_followed_while_the_load_fails() {
-    let world = World::new().await;
-    let there = world.store.inner.clone();
-    world.store.set(Fault::Damaged);
+    let env = FaultyEnv::new().await;
+    let there = &env.store.inner;
+    env.store.set(Fault::Damaged);
     there.set_available(false);
     there.set_available(true);
-    until(|| world.gate.health().store() == StoreHealth::Failed).await;
-    let other = gate(&world.simulator, there).await;
-    let (simulator, tenant) = (&world.simulator, id("a"));
-    let answer = post(simulator, &other, ChangeType::Suspend, &tenant).await;
-    assert_eq!(answer, StatusCode::NO_CONTENT);
-    until(|| world.gate.check(&tenant).is_err()).await;
-    assert_eq!(world.gate.health().store(), StoreHealth::Failed);
-    world.store.set(Fault::None);
-    until(|| world.gate.health().store() == StoreHealth::Fresh).await;
+    until!(env.gate.health().store() == StoreHealth::Failed);
+    let other = env.other_gate().await;
+    assert_eq!(env.suspend_at(&other, "a").await, StatusCode::NO_CONTENT);
+    until!(env.gate.check(&tenant("a")).is_err());
+    assert_eq!(env.gate.health().store(), StoreHealth::Failed);
+    env.store.set(Fault::None);
+    until!(env.gate.health().store() == StoreHealth::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
 async fn panicking_store_stops_no_task() {
-    let world = World::new().await;
-    let there = world.store.inner.clone();
-    world.store.set(Fault::Panics);
-    assert_eq!(world.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(world.suspend("good").await, StatusCode::NO_CONTENT);
+    let env = FaultyEnv::new().await;
+    let there = env.store.inner.clone();
+    env.store.set(Fault::Panics);
+    assert_eq!(env.suspend("bad").await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(env.suspend("good").await, StatusCode::NO_CONTENT);
     // The stream of changes panics on this, and so does each load that follows.
-    let stored = there.merge(&id("good"), &Record::default()).await.unwrap();
-    there.merge(&id("far"), &stored).await.unwrap();
+    let stored = there.merge(&tenant("good"), &Record::default()).await.unwrap();
+    there.merge(&tenant("far"), &stored).await.unwrap();
     tokio::time::sleep(Duration::from_secs(30)).await;
-    assert_eq!(world.gate.health().store(), StoreHealth::Failed);
-    assert_eq!(world.suspend("fine").await, StatusCode::NO_CONTENT);
-    let followed = world.store.followed.load(Ordering::Relaxed);
-    assert!((3..30).contains(&followed), "changes were asked for {followed} times in 30 s");
+    assert_eq!(env.gate.health().store(), StoreHealth::Failed);
+    assert_eq!(env.suspend("fine").await, StatusCode::NO_CONTENT);
+    let subscriptions = env.store.subscriptions.load(Ordering::Relaxed);
+    assert!((3..30).contains(&subscriptions), "{subscriptions} subscriptions in 30 s");
 
-    world.store.set(Fault::None);
-    until(|| world.gate.check(&id("far")).is_err()).await;
-    until(|| world.gate.health().dirty() == 0).await;
-    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
+    env.store.set(Fault::None);
+    until!(env.gate.check(&tenant("far")).is_err());
+    until!(env.gate.health().dirty() == 0);
+    assert_eq!(env.gate.health().store(), StoreHealth::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
 async fn hanging_store_delays_no_call() {
-    let world = World::new().await;
-    world.store.set(Fault::Hangs);
+    let env = FaultyEnv::new().await;
+    env.store.set(Fault::Hangs);
     let began = Instant::now();
-    let suspended = world.suspend("a");
+    let suspended = env.suspend("a");
     let calls = async {
-        until(|| world.gate.check(&id("a")).is_err()).await;
-        for tenant in ["a", "b"] {
-            let call = Request::get(format!("https://online.superoffice.com/{tenant}/x")).body(());
-            let calls_through = tower::service_fn(|_| async { Ok::<_, std::io::Error>(()) });
-            let layer = world.gate.guard_layer().key_fn(move |_: &Request<()>| Some(id(tenant)));
-            let guard = tower::Layer::layer(&layer, calls_through);
-            assert_eq!(guard.oneshot(call.unwrap()).await.is_ok(), tenant == "b");
+        until!(env.gate.check(&tenant("a")).is_err());
+        for id in ["a", "b"] {
+            let client = service_fn(|_| async { Ok::<_, std::io::Error>(()) });
+            let layer = env.gate.guard_layer().key_fn(move |_: &Request<()>| Some(tenant(id)));
+            let call = layer.layer(client).oneshot(Request::new(()));
+            assert_eq!(call.await.is_ok(), id == "b");
         }
-        let _ = (world.gate.health(), world.gate.snapshot(), world.gate.status(&id("a")));
+        let _ = (env.gate.health(), env.gate.snapshot(), env.gate.status(&tenant("a")));
         began.elapsed()
     };
     let (answer, calls) = tokio::join!(suspended, calls);
     assert_eq!(answer, StatusCode::SERVICE_UNAVAILABLE);
     assert!(calls < Duration::from_millis(50), "{calls:?}");
-    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
-    world.store.set(Fault::None);
-    until(|| world.gate.health().dirty() == 0).await;
+    until!(matches!(env.gate.health().store(), StoreHealth::Stale { .. }));
+    env.store.set(Fault::None);
+    until!(env.gate.health().dirty() == 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn disconnected_replica_is_stale_without_writes() {
-    let world = World::new().await;
-    assert_eq!(world.gate.health().store(), StoreHealth::Fresh);
-    world.store.inner.set_available(false);
-    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
-    assert_eq!(world.gate.health().dirty(), 0);
-    world.store.inner.set_available(true);
-    until(|| world.gate.health().store() == StoreHealth::Fresh).await;
+    let env = FaultyEnv::new().await;
+    assert_eq!(env.gate.health().store(), StoreHealth::Fresh);
+    env.store.inner.set_available(false);
+    until!(matches!(env.gate.health().store(), StoreHealth::Stale { .. }));
+    assert_eq!(env.gate.health().dirty(), 0);
+    env.store.inner.set_available(true);
+    until!(env.gate.health().store() == StoreHealth::Fresh);
 }
 
 #[tokio::test(start_paused = true)]
 async fn disconnected_replica_resyncs_periodically() {
-    let world = World::new().await;
-    let other = gate(&world.simulator, world.store.inner.clone()).await;
-    // It can be read and written, and nothing is heard of it.
-    world.store.inner.set_available(false);
-    until(|| matches!(world.gate.health().store(), StoreHealth::Stale { .. })).await;
-    world.store.deafen();
-    world.store.inner.set_available(true);
-    let suspended = post(&world.simulator, &other, ChangeType::Suspend, &id("a")).await;
-    assert_eq!(suspended, StatusCode::NO_CONTENT);
-    until(|| world.gate.check(&id("a")).is_err()).await;
-    assert!(matches!(world.gate.health().store(), StoreHealth::Stale { .. }));
+    let env = FaultyEnv::new().await;
+    let other = env.other_gate().await;
+    // The store can be read and written, and sends no changes.
+    env.store.inner.set_available(false);
+    until!(matches!(env.gate.health().store(), StoreHealth::Stale { .. }));
+    env.store.disconnect();
+    env.store.inner.set_available(true);
+    assert_eq!(env.suspend_at(&other, "a").await, StatusCode::NO_CONTENT);
+    until!(env.gate.check(&tenant("a")).is_err());
+    assert!(matches!(env.gate.health().store(), StoreHealth::Stale { .. }));
 }
 
 #[tokio::test]
 async fn override_expires_on_every_replica() {
-    let world = World::new().await;
-    let other = gate(&world.simulator, world.store.inner.clone()).await;
-    let tenant = id("a");
+    let env = FaultyEnv::new().await;
+    let other = env.other_gate().await;
+    let tenant = tenant("a");
     let end = std::time::SystemTime::now() + Duration::from_secs(1);
-    world.gate.close_until(&tenant, "for a moment", end).await.unwrap();
-    until(|| other.check(&tenant).is_err()).await;
-    drop(world.gate);
-    until(|| other.check(&tenant).is_ok()).await;
+    env.gate.close_until(&tenant, "for a moment", end).await.unwrap();
+    until!(other.check(&tenant).is_err());
+    drop(env.gate);
+    until!(other.check(&tenant).is_ok());
 }

@@ -1,0 +1,149 @@
+//! What notifications got wrong is corrected by pulls, neither too late nor too early.
+
+use futures::{FutureExt, StreamExt};
+use harness::{TestEnv, tenant_number as tenant, within};
+use http::StatusCode;
+use tokio::time::{Duration, sleep};
+use tower_superoffice::{
+    ChangeType, TenantEvent, TenantId, UnavailableReason,
+    simulator::Simulator,
+    status::{Evidence, State},
+};
+
+use super::{HOUR, MINUTE};
+
+#[tokio::test(start_paused = true)]
+async fn lost_resume_heals_within_the_longest_step() {
+    use UnavailableReason::{Deleted, Suspended, Upgrading};
+    for (closes, reason, bound) in [
+        (Simulator::upgrade as fn(&Simulator, &TenantId) -> _, Upgrading, MINUTE),
+        (Simulator::suspend, Suspended, 15 * MINUTE),
+        (Simulator::delete, Deleted, 6 * HOUR),
+    ] {
+        for closed_for in [Duration::from_secs(200), 5 * HOUR] {
+            let env = TestEnv::on_tokio_clock().await;
+            let one = tenant(1);
+            let mut events = env.gate.events();
+            assert_eq!(closes(&env.simulator, &one).await.unwrap(), StatusCode::NO_CONTENT);
+            sleep(closed_for).await;
+            assert_eq!(env.reason(&one), Some(reason));
+            assert!(env.gate.status(&one).is_confirmed());
+
+            env.simulator.resume(&one).without_notification();
+            within(bound, env.gate.available(&one)).await;
+            let status = env.gate.status(&one);
+            assert_eq!((status.evidence(), status.is_confirmed()), (Evidence::StateApi, true));
+
+            let pulls = env.pulls();
+            let [(Some(ChangeType::Resume), corrected)] = pulls.corrected[..] else {
+                panic!("{pulls:?}")
+            };
+            assert_eq!(corrected.count, 1);
+            assert!(corrected.last.unwrap() <= bound, "{corrected:?}");
+            let corrected = events
+                .by_ref()
+                .take(3)
+                .filter(|event| {
+                    let found = matches!(event, TenantEvent::Corrected { status, correction, .. }
+                        if status.is_available() && correction.missed == Some(ChangeType::Resume));
+                    async move { found }
+                })
+                .count();
+            assert_eq!(corrected.await, 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_resume_before_the_first_pull_heals() {
+    let env = TestEnv::on_tokio_clock().await;
+    env.simulator.upgrade(&tenant(1)).await.unwrap();
+    sleep(Duration::from_secs(30)).await;
+    env.simulator.resume(&tenant(1)).without_notification();
+    let took = within(16 * MINUTE, env.gate.available(&tenant(1))).await;
+    assert!(took >= Duration::from_secs(869), "opened too early, after {took:?}");
+    assert!(took <= Duration::from_secs(871), "the end of the settle time was missed: {took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn open_tenant_is_pulled_once_when_settled() {
+    let env = TestEnv::on_tokio_clock().await;
+    env.simulator.suspend(&tenant(1)).await.unwrap();
+    sleep(Duration::from_secs(10)).await;
+    env.simulator.resume(&tenant(1)).await.unwrap();
+    assert_eq!(env.simulator.all_state_requests(), 0);
+    sleep(MINUTE + Duration::from_secs(1)).await;
+    assert_eq!(env.simulator.all_state_requests(), 1);
+    sleep(100 * HOUR).await;
+    assert_eq!(env.simulator.all_state_requests(), 1);
+    assert!(env.pulls().corrected.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn state_api_lag_below_the_settle_time_flaps_nothing() {
+    let env = TestEnv::on_tokio_clock().await;
+    env.simulator.state_api_lag(Duration::from_secs(59));
+    let one = tenant(1);
+    let mut events = env.gate.events();
+    for _ in 0..6 {
+        env.simulator.suspend(&one).await.unwrap();
+        // Requested pulls are what could flap it.
+        for _ in 0..100 {
+            env.gate.recheck(&one);
+            sleep(Duration::from_secs(7)).await;
+            assert_eq!(env.reason(&one), Some(UnavailableReason::Suspended));
+        }
+        env.simulator.resume(&one).await.unwrap();
+        for _ in 0..100 {
+            env.gate.recheck(&one);
+            sleep(Duration::from_secs(7)).await;
+            assert_eq!(env.reason(&one), None);
+        }
+    }
+    assert!(env.simulator.all_state_requests() > 1000);
+    assert!(env.pulls().corrected.is_empty());
+    let mut changes = 0;
+    while let Some(Some(event)) = events.next().now_or_never() {
+        assert!(matches!(event, TenantEvent::Changed { .. }), "{event:?}");
+        changes += 1;
+    }
+    assert_eq!(changes, 12);
+}
+
+#[tokio::test(start_paused = true)]
+async fn upgrade_announced_long_before_keeps_the_tenant_closed() {
+    let env = TestEnv::on_tokio_clock().await;
+    let one = tenant(1);
+    env.simulator.notify(ChangeType::Upgrade, &one).await.unwrap();
+    for second in 0..880 {
+        if second == 800 {
+            env.simulator.set_state(&one, State::OfflineMaintenance);
+        }
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(env.reason(&one), Some(UnavailableReason::Upgrading), "after {second} s");
+    }
+    env.simulator.resume(&one).without_notification();
+    within(MINUTE, env.gate.available(&one)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn untrue_notification_is_corrected_when_settled() {
+    let env = TestEnv::on_tokio_clock().await;
+    let (one, two) = (tenant(1), tenant(2));
+    env.simulator.suspend(&one).await.unwrap();
+    sleep(HOUR).await;
+
+    // Verified, and untrue: a token does not sign the change type.
+    env.simulator.notify(ChangeType::Resume, &one).await.unwrap();
+    env.simulator.notify(ChangeType::Suspend, &two).await.unwrap();
+    // A pull before that is true, and not settled.
+    env.gate.recheck(&one);
+    env.gate.recheck(&two);
+    sleep(Duration::from_secs(59)).await;
+    assert_eq!(env.reason(&one), None);
+    assert_eq!(env.reason(&two), Some(UnavailableReason::Suspended));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(env.reason(&one), Some(UnavailableReason::Suspended));
+    assert_eq!(env.reason(&two), None);
+    assert_eq!(env.pulls().corrected.len(), 2);
+}

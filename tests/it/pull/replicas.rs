@@ -1,0 +1,171 @@
+//! Pulls of several replicas, and with a store or client that fails.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use bytes::Bytes;
+use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
+use harness::{TestEnv, gate_builder_on, tenant_number as tenant, within};
+use http::{Request, Response};
+use http_body_util::Full;
+use tokio::time::{Duration, sleep};
+use tower::{ServiceExt, service_fn};
+use tower_superoffice::{
+    TenantId, UnavailableReason,
+    notification::EmptyBody,
+    status::Record,
+    store::{MemoryStore, Store, StoreError},
+};
+
+use super::{HOUR, MINUTE};
+
+/// From this number on leases are granted, the first ten of them late.
+const SLOW: u32 = 1000;
+
+/// A store whose first lease another replica holds.
+#[derive(Debug)]
+struct Leased {
+    inner: MemoryStore,
+    leases: AtomicU32,
+}
+
+impl Store for Leased {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        self.inner.load()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.inner.merge(tenant, record)
+    }
+
+    fn try_lease<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: Duration,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        match self.leases.fetch_add(1, Ordering::Relaxed) {
+            0 => std::future::ready(Ok(false)).boxed(),
+            1 => std::future::ready(Ok(true)).boxed(),
+            2 => std::future::pending().boxed(),
+            late @ SLOW.. => {
+                let late = if late < SLOW + 10 { 950 } else { 0 };
+                sleep(Duration::from_millis(late)).map(|()| Ok(true)).boxed()
+            }
+            _ => panic!("a store may panic"),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn replicas_share_one_pull() {
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+    let other = env.another_gate(|builder| builder.store(store.clone())).await;
+    let one = tenant(1);
+    env.simulator.suspend(&one).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(other.status(&one).reason(), Some(UnavailableReason::Suspended));
+    sleep(MINUTE).await;
+    assert_eq!(env.simulator.state_requests(&one), 1, "one pull at the end of the settle time");
+    assert!(other.status(&one).is_confirmed());
+    assert_eq!(other.status(&one), env.gate.status(&one));
+
+    sleep(10 * HOUR).await;
+    let requests = env.simulator.state_requests(&one);
+    // One gate pulls every 7.5 to 15 min; two without leases would do so twice as often.
+    assert!((40..=95).contains(&requests), "{requests}");
+    env.simulator.resume(&one).without_notification();
+    within(16 * MINUTE, env.gate.available(&one)).await;
+    within(Duration::from_secs(1), other.available(&one)).await;
+    let left = env.pulls().left + other.health().pulls().unwrap().left;
+    assert!(left > 0, "no pull was left to the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn pull_is_made_after_the_lease_holder_died() {
+    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(0) });
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
+    env.simulator.suspend(&tenant(1)).await.unwrap();
+    sleep(MINUTE + Duration::from_secs(9)).await;
+    assert_eq!(env.simulator.all_state_requests(), 0);
+    // The other took the lease and died: the lease ends after 10 s.
+    sleep(Duration::from_secs(8)).await;
+    assert_eq!(env.simulator.all_state_requests(), 1);
+    assert_eq!(env.pulls().left, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulls_delayed_by_a_slow_store_keep_to_the_limit() {
+    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(SLOW) });
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
+    env.gate.track((0..100).map(tenant));
+    let mut requests = Vec::new();
+    while requests.last() != Some(&100) {
+        sleep(Duration::from_millis(50)).await;
+        requests.push(env.simulator.all_state_requests());
+        assert!(requests.len() < 20 * 30, "{requests:?}");
+    }
+    for second in requests.windows(20) {
+        assert!(second[19] - second[0] <= 10, "{requests:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hanging_or_panicking_store_or_client_stops_no_pull() {
+    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(1) });
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
+    env.simulator.suspend(&tenant(1)).await.unwrap();
+    sleep(5 * HOUR).await;
+    let pulls = env.pulls();
+    // The lease that hangs times out, and each one that panics is a failed pull.
+    assert_eq!(pulls.answered, 2);
+    assert!(pulls.failed > 20, "{pulls:?}");
+    assert_eq!(env.reason(&tenant(1)), Some(UnavailableReason::Suspended));
+
+    let calls = Arc::new(AtomicU32::new(0));
+    let (count, network) = (Arc::clone(&calls), env.simulator.network());
+    let client = service_fn(move |request: Request<EmptyBody>| {
+        assert!(count.fetch_add(1, Ordering::Relaxed) > 3, "a client may panic");
+        network.clone().oneshot(request)
+    });
+    let other = env.another_gate(|builder| builder.client(client)).await;
+    other.track([tenant(1)]);
+    sleep(HOUR).await;
+    assert_eq!(other.status(&tenant(1)).reason(), Some(UnavailableReason::Suspended));
+    assert!(calls.load(Ordering::Relaxed) > 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulls_continue_after_a_restart() {
+    let store = Arc::new(MemoryStore::new());
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
+    env.simulator.suspend(&tenant(1)).await.unwrap();
+    env.simulator.upgrade(&tenant(2)).await.unwrap();
+    sleep(HOUR).await;
+    let TestEnv { simulator, gate, clock, .. } = env;
+    simulator.notify_service(service_fn(|_: Request<_>| async {
+        Ok::<_, std::convert::Infallible>(Response::new(Full::<Bytes>::default()))
+    }));
+    drop(gate);
+    simulator.resume(&tenant(1)).without_notification();
+    simulator.resume(&tenant(2)).without_notification();
+    let before = simulator.all_state_requests();
+    sleep(HOUR).await;
+    assert_eq!(simulator.all_state_requests(), before, "a dropped gate pulls nothing");
+
+    let gate = gate_builder_on(&simulator, &clock).store(store).build().await.unwrap();
+    assert_eq!(gate.status(&tenant(1)).reason(), Some(UnavailableReason::Suspended));
+    // Nothing is timed from before the restart: the first pulls are spread over the first step.
+    within(Duration::from_secs(16), gate.available(&tenant(2))).await;
+    within(5 * MINUTE + Duration::from_secs(1), gate.available(&tenant(1))).await;
+}

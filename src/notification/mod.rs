@@ -19,14 +19,16 @@ mod path;
 mod payload;
 mod service;
 
-pub(crate) use self::handler::check_with;
-pub(crate) use self::handler::{HandlerConfig, NotificationHandler};
 #[cfg(feature = "test-util")]
-pub(crate) use self::path::NotificationPath;
+pub(crate) use self::handler::check_with;
 pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},
     layer::{NotificationLayer, Notifications},
     service::NotificationService,
+};
+pub(crate) use self::{
+    handler::{HandlerConfig, NotificationHandler},
+    path::NotificationPath,
 };
 pub use crate::{http_client::EmptyBody, tenants::Outcome};

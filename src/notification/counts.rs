@@ -12,6 +12,7 @@ pub struct NotificationCounts {
     duplicate: u64,
     stale: u64,
     rejected: u64,
+    unlogged: u64,
 }
 
 impl NotificationCounts {
@@ -44,6 +45,12 @@ impl NotificationCounts {
     pub fn rejected(&self) -> u64 {
         self.rejected
     }
+
+    /// Returns the number of those that were not logged, because too many were in the same minute.
+    #[must_use]
+    pub fn unlogged(&self) -> u64 {
+        self.unlogged
+    }
 }
 
 /// The counters behind [`NotificationCounts`].
@@ -71,13 +78,14 @@ impl Counters {
         self.rejected.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn read(&self) -> NotificationCounts {
+    pub(crate) fn read(&self, unlogged: u64) -> NotificationCounts {
         NotificationCounts {
             applied: self.applied.load(Ordering::Relaxed),
             recorded: self.recorded.load(Ordering::Relaxed),
             duplicate: self.duplicate.load(Ordering::Relaxed),
             stale: self.stale.load(Ordering::Relaxed),
             rejected: self.rejected.load(Ordering::Relaxed),
+            unlogged,
         }
     }
 }

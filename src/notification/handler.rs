@@ -10,6 +10,7 @@ use super::{
     body::Collect,
     counts::{Counters, NotificationCounts},
     payload::Payload,
+    refusal_log::{RefusalLog, Refused},
 };
 use crate::{
     clock::Clock,
@@ -19,7 +20,7 @@ use crate::{
     status::notified::{Details, Notified},
     tenant_id::TenantId,
     tenants::{Tenants, Update},
-    token::{LoggedClaims, TokenError, Verification, Verified, Verifier, VerifyError},
+    token::{TokenError, Verification, Verified, Verifier, VerifyError},
 };
 
 /// When a sender may try again after the store could not be written, or the gate stopped.
@@ -48,6 +49,7 @@ pub(crate) struct HandlerConfig {
 struct HandlerParts {
     config: HandlerConfig,
     counters: Counters,
+    log: RefusalLog,
 }
 
 /// The result of a notification, or the future that brings it once a key or the store has answered.
@@ -58,7 +60,11 @@ pub(super) enum Handled {
 
 impl NotificationHandler {
     pub(crate) fn new(config: HandlerConfig) -> Self {
-        Self(Arc::new(HandlerParts { config, counters: Counters::default() }))
+        Self(Arc::new(HandlerParts {
+            config,
+            counters: Counters::default(),
+            log: RefusalLog::new(),
+        }))
     }
 
     fn config(&self) -> &HandlerConfig {
@@ -67,7 +73,7 @@ impl NotificationHandler {
 
     /// Returns the counts of notifications since the gate was built.
     pub(crate) fn counts(&self) -> NotificationCounts {
-        self.0.counters.read()
+        self.0.counters.read(self.0.log.left_out())
     }
 
     pub(crate) fn verifier(&self) -> &Verifier {
@@ -86,11 +92,7 @@ impl NotificationHandler {
     /// Counts and logs a refusal.
     pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
         self.0.counters.rejected();
-        crate::log::warn!(
-            status = refusal.status().as_u16(),
-            reason = %refusal,
-            "notification refused"
-        );
+        self.0.log.log(refusal, None);
         refusal
     }
 
@@ -162,8 +164,7 @@ impl NotificationHandler {
         }
     }
 
-    /// Counts and logs the refusal of a token, with what it claimed: which issuer and audience
-    /// notifications carry is not documented, and setting a gate up needs their true values.
+    /// Counts and logs the refusal of a token.
     fn refuse_token(&self, tenant: &TenantId, token: &str, error: VerifyError) -> Refusal {
         self.0.counters.rejected();
         let refusal = match error {
@@ -179,19 +180,7 @@ impl NotificationHandler {
                 Refusal::NoKeys { retry_after }
             }
         };
-        // Parsing the token again costs as much as refusing it did.
-        if crate::log::is_enabled(|| tracing::enabled!(tracing::Level::WARN)) {
-            let claims = LoggedClaims::from_token(token);
-            crate::log::warn!(
-                status = refusal.status().as_u16(),
-                reason = %refusal,
-                %tenant,
-                iss = claims.iss.as_deref(),
-                aud = claims.aud.as_deref(),
-                kid = claims.kid.as_deref(),
-                "notification refused"
-            );
-        }
+        self.0.log.log(refusal, Some(Refused { tenant, token }));
         refusal
     }
 }

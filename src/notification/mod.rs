@@ -17,6 +17,7 @@ mod handler;
 mod layer;
 mod path;
 mod payload;
+mod refusal_log;
 mod service;
 
 #[cfg(feature = "test-util")]

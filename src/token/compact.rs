@@ -8,7 +8,7 @@ use super::TokenError;
 pub(crate) const MAX_TOKEN: usize = 8 * 1024;
 
 /// The decoded parts of a token, none of them verified.
-#[derive(Debug)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Compact<'t> {
     /// The text that the signature covers: the first two parts as received, and the dot between.
     pub(super) signed: &'t str,

@@ -52,6 +52,25 @@ pub enum TokenError {
 }
 
 impl TokenError {
+    #[cfg(test)]
+    pub(crate) const ALL: [Self; 15] = [
+        Self::Missing,
+        Self::TooLong,
+        Self::Malformed,
+        Self::Algorithm,
+        Self::Type,
+        Self::Critical,
+        Self::UnknownKey,
+        Self::Signature,
+        Self::Issuer,
+        Self::Audience,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::LongLived,
+        Self::NoTenant,
+        Self::SpeaksForPerson,
+    ];
+
     /// Returns the reason as a sentence of printable ASCII without quotes and backslashes.
     #[must_use]
     pub const fn description(&self) -> &'static str {
@@ -119,24 +138,7 @@ mod tests {
 
     #[test]
     fn descriptions_may_be_quoted_in_a_header() {
-        use TokenError::*;
-        for error in [
-            Missing,
-            TooLong,
-            Malformed,
-            Algorithm,
-            Type,
-            Critical,
-            UnknownKey,
-            Signature,
-            Issuer,
-            Audience,
-            Expired,
-            NotYetValid,
-            LongLived,
-            NoTenant,
-            SpeaksForPerson,
-        ] {
+        for error in TokenError::ALL {
             // The characters of RFC 6750 section 3 for error_description.
             let allowed = |byte| matches!(byte, b' ' | b'!' | b'#'..=b'[' | b']'..=b'~');
             assert!(!error.description().is_empty());

@@ -14,8 +14,8 @@ const MAX_LOGGED: usize = 128;
 /// The members of a refused token that tell an operator why it was refused. Their true values are
 /// not documented, so the first refusals have to show them.
 ///
-/// Anything but visible ASCII and spaces is escaped, and long values are cut. The token itself is
-/// never logged.
+/// Anything but visible ASCII and spaces is escaped, and long values are cut. Neither the token itself
+/// nor a claim about a person is ever logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LoggedClaims {
     pub(crate) iss: Option<String>,
@@ -37,6 +37,8 @@ impl LoggedClaims {
     }
 }
 
+/// Returns a value as it may be logged. One with an `@` may be a person's address, which no issuer,
+/// audience or key of SuperOffice contains.
 fn escape_value(value: &Value) -> String {
     let text: Cow<'_, str> = match value {
         Value::String(text) => Cow::Borrowed(text),
@@ -50,6 +52,9 @@ fn escape_value(value: &Value) -> String {
         }
         _ => Cow::Borrowed("(no string)"),
     };
+    if text.contains('@') {
+        return "(with @)".to_owned();
+    }
     let mut escaped = String::new();
     for character in text.chars().take(MAX_LOGGED + 1) {
         let start = escaped.len();
@@ -93,6 +98,11 @@ mod tests {
             assert!(iss.ends_with(['a', '}']), "no escape is cut in two: {iss}");
         }
         assert_eq!(logged("{}", r#"{"iss":{"deep":1}}"#).iss.as_deref(), Some("(no string)"));
+        for personal in [r#""someone@example.com""#, r#"["app","someone@example.com"]"#] {
+            let claims = logged("{}", &format!(r#"{{"iss":{personal},"aud":{personal}}}"#));
+            assert_eq!(claims.iss.as_deref(), Some("(with @)"));
+            assert_eq!(claims.aud.as_deref(), Some("(with @)"));
+        }
         assert_eq!(LoggedClaims::from_token("not.a.token"), LoggedClaims::default());
     }
 }

@@ -19,7 +19,6 @@ pub(crate) struct Verified {
 }
 
 /// A token that passed every check but that of its signature.
-#[derive(Debug)]
 pub(super) struct Candidate<'t> {
     pub(super) signed: &'t str,
     pub(super) signature: Vec<u8>,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use harness::{TestEnv, refusal};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::json;
@@ -15,6 +16,7 @@ use tower_superoffice::{
     simulator::{Fault, Simulator},
     token::SigningKeys,
 };
+use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
 
 /// A writer that keeps everything logged.
@@ -41,8 +43,26 @@ impl<'a> MakeWriter<'a> for Log {
 }
 
 impl Log {
+    /// Logs this thread's events to it, all of them.
+    ///
+    /// For this thread alone: a test's runtime has no other, and other tests log on theirs.
+    fn set_default(&self) -> DefaultGuard {
+        tracing_subscriber::fmt()
+            .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_writer(self.clone())
+            .set_default()
+    }
+
     fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    /// The lines about refusals.
+    fn refusals(&self) -> Vec<String> {
+        let text = self.text();
+        let lines = text.lines().filter(|line| line.contains("notification refused"));
+        lines.map(str::to_owned).collect()
     }
 }
 
@@ -51,12 +71,7 @@ const SECRET: &str = "Bearer 7T:Q3VzdDE=secret-of-the-caller";
 #[tokio::test]
 async fn refusal_logs_no_secret_or_control_character() {
     let log = Log::default();
-    // For this thread alone: the runtime has no other, and other tests log on theirs.
-    let _guard = tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_ansi(false)
-        .with_writer(log.clone())
-        .set_default();
+    let _guard = log.set_default();
 
     let simulator = Simulator::start().await.unwrap();
     let keys = SigningKeys::from_pem(simulator.certificate_pem()).unwrap();
@@ -142,4 +157,120 @@ async fn refusal_logs_no_secret_or_control_character() {
     // What helps is there.
     assert!(text.contains("the issuer of the token is not accepted"));
     assert!(text.contains(r"\u{1b}[31m"), "it is escaped, not dropped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn refused_login_token_logs_nothing_of_the_person() {
+    let log = Log::default();
+    let _guard = log.set_default();
+    let env = TestEnv::on_tokio_clock().await;
+    let login = || env.notification(ChangeType::Suspend).login_token();
+    for notification in [
+        login(),
+        login().forged(),
+        login().issuer("anna.person@example.com"),
+        login().claim("aud", json!(["anna.person@example.com"])),
+        login().header("kid", "anna.person@example.com"),
+        login().issued_at(1_400_000_000),
+    ] {
+        assert_eq!(env.post(notification.body()).await.status(), StatusCode::UNAUTHORIZED);
+    }
+    // The pull that follows is logged too.
+    tokio::time::sleep(std::time::Duration::from_secs(10)).await;
+    let text = log.text();
+    assert_eq!(log.refusals().len(), 6);
+    for personal in ["anna", "person@", "example.com", "associateid", "Example Company", "at_hash"]
+    {
+        assert!(!text.contains(personal), "{personal} in {text}");
+    }
+    let line = &log.refusals()[0];
+    for shown in [
+        "the token speaks for a person",
+        "tenant=Cust1",
+        &format!("iss=\"{}\"", env.simulator.hosts()[0].to_string().trim_end_matches('/')),
+        &format!("aud=\"{}\"", env.simulator.application_id()),
+        "kid=",
+        "help=",
+        "Getting started",
+    ] {
+        assert!(line.contains(shown), "{shown} in {line}");
+    }
+    assert!(!log.refusals()[1].contains("help="), "a forged one says nothing of SuperOffice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn flood_of_refusals_logs_some_dozens_a_minute() {
+    let log = Log::default();
+    let _guard = log.set_default();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.state_api(false)).await;
+    let forged = env.notification(ChangeType::Suspend).forged().body();
+    for _ in 0..10 {
+        for _ in 0..500 {
+            env.post("{").await;
+            env.post(forged.clone()).await;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(30)).await;
+    }
+    // One of another kind shows in the flood.
+    for _ in 0..100 {
+        env.post("{").await;
+    }
+    env.post(env.notification(ChangeType::Suspend).audience("another").body()).await;
+    let lines = log.refusals();
+    assert!((5 * 30..5 * 30 + 60).contains(&lines.len()), "{} in five minutes", lines.len());
+    assert!(lines.last().unwrap().contains("the token is meant for another audience"));
+    let left_out: u64 = lines
+        .iter()
+        .filter_map(|line| line.split_once("left_out=")?.1.split(' ').next()?.parse::<u64>().ok())
+        .sum();
+    let counts = env.gate.health().notifications();
+    assert_eq!(counts.rejected(), 10_101);
+    assert_eq!(counts.unlogged(), 10_101 - lines.len() as u64);
+    assert_eq!(left_out, counts.unlogged(), "each line counts those before it");
+}
+
+/// A subscriber that panics whatever is asked of it.
+struct Panicking;
+
+impl tracing::Subscriber for Panicking {
+    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
+        panic!("enabled")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        panic!("new_span")
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {
+        panic!("record")
+    }
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {
+        panic!("record_follows_from")
+    }
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("event")
+    }
+    fn enter(&self, _: &tracing::span::Id) {
+        panic!("enter")
+    }
+    fn exit(&self, _: &tracing::span::Id) {
+        panic!("exit")
+    }
+}
+
+#[tokio::test]
+async fn panicking_subscriber_changes_no_answer() {
+    let env = TestEnv::with(|builder| builder.state_api(false)).await;
+    let suspend = || env.notification(ChangeType::Suspend);
+    let _guard = tracing::subscriber::set_default(Panicking);
+    for (body, status) in [
+        (Bytes::from_static(b"{"), 400),
+        (suspend().without_field("Token").body(), 401),
+        (suspend().login_token().body(), 401),
+        (suspend().audience("another").body(), 401),
+        (suspend().token_tenant(&TenantId::new("Cust2").unwrap()).body(), 403),
+        (suspend().body(), 204),
+    ] {
+        let answer = env.post(body).await;
+        assert_eq!(answer.status(), status, "{:?}", refusal(&answer));
+    }
+    assert!(env.gate.check(&env.tenant).is_err(), "the change is applied");
 }

@@ -21,8 +21,8 @@ const WINDOW: Duration = Duration::from_secs(60);
 const MAX_LINES: u32 = 30;
 
 /// The advice that goes with a login token, which may be SuperOffice's own choice for notifications.
-const LOGIN_HELP: &str = "if SuperOffice's own notifications are refused for this, read \
-    \"When the first notification is refused\" in Getting started";
+const LOGIN_HELP: &str =
+    "if SuperOffice's own notifications are refused for this, see login_tokens in Getting started";
 
 /// Logs refusals, and counts those that it leaves out.
 #[derive(Debug)]

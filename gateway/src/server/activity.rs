@@ -1,4 +1,4 @@
-//! Whether a connection is busy, and since when it is not.
+//! Whether a connection is busy, since when it is not, and whether its peer reads what it asked for.
 
 use std::{
     pin::Pin,
@@ -14,7 +14,7 @@ use axum::body::{Body, Bytes, HttpBody};
 use hyper::body::{Frame, SizeHint};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// The requests of one connection. One without any is idle, whatever bytes it sends.
@@ -22,8 +22,12 @@ use tokio::{
 pub(super) struct Activity {
     accepted: Instant,
     in_flight: AtomicUsize,
+    /// Requests in flight whose next bytes have yet to be made. All others wait for the peer.
+    awaited: AtomicUsize,
     /// When the last request ended, in milliseconds since the connection was accepted.
     ended: AtomicU64,
+    /// When a response last moved, in milliseconds since the connection was accepted.
+    moved: AtomicU64,
     end: Notify,
     evicted: Notify,
 }
@@ -33,7 +37,9 @@ impl Activity {
         Arc::new(Self {
             accepted: Instant::now(),
             in_flight: AtomicUsize::new(0),
+            awaited: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
             end: Notify::new(),
             evicted: Notify::new(),
         })
@@ -41,8 +47,9 @@ impl Activity {
 
     /// Counts a request, until what is returned is dropped.
     pub(super) fn begin(self: &Arc<Self>) -> InFlight {
+        self.awaited.fetch_add(1, Ordering::SeqCst);
         self.in_flight.fetch_add(1, Ordering::SeqCst);
-        InFlight(Arc::clone(self))
+        InFlight { activity: Arc::clone(self), awaited: true }
     }
 
     /// Returns since when there is no request; `None` while there is one.
@@ -64,6 +71,26 @@ impl Activity {
         }
     }
 
+    /// Waits until the peer has read nothing of the responses that are ready for `limit`.
+    ///
+    /// Over HTTP/1 such a peer blocks a write; over HTTP/2 it gives no leave for one, and nothing
+    /// else would tell that from a connection at work.
+    pub(super) async fn stalled_for(&self, limit: Duration) {
+        loop {
+            sleep(limit / 2).await;
+            let waits_for_peer = self.in_flight.load(Ordering::SeqCst) > 0
+                && self.awaited.load(Ordering::SeqCst) == 0;
+            let moved = self.accepted + Duration::from_millis(self.moved.load(Ordering::SeqCst));
+            if waits_for_peer && moved + limit <= Instant::now() {
+                return;
+            }
+        }
+    }
+
+    fn milliseconds(&self) -> u64 {
+        u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Asks the connection to close, for another to take its place.
     pub(super) fn evict(&self) {
         self.evicted.notify_one();
@@ -77,14 +104,31 @@ impl Activity {
 
 /// A request whose response is not complete.
 #[derive(Debug)]
-pub(super) struct InFlight(Arc<Activity>);
+pub(super) struct InFlight {
+    activity: Arc<Activity>,
+    awaited: bool,
+}
+
+impl InFlight {
+    /// Notes whether the next bytes of the response have yet to be made.
+    fn note(&mut self, awaited: bool) {
+        if !awaited {
+            self.activity.moved.store(self.activity.milliseconds(), Ordering::SeqCst);
+        }
+        match (std::mem::replace(&mut self.awaited, awaited), awaited) {
+            (true, false) => self.activity.awaited.fetch_sub(1, Ordering::SeqCst),
+            (false, true) => self.activity.awaited.fetch_add(1, Ordering::SeqCst),
+            _ => return,
+        };
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        let ended = u64::try_from(self.0.accepted.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.0.ended.store(ended, Ordering::SeqCst);
-        self.0.in_flight.fetch_sub(1, Ordering::SeqCst);
-        self.0.end.notify_one();
+        self.note(false);
+        self.activity.ended.store(self.activity.milliseconds(), Ordering::SeqCst);
+        self.activity.in_flight.fetch_sub(1, Ordering::SeqCst);
+        self.activity.end.notify_one();
     }
 }
 
@@ -92,12 +136,13 @@ impl Drop for InFlight {
 #[derive(Debug)]
 pub(super) struct CountedBody {
     inner: Body,
-    _request: InFlight,
+    request: InFlight,
 }
 
 impl CountedBody {
-    pub(super) fn new(inner: Body, request: InFlight) -> Self {
-        Self { inner, _request: request }
+    pub(super) fn new(inner: Body, mut request: InFlight) -> Self {
+        request.note(false);
+        Self { inner, request }
     }
 }
 
@@ -109,7 +154,9 @@ impl HttpBody for CountedBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.inner).poll_frame(cx)
+        let frame = Pin::new(&mut self.inner).poll_frame(cx);
+        self.request.note(frame.is_pending());
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
@@ -123,6 +170,8 @@ impl HttpBody for CountedBody {
 
 #[cfg(test)]
 mod tests {
+    use http_body_util::BodyExt;
+
     use super::*;
 
     #[tokio::test(start_paused = true)]
@@ -138,5 +187,33 @@ mod tests {
         });
         activity.idle_for(Duration::from_secs(20)).await;
         assert_eq!(start.elapsed(), Duration::from_secs(50));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn peer_that_does_not_read_stalls_and_a_slow_tenant_does_not() {
+        const LIMIT: Duration = Duration::from_secs(60);
+        let activity = Activity::new();
+        let (tx, rx) = tokio::sync::mpsc::channel::<Result<Bytes, axum::BoxError>>(1);
+        let chunks = futures::stream::unfold(rx, async |mut rx| Some((rx.recv().await?, rx)));
+        let request = activity.begin();
+        let long = Duration::from_secs(3600);
+        let stalls = tokio::time::timeout(long, activity.stalled_for(LIMIT)).await;
+        assert!(stalls.is_err(), "no response is ready yet");
+
+        let mut body = CountedBody::new(Body::from_stream(chunks), request);
+        let mut read = std::pin::pin!(body.frame());
+        assert!(futures::poll!(read.as_mut()).is_pending());
+        let stalls = tokio::time::timeout(long, activity.stalled_for(LIMIT)).await;
+        assert!(stalls.is_err(), "the tenant pauses");
+
+        tx.send(Ok(Bytes::from_static(b"chunk"))).await.unwrap();
+        assert!(read.await.is_some());
+        // From here on the peer does not ask for more.
+        let start = Instant::now();
+        activity.stalled_for(LIMIT).await;
+        assert!(start.elapsed() <= LIMIT * 3 / 2, "{:?}", start.elapsed());
+        drop(body);
+        let stalls = tokio::time::timeout(long, activity.stalled_for(LIMIT)).await;
+        assert!(stalls.is_err(), "an idle connection");
     }
 }

@@ -25,6 +25,9 @@ use super::{
 /// Time for a connection to send a request's head, and to stay without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Time in which a peer has to read something of a response that is ready.
+const STALL_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Time for a connection to end once it was asked to and has no request in flight.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -69,6 +72,9 @@ impl Server {
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = activity.evicted() => return tracing::debug!("idle connection closed for another"),
+            () = activity.stalled_for(STALL_TIMEOUT) => {
+                return tracing::debug!("connection closed, response not read");
+            }
             // An HTTP/1 connection also has hyper's time-out; HTTP/2, and a connection that has not
             // said which of both it is, have this one alone.
             () = activity.idle_for(IDLE_TIMEOUT) => {

@@ -63,6 +63,7 @@ async fn works_without_logs(stderr: &str) {
     }
     simulator.suspend(&tenant).await.unwrap();
     assert_eq!(gateway.get("/Cust1/x").await.status, 503, "{stderr}");
+    assert_eq!(simulator.calls(&tenant), 0, "{stderr}: not refused by the gateway");
     // The task that pulls is alive: it finds out that the notification is no longer true.
     simulator.set_state(&tenant, State::Running);
     let healed = async {

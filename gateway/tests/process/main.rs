@@ -13,6 +13,7 @@
 )]
 
 mod best_effort_logs;
+mod clocks;
 mod configuration;
 mod connections;
 mod crash_recovery;

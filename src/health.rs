@@ -101,7 +101,7 @@ pub struct TaskHealth {
 }
 
 impl TaskHealth {
-    /// Returns its name: `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
+    /// Returns its name: `keys`, `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name

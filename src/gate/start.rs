@@ -42,8 +42,16 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
     observers.extend(pulls.clone().map(|pulls| pulls as Arc<dyn Observer>));
     tenants.observe(observers);
 
-    let verifier = Verifier::new(config.verifier);
-    let tasks = start_tasks(&tenants, write_back.as_ref(), pulls.as_ref(), optional).await?;
+    let mut tasks = Tasks::default();
+    let (verifier, fetcher) = Verifier::new(config.verifier);
+    if let Some(fetcher) = fetcher {
+        // First, so that keys are fetched while the store is loaded.
+        tasks.supervise("keys", move || fetcher.clone().run());
+    }
+    if let Some(write_back) = &write_back {
+        start_store(&mut tasks, write_back, &tenants, optional).await?;
+    }
+    start_tenants(&mut tasks, &tenants, pulls.as_ref());
     let tasks = Arc::new(tasks);
     let keep_alive = KeepAlive::new(Arc::clone(&tasks) as _);
     let handler = NotificationHandler::new(HandlerConfig {
@@ -81,41 +89,43 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
     Ok(TenantGate { parts: Arc::new(parts) })
 }
 
-/// Loads the store and starts the tasks. `optional` says whether to go on while the store is
+/// Loads the store and keeps it in step from then on. `optional` says whether to go on while it is
 /// unavailable.
-async fn start_tasks(
+async fn start_store(
+    tasks: &mut Tasks,
+    write_back: &Arc<WriteBack>,
     tenants: &Arc<Tenants>,
-    write_back: Option<&Arc<WriteBack>>,
-    pulls: Option<&Arc<Pulls>>,
     optional: bool,
-) -> Result<Tasks, BuildError> {
-    let mut tasks = Tasks::default();
-    if let Some(write_back) = write_back {
-        // Subscribed before it is loaded, so that no change is lost in between.
-        let changes = write_back.store().changes();
-        let loaded = resync::load(write_back, tenants).await;
-        if let Err(error) = &loaded {
-            if !(optional && error.is_unavailable()) {
-                return Err(BuildError::Store(error.clone()));
-            }
-            write_back.load_failed(error);
+) -> Result<(), BuildError> {
+    // Subscribed before it is loaded, so that no change is lost in between.
+    let changes = write_back.store().changes();
+    let loaded = resync::load(write_back, tenants).await;
+    if let Err(error) = &loaded {
+        if !(optional && error.is_unavailable()) {
+            return Err(BuildError::Store(error.clone()));
         }
-        let mut first = Some((changes, loaded.is_ok()));
-        let shared = (Arc::clone(write_back), Arc::clone(tenants));
-        tasks.supervise("resync", move || {
-            let (write_back, tenants) = shared.clone();
-            match first.take() {
-                Some((changes, loaded)) => Resync::new(write_back, tenants, changes, loaded),
-                None => Resync::restarted(write_back, tenants),
-            }
-            .run()
-        });
-        let shared = (Arc::clone(write_back), Arc::clone(tenants));
-        tasks.supervise("write_back", move || {
-            let (write_back, tenants) = shared.clone();
-            write_back.run(tenants)
-        });
+        write_back.load_failed(error);
     }
+    let mut first = Some((changes, loaded.is_ok()));
+    let shared = (Arc::clone(write_back), Arc::clone(tenants));
+    tasks.supervise("resync", move || {
+        let (write_back, tenants) = shared.clone();
+        match first.take() {
+            Some((changes, loaded)) => Resync::new(write_back, tenants, changes, loaded),
+            None => Resync::restarted(write_back, tenants),
+        }
+        .run()
+    });
+    let shared = (Arc::clone(write_back), Arc::clone(tenants));
+    tasks.supervise("write_back", move || {
+        let (write_back, tenants) = shared.clone();
+        write_back.run(tenants)
+    });
+    Ok(())
+}
+
+/// Starts what changes tenants by itself, in time.
+fn start_tenants(tasks: &mut Tasks, tenants: &Arc<Tenants>, pulls: Option<&Arc<Pulls>>) {
     let expiring = Arc::clone(tenants);
     tasks.supervise("override_expiry", move || {
         let tenants = Arc::clone(&expiring);
@@ -128,5 +138,4 @@ async fn start_tasks(
             pulls.run(tenants)
         });
     }
-    Ok(tasks)
 }

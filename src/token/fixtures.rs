@@ -18,7 +18,7 @@ fn read(name: &str) -> String {
 
 fn verify(keys: SigningKeys, token: &str) -> Result<Verified, VerifyError> {
     let now = Duration::from_secs(NOW.cast_unsigned());
-    let verifier = Verifier::new(VerifierConfig {
+    let (verifier, _) = Verifier::new(VerifierConfig {
         issuers: vec!["SuperOffice AS".to_owned()],
         audience: Audiences::one_of(["app"]).unwrap(),
         leeway: Leeway::new(Duration::from_secs(60)).unwrap(),

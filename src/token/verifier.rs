@@ -7,7 +7,7 @@ use crate::clock::Clock;
 use super::{
     Audiences, KeysReport, Leeway, Policy, SigningKeys, TokenError, Verified, VerifyError,
     key_id::KeyIds,
-    remote::{FetchOutcome, Remote, RemoteKeys, Wait},
+    remote::{FetchOutcome, KeyFetcher, Remote, RemoteKeys, Wait},
     ring::{Check, KeyRing},
     validate::{Candidate, validate},
 };
@@ -57,16 +57,19 @@ pub(crate) enum Verification {
 pub(crate) struct Pending(Pin<Box<dyn Future<Output = Result<Verified, VerifyError>> + Send>>);
 
 impl Verifier {
-    /// Makes a verifier. With remote keys it must be called in a tokio runtime.
-    pub(crate) fn new(config: VerifierConfig) -> Self {
+    /// Makes a verifier. With remote keys there is a task that it needs to be run.
+    pub(crate) fn new(config: VerifierConfig) -> (Self, Option<KeyFetcher>) {
         let VerifierConfig { issuers, audience, leeway, login_tokens, keys, remote, clock } =
             config;
         let policy = Policy::new(issuers, audience, leeway).login_tokens(login_tokens);
-        let keys = match remote {
-            None => Keys::Given(KeyRing::new(&keys, Vec::new())),
-            Some(remote) => Keys::Remote(Remote::start(remote, keys)),
+        let (keys, fetcher) = match remote {
+            None => (Keys::Given(KeyRing::new(&keys, Vec::new())), None),
+            Some(remote) => {
+                let (remote, fetcher) = Remote::new(remote, keys);
+                (Keys::Remote(remote), Some(fetcher))
+            }
         };
-        Self(Arc::new(VerifierParts { policy, clock, keys }))
+        (Self(Arc::new(VerifierParts { policy, clock, keys })), fetcher)
     }
 
     /// Verifies `token`, at once whenever the available keys are enough.
@@ -263,6 +266,7 @@ mod tests {
             remote: None,
             clock: Clock::new(move || UNIX_EPOCH + now),
         })
+        .0
     }
 
     fn jwks(keys: &[String]) -> SigningKeys {

@@ -92,6 +92,13 @@ impl FetchState {
         self.next = now + pause.mul_f64(1.0 + 0.25 * share).clamp(shortest, LONGEST_PAUSE);
     }
 
+    /// Notes that the fetch in progress, if there is one, broke off with its task.
+    pub(super) fn fail_interrupted(&mut self, now: Instant, share: f64) {
+        if self.running {
+            self.fail(now, share, "the fetch broke off".to_owned());
+        }
+    }
+
     pub(super) fn known(&self) -> Option<Instant> {
         self.known
     }

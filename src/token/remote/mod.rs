@@ -20,13 +20,17 @@ use std::{
 use arc_swap::{ArcSwap, Guard};
 use http::Uri;
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
     time::{Instant, timeout_at},
 };
 
 use crate::http_client::Fetch;
 
-use self::fetch_state::{FetchState, Prospect};
+pub(crate) use self::task::KeyFetcher;
+use self::{
+    fetch_state::{FetchState, Prospect},
+    task::Refresh,
+};
 use super::{KeysReport, SigningKeys, key::Key, ring::KeyRing};
 
 /// How long a token may wait for a fetch.
@@ -44,8 +48,7 @@ pub(crate) struct RemoteKeys {
     pub(crate) max_age: Duration,
 }
 
-/// The available keys, and a handle of the task that fetches more. The task ends with the last
-/// handle.
+/// The available keys, and a handle of the task that fetches more.
 #[derive(Clone)]
 pub(super) struct Remote(Arc<RemoteParts>);
 
@@ -55,8 +58,8 @@ struct RemoteParts {
     ring: ArcSwap<KeyRing>,
     /// Locked for a few reads or writes, never across an await.
     state: Mutex<FetchState>,
-    /// Requests a fetch of the task. Its capacity is one: many requests are still one fetch.
-    refresh_requests: mpsc::Sender<()>,
+    /// Requests a fetch of the task, which also ends by it with the last handle.
+    refresh: Arc<Refresh>,
     /// Notified when a fetch has ended, successful or not.
     ended: watch::Sender<()>,
     waiting: Arc<Semaphore>,
@@ -81,22 +84,21 @@ pub(super) struct Wait {
 }
 
 impl Remote {
-    /// Starts the task. It must be called in a tokio runtime.
-    pub(super) fn start(config: RemoteKeys, given: SigningKeys) -> Self {
+    /// Makes a handle, and the task that it needs to be run.
+    pub(super) fn new(config: RemoteKeys, given: SigningKeys) -> (Self, KeyFetcher) {
         let RemoteKeys { url, fetch, max_age } = config;
-        let (tx, rx) = mpsc::channel(1);
+        let refresh = Arc::new(Refresh::default());
         let shared = Arc::new(RemoteParts {
             ring: ArcSwap::from_pointee(KeyRing::new(&given, Vec::new())),
             given,
             url: url.clone(),
             state: Mutex::new(FetchState::new(Instant::now())),
-            refresh_requests: tx,
+            refresh: Arc::clone(&refresh),
             ended: watch::Sender::new(()),
             waiting: Arc::new(Semaphore::new(MAX_WAITING)),
         });
-        let task = task::Task::new(Arc::downgrade(&shared), fetch, url, max_age, rx);
-        tokio::spawn(task.run());
-        Self(shared)
+        let fetcher = KeyFetcher::new(Arc::downgrade(&shared), fetch, url, max_age, refresh);
+        (Self(shared), fetcher)
     }
 
     /// Returns the ring in use.
@@ -114,8 +116,7 @@ impl Remote {
         // Subscribed before the status is read, or the fetch that ends in between goes unnoticed.
         let ended = self.0.ended.subscribe();
         let until = Instant::now() + MAX_WAIT;
-        // Full: a fetch is requested already. Closed: the runtime is gone.
-        let _ = self.0.refresh_requests.try_send(());
+        self.0.refresh.request();
         match self.prospect(until) {
             Prospect::Settled => FetchOutcome::Settled,
             Prospect::Late => FetchOutcome::Unavailable,
@@ -150,6 +151,13 @@ impl Wait {
             Prospect::Late => FetchOutcome::Unavailable,
             Prospect::Soon => FetchOutcome::Wait(self),
         }
+    }
+}
+
+impl Drop for RemoteParts {
+    fn drop(&mut self) {
+        // So that the task notices that it is of no more use.
+        self.refresh.request();
     }
 }
 

@@ -1,50 +1,78 @@
 //! The task that fetches keys.
 
-use std::{fmt, future::pending, pin::pin, sync::Weak, time::Duration};
+use std::{
+    fmt,
+    future::pending,
+    pin::pin,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use http::{StatusCode, Uri};
 use tokio::{
-    sync::mpsc,
+    sync::Notify,
     time::{Instant, sleep_until},
 };
 
-use crate::http_client::{Fetch, FetchError};
+use crate::{
+    http_client::{Fetch, FetchError},
+    panics::catch_panic,
+};
 
 use super::{
     super::{KeyError, key::Key, key_set::parse_key_set},
     RemoteParts,
 };
 
-/// Fetches keys for a [`RemoteParts`] for as long as a handle holds it.
-pub(super) struct Task {
+/// The task that fetches keys, for as long as a handle of them lives. A clone of it takes up what one
+/// that broke off has left undone.
+#[derive(Clone)]
+pub(crate) struct KeyFetcher {
     shared: Weak<RemoteParts>,
     fetch: Fetch,
     url: Uri,
     max_age: Duration,
-    /// Closed when the last handle is gone, because the handles share its other end.
-    refresh_requests: mpsc::Receiver<()>,
+    refresh: Arc<Refresh>,
+}
+
+/// Requests for a fetch. Many that were not taken up yet are one.
+#[derive(Default)]
+pub(super) struct Refresh(Notify);
+
+impl Refresh {
+    pub(super) fn request(&self) {
+        self.0.notify_one();
+    }
+
+    async fn requested(&self) {
+        self.0.notified().await;
+    }
 }
 
 /// The last handle is gone.
 struct Abandoned;
 
-impl Task {
+impl KeyFetcher {
     pub(super) fn new(
         shared: Weak<RemoteParts>,
         fetch: Fetch,
         url: Uri,
         max_age: Duration,
-        refresh_requests: mpsc::Receiver<()>,
+        refresh: Arc<Refresh>,
     ) -> Self {
-        Self { shared, fetch, url, max_age, refresh_requests }
+        Self { shared, fetch, url, max_age, refresh }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Fetches keys whenever they are due, until the last handle is gone.
+    pub(crate) async fn run(self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.state().fail_interrupted(Instant::now(), fastrand::f64());
+        }
         while let Ok(()) = self.fetch_when_due().await {}
     }
 
     /// Waits for the time to fetch, fetches, and publishes the result.
-    async fn fetch_when_due(&mut self) -> Result<(), Abandoned> {
+    async fn fetch_when_due(&self) -> Result<(), Abandoned> {
         self.wait_until_due().await?;
         self.shared.upgrade().ok_or(Abandoned)?.state().begin(Instant::now());
         let fetched = self.fetch_once().await?;
@@ -67,7 +95,7 @@ impl Task {
     }
 
     /// Waits until a fetch is due, and drops keys that become too old before that.
-    async fn wait_until_due(&mut self) -> Result<(), Abandoned> {
+    async fn wait_until_due(&self) -> Result<(), Abandoned> {
         let mut requested = false;
         loop {
             let shared = self.shared.upgrade().ok_or(Abandoned)?;
@@ -87,22 +115,23 @@ impl Task {
                     self.shared.upgrade().ok_or(Abandoned)?.replace_fetched(Vec::new());
                 }
                 () = sleep_until(due) => return Ok(()),
-                request = self.refresh_requests.recv() => {
-                    request.ok_or(Abandoned)?;
-                    requested = true;
-                }
+                () = self.refresh.requested() => requested = true,
             }
         }
     }
 
-    /// Fetches once. This fetch also answers the requests that arrive while it runs.
-    async fn fetch_once(&mut self) -> Result<Result<Vec<Key>, FetchFault>, Abandoned> {
-        let mut fetching = pin!(fetch_keys(&self.fetch, &self.url));
+    /// Fetches once, unless the last handle goes. The requests that arrive by then are answered by
+    /// this fetch too.
+    async fn fetch_once(&self) -> Result<Result<Vec<Key>, FetchFault>, Abandoned> {
+        let fetching = catch_panic(fetch_keys(&self.fetch, &self.url));
+        let mut fetching = pin!(fetching);
         loop {
             tokio::select! {
                 biased;
-                request = self.refresh_requests.recv() => request.ok_or(Abandoned)?,
-                fetched = &mut fetching => return Ok(fetched),
+                () = self.refresh.requested() => drop(self.shared.upgrade().ok_or(Abandoned)?),
+                fetched = &mut fetching => {
+                    return Ok(fetched.unwrap_or(Err(FetchFault::Panicked)));
+                }
             }
         }
     }
@@ -129,6 +158,7 @@ enum FetchFault {
     Fetch(FetchError),
     Status(StatusCode),
     Keys(KeyError),
+    Panicked,
 }
 
 impl fmt::Display for FetchFault {
@@ -137,6 +167,7 @@ impl fmt::Display for FetchFault {
             Self::Fetch(error) => error.fmt(f),
             Self::Status(status) => write!(f, "the key URL answered {}", status.as_u16()),
             Self::Keys(error) => write!(f, "the key URL's answer can't be used: {error}"),
+            Self::Panicked => f.write_str("the client panicked"),
         }
     }
 }

@@ -33,6 +33,7 @@ enum Answer {
     Body(u16, Bytes),
     Refuse,
     Hang,
+    Panic,
     Slow(Duration, Bytes),
 }
 
@@ -78,6 +79,7 @@ impl Server {
                         return Err(io::Error::from(io::ErrorKind::ConnectionRefused));
                     }
                     Answer::Hang => std::future::pending().await,
+                    Answer::Panic => panic!("the client panics"),
                     Answer::Slow(time, body) => {
                         sleep(time).await;
                         (200, body)
@@ -104,7 +106,7 @@ impl Server {
 
 fn verifier(remote: RemoteKeys, keys: SigningKeys) -> Verifier {
     let now = Duration::from_secs(NOW.cast_unsigned());
-    Verifier::new(VerifierConfig {
+    let (verifier, fetcher) = Verifier::new(VerifierConfig {
         issuers: vec!["SuperOffice AS".to_owned()],
         audience: Audiences::one_of(["app"]).unwrap(),
         leeway: Leeway::new(MINUTE).unwrap(),
@@ -112,7 +114,9 @@ fn verifier(remote: RemoteKeys, keys: SigningKeys) -> Verifier {
         keys,
         remote: Some(remote),
         clock: Clock::new(move || UNIX_EPOCH + now),
-    })
+    });
+    tokio::spawn(fetcher.unwrap().run());
+    verifier
 }
 
 const UNAVAILABLE: VerifyError =
@@ -452,8 +456,38 @@ async fn http_key_url_is_never_requested() {
 async fn known_key_is_found_without_a_lock() {
     let server = Server::new(keys(&[(&ONE, "A")]));
     let given = SigningKeys::from_key_set(set(&[(&ONE, "A")])).unwrap();
-    let remote = Remote::start(server.remote(), given);
+    let (remote, _) = Remote::new(server.remote(), given);
     // A second lock on this thread would hang the test.
     let _held = remote.0.state();
     assert_eq!(remote.ring().report().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn panicking_client_is_a_failed_fetch_and_not_the_last() {
+    let server = Server::new(Answer::Panic);
+    let verifier = server.verifier();
+    sleep(10 * MINUTE).await;
+    assert!((2..40).contains(&server.calls()), "{}", server.calls());
+    let report = verifier.report();
+    assert_eq!(report.last_error(), Some("the client panicked"));
+    server.set(keys(&[(&ONE, "A")]));
+    sleep(MINUTE + Duration::from_secs(15)).await;
+    assert_eq!(at_once(&verifier, &ONE.good("A", "Cust1")), Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetch_that_broke_off_with_its_task_counts_as_failed() {
+    let server = Server::new(Answer::Hang);
+    let (remote, fetcher) = Remote::new(server.remote(), SigningKeys::default());
+    let task = tokio::spawn(fetcher.clone().run());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(server.calls(), 1);
+    task.abort();
+    server.set(keys(&[(&ONE, "A")]));
+    tokio::spawn(fetcher.run());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(server.calls(), 1, "not at once");
+    assert_eq!(remote.report().last_error(), Some("the fetch broke off"));
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!((server.calls(), remote.report().last_error()), (2, None));
 }

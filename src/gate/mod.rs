@@ -4,14 +4,11 @@ mod builder;
 mod config;
 mod error;
 mod health;
+mod overrides;
 mod start;
 mod tasks;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::Uri;
 use smol_str::SmolStr;
@@ -27,10 +24,9 @@ use crate::{
     notification::{NotificationHandler, NotificationLayer, NotificationPath, NotificationService},
     persist::WriteBack,
     pull::Pulls,
-    status::{Record, TenantStatus, overrides::OverrideAction},
-    store::StoreError,
+    status::{Record, TenantStatus},
     tenant_id::TenantId,
-    tenants::{Tenants, Update, events::Events, overrides::cut_note, waiters::Available},
+    tenants::{Tenants, events::Events, waiters::Available},
     token::KeysReport,
 };
 
@@ -167,92 +163,6 @@ impl TenantGate {
     #[must_use]
     pub fn events(&self) -> Events {
         self.parts.tenants.events()
-    }
-
-    /// Lets calls to `tenant` through, whatever SuperOffice reports, until
-    /// [`release`](Self::release).
-    ///
-    /// # Errors
-    ///
-    /// When the store could not be written in time. The override is in force here all the same, and
-    /// is written when the store is available again.
-    pub async fn open(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Open, note.as_ref(), None).await
-    }
-
-    /// Like [`open`](Self::open), until `end`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`open`](Self::open).
-    pub async fn open_until(
-        &self,
-        tenant: &TenantId,
-        note: impl AsRef<str>,
-        end: SystemTime,
-    ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Open, note.as_ref(), Some(end)).await
-    }
-
-    /// Refuses calls to `tenant`, whatever SuperOffice reports, until [`release`](Self::release).
-    ///
-    /// # Errors
-    ///
-    /// As for [`open`](Self::open).
-    pub async fn close(&self, tenant: &TenantId, note: impl AsRef<str>) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Close, note.as_ref(), None).await
-    }
-
-    /// Like [`close`](Self::close), until `end`.
-    ///
-    /// # Errors
-    ///
-    /// As for [`open`](Self::open).
-    pub async fn close_until(
-        &self,
-        tenant: &TenantId,
-        note: impl AsRef<str>,
-        end: SystemTime,
-    ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Close, note.as_ref(), Some(end)).await
-    }
-
-    /// Ends the override of `tenant`, so that its status follows SuperOffice again.
-    ///
-    /// # Errors
-    ///
-    /// As for [`open`](Self::open).
-    pub async fn release(
-        &self,
-        tenant: &TenantId,
-        note: impl AsRef<str>,
-    ) -> Result<(), StoreError> {
-        self.set_override(tenant, OverrideAction::Release, note.as_ref(), None).await
-    }
-
-    async fn set_override(
-        &self,
-        tenant: &TenantId,
-        action: OverrideAction,
-        note: &str,
-        end: Option<SystemTime>,
-    ) -> Result<(), StoreError> {
-        let until = end.map(|end| {
-            let since = end.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-        });
-        let Parts { clock, tenants, write_back, .. } = &*self.parts;
-        let (note, now) = (cut_note(note), clock.unix_ms());
-        tenants.apply(tenant, Update::Override { action, note, until, now });
-        crate::log::info!(%tenant, ?action, "override set");
-        let stored = write_back.as_ref().and_then(|write_back| write_back.stored(tenant));
-        let Some(stored) = stored else { return Ok(()) };
-        if stored.in_time().await {
-            return Ok(());
-        }
-        Err(StoreError::unavailable(
-            "the override is in force here but not stored: it is written when the store is available again",
-        ))
     }
 
     fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {

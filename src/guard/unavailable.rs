@@ -15,7 +15,7 @@ use crate::{
     rfc3339,
     status::{Evidence, UnavailableReason, wall::system_time},
     tenant_id::TenantId,
-    tenants::registry::ClosedSummary,
+    tenants::entry::ClosedSummary,
 };
 
 /// The tenant is closed: it can't be called now, according to SuperOffice or an operator.

@@ -8,9 +8,13 @@ use std::{
 
 use futures_core::Stream;
 use futures_util::stream;
-use tokio::sync::broadcast::{Receiver, error::RecvError};
+use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 
-use crate::{status::TenantStatus, tenant_id::TenantId, tenants::correction::Correction};
+use crate::{
+    status::{ChangeType, TenantStatus},
+    tenant_id::TenantId,
+    tenants::{correction::Correction, update::Applied},
+};
 
 /// A change of a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +80,67 @@ impl Events {
             Some((event, receiver))
         }));
         Self { inner }
+    }
+}
+
+/// Sends the events of all tenants.
+///
+/// Events are sent while their tenant is locked, so that those of one tenant are in order.
+#[derive(Debug)]
+pub(super) struct EventSender(broadcast::Sender<TenantEvent>);
+
+impl EventSender {
+    /// Keeps `capacity` events for a receiver that lags, at least one.
+    pub(super) fn new(capacity: usize) -> Self {
+        Self(broadcast::Sender::new(capacity.max(1)))
+    }
+
+    pub(super) fn subscribe(&self) -> Events {
+        Events::new(self.0.subscribe())
+    }
+
+    /// Publishes the events of a change.
+    pub(super) fn publish(
+        &self,
+        tenant: &TenantId,
+        applied: &Applied,
+        notification: Option<(ChangeType, i64)>,
+    ) {
+        let Applied { before, after, .. } = applied;
+        self.publish_change(tenant, before, after);
+        if let Some((change, token_time)) = notification.filter(|_| applied.changed()) {
+            let tenant = tenant.clone();
+            match change {
+                ChangeType::BackupRestored => {
+                    self.send(TenantEvent::Restored { tenant, epoch: token_time });
+                }
+                ChangeType::Move => self.send(TenantEvent::Moved { tenant }),
+                ChangeType::Other(number) => self.send(TenantEvent::Unknown { tenant, number }),
+                _ => {}
+            }
+        }
+        if let Some(correction) = applied.correction {
+            let (tenant, status) = (tenant.clone(), after.clone());
+            self.send(TenantEvent::Corrected { tenant, status, correction });
+        }
+    }
+
+    /// Publishes that a status changed, if it did.
+    pub(super) fn publish_change(
+        &self,
+        tenant: &TenantId,
+        before: &TenantStatus,
+        after: &TenantStatus,
+    ) {
+        if before.reason() != after.reason() {
+            let (tenant, status) = (tenant.clone(), after.clone());
+            self.send(TenantEvent::Changed { tenant, status });
+        }
+    }
+
+    fn send(&self, event: TenantEvent) {
+        // Fails without subscribers.
+        let _ = self.0.send(event);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The tenants in memory: their records, the only path by which these change, and its observers.
 //!
 //! - [`registry`]: the records, each with a summary for the hot path.
+//! - [`entry`]: one of these.
 //! - [`update`]: the updates of a record, and their results.
 //! - [`observer`]: the observers of changes, such as the write-back and the pulls.
 //! - [`correction`]: pulls that contradicted the notifications.
@@ -18,6 +19,7 @@
 //!    notified.
 
 pub(crate) mod correction;
+pub(crate) mod entry;
 pub(crate) mod events;
 pub(crate) mod observer;
 pub(crate) mod overrides;

@@ -10,26 +10,18 @@ use std::{
 };
 
 use dashmap::DashMap;
-use tokio::sync::broadcast;
 
 use crate::{
     clock::Clock,
     status::{
-        ChangeType, Evidence, Record, TenantStatus, UnavailableReason,
-        derive::status,
-        history::{Gained, PullHistory},
-        intern::Interner,
-        knowledge::Knowledge,
-        mono::Mono,
-        past::Past,
-        settle::Settle,
-        stamp::PullStamp,
-        tenant_status::Closed,
+        Record, TenantStatus, derive::status, history::PullHistory, intern::Interner,
+        knowledge::Knowledge, mono::Mono, settle::Settle, stamp::PullStamp,
     },
     tenant_id::TenantId,
     tenants::{
-        correction::{Correction, agreed_within},
-        events::{Events, TenantEvent},
+        correction::Correction,
+        entry::{ClosedSummary, Entry, Known},
+        events::{EventSender, Events},
         update::{Applied, Outcome, Update},
     },
 };
@@ -42,7 +34,7 @@ use crate::{
 pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
     /// Used while the tenant is locked, so that its events are in order.
-    events: broadcast::Sender<TenantEvent>,
+    events: EventSender,
     /// Number of closed tenants. While it is 0, calls are allowed without reading their URL.
     closed: AtomicUsize,
     settle: Settle,
@@ -50,57 +42,11 @@ pub(crate) struct Registry {
     interner: Mutex<Interner>,
 }
 
-/// A tenant. It stays small, because there may be a million, and a hash table has twice the room
-/// that they take: so all that a call to an open tenant doesn't read is behind one pointer.
-#[derive(Debug, Default)]
-struct Entry {
-    known: Box<Known>,
-    /// When it is pulled next.
-    due: Due,
-    closed: Option<(UnavailableReason, Evidence)>,
-    /// Closed as not ready until something is known of it.
-    pending: bool,
-}
-
-/// All that is known of a tenant here.
-#[derive(Debug, Default)]
-struct Known {
-    record: Record,
-    /// Since when what the record says is known here. Changes with the record, and is never stored.
-    knowledge: Knowledge,
-    /// What is remembered of its pulls, as the knowledge is.
-    history: PullHistory,
-    /// Since when it is closed, ms since the epoch.
-    since: u64,
-}
-
-/// An optional moment, in the size of a moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Due(Mono);
-
-impl Default for Due {
-    fn default() -> Self {
-        Self(Mono::NEVER)
-    }
-}
-
-/// The data of a refusal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ClosedSummary {
-    pub(crate) reason: UnavailableReason,
-    pub(crate) evidence: Evidence,
-    /// ms since the epoch.
-    pub(crate) since: u64,
-    /// Time of the tenant's next pull, on the gate's monotonic clock; `None` when none is
-    /// scheduled.
-    pub(crate) due: Option<Mono>,
-}
-
 impl Registry {
     pub(super) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
             tenants: DashMap::default(),
-            events: broadcast::Sender::new(event_capacity.max(1)),
+            events: EventSender::new(event_capacity),
             closed: AtomicUsize::new(0),
             settle,
             clock,
@@ -181,10 +127,11 @@ impl Registry {
             Err(outcome) => outcome,
         };
         let changed = outcome == Outcome::Recorded;
+        // First, so that the summary fits the record whatever the marking does.
+        let after = self.summarize(&mut entry);
         if changed {
             mark();
         }
-        let after = self.summarize(&mut entry);
         let correction = Correction::between(&before, &after, within);
         let mut applied = Applied {
             outcome,
@@ -197,7 +144,7 @@ impl Registry {
         if changed && applied.status_changed() {
             applied.outcome = Outcome::Applied;
         }
-        self.publish(tenant, &applied, notification);
+        self.events.publish(tenant, &applied, notification);
         applied
     }
 
@@ -218,12 +165,11 @@ impl Registry {
     pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
-        if before.is_available() && is_silent(&entry.known.record) {
-            entry.pending = true;
-            entry.known.since = now;
+        if before.is_available() {
+            entry.close_until_known(now);
         }
         let after = self.summarize(&mut entry);
-        self.publish_change(tenant, &before, &after);
+        self.events.publish_change(tenant, &before, &after);
     }
 
     /// Returns the stamp of a pull of `tenant` that is sent now.
@@ -248,7 +194,7 @@ impl Registry {
         let mut entry = self.tenants.get_mut(tenant)?;
         let Known { record, knowledge, history, .. } = &mut *entry.known;
         let due = next(record, knowledge, history);
-        entry.due = due.map_or_else(Due::default, Due);
+        entry.due = due.into();
         Some(())
     }
 
@@ -275,12 +221,9 @@ impl Registry {
     /// Updates an entry's summary and the count of closed tenants from its record, and returns its
     /// status.
     fn summarize(&self, entry: &mut Entry) -> TenantStatus {
-        entry.pending &= is_silent(&entry.known.record);
-        let status = entry.status();
-        let was_closed = entry.closed.is_some();
-        entry.closed = status.closed.map(|closed| (closed.reason, status.evidence));
-        entry.known.since = status.closed.map_or(0, |closed| closed.since);
-        match (was_closed, entry.closed.is_some()) {
+        let was_closed = entry.is_closed();
+        let status = entry.summarize();
+        match (was_closed, entry.is_closed()) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
             _ => {}
@@ -288,99 +231,13 @@ impl Registry {
         status
     }
 
-    /// Publishes the events of a change. Its tenant is still locked, so that its events are in
-    /// order.
-    fn publish(
-        &self,
-        tenant: &TenantId,
-        applied: &Applied,
-        notification: Option<(ChangeType, i64)>,
-    ) {
-        let Applied { before, after, .. } = applied;
-        self.publish_change(tenant, before, after);
-        if let Some((change, token_time)) = notification.filter(|_| applied.changed()) {
-            let tenant = tenant.clone();
-            match change {
-                ChangeType::BackupRestored => {
-                    self.send(TenantEvent::Restored { tenant, epoch: token_time });
-                }
-                ChangeType::Move => self.send(TenantEvent::Moved { tenant }),
-                ChangeType::Other(number) => self.send(TenantEvent::Unknown { tenant, number }),
-                _ => {}
-            }
-        }
-        if let Some(correction) = applied.correction {
-            let (tenant, status) = (tenant.clone(), after.clone());
-            self.send(TenantEvent::Corrected { tenant, status, correction });
-        }
-    }
-
-    fn publish_change(&self, tenant: &TenantId, before: &TenantStatus, after: &TenantStatus) {
-        if before.reason() != after.reason() {
-            let (tenant, status) = (tenant.clone(), after.clone());
-            self.send(TenantEvent::Changed { tenant, status });
-        }
-    }
-
-    fn send(&self, event: TenantEvent) {
-        // Fails without subscribers.
-        let _ = self.events.send(event);
-    }
-
     pub(super) fn events(&self) -> Events {
-        Events::new(self.events.subscribe())
+        self.events.subscribe()
     }
 
     fn interner(&self) -> MutexGuard<'_, Interner> {
         // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.interner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Returns whether `record` has no fact about whether its tenant is open.
-fn is_silent(record: &Record) -> bool {
-    record.pulls().next().is_none() && record.deciding().is_none()
-}
-
-impl Entry {
-    /// Merges `update` into the record, the only place where it changes, and updates the rest of
-    /// the entry. Returns whether it changed, or why the update has no effect.
-    fn merge(&mut self, update: Update, settle: &Settle, now: Duration) -> Result<bool, Outcome> {
-        let (past, is_load) = (Past::of(&self.known.record), update.is_load());
-        let gains = update.merge_into(&mut self.known.record, settle)?;
-        if gains.any {
-            let gained = match gains.pulls {
-                _ if is_load => Gained::Loaded,
-                true => Gained::Pull,
-                false => Gained::Other,
-            };
-            self.known.knowledge.update(&past, &self.known.record, now);
-            self.known.history.update(&past, &self.known.record, gained, now);
-        }
-        Ok(gains.any)
-    }
-
-    fn agreed_within(&self, now: Duration) -> Option<Duration> {
-        agreed_within(&self.known.record, &self.known.knowledge, &self.known.history, now)
-    }
-
-    fn due(&self) -> Option<Mono> {
-        Some(self.due.0).filter(|due| *due != Mono::NEVER)
-    }
-
-    fn summary(&self) -> Option<ClosedSummary> {
-        let (reason, evidence) = self.closed?;
-        Some(ClosedSummary { reason, evidence, since: self.known.since, due: self.due() })
-    }
-
-    fn status(&self) -> TenantStatus {
-        let mut status = status(&self.known.record);
-        if self.pending && status.evidence != Evidence::Operator {
-            status.closed =
-                Some(Closed { reason: UnavailableReason::NotReady, since: self.known.since });
-            status.evidence = Evidence::StateApi;
-        }
-        status
     }
 }
 

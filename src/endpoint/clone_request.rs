@@ -7,6 +7,12 @@ use http_body::Body;
 /// The built-in policies are [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and [`NoRetry`]; an
 /// [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for each request to
 /// a tenant.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` can't clone a `{R}`",
+    label = "no `CloneRequest<{R}>`",
+    note = "the default needs a body that is `Default`: choose `.clone_body()`, `.clone_request(..)` or `.no_retry()` for others",
+    note = "for `reqwest::Request` of reqwest 0.13, enable tower-superoffice's feature `reqwest`"
+)]
 pub trait CloneRequest<R> {
     /// Clones `request`; `None` when that is impossible or unwanted: its 421 is then returned.
     fn clone_request(&self, request: &R) -> Option<R>;

@@ -5,6 +5,10 @@ use http::StatusCode;
 /// A response with a status.
 ///
 /// Implemented for `http::Response` and, with the feature `reqwest`, `reqwest::Response`; sealed.
+#[diagnostic::on_unimplemented(
+    message = "the status of a `{Self}` can't be read",
+    note = "it is implemented for `http::Response`, and for reqwest 0.13's with tower-superoffice's feature `reqwest`"
+)]
 pub trait HasStatus: sealed::HasStatus {}
 
 mod sealed {

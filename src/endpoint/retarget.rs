@@ -11,6 +11,10 @@ use crate::environment::{Environment, default_port};
 /// A request that can be sent to another host.
 ///
 /// Implemented for `http::Request` and, with the feature `reqwest`, `reqwest::Request`; sealed.
+#[diagnostic::on_unimplemented(
+    message = "a `{Self}` can't be sent to another host",
+    note = "it is implemented for `http::Request`, and for reqwest 0.13's with tower-superoffice's feature `reqwest`"
+)]
 pub trait Retarget: sealed::Retarget {}
 
 pub(super) mod sealed {

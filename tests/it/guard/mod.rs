@@ -1,7 +1,8 @@
-//! The guard around services and clients: bodies, errors, readiness, URLs.
+//! The guard around services and clients: bodies, errors, readiness, redirects, URLs.
 
 mod bodies;
 mod clients;
 mod errors;
 mod readiness;
+mod redirects;
 mod urls;

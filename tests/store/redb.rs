@@ -1,9 +1,9 @@
-//! The store in one file keeps the contract, refuses what is not its own, and fails clearly.
+//! The store in one file: the contract, files that are refused, and errors.
 
 use std::{fs, path::Path, sync::Arc, time::Instant};
 
 use futures::TryStreamExt;
-use harness::{Directory, suspended, tenant_number as tenant};
+use harness::{Directory, amount, suspended, tenant_number as tenant};
 use redb::{Database, MultimapTableDefinition, TableDefinition};
 use tower_superoffice::{
     Environment, TenantId,
@@ -21,7 +21,7 @@ async fn load(store: &RedbStore) -> Result<Vec<(TenantId, Record)>, StoreError> 
     Ok(all)
 }
 
-/// What was refused is named, and left byte for byte as it was.
+/// Checks that a refused file is named in the error, and has not changed by a byte.
 fn assert_untouched(path: &Path, before: &[u8], error: &StoreError) {
     assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     assert!(fs::read(path).unwrap() == before, "{error}: the file changed");
@@ -31,13 +31,14 @@ fn assert_untouched(path: &Path, before: &[u8], error: &StoreError) {
 async fn conforms() {
     let directory = Directory::new();
     let store = Arc::new(open(&directory.join("tenants.redb")).unwrap());
-    let report = Conformance::new(move || std::future::ready(Ok(store.clone()))).run().await;
-    let report = report.unwrap();
+    let tenants = amount("TENANTS", 20_000, 100_000);
+    let suite = Conformance::new(move || std::future::ready(Ok(store.clone())));
+    let report = suite.tenants(tenants).run().await.unwrap();
     println!("{report}");
     assert_eq!(report.skipped().count(), 2, "no other writers, no switch: {report}");
 
     let path = directory.join("tenants.redb");
-    println!("{} bytes a tenant", fs::metadata(&path).unwrap().len() / 100_000);
+    println!("{} bytes a tenant", fs::metadata(&path).unwrap().len() / tenants as u64);
     let began = Instant::now();
     let store = open(&path).unwrap();
     println!("opened in {:?}", began.elapsed());
@@ -55,7 +56,7 @@ async fn reopened_store_has_every_record() {
         assert_eq!(load(&store).await.unwrap(), before);
         store.merge(&tenant(round), &suspended(round as i64)).await.unwrap();
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "no litter");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 1, "another file was left");
 }
 
 #[tokio::test]
@@ -97,7 +98,7 @@ fn concurrent_create_has_one_owner() {
         assert_eq!(stores.len(), 1, "{errors:?}");
         assert!(errors.iter().all(|error| error.as_ref().unwrap_err().is_in_use()), "{errors:?}");
     }
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 20, "no litter");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 20, "another file was left");
 }
 
 #[tokio::test]
@@ -121,7 +122,7 @@ fn impossible_path_is_refused_with_advice() {
     );
     let error = open(&directory).unwrap_err();
     assert!(error.is_misconfigured() && error.to_string().contains("directory"), "{error:?}");
-    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "no litter");
+    assert_eq!(fs::read_dir(&directory).unwrap().count(), 0, "another file was left");
 }
 
 #[test]
@@ -258,6 +259,6 @@ async fn unreadable_record_stops_its_tenant_and_the_load_only() {
         let database = Database::create(&path).unwrap();
         let reading = redb::ReadableDatabase::begin_read(&database).unwrap();
         let table = reading.open_table(tenants).unwrap();
-        assert_eq!(table.get("cust1").unwrap().unwrap().value(), value, "it was left as it is");
+        assert_eq!(table.get("cust1").unwrap().unwrap().value(), value, "it was changed");
     }
 }

@@ -1,0 +1,175 @@
+//! Rights, logins, TLS, and keys that are not the store's.
+
+use std::time::Duration;
+
+use harness::{RedisServer, openssl, suspended, tenant_number as tenant};
+use redis::Commands;
+use tower_superoffice::{
+    Environment,
+    store::{Change, RedisStore, Store},
+};
+
+use super::{load, next, open};
+
+const TENANTS: &str = "{tower-superoffice:production}:tenants";
+
+#[tokio::test]
+async fn user_without_publish_stores_nothing() {
+    let Some(server) = RedisServer::start() else { return };
+    let url = server.user("gate", "+@all -publish");
+    let store = open(&url);
+    for _ in 0..3 {
+        let error = store.merge(&tenant(1), &suspended(1)).await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error:?}");
+        assert!(error.to_string().contains("forbids a command"), "{error}");
+    }
+    assert_eq!(load(&open(&server.url())).await.unwrap(), [], "stored without being published");
+}
+
+#[tokio::test]
+async fn user_without_subscribe_is_disconnected() {
+    let Some(server) = RedisServer::start() else { return };
+    let store = open(&server.user("gate", "+@all -subscribe"));
+    let mut changes = store.changes();
+    assert_eq!(next(&mut changes).await, Change::Disconnected);
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("gate").arg("+subscribe").exec(&mut server.connection()).unwrap();
+    assert_eq!(next(&mut changes).await, Change::Resync);
+}
+
+#[tokio::test]
+async fn refused_login_is_reported_without_the_password() {
+    let Some(server) = RedisServer::start_with(&["--requirepass", "hush"]) else { return };
+    for login in ["", ":secret@", "user:secret@"] {
+        let store = open(&format!("redis://{login}127.0.0.1:{}/0", server.port()));
+        let error = load(&store).await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error:?}");
+        let reported = format!("{error} {error:?} {store:?} {}", store.name());
+        assert!(!reported.contains("secret"), "{reported}");
+        assert!(reported.contains(&format!("redis://127.0.0.1:{}/0", server.port())), "{reported}");
+    }
+    let store = open(&format!("redis://:hush@127.0.0.1:{}/0", server.port()));
+    assert_eq!(load(&store).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn foreign_key_is_reported_and_left_untouched() {
+    let Some(server) = RedisServer::start() else { return };
+    let _: () = server.connection().set(TENANTS, "theirs").unwrap();
+    let store = open(&server.url());
+    for error in
+        [store.merge(&tenant(1), &suspended(1)).await.unwrap_err(), load(&store).await.unwrap_err()]
+    {
+        assert!(error.is_corrupt(), "{error:?}");
+    }
+    assert_eq!(server.connection().get::<_, String>(TENANTS).unwrap(), "theirs");
+}
+
+#[tokio::test]
+async fn unreadable_record_stops_its_tenant_and_the_load_only() {
+    let Some(server) = RedisServer::start() else { return };
+    let store = open(&server.url());
+    let mut changes = store.changes();
+    load(&store).await.unwrap();
+    for (value, newer) in [("Cust1 {\"v\":\"2.0\"}", true), ("Cust1 {\"v\":\"1.0\"", false)] {
+        let _: () = server.connection().hset(TENANTS, "cust1", value).unwrap();
+        for error in [
+            store.merge(&tenant(1), &suspended(1)).await.unwrap_err(),
+            load(&store).await.unwrap_err(),
+        ] {
+            assert_eq!(error.is_newer_schema(), newer, "{error:?}");
+            assert_eq!(error.is_corrupt(), !newer, "{error:?}");
+            assert!(error.to_string().to_lowercase().contains("cust1"), "{error}");
+        }
+        let kept: String = server.connection().hget(TENANTS, "cust1").unwrap();
+        assert_eq!(kept, value, "it was changed");
+    }
+    // An invalid message does not end the subscription.
+    let channel = "{tower-superoffice:production}:changes";
+    for message in ["", "x", "x Cust1 {\"v\":\"2.0\"}", "x y z", "\u{e9} \u{e9}"] {
+        let _: () = server.connection().publish(channel, message).unwrap();
+    }
+    open(&server.url()).merge(&tenant(2), &suspended(1)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(2), suspended(1)));
+}
+
+#[tokio::test]
+async fn environments_are_kept_apart() {
+    let Some(server) = RedisServer::start() else { return };
+    let custom = Environment::custom("http://127.0.0.1:9000".parse().unwrap());
+    for environment in [Environment::Production, Environment::Sod, custom] {
+        let store = RedisStore::connect(&server.url(), &environment).unwrap();
+        assert_eq!(load(&store).await.unwrap(), []);
+        store.merge(&tenant(1), &suspended(1)).await.unwrap();
+        assert!(store.try_lease(&tenant(1), Duration::from_secs(60)).await.unwrap());
+    }
+}
+
+/// Creates an authority and a certificate of 127.0.0.1 in the server's directory; `None` without
+/// openssl.
+fn make_certificates(server: &RedisServer) -> Option<()> {
+    let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
+    let run = |arguments: &[&str]| {
+        let output = openssl(arguments, b"")?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(())
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let (root, root_key) = (path("root.pem"), path("root.key"));
+    run(&[
+        &["req", "-x509", "-days", "2", "-subj", "/CN=test root"][..],
+        &key,
+        &["-keyout", &root_key, "-out", &root],
+    ]
+    .concat())?;
+    run(&[
+        &[
+            "req",
+            "-x509",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=redis",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+        ][..],
+        &["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root, "-CAkey", &root_key],
+        &key,
+        &["-keyout", &path("redis.key"), "-out", &path("redis.pem")],
+    ]
+    .concat())
+}
+
+#[tokio::test]
+async fn tls_connects_to_a_server_with_a_trusted_certificate() {
+    let Some(mut server) = RedisServer::stopped(&[]) else { return };
+    let Some(()) = make_certificates(&server) else { return };
+    let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
+    let (port, root) = (server.port().to_string(), path("root.pem"));
+    let arguments = [
+        ["--port", "0"],
+        ["--tls-port", &port],
+        ["--tls-cert-file", &path("redis.pem")],
+        ["--tls-key-file", &path("redis.key")],
+        ["--tls-ca-cert-file", &root],
+        ["--tls-auth-clients", "no"],
+        ["--requirepass", "hush"],
+    ];
+    server.set_arguments(arguments.as_flattened());
+    server.run();
+
+    let url = format!("rediss://:hush@127.0.0.1:{port}");
+    let pem = std::fs::read(root).unwrap();
+    let open = || RedisStore::connect_with_roots(&url, &Environment::Production, &pem).unwrap();
+    let (here, there) = (open(), open());
+    assert_eq!(here.name(), format!("rediss://127.0.0.1:{port}/0"));
+    let mut changes = here.changes();
+    load(&here).await.unwrap();
+    there.merge(&tenant(1), &suspended(1)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(1), suspended(1)));
+
+    let public = RedisStore::connect(&url, &Environment::Production).unwrap();
+    let error = load(&public).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
+}

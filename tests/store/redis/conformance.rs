@@ -1,0 +1,68 @@
+//! The contract, on servers that are paused, killed, or grant little.
+
+use std::sync::{Arc, Mutex};
+
+use harness::{RedisServer, amount};
+use tower_superoffice::store::conformance::Conformance;
+
+use super::open;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_while_the_server_is_paused() {
+    let Some(server) = RedisServer::start().map(Arc::new) else { return };
+    let url = server.url();
+    let report = Conformance::new(move || std::future::ready(Ok(open(&url))))
+        .outage(move |up| {
+            if up {
+                server.resume()
+            } else {
+                server.pause()
+            }
+            std::future::ready(())
+        })
+        .tenants(amount("TENANTS", 20_000, 100_000))
+        .run()
+        .await
+        .unwrap();
+    println!("{report}");
+    assert_eq!(report.skipped().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_while_the_server_is_killed() {
+    let Some(server) = RedisServer::start() else { return };
+    let server = Arc::new(Mutex::new(server));
+    let url = server.lock().unwrap().url();
+    let report = Conformance::new(move || std::future::ready(Ok(open(&url))))
+        .outage(move |up| {
+            let mut server = server.lock().unwrap();
+            if up {
+                server.restart()
+            } else {
+                server.kill()
+            }
+            std::future::ready(())
+        })
+        .tenants(1000)
+        .run()
+        .await
+        .unwrap();
+    assert_eq!(report.skipped().count(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_with_the_documented_rights_only() {
+    let Some(server) = RedisServer::start() else { return };
+    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select";
+    let source = include_str!("../../../src/store/redis/mod.rs");
+    assert!(source.contains(documented), "the documentation names other rights");
+    let mut acl = redis::cmd("ACL");
+    acl.arg("SETUSER").arg("gate").arg("on").arg(">pass/word");
+    acl.arg(documented.split(' ').collect::<Vec<_>>());
+    acl.exec(&mut server.connection()).unwrap();
+
+    let url = format!("redis://gate:pass%2Fword@127.0.0.1:{}/1", server.port());
+    let report =
+        Conformance::new(move || std::future::ready(Ok(open(&url)))).tenants(1000).run().await;
+    report.unwrap();
+}

@@ -1,0 +1,54 @@
+//! The store on a Redis server keeps the contract, whatever happens to the server.
+
+mod access;
+mod changes;
+mod conformance;
+mod outages;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use harness::RedisServer;
+use tower_superoffice::{
+    Environment, TenantId,
+    status::Record,
+    store::{Change, RedisStore, Store, StoreError},
+};
+
+fn open(url: &str) -> RedisStore {
+    RedisStore::connect(url, &Environment::Production).unwrap()
+}
+
+async fn load(store: &RedisStore) -> Result<Vec<(TenantId, Record)>, StoreError> {
+    let mut all: Vec<_> = store.load().try_concat().await?;
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(all)
+}
+
+async fn next(changes: &mut BoxStream<'static, Change>) -> Change {
+    let next = tokio::time::timeout(Duration::from_secs(20), changes.next()).await;
+    next.expect("no change arrived").expect("the stream of changes ended")
+}
+
+/// Repeats a merge until the store is available.
+async fn merge_eventually(store: &RedisStore, tenant: &TenantId, record: &Record) -> Record {
+    let began = Instant::now();
+    loop {
+        match store.merge(tenant, record).await {
+            Ok(merged) => return merged,
+            Err(error) => {
+                assert!(error.is_unavailable(), "{error:?}");
+                assert!(began.elapsed() < Duration::from_secs(20), "{error:?}");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+/// The number of scripts that the server has run.
+fn round_trips(server: &RedisServer) -> usize {
+    let stats: String =
+        redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
+}

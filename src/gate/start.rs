@@ -97,9 +97,7 @@ async fn start_store(
     tenants: &Arc<Tenants>,
     optional: bool,
 ) -> Result<(), BuildError> {
-    // Subscribed before it is loaded, so that no change is lost in between.
-    let changes = write_back.store().changes();
-    let loaded = resync::load(write_back, tenants).await;
+    let (changes, loaded) = resync::start(write_back, tenants).await.map_err(BuildError::Store)?;
     if let Err(error) = &loaded {
         if !(optional && error.is_unavailable()) {
             return Err(BuildError::Store(error.clone()));

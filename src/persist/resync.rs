@@ -18,7 +18,7 @@ use crate::{
 ///
 /// This fills a store that lost its data: tenants are compared record by record, so that concurrent
 /// changes of others are not overwritten.
-pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
+async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
     let registry = tenants.registry();
     let mut complete = HashSet::new();
     let mut pages = write_back.store().load();
@@ -44,6 +44,23 @@ pub(crate) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
         write_back.mark(tenant);
     }
     Ok(())
+}
+
+/// Subscribes to what others write, and then loads the store, so that nothing is lost in between.
+/// Returns the changes, and whether the load succeeded.
+///
+/// # Errors
+///
+/// When the store panicked.
+pub(crate) async fn start(
+    write_back: &WriteBack,
+    tenants: &Tenants,
+) -> Result<(BoxStream<'static, Change>, Result<(), StoreError>), StoreError> {
+    let start = async {
+        let changes = write_back.store().changes();
+        (changes, load(write_back, tenants).await)
+    };
+    catch_store_panic(start).await
 }
 
 /// Applies the changes of other replicas, and loads the store again whenever one may have been

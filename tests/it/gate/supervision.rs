@@ -9,12 +9,14 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use futures::{future::BoxFuture, stream::BoxStream};
 use http::StatusCode;
 use tokio::time::{Instant, sleep};
 use tower_superoffice::{
-    TenantGate, TenantId, UnavailableReason,
+    BuildError, Environment, TenantGate, TenantId, UnavailableReason,
     simulator::{Fault, Simulator},
-    store::MemoryStore,
+    status::Record,
+    store::{MemoryStore, Store, StoreError},
     token::SigningKeys,
 };
 use tracing::{Event, Metadata, Subscriber, span};
@@ -123,6 +125,40 @@ async fn panicking_clock_ends_no_task_for_good() {
     fixture.works().await;
     sleep(20 * MINUTE).await;
     assert!(gate.status(&tenant(1)).is_confirmed(), "it is pulled again");
+}
+
+struct PanickingStore;
+
+impl Store for PanickingStore {
+    fn name(&self) -> String {
+        "panicking".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        panic!("load");
+    }
+
+    fn merge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        _: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        panic!("merge");
+    }
+}
+
+#[tokio::test]
+async fn store_that_panics_at_the_start_fails_the_build() {
+    let built = TenantGate::builder(Environment::Production)
+        .any_audience()
+        .state_api(false)
+        .key_url("http://127.0.0.1:1/keys".parse().unwrap())
+        .store(PanickingStore)
+        .start_without_store(true)
+        .build()
+        .await;
+    let Err(BuildError::Store(error)) = built else { panic!("{built:?}") };
+    assert!(error.to_string().contains("panicked"), "{error}");
 }
 
 /// A subscriber that does `then` with each event.

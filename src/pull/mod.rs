@@ -22,6 +22,6 @@ mod state_api;
 mod stats;
 mod worker;
 
-pub use self::{pulls::PullHealth, schedule::Schedule, stats::Corrected};
+pub use self::{pulls::PullHealth, schedule::Schedule, stats::CorrectionSummary};
 pub(crate) use self::{pulls::Pulls, state_api::StateApi};
 pub use crate::tenants::correction::Correction;

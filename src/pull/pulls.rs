@@ -19,7 +19,7 @@ use super::{
     schedule::Schedule,
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
-    stats::{Corrected, CorrectionStats, PullCounters},
+    stats::{CorrectionStats, CorrectionSummary, PullCounters},
 };
 use crate::{
     clock::Clock,
@@ -59,25 +59,63 @@ pub(super) struct State {
 
 /// The health of pulls. Counters start when the gate is built.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct PullHealth {
-    /// Overdue pulls that wait for the rate limit.
-    pub waiting: usize,
-    /// How long the oldest of them has waited.
-    pub oldest: Duration,
-    /// Pulls in flight.
-    pub under_way: usize,
-    /// Answers with the state of a tenant.
-    pub answered: u64,
-    /// Answers without a state, such as `Unknown`.
-    pub silent: u64,
-    /// Pulls without a valid answer: no connection, an error, an invalid answer.
-    pub failed: u64,
-    /// Pulls left to another replica.
-    pub left: u64,
-    /// Statuses that the state API had to correct, by the notification that was missed: one that
-    /// was lost, late or, where it had said otherwise, untrue.
-    pub corrected: Vec<(Option<ChangeType>, Corrected)>,
+    waiting: usize,
+    oldest: Duration,
+    in_flight: usize,
+    counters: PullCounters,
+    corrections: Vec<(Option<ChangeType>, CorrectionSummary)>,
+}
+
+impl PullHealth {
+    /// Returns the number of overdue pulls that wait for the rate limit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns how long the oldest of them has waited.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        self.oldest
+    }
+
+    /// Returns the number of pulls in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Returns the number of answers with the state of a tenant.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.counters.answered
+    }
+
+    /// Returns the number of answers without a state, such as `Unknown`.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.counters.unknown
+    }
+
+    /// Returns the number of pulls without a valid answer: no connection, an error, an invalid answer.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.counters.failed
+    }
+
+    /// Returns the number of pulls left to another replica.
+    #[must_use]
+    pub fn delegated(&self) -> u64 {
+        self.counters.delegated
+    }
+
+    /// Returns the statuses that pulls had to correct, by the notification that was missed: one that
+    /// was lost, late or, where it had said otherwise, untrue. `None` where SuperOffice has none.
+    #[must_use]
+    pub fn corrections(&self) -> &[(Option<ChangeType>, CorrectionSummary)] {
+        &self.corrections
+    }
 }
 
 impl Pulls {
@@ -188,16 +226,12 @@ impl Pulls {
         let state = self.state();
         let State { scheduler, in_flight, .. } = &*state;
         let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, overdue, now);
-        let PullCounters { answered, unknown, failed, delegated } = state.counters;
         PullHealth {
             waiting,
             oldest: oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(oldest)),
-            under_way: in_flight.len(),
-            answered,
-            silent: unknown,
-            failed,
-            left: delegated,
-            corrected: state.corrections.read(),
+            in_flight: in_flight.len(),
+            counters: state.counters,
+            corrections: state.corrections.read(),
         }
     }
 

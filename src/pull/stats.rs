@@ -6,18 +6,34 @@ use crate::{status::ChangeType, tenants::correction::Correction};
 
 /// Corrections of one kind, since the gate was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub struct Corrected {
-    /// Number of corrections.
-    pub count: u64,
-    /// Upper bound of the time that the status was wrong, of the last one.
-    pub last: Option<Duration>,
-    /// The median of that over the last 64 that were timed.
-    pub median: Option<Duration>,
+pub struct CorrectionSummary {
+    count: u64,
+    last: Option<Duration>,
+    median: Option<Duration>,
+}
+
+impl CorrectionSummary {
+    /// Returns the number of corrections.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns an upper bound of the time that the status was wrong, of the last one.
+    #[must_use]
+    pub fn last(&self) -> Option<Duration> {
+        self.last
+    }
+
+    /// Returns the median of that over the last 64 that were timed.
+    #[must_use]
+    pub fn median(&self) -> Option<Duration> {
+        self.median
+    }
 }
 
 /// Numbers of pulls, by result.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct PullCounters {
     pub(crate) answered: u64,
     pub(crate) unknown: u64,
@@ -64,18 +80,18 @@ impl CorrectionStats {
     }
 
     /// Returns the corrections of each kind that occurred.
-    pub(crate) fn read(&self) -> Vec<(Option<ChangeType>, Corrected)> {
+    pub(crate) fn read(&self) -> Vec<(Option<ChangeType>, CorrectionSummary)> {
         let occurred = KINDS.iter().zip(&self.kinds).filter(|(_, kind)| kind.count > 0);
         occurred.map(|(missed, kind)| (*missed, kind.read())).collect()
     }
 }
 
 impl Kind {
-    fn read(&self) -> Corrected {
+    fn read(&self) -> CorrectionSummary {
         let mut sorted: Vec<_> = self.recent.iter().copied().collect();
         sorted.sort_unstable();
         let median = sorted.get(sorted.len() / 2).copied();
-        Corrected { count: self.count, last: self.recent.back().copied(), median }
+        CorrectionSummary { count: self.count, last: self.recent.back().copied(), median }
     }
 }
 
@@ -94,12 +110,12 @@ mod tests {
         }
         stats.count(&Correction { missed, within: None });
         stats.count(&Correction { missed: None, within: None });
-        let resumes = Corrected {
+        let resumes = CorrectionSummary {
             count: 4,
             last: Some(Duration::from_secs(5)),
             median: Some(Duration::from_secs(5)),
         };
-        let closed = Corrected { count: 1, last: None, median: None };
+        let closed = CorrectionSummary { count: 1, last: None, median: None };
         assert_eq!(stats.read(), [(missed, resumes), (None, closed)]);
         for _ in 0..1000 {
             stats.count(&Correction { missed, within: Some(Duration::ZERO) });

@@ -8,18 +8,28 @@ use crate::status::{
 
 /// A pull that changed a tenant's status, because no notification had done so in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Correction {
-    /// The missing notification; `None` where SuperOffice has none for the new state (a tenant that
-    /// is being provisioned or waits for a migration).
-    pub missed: Option<ChangeType>,
-    /// Upper bound of the time that the status was wrong: the time since this replica gained the
-    /// newest fact that agreed with it. `None` without such a fact, as for a tenant that was open
-    /// for lack of a record.
-    pub within: Option<Duration>,
+    pub(crate) missed: Option<ChangeType>,
+    pub(crate) within: Option<Duration>,
 }
 
 impl Correction {
+    /// Returns the missing notification; `None` where SuperOffice has none for the new state (a tenant
+    /// that is being provisioned or waits for a migration).
+    #[must_use]
+    pub fn missed(&self) -> Option<ChangeType> {
+        self.missed
+    }
+
+    /// Returns an upper bound of the time that the status was wrong: the time since this replica gained
+    /// the newest fact that agreed with it.
+    ///
+    /// `None` without such a fact, as for a tenant that was open for lack of a record.
+    #[must_use]
+    pub fn within(&self) -> Option<Duration> {
+        self.within
+    }
+
     /// Returns the correction, if any, of a pull that led from one status to the other. `within` is
     /// the result of [`agreed_within`] before it.
     pub(super) fn between(

@@ -82,7 +82,7 @@ fn values_go_anywhere() {
     is_cloned::<health::Health>();
     is_cloned::<health::TaskHealth>();
     is_cloned::<pull::PullHealth>();
-    is_cloned::<pull::Corrected>();
+    is_cloned::<pull::CorrectionSummary>();
     is_cloned::<pull::Correction>();
     is_cloned::<token::KeysReport>();
     is_cloned::<token::KeyReport>();

@@ -84,7 +84,7 @@ async fn crafted_endpoint_never_receives_a_byte() {
                 r#"{{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true,"Endpoint":"{endpoint}","Api":"{endpoint}"}}"#,
             )));
             let moved = env.notification(ChangeType::Move).public_endpoint(endpoint);
-            let pulls = || gate.health().pulls().map(|pulls| pulls.answered + pulls.failed);
+            let pulls = || gate.health().pulls().map(|pulls| pulls.answered() + pulls.failed());
             let before = pulls();
             assert_eq!(moved.send().await.unwrap(), 204, "{endpoint}");
             until!(!state_api || pulls() > before);

@@ -77,10 +77,10 @@ impl Fixture {
         self.gate.close_until(&tenant(9), "", end).await.unwrap();
         self.gate.release(&tenant(9), "").await.unwrap();
         assert_eq!(self.gate.health().dirty(), 0);
-        let (answered, one) = (self.gate.health().pulls().unwrap().answered, tenant(8));
+        let (answered, one) = (self.gate.health().pulls().unwrap().answered(), tenant(8));
         self.gate.recheck(&one);
         sleep(MINUTE).await;
-        assert!(self.gate.health().pulls().unwrap().answered > answered);
+        assert!(self.gate.health().pulls().unwrap().answered() > answered);
         let other = TenantGate::builder(self.simulator.environment())
             .any_audience()
             .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())

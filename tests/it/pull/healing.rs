@@ -35,17 +35,17 @@ async fn lost_resume_heals_within_the_longest_step() {
             assert_eq!((status.evidence(), status.is_confirmed()), (Evidence::StateApi, true));
 
             let pulls = env.pulls();
-            let [(Some(ChangeType::Resume), corrected)] = pulls.corrected[..] else {
+            let [(Some(ChangeType::Resume), corrected)] = pulls.corrections()[..] else {
                 panic!("{pulls:?}")
             };
-            assert_eq!(corrected.count, 1);
-            assert!(corrected.last.unwrap() <= bound, "{corrected:?}");
+            assert_eq!(corrected.count(), 1);
+            assert!(corrected.last().unwrap() <= bound, "{corrected:?}");
             let corrected = events
                 .by_ref()
                 .take(3)
                 .filter(|event| {
                     let found = matches!(event, TenantEvent::Corrected { status, correction, .. }
-                        if status.is_available() && correction.missed == Some(ChangeType::Resume));
+                        if status.is_available() && correction.missed() == Some(ChangeType::Resume));
                     async move { found }
                 })
                 .count();
@@ -76,7 +76,7 @@ async fn open_tenant_is_pulled_once_when_settled() {
     assert_eq!(env.simulator.all_state_requests(), 1);
     sleep(100 * HOUR).await;
     assert_eq!(env.simulator.all_state_requests(), 1);
-    assert!(env.pulls().corrected.is_empty());
+    assert!(env.pulls().corrections().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn state_api_lag_below_the_settle_time_flaps_nothing() {
         }
     }
     assert!(env.simulator.all_state_requests() > 1000);
-    assert!(env.pulls().corrected.is_empty());
+    assert!(env.pulls().corrections().is_empty());
     let mut changes = 0;
     while let Some(Some(event)) = events.next().now_or_never() {
         assert!(matches!(event, TenantEvent::Changed { .. }), "{event:?}");
@@ -145,5 +145,5 @@ async fn untrue_notification_is_corrected_when_settled() {
     sleep(Duration::from_secs(2)).await;
     assert_eq!(env.reason(&one), Some(UnavailableReason::Suspended));
     assert_eq!(env.reason(&two), None);
-    assert_eq!(env.pulls().corrected.len(), 2);
+    assert_eq!(env.pulls().corrections().len(), 2);
 }

@@ -45,8 +45,8 @@ async fn upgrade_burst_keeps_to_the_limit_and_opens_every_tenant() {
         notified.elapsed()
     );
     let pulls = env.pulls();
-    assert_eq!(pulls.answered, requests);
-    assert_eq!((pulls.failed, pulls.silent, pulls.left), (0, 0, 0));
+    assert_eq!(pulls.answered(), requests);
+    assert_eq!((pulls.failed(), pulls.unknown(), pulls.delegated()), (0, 0, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -58,17 +58,17 @@ async fn health_shows_waiting_pulls_and_the_oldest() {
     env.gate.track((0..100).map(tenant));
     sleep(Duration::from_millis(10_500)).await;
     let pulls = env.pulls();
-    assert_eq!(pulls.answered, 11);
-    assert_eq!(pulls.waiting, 89);
-    assert_eq!(pulls.oldest, Duration::from_millis(10_500));
+    assert_eq!(pulls.answered(), 11);
+    assert_eq!(pulls.waiting(), 89);
+    assert_eq!(pulls.oldest(), Duration::from_millis(10_500));
     // A requested pull does not wait behind them.
     env.gate.recheck(&tenant(999));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(env.simulator.state_requests(&tenant(999)), 1);
     sleep(100 * MINUTE).await;
     let pulls = env.pulls();
-    assert_eq!((pulls.waiting, pulls.oldest, pulls.under_way), (0, Duration::ZERO, 0));
-    assert_eq!(pulls.answered, 101);
+    assert_eq!((pulls.waiting(), pulls.oldest(), pulls.in_flight()), (0, Duration::ZERO, 0));
+    assert_eq!(pulls.answered(), 101);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,10 +97,10 @@ async fn state_api_fault_changes_no_tenant_and_heals_after_it() {
         assert_eq!(env.reason(&tenant(1)), Some(UnavailableReason::Suspended), "{fault:?}");
         assert_eq!(env.reason(&tenant(2)), None, "{fault:?}");
         let pulls = env.pulls();
-        assert_eq!(pulls.answered, 0, "{fault:?}");
+        assert_eq!(pulls.answered(), 0, "{fault:?}");
         // A failing state API is not hammered: backed off to 2.5 to 5 min a tenant.
-        assert!(pulls.failed + pulls.silent > 10, "{fault:?} {pulls:?}");
-        assert!(pulls.failed + pulls.silent < 100, "{fault:?} {pulls:?}");
+        assert!(pulls.failed() + pulls.unknown() > 10, "{fault:?} {pulls:?}");
+        assert!(pulls.failed() + pulls.unknown() < 100, "{fault:?} {pulls:?}");
 
         env.simulator.state_api(Fault::None);
         env.simulator.resume(&tenant(1)).without_notification();

@@ -87,7 +87,7 @@ async fn replicas_share_one_pull() {
     env.simulator.resume(&one).without_notification();
     within(16 * MINUTE, env.gate.available(&one)).await;
     within(Duration::from_secs(1), other.available(&one)).await;
-    let left = env.pulls().left + other.health().pulls().unwrap().left;
+    let left = env.pulls().delegated() + other.health().pulls().unwrap().delegated();
     assert!(left > 0, "no pull was left to the other");
 }
 
@@ -101,7 +101,7 @@ async fn pull_is_made_after_the_lease_holder_died() {
     // The other took the lease and died: the lease ends after 10 s.
     sleep(Duration::from_secs(8)).await;
     assert_eq!(env.simulator.all_state_requests(), 1);
-    assert_eq!(env.pulls().left, 1);
+    assert_eq!(env.pulls().delegated(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,8 +128,8 @@ async fn hanging_or_panicking_store_or_client_stops_no_pull() {
     sleep(5 * HOUR).await;
     let pulls = env.pulls();
     // The lease that hangs times out, and each one that panics is a failed pull.
-    assert_eq!(pulls.answered, 2);
-    assert!(pulls.failed > 20, "{pulls:?}");
+    assert_eq!(pulls.answered(), 2);
+    assert!(pulls.failed() > 20, "{pulls:?}");
     assert_eq!(env.reason(&tenant(1)), Some(UnavailableReason::Suspended));
 
     let calls = Arc::new(AtomicU32::new(0));

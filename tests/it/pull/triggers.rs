@@ -63,7 +63,7 @@ async fn tracked_tenants_are_pulled_until_answered() {
         "an open tenant is pulled no more"
     );
     // The first answer about a tenant is no correction.
-    assert!(env.pulls().corrected.is_empty());
+    assert!(env.pulls().corrections().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,8 +44,10 @@ async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let simulator = args.start().await?;
     print(&args.addresses(&simulator))?;
     tokio::select! {
-        taken = take_commands(&simulator) => taken?,
+        // The signal first: from the first answer on, Ctrl-C is caught.
+        biased;
         signal = ctrl_c() => signal?,
+        taken = take_commands(&simulator) => taken?,
     }
     Ok(())
 }

@@ -140,7 +140,8 @@ fn a_command_changes_the_tenant_and_posts_the_notification() {
 #[cfg(unix)]
 fn an_interrupt_ends_it_while_its_input_is_open() {
     let mut simulator = Running::start(&[]);
-    simulator.value("environment");
+    simulator.enter("calls");
+    simulator.value("0 calls");
     let id = simulator.process.id().to_string();
     assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
     assert!(simulator.process.wait().unwrap().success());

@@ -1,8 +1,8 @@
 //! An axum app that receives SuperOffice's notifications and calls tenants.
 //!
 //! ```sh
-//! cargo run --example axum_app                                   # runs against a simulator and exits
-//! cargo run --example axum_app -- production MY-APPLICATION-ID   # serves on port 8080
+//! cargo run --example axum_app --features reqwest,simulator    # runs against a simulator and exits
+//! cargo run --example axum_app --features reqwest,simulator -- production MY-APPLICATION-ID    # serves on port 8080
 //! ```
 #![allow(clippy::print_stdout)]
 

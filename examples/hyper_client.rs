@@ -1,7 +1,7 @@
 //! A guarded hyper-util client, with a concurrency limit and a time-out outside the guard.
 //!
 //! ```sh
-//! cargo run --example hyper_client
+//! cargo run --example hyper_client --features simulator
 //! ```
 #![allow(clippy::print_stdout)]
 

@@ -1,8 +1,8 @@
 //! A hyper server without a framework: the notification layer around a plain service.
 //!
 //! ```sh
-//! cargo run --example hyper_server                                   # runs against a simulator and exits
-//! cargo run --example hyper_server -- production MY-APPLICATION-ID   # serves on port 8080
+//! cargo run --example hyper_server --features simulator    # runs against a simulator and exits
+//! cargo run --example hyper_server --features simulator -- production MY-APPLICATION-ID    # serves on port 8080
 //! ```
 #![allow(clippy::print_stdout)]
 

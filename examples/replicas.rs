@@ -2,8 +2,8 @@
 //! without it.
 //!
 //! ```sh
-//! cargo run --release --example replicas
-//! cargo run --release --example replicas -- --break sharing     # must fail, and does
+//! cargo run --release --example replicas --features redis,reqwest,simulator
+//! cargo run --release --example replicas --features redis,reqwest,simulator -- --break sharing    # must fail, and does
 //! ```
 //!
 //! Starts a redis-server of its own on a free port of loopback, and stops it. Exits with 0 when every

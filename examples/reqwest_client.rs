@@ -1,7 +1,7 @@
 //! A guarded reqwest client.
 //!
 //! ```sh
-//! cargo run --example reqwest_client
+//! cargo run --example reqwest_client --features reqwest,simulator
 //! ```
 //!
 //! reqwest's own redirects and retries happen below the guard, which does not see them: switch

@@ -2,8 +2,8 @@
 //! route, and workers that call four tenants through the guard while SuperOffice closes and opens them.
 //!
 //! ```sh
-//! cargo run --release --example demo
-//! cargo run --release --example demo -- --break guard     # must fail, and does
+//! cargo run --release --example demo --features simulator
+//! cargo run --release --example demo --features simulator -- --break guard    # must fail, and does
 //! ```
 //!
 //! Exits with 0 when every check passed, and with 1 when one failed.

@@ -3,38 +3,30 @@
 //! Gates and simulator share tokio's paused clock; each gate's wall clock is that, and some offset
 //! which a test sets.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicI64, Ordering},
-    },
-    time::SystemTime,
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
 };
 
+use harness::{Clock, gate_builder_on, simulator_on, tenant, tokio_clock};
 use http::{HeaderValue, Request, StatusCode, header};
 use tokio::time::{Duration, Instant, sleep};
 use tower::{ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, TenantGate, TenantGateBuilder, TenantId, UnavailableReason,
+    ChangeType, TenantGate, TenantGateBuilder, UnavailableReason,
     notification::EmptyBody,
     simulator::{Fault, Simulator},
     store::MemoryStore,
-    token::SigningKeys,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 const SUSPENDED: Option<UnavailableReason> = Some(UnavailableReason::Suspended);
 
-fn tenant() -> TenantId {
-    TenantId::new("Cust1").unwrap()
-}
-
 /// SuperOffice, and the true time.
-struct World {
+struct TimeEnv {
     simulator: Simulator,
-    start: SystemTime,
-    began: Instant,
+    clock: Clock,
 }
 
 /// By how many seconds a gate's wall clock is ahead.
@@ -47,28 +39,20 @@ impl Offset {
     }
 }
 
-impl World {
+impl TimeEnv {
     async fn new() -> Self {
-        let (start, began) =
-            (SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000), Instant::now());
-        let clock = move || start + began.elapsed();
-        let simulator = Simulator::builder().clock(clock).start().await.unwrap();
-        simulator.notice(Duration::ZERO);
-        Self { simulator, start, began }
+        let clock = tokio_clock();
+        Self { simulator: simulator_on(&clock).await, clock }
     }
 
     fn builder(&self, offset: &Offset) -> TenantGateBuilder {
-        let (start, began, offset) = (self.start, self.began, offset.clone());
-        let wall = move || {
-            let (now, offset) = (start + began.elapsed(), offset.0.load(Ordering::SeqCst));
+        let (clock, offset) = (Arc::clone(&self.clock), offset.clone());
+        let wall: Clock = Arc::new(move || {
+            let (now, offset) = (clock(), offset.0.load(Ordering::SeqCst));
             let step = Duration::from_secs(offset.unsigned_abs());
             if offset < 0 { now - step } else { now + step }
-        };
-        TenantGate::builder(self.simulator.environment())
-            .audience(self.simulator.application_id())
-            .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())
-            .client(self.simulator.network())
-            .clock(wall)
+        });
+        gate_builder_on(&self.simulator, &wall)
     }
 
     async fn gate(&self, offset: &Offset) -> TenantGate {
@@ -83,26 +67,26 @@ impl World {
 }
 
 fn reason(gate: &TenantGate) -> Option<UnavailableReason> {
-    gate.status(&tenant()).reason()
+    gate.status(&tenant("Cust1")).reason()
 }
 
 #[tokio::test(start_paused = true)]
 async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
     for (ahead, takes) in [(55, 0), (55, 1), (200, 0), (200, 1), (7_200, 0)] {
-        let (world, store) = (World::new().await, MemoryStore::new());
-        world.simulator.state_api_lag(Duration::from_secs(10));
+        let (env, store) = (TimeEnv::new().await, MemoryStore::new());
+        env.simulator.state_api_lag(Duration::from_secs(10));
         let (right, wrong) = (Offset::default(), Offset::default());
         wrong.set(ahead);
-        let build = |offset: &Offset| world.builder(offset).store(store.clone()).build();
+        let build = |offset: &Offset| env.builder(offset).store(store.clone()).build();
         let gates = [build(&right).await.unwrap(), build(&wrong).await.unwrap()];
-        world.simulator.notify_service(gates[takes].notification_service());
+        env.simulator.notify_service(gates[takes].notification_service());
         for number in 0..50 {
-            let answer = world.simulator.suspend(&tenant()).await.unwrap();
+            let answer = env.simulator.suspend(&tenant("Cust1")).await.unwrap();
             assert_eq!(answer, StatusCode::NO_CONTENT);
             for second in 0..130 {
                 // Requested pulls within the lag are what could open it.
                 if second < 15 {
-                    gates[second % 2].recheck(&tenant());
+                    gates[second % 2].recheck(&tenant("Cust1"));
                 }
                 sleep(Duration::from_secs(1)).await;
                 let reasons = gates.each_ref().map(reason);
@@ -112,7 +96,7 @@ async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
                 );
             }
             if number < 49 {
-                world.simulator.resume(&tenant()).await.unwrap();
+                env.simulator.resume(&tenant("Cust1")).await.unwrap();
                 sleep(100 * MINUTE / 60).await;
                 assert_eq!(gates.each_ref().map(reason), [None; 2]);
             }
@@ -124,15 +108,15 @@ async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
 
 #[tokio::test(start_paused = true)]
 async fn suspend_after_the_clock_was_set_back_closes_for_good() {
-    let (world, offset) = (World::new().await, Offset::default());
-    let gate = world.gate(&offset).await;
-    world.simulator.suspend(&tenant()).await.unwrap();
+    let (env, offset) = (TimeEnv::new().await, Offset::default());
+    let gate = env.gate(&offset).await;
+    env.simulator.suspend(&tenant("Cust1")).await.unwrap();
     sleep(10 * MINUTE).await;
-    world.simulator.resume(&tenant()).await.unwrap();
+    env.simulator.resume(&tenant("Cust1")).await.unwrap();
     sleep(2 * MINUTE).await;
     assert_eq!(reason(&gate), None);
     offset.set(-65);
-    assert_eq!(world.simulator.suspend(&tenant()).await.unwrap(), StatusCode::NO_CONTENT);
+    assert_eq!(env.simulator.suspend(&tenant("Cust1")).await.unwrap(), StatusCode::NO_CONTENT);
     assert_eq!(reason(&gate), SUSPENDED);
     sleep(48 * HOUR).await;
     assert_eq!(reason(&gate), SUSPENDED);
@@ -140,18 +124,18 @@ async fn suspend_after_the_clock_was_set_back_closes_for_good() {
 
 #[tokio::test(start_paused = true)]
 async fn pull_made_while_the_clock_was_a_day_ahead_does_no_harm() {
-    let (world, offset) = (World::new().await, Offset::default());
-    let gate = world.gate(&offset).await;
+    let (env, offset) = (TimeEnv::new().await, Offset::default());
+    let gate = env.gate(&offset).await;
     offset.set(86_400);
-    world.simulator.suspend(&tenant()).without_notification();
-    gate.recheck(&tenant());
+    env.simulator.suspend(&tenant("Cust1")).without_notification();
+    gate.recheck(&tenant("Cust1"));
     sleep(MINUTE).await;
     assert_eq!(reason(&gate), SUSPENDED);
     offset.set(0);
-    world.simulator.resume(&tenant()).without_notification();
+    env.simulator.resume(&tenant("Cust1")).without_notification();
     sleep(16 * MINUTE).await;
     assert_eq!(reason(&gate), None, "pulls went on");
-    world.simulator.suspend(&tenant()).await.unwrap();
+    env.simulator.suspend(&tenant("Cust1")).await.unwrap();
     sleep(10 * MINUTE).await;
     assert_eq!(reason(&gate), SUSPENDED);
 }
@@ -159,33 +143,33 @@ async fn pull_made_while_the_clock_was_a_day_ahead_does_no_harm() {
 #[tokio::test(start_paused = true)]
 async fn clock_steps_neither_stop_pulls_nor_make_them_hammer() {
     for step in [3_600, -3_600] {
-        let (world, offset) = (World::new().await, Offset::default());
-        let gate = world.gate(&offset).await;
-        world.simulator.suspend(&tenant()).await.unwrap();
-        world.simulator.state_api(Fault::Hang);
-        gate.track([tenant()]);
+        let (env, offset) = (TimeEnv::new().await, Offset::default());
+        let gate = env.gate(&offset).await;
+        env.simulator.suspend(&tenant("Cust1")).await.unwrap();
+        env.simulator.state_api(Fault::Hang);
+        gate.track([tenant("Cust1")]);
         sleep(MINUTE).await;
         let mut answered = 0;
         // Steps while a pull hangs, while one waits out a back-off, and while one is scheduled.
         for round in 0..12 {
             offset.set(if round % 2 == 0 { step } else { 0 });
             if round == 4 {
-                world.simulator.state_api(Fault::None);
+                env.simulator.state_api(Fault::None);
             }
             if round % 5 == 0 {
-                gate.recheck(&tenant());
+                gate.recheck(&tenant("Cust1"));
             }
-            let before = world.requests();
+            let before = env.requests();
             sleep(10 * MINUTE).await;
-            let made = world.requests() - before;
+            let made = env.requests() - before;
             assert!(made <= 20, "{step} s, round {round}: {made} in 10 minutes");
             answered += if round > 4 { made } else { 0 };
             assert_eq!(reason(&gate), SUSPENDED);
         }
         assert!(answered >= 70 / 15, "{step} s: {answered} in 70 minutes");
-        world.simulator.resume(&tenant()).without_notification();
+        env.simulator.resume(&tenant("Cust1")).without_notification();
         offset.set(step);
-        let healed = tokio::time::timeout(16 * MINUTE, gate.available(&tenant())).await;
+        let healed = tokio::time::timeout(16 * MINUTE, gate.available(&tenant("Cust1"))).await;
         assert!(healed.is_ok(), "{step} s: a lost Resume did not heal");
     }
 }
@@ -193,12 +177,12 @@ async fn clock_steps_neither_stop_pulls_nor_make_them_hammer() {
 #[tokio::test(start_paused = true)]
 async fn restarts_shorter_than_the_settle_time_heal_a_lost_resume() {
     for life in [15, 40] {
-        let (world, store, offset) = (World::new().await, MemoryStore::new(), Offset::default());
-        let build = || world.builder(&offset).store(store.clone()).build();
+        let (env, store, offset) = (TimeEnv::new().await, MemoryStore::new(), Offset::default());
+        let build = || env.builder(&offset).store(store.clone()).build();
         let mut gate = build().await.unwrap();
-        world.simulator.notify_service(gate.notification_service());
-        world.simulator.suspend(&tenant()).await.unwrap();
-        world.simulator.resume(&tenant()).without_notification();
+        env.simulator.notify_service(gate.notification_service());
+        env.simulator.suspend(&tenant("Cust1")).await.unwrap();
+        env.simulator.resume(&tenant("Cust1")).without_notification();
         let lost = Instant::now();
         while reason(&gate).is_some() {
             sleep(Duration::from_secs(life)).await;
@@ -211,34 +195,34 @@ async fn restarts_shorter_than_the_settle_time_heal_a_lost_resume() {
 
 #[tokio::test(start_paused = true)]
 async fn one_wrong_running_answer_is_corrected_within_two_minutes() {
-    let (world, offset) = (World::new().await, Offset::default());
-    let gate = world.gate(&offset).await;
-    world.simulator.suspend(&tenant()).await.unwrap();
+    let (env, offset) = (TimeEnv::new().await, Offset::default());
+    let gate = env.gate(&offset).await;
+    env.simulator.suspend(&tenant("Cust1")).await.unwrap();
     sleep(HOUR).await;
     let wrong = r#"{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true}"#;
-    world.simulator.state_api(Fault::Json(wrong.into()));
-    gate.available(&tenant()).await;
-    world.simulator.state_api(Fault::None);
+    env.simulator.state_api(Fault::Json(wrong.into()));
+    gate.available(&tenant("Cust1")).await;
+    env.simulator.state_api(Fault::None);
     sleep(2 * MINUTE).await;
     assert_eq!(reason(&gate), SUSPENDED);
     // One that was right is watched for a while, and then left alone.
-    world.simulator.resume(&tenant()).without_notification();
-    gate.available(&tenant()).await;
+    env.simulator.resume(&tenant("Cust1")).without_notification();
+    gate.available(&tenant("Cust1")).await;
     sleep(HOUR).await;
-    let made = world.requests();
+    let made = env.requests();
     sleep(48 * HOUR).await;
-    assert_eq!((world.requests(), reason(&gate)), (made, None));
+    assert_eq!((env.requests(), reason(&gate)), (made, None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn repeated_notices_put_off_a_correction_for_two_settle_times() {
-    let (world, offset) = (World::new().await, Offset::default());
-    let gate = world.gate(&offset).await;
+    let (env, offset) = (TimeEnv::new().await, Offset::default());
+    let gate = env.gate(&offset).await;
     // The tenant runs; a sender with valid tokens says otherwise, again and again.
     let mut opened = None;
     for second in 0..200 {
         if second % 5 == 0 {
-            world.simulator.notify(ChangeType::Suspend, &tenant()).await.unwrap();
+            env.simulator.notify(ChangeType::Suspend, &tenant("Cust1")).await.unwrap();
         }
         sleep(Duration::from_secs(1)).await;
         if opened.is_none() && reason(&gate).is_none() {
@@ -250,10 +234,10 @@ async fn repeated_notices_put_off_a_correction_for_two_settle_times() {
 
 #[tokio::test(start_paused = true)]
 async fn health_shows_how_far_the_clock_is_off() {
-    let (world, offset) = (World::new().await, Offset::default());
-    let (network, start, began) = (world.simulator.network(), world.start, world.began);
+    let (env, offset) = (TimeEnv::new().await, Offset::default());
+    let (network, clock) = (env.simulator.network(), Arc::clone(&env.clock));
     let client = service_fn(move |request: Request<EmptyBody>| {
-        let date = httpdate::fmt_http_date(start + began.elapsed());
+        let date = httpdate::fmt_http_date(clock());
         let answer = network.clone().oneshot(request);
         async move {
             let mut answer = answer.await?;
@@ -261,11 +245,11 @@ async fn health_shows_how_far_the_clock_is_off() {
             Ok::<_, tower::BoxError>(answer)
         }
     });
-    let gate = world.builder(&offset).client(client).build().await.unwrap();
+    let gate = env.builder(&offset).client(client).build().await.unwrap();
     assert_eq!(gate.health().clock_offset(), None);
     for ahead in [0, 55, -65] {
         offset.set(ahead);
-        gate.recheck(&tenant());
+        gate.recheck(&tenant("Cust1"));
         sleep(Duration::from_secs(30)).await;
         assert_eq!(gate.health().clock_offset(), Some(ahead));
     }

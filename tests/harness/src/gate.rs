@@ -23,7 +23,12 @@ pub fn tenant_number(number: usize) -> TenantId {
 
 /// Builds a gate of `simulator`'s environment, with its key at hand so that none is fetched.
 pub fn gate_builder(simulator: &Simulator) -> TenantGateBuilder {
-    TenantGate::builder(simulator.environment())
+    gate_builder_of(simulator.environment(), simulator)
+}
+
+/// Builds a gate of `environment` that trusts `simulator`'s key.
+pub fn gate_builder_of(environment: Environment, simulator: &Simulator) -> TenantGateBuilder {
+    TenantGate::builder(environment)
         .audience(simulator.application_id())
         .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).expect("a certificate"))
 }

@@ -26,8 +26,8 @@ pub use self::{
     directory::Directory,
     env::{Clock, TestEnv, gate_builder_on, simulator_on, tokio_clock},
     gate::{
-        call_to, gate_builder, gate_with_closed, operator_gate, post, refusal, tenant,
-        tenant_number,
+        call_to, gate_builder, gate_builder_of, gate_with_closed, operator_gate, post, refusal,
+        tenant, tenant_number,
     },
     proxy::{Network, Proxy},
     records::suspended,

@@ -1,4 +1,4 @@
-//! Notifications and calls at once: once a closing notification is answered, no call gets through.
+//! Notifications and calls at the same time: no call passes after the 204 of a closing notification.
 
 use std::{
     convert::Infallible,
@@ -10,12 +10,12 @@ use std::{
 };
 
 use bytes::Bytes;
+use harness::{gate_builder, tenant_number};
 use http::{Request, Response, StatusCode};
 use http_body_util::{Empty, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_superoffice::{
     ChangeType, GuardError, TenantGate, TenantId, UnavailableReason, simulator::Simulator,
-    token::SigningKeys,
 };
 
 const TENANTS: u64 = 16;
@@ -24,27 +24,21 @@ const TURNS: u64 = 120;
 /// Calls a tenant at the least; more when the notifications take longer.
 const CALLS: u64 = 520;
 
-/// What a tenant's notifier has been told: `3 * turn` while a notification is on its way, then +1
-/// when the tenant is closed and answered for, +2 when it is open.
+/// The progress of a tenant's script: `3 * turn` while a notification is under way, then +1 when its
+/// 204 closed the tenant, +2 when it opened it.
 type Phase = AtomicU64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_call_passes_after_the_204_of_a_closing() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let simulator = Simulator::builder().clock(move || now).start().await.unwrap();
-    let gate = TenantGate::builder(simulator.environment())
-        .audience(simulator.application_id())
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-        .state_api(false)
-        .clock(move || now)
-        .build()
-        .await
-        .unwrap();
+    let builder = gate_builder(&simulator).state_api(false).clock(move || now);
+    let gate = builder.build().await.unwrap();
 
-    let judged = Arc::new(AtomicU64::new(0));
+    let checked = Arc::new(AtomicU64::new(0));
     let mut tasks = Vec::new();
     for number in 0..TENANTS {
-        let tenant = TenantId::new(format!("Cust{number}")).unwrap();
+        let tenant = tenant_number(usize::try_from(number).unwrap());
         let (phase, done) = (Arc::new(Phase::new(0)), Arc::new(AtomicBool::new(false)));
         tasks.push(tokio::spawn(notify(
             simulator.clone(),
@@ -59,15 +53,15 @@ async fn no_call_passes_after_the_204_of_a_closing() {
                 tenant.clone(),
                 Arc::clone(&phase),
                 Arc::clone(&done),
-                Arc::clone(&judged),
+                Arc::clone(&checked),
             )));
         }
     }
     for task in tasks {
         task.await.unwrap();
     }
-    // The test has teeth only if calls did fall between two notifications, in both states.
-    assert!(judged.load(Ordering::Relaxed) > TENANTS * TURNS, "{judged:?} calls could be judged");
+    // Otherwise no call fell between two notifications, and nothing was tested.
+    assert!(checked.load(Ordering::Relaxed) > TENANTS * TURNS, "{checked:?} calls were checked");
 }
 
 async fn notify(
@@ -97,7 +91,7 @@ async fn call(
     tenant: TenantId,
     phase: Arc<Phase>,
     done: Arc<AtomicBool>,
-    judged: Arc<AtomicU64>,
+    checked: Arc<AtomicU64>,
 ) {
     let client =
         service_fn(async |_: Request<Empty<Bytes>>| Ok::<_, Infallible>(Response::new(())));
@@ -111,11 +105,11 @@ async fn call(
         let after = phase.load(Ordering::SeqCst);
         calls += 1;
         if before == after && !before.is_multiple_of(3) {
-            judged.fetch_add(1, Ordering::Relaxed);
+            checked.fetch_add(1, Ordering::Relaxed);
             match result {
-                Ok(_) => assert_eq!(before % 3, 2, "a call got through to a closed tenant"),
+                Ok(_) => assert_eq!(before % 3, 2, "a call passed to a closed tenant"),
                 Err(GuardError::Unavailable(closed)) => {
-                    assert_eq!(before % 3, 1, "a call was kept from an open tenant");
+                    assert_eq!(before % 3, 1, "a call to an open tenant was refused");
                     assert_eq!(closed.reason(), UnavailableReason::Suspended);
                 }
             }

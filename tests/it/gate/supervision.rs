@@ -10,22 +10,20 @@ use std::{
 };
 
 use futures::{future::BoxFuture, stream::BoxStream};
+use harness::{
+    Clock, gate_builder, gate_builder_on, simulator_on, tenant_number as tenant, tokio_clock,
+};
 use http::StatusCode;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tower_superoffice::{
     BuildError, Environment, TenantGate, TenantId, UnavailableReason,
     simulator::{Fault, Simulator},
     status::Record,
     store::{MemoryStore, Store, StoreError},
-    token::SigningKeys,
 };
 use tracing::{Event, Metadata, Subscriber, span};
 
 const MINUTE: Duration = Duration::from_secs(60);
-
-fn tenant(number: usize) -> TenantId {
-    TenantId::new(format!("Cust{number}")).unwrap()
-}
 
 /// A gate with a store and a state API, and a clock that goes with tokio's unless it panics.
 struct Fixture {
@@ -38,24 +36,17 @@ struct Fixture {
 
 impl Fixture {
     async fn new() -> Self {
-        let start = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-        let began = Instant::now();
-        let clock = move || start + began.elapsed();
-        let simulator = Simulator::builder().clock(clock).start().await.unwrap();
+        let clock = tokio_clock();
+        let start = clock();
+        let simulator = simulator_on(&clock).await;
         let clock_panics = Arc::new(AtomicBool::new(false));
         let (store, panics) = (MemoryStore::new(), Arc::clone(&clock_panics));
-        let gate = TenantGate::builder(simulator.environment())
-            .audience(simulator.application_id())
-            .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-            .client(simulator.network())
-            .store(store.clone())
-            .clock(move || {
-                assert!(!panics.load(Ordering::Relaxed), "the clock panics");
-                clock()
-            })
-            .build()
-            .await
-            .unwrap();
+        let clock: Clock = Arc::new(move || {
+            assert!(!panics.load(Ordering::Relaxed), "the clock panics");
+            clock()
+        });
+        let builder = gate_builder_on(&simulator, &clock).store(store.clone());
+        let gate = builder.build().await.unwrap();
         simulator.notify_service(gate.notification_service());
         Self { simulator, store, gate, start, clock_panics }
     }
@@ -81,14 +72,8 @@ impl Fixture {
         self.gate.recheck(&one);
         sleep(MINUTE).await;
         assert!(self.gate.health().pulls().unwrap().answered() > answered);
-        let other = TenantGate::builder(self.simulator.environment())
-            .any_audience()
-            .signing_keys(SigningKeys::from_pem(self.simulator.certificate_pem()).unwrap())
-            .state_api(false)
-            .store(self.store.clone())
-            .build()
-            .await
-            .unwrap();
+        let builder = gate_builder(&self.simulator).state_api(false).store(self.store.clone());
+        let other = builder.build().await.unwrap();
         other.close(&tenant(7), "").await.unwrap();
         sleep(MINUTE).await;
         assert_eq!(self.reason(7), Some(UnavailableReason::Operator));

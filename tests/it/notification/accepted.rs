@@ -1,15 +1,14 @@
 //! What genuine notifications do, in every shape that SuperOffice's tokens have.
 
-use harness::{TestEnv, refusal};
+use harness::{TestEnv, gate_builder_of, refusal};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Environment, TenantGate, TenantId,
+    ChangeType, Environment, TenantId,
     notification::{Accepted, Outcome},
     simulator::{Notification, Simulator},
-    token::SigningKeys,
 };
 
 async fn accepts(env: &TestEnv, notification: &Notification, outcome: Outcome) {
@@ -104,12 +103,7 @@ async fn each_documented_token_shape_is_204() {
 #[tokio::test]
 async fn issuer_of_another_environment_is_401() {
     let simulator = Simulator::start().await.unwrap();
-    let gate = TenantGate::builder(Environment::Production)
-        .audience(simulator.application_id())
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-        .build()
-        .await
-        .unwrap();
+    let gate = gate_builder_of(Environment::Production, &simulator).build().await.unwrap();
     let tenant = TenantId::new("Cust1").unwrap();
     for (issuer, status) in [
         ("https://online.superoffice.com", StatusCode::NO_CONTENT),

@@ -1,4 +1,4 @@
-//! The notification route takes every kind of body, and the layer in front of an app changes none.
+//! The notification route accepts every body type, and the layer in front of an app changes none.
 
 use std::{
     collections::VecDeque,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use harness::TestEnv;
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body::{Body, Frame};
 use http_body_util::{
@@ -25,44 +26,25 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tower::{Layer, ServiceExt, service_fn};
-use tower_superoffice::{
-    ChangeType, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
-};
+use tower_superoffice::{ChangeType, TenantGate};
 
-struct World {
-    simulator: Simulator,
-    gate: TenantGate,
+async fn env() -> TestEnv {
+    TestEnv::with(|builder| builder.state_api(false)).await
 }
 
-impl World {
-    async fn new() -> Self {
-        let simulator = Simulator::start().await.unwrap();
-        let gate = TenantGate::builder(simulator.environment())
-            .audience(simulator.application_id())
-            .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-            .state_api(false)
-            .build()
-            .await
-            .unwrap();
-        Self { simulator, gate }
-    }
+fn genuine(env: &TestEnv) -> Bytes {
+    env.notification(ChangeType::Suspend).body()
+}
 
-    fn genuine(&self) -> Bytes {
-        let tenant = TenantId::new("Cust1").unwrap();
-        self.simulator.notification(ChangeType::Suspend, &tenant).body()
-    }
-
-    /// Posts a body to the service, and through the layer, in front of an app that answers with a
-    /// body of type `R`.
-    async fn post<R: Default, B: Body>(&self, make: impl Fn(Bytes) -> B) -> [StatusCode; 2] {
-        let request =
-            || Request::post("/NotifyCustomerStateChange").body(make(self.genuine())).unwrap();
-        let alone = self.gate.notification_service().oneshot(request()).await.unwrap();
-        let app = service_fn(|_| ready(Ok::<Response<R>, Infallible>(Response::default())));
-        let layered = self.gate.notification_layer().layer(app);
-        let layered = layered.oneshot(request()).await.unwrap();
-        [alone.status(), layered.status()]
-    }
+/// Posts a body to the service, and through the layer, in front of an app that answers with a body of
+/// type `R`.
+async fn post<R: Default, B: Body>(env: &TestEnv, make: impl Fn(Bytes) -> B) -> [StatusCode; 2] {
+    let request = || Request::post("/NotifyCustomerStateChange").body(make(genuine(env))).unwrap();
+    let alone = env.gate.notification_service().oneshot(request()).await.unwrap();
+    let app = service_fn(|_| ready(Ok::<Response<R>, Infallible>(Response::default())));
+    let layered = env.gate.notification_layer().layer(app);
+    let layered = layered.oneshot(request()).await.unwrap();
+    [alone.status(), layered.status()]
 }
 
 /// Neither `Unpin` nor, with its `Rc`, `Send`; it comes in pieces.
@@ -86,7 +68,7 @@ impl Body for Stubborn {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        // Now and then it has nothing yet.
+        // Pending now and then.
         if fastrand::bool() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -105,35 +87,35 @@ fn in_pieces(bytes: Bytes) -> impl Body<Data = Bytes, Error = Infallible> {
     StreamBody::new(futures::stream::iter(frames.into_iter().map(Ok)))
 }
 
-const TAKEN: [StatusCode; 2] = [StatusCode::NO_CONTENT; 2];
+const ACCEPTED: [StatusCode; 2] = [StatusCode::NO_CONTENT; 2];
 
 #[tokio::test]
 async fn every_body_type_is_accepted() {
-    let world = World::new().await;
-    assert_eq!(world.post::<Full<Bytes>, _>(Full::new).await, TAKEN);
-    assert_eq!(world.post::<Empty<Bytes>, _>(|bytes| Full::new(bytes).boxed()).await, TAKEN);
+    let env = env().await;
+    assert_eq!(post::<Full<Bytes>, _>(&env, Full::new).await, ACCEPTED);
+    assert_eq!(post::<Empty<Bytes>, _>(&env, |bytes| Full::new(bytes).boxed()).await, ACCEPTED);
     let unsync = |bytes| Full::new(bytes).boxed_unsync();
-    assert_eq!(world.post::<BoxBody<Bytes, Infallible>, _>(unsync).await, TAKEN);
-    assert_eq!(world.post::<UnsyncBoxBody<Bytes, Infallible>, _>(in_pieces).await, TAKEN);
-    assert_eq!(world.post::<axum::body::Body, _>(axum::body::Body::from).await, TAKEN);
-    assert_eq!(world.post::<String, _>(|bytes| Stubborn::new(&bytes)).await, TAKEN);
+    assert_eq!(post::<BoxBody<Bytes, Infallible>, _>(&env, unsync).await, ACCEPTED);
+    assert_eq!(post::<UnsyncBoxBody<Bytes, Infallible>, _>(&env, in_pieces).await, ACCEPTED);
+    assert_eq!(post::<axum::body::Body, _>(&env, axum::body::Body::from).await, ACCEPTED);
+    assert_eq!(post::<String, _>(&env, |bytes| Stubborn::new(&bytes)).await, ACCEPTED);
     let text = |bytes: Bytes| String::from_utf8(bytes.to_vec()).unwrap();
-    assert_eq!(world.post::<Full<VecDeque<u8>>, _>(text).await, TAKEN);
+    assert_eq!(post::<Full<VecDeque<u8>>, _>(&env, text).await, ACCEPTED);
 }
 
 #[tokio::test]
 async fn empty_or_failing_body_is_400() {
-    let world = World::new().await;
+    let env = env().await;
     let refused = [StatusCode::BAD_REQUEST; 2];
-    assert_eq!(world.post::<Full<Bytes>, _>(|_| Empty::<Bytes>::new()).await, refused);
+    assert_eq!(post::<Full<Bytes>, _>(&env, |_| Empty::<Bytes>::new()).await, refused);
     let broken = |bytes: Bytes| {
-        let frames = [Ok(Frame::data(bytes)), Err("the sender went away")];
+        let frames = [Ok(Frame::data(bytes)), Err("the sender disconnected")];
         StreamBody::new(futures::stream::iter(frames))
     };
-    assert_eq!(world.post::<Full<Bytes>, _>(broken).await, refused, "half is not the whole");
+    assert_eq!(post::<Full<Bytes>, _>(&env, broken).await, refused, "a partial body is accepted");
 }
 
-/// What the app behind the layer is sent and what it answers are of the very types it names.
+/// Sends `body` through the layer to an app that returns it: both keep the types that the app names.
 async fn there_and_back<B: Body + Default>(gate: &TenantGate, body: B) -> B {
     let echo = service_fn(|request: Request<B>| {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))
@@ -144,7 +126,7 @@ async fn there_and_back<B: Body + Default>(gate: &TenantGate, body: B) -> B {
 
 #[tokio::test]
 async fn request_for_the_app_passes_unchanged() {
-    let gate = World::new().await.gate;
+    let gate = env().await.gate;
     let full = || Full::new(Bytes::from_static(b"hello"));
     let text = async |body: BoxBody<Bytes, Box<dyn Error + Send + Sync>>| {
         String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap()
@@ -164,12 +146,12 @@ async fn request_for_the_app_passes_unchanged() {
 
 #[tokio::test]
 async fn hyper_body_is_accepted_and_passed() {
-    let world = World::new().await;
+    let env = env().await;
     let app = service_fn(|request: Request<Incoming>| {
         // `Incoming` has no `Default`: it is boxed on its way back.
         ready(Ok::<_, Infallible>(Response::new(request.into_body().boxed_unsync())))
     });
-    let app = world.gate.notification_layer().layer(app);
+    let app = env.gate.notification_layer().layer(app);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -187,7 +169,7 @@ async fn hyper_body_is_accepted_and_passed() {
         let response = client.request(request).await.unwrap();
         (response.status(), response.into_body().collect().await.unwrap().to_bytes())
     };
-    let notified = send("/NotifyCustomerStateChange", world.genuine()).await;
+    let notified = send("/NotifyCustomerStateChange", genuine(&env)).await;
     assert_eq!(notified, (StatusCode::NO_CONTENT, Bytes::new()));
     let large = Bytes::from(vec![7_u8; 300_000]);
     assert_eq!(send("/elsewhere", large.clone()).await, (StatusCode::OK, large));

@@ -8,23 +8,15 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+use harness::TestEnv;
 use http::StatusCode;
 use tower::{Layer, Service, ServiceExt};
-use tower_superoffice::{
-    Environment, TenantGate, notification::Refusal, simulator::Simulator, token::SigningKeys,
-};
+use tower_superoffice::{TenantGate, notification::Refusal};
 
 const PATH: &str = "/NotifyCustomerStateChange";
 
-/// A gate with keys at hand, so that nothing is fetched.
 async fn gate() -> TenantGate {
-    let simulator = Simulator::start().await.unwrap();
-    TenantGate::builder(Environment::Sod)
-        .audience("app")
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
-        .build()
-        .await
-        .unwrap()
+    TestEnv::with(|builder| builder.state_api(false)).await.gate
 }
 
 /// The user's app: a page at `/` and one below `/shop`.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tower_superoffice::notification::Refusal;
 
-use super::world::World;
+use super::env::AdversarialEnv;
 
 pub(crate) const CASES: usize = TEXTS + FIELDS;
 const TEXTS: usize = 28;
@@ -11,8 +11,8 @@ const FIELDS: usize = 40;
 
 #[tokio::test]
 async fn body_other_than_one_object_is_refused() {
-    let world = World::new().await;
-    let good = String::from_utf8(world.resume().body().to_vec()).unwrap();
+    let env = AdversarialEnv::new().await;
+    let good = String::from_utf8(env.resume().body().to_vec()).unwrap();
     let put = |start: &str| good.replacen('{', start, 1).into_bytes();
     let utf16 = |big: bool| -> Vec<u8> {
         let unit = |unit: u16| if big { unit.to_be_bytes() } else { unit.to_le_bytes() };
@@ -49,15 +49,15 @@ async fn body_other_than_one_object_is_refused() {
         ("a comma too many", good.replace('}', ",}").into_bytes()),
     ];
     for (case, body) in cases {
-        world.refuses(case, body, Refusal::Malformed).await;
+        env.refuses(case, body, Refusal::Malformed).await;
     }
-    world.refuses("too large", vec![b'{'; 16 * 1024 + 1], Refusal::BodyTooLarge).await;
-    world.still_works().await;
+    env.refuses("too large", vec![b'{'; 16 * 1024 + 1], Refusal::BodyTooLarge).await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn field_of_a_wrong_type_is_refused() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let tenant = "ContextIdentifier";
     let cases: [(&str, Value); FIELDS] = [
         ("ChangeType", json!(-1)),
@@ -102,18 +102,18 @@ async fn field_of_a_wrong_type_is_refused() {
         (tenant, json!("a".repeat(65))),
     ];
     for (name, value) in cases {
-        let body = world.resume().field(name, value.clone()).body();
-        world.refuses(&format!("{name} {value}"), body, Refusal::Malformed).await;
+        let body = env.resume().field(name, value.clone()).body();
+        env.refuses(&format!("{name} {value}"), body, Refusal::Malformed).await;
     }
     for name in ["ChangeType", tenant] {
-        world.refuses(name, world.resume().without_field(name).body(), Refusal::Malformed).await;
+        env.refuses(name, env.resume().without_field(name).body(), Refusal::Malformed).await;
     }
     // NaN is no JSON, so no builder makes it.
-    let good = String::from_utf8(world.resume().body().to_vec()).unwrap();
+    let good = String::from_utf8(env.resume().body().to_vec()).unwrap();
     for number in ["NaN", "Infinity", "-0", "+3", "03", "3e0", "0x3", "1e999"] {
         let body = good.replace("\"ChangeType\":3", &format!("\"ChangeType\":{number}"));
         assert_ne!(body, good);
-        world.refuses(number, body, Refusal::Malformed).await;
+        env.refuses(number, body, Refusal::Malformed).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }

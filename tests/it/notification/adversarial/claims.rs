@@ -1,18 +1,16 @@
 //! Claims of a wrong type, at the edges of numbers, or of somebody else; all signed by the true key.
 
 use bytes::Bytes;
+use harness::gate_builder_of;
 use http::Request;
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, Environment, TenantGate,
-    notification::Refusal,
-    simulator::Simulator,
-    token::{SigningKeys, TokenError},
+    ChangeType, Environment, notification::Refusal, simulator::Simulator, token::TokenError,
 };
 
-use super::world::World;
+use super::env::AdversarialEnv;
 
 pub(crate) const CASES: usize = OTHERS + DATES + PERSONAL + LIVES;
 const OTHERS: usize = 34;
@@ -25,9 +23,9 @@ const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 #[tokio::test]
 async fn crafted_issuer_audience_or_tenant_is_refused() {
     use TokenError::{Audience, Issuer, Malformed, NoTenant};
-    let world = World::new().await;
-    let id = world.simulator.application_id();
-    let origin = world.simulator.hosts()[0].to_string();
+    let env = AdversarialEnv::new().await;
+    let id = env.simulator.application_id();
+    let origin = env.simulator.hosts()[0].to_string();
     let origin = origin.trim_end_matches('/');
     let token = Refusal::Token;
     let cases: [(&str, Value, Refusal); OTHERS] = [
@@ -67,15 +65,15 @@ async fn crafted_issuer_audience_or_tenant_is_refused() {
         (TENANT, json!("Custl"), Refusal::OtherTenant),
     ];
     for (name, value, refusal) in cases {
-        let body = world.resume().claim(name, value.clone()).body();
-        world.refuses(&format!("{name} {value}"), body, refusal).await;
+        let body = env.resume().claim(name, value.clone()).body();
+        env.refuses(&format!("{name} {value}"), body, refusal).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn crafted_date_is_refused() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let dates: [Value; DATES] = [
         json!(i64::MAX),
         json!(i64::MIN),
@@ -101,37 +99,37 @@ async fn crafted_date_is_refused() {
     ];
     for date in dates {
         for name in ["exp", "nbf", "iat"] {
-            let body = world.resume().claim(name, date.clone()).body();
+            let body = env.resume().claim(name, date.clone()).body();
             let refusal = Refusal::Token(TokenError::Malformed);
-            world.refuses(&format!("{name} {date}"), body, refusal).await;
+            env.refuses(&format!("{name} {date}"), body, refusal).await;
         }
     }
     // Numbers that are dates: just not of now.
     for past in
         [json!(0), json!(-0.0), json!(-1), json!(1e-300), json!(f64::MIN_POSITIVE), json!("0")]
     {
-        let body = world.resume().claim("exp", past.clone()).body();
-        world.refuses(&past.to_string(), body, Refusal::Token(TokenError::Expired)).await;
+        let body = env.resume().claim("exp", past.clone()).body();
+        env.refuses(&past.to_string(), body, Refusal::Token(TokenError::Expired)).await;
     }
     for far in [json!(9_007_199_254_740_992_i64), json!(4e9), json!("4000000000")] {
-        let body = world.resume().claim("nbf", far.clone()).body();
-        world.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
-        let body = world.resume().without_claim("nbf").claim("iat", far.clone()).body();
-        world.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
+        let body = env.resume().claim("nbf", far.clone()).body();
+        env.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
+        let body = env.resume().without_claim("nbf").claim("iat", far.clone()).body();
+        env.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
         // Without any other date, exp alone says when it was made: far ahead.
-        let alone = world.resume().without_claim("nbf").without_claim("iat");
+        let alone = env.resume().without_claim("nbf").without_claim("iat");
         let body = alone.claim("exp", far.clone()).body();
-        world.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
+        env.refuses(&far.to_string(), body, Refusal::Token(TokenError::NotYetValid)).await;
     }
-    let body = world.resume().without_claim("exp").body();
-    world.refuses("no exp", body, Refusal::Token(TokenError::Expired)).await;
-    world.still_works().await;
+    let body = env.resume().without_claim("exp").body();
+    env.refuses("no exp", body, Refusal::Token(TokenError::Expired)).await;
+    env.still_works().await;
 }
 
 /// Any user of a tenant can get such a token from a login: it must not open or close the tenant.
 #[tokio::test]
 async fn tokens_that_speak_for_a_person() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let identity = |name: &str| format!("http://schemes.superoffice.net/identity/{name}");
     let both =
         |name: &str, value: Value| [(name.to_owned(), value.clone()), (identity(name), value)];
@@ -165,50 +163,45 @@ async fn tokens_that_speak_for_a_person() {
     let personal = Refusal::Token(TokenError::SpeaksForPerson);
     for (name, value) in cases {
         let case = format!("{name} {value}");
-        world.refuses(&case, world.resume().claim(&name, value.clone()).body(), personal).await;
-        let service = world.resume().service_token().claim(&name, value);
-        world.refuses(&case, service.body(), personal).await;
+        env.refuses(&case, env.resume().claim(&name, value.clone()).body(), personal).await;
+        let service = env.resume().service_token().claim(&name, value);
+        env.refuses(&case, service.body(), personal).await;
     }
-    world.refuses("a login token", world.resume().login_token().body(), personal).await;
-    let forged = world.resume().login_token().forged().body();
-    world.refuses("a forged one", forged, Refusal::Token(TokenError::Signature)).await;
-    let other = world.resume().login_token().audience("another").body();
-    world.refuses("another application's", other, Refusal::Token(TokenError::Audience)).await;
-    assert_eq!(world.post(world.resume().service_token().body()).await, Ok(()));
-    world.still_works().await;
+    env.refuses("a login token", env.resume().login_token().body(), personal).await;
+    let forged = env.resume().login_token().forged().body();
+    env.refuses("a forged one", forged, Refusal::Token(TokenError::Signature)).await;
+    let other = env.resume().login_token().audience("another").body();
+    env.refuses("another application's", other, Refusal::Token(TokenError::Audience)).await;
+    assert_eq!(env.post(env.resume().service_token().body()).await, Ok(()));
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn tokens_that_live_for_more_than_an_hour() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let lives: [i64; LIVES] = [3601, 3660, 7200, 86_400, 31_536_000, i64::from(u32::MAX), 1 << 52];
     for life in lives {
-        let body = world.resume().valid_for(life).body();
-        world.refuses(&life.to_string(), body, Refusal::Token(TokenError::LongLived)).await;
+        let body = env.resume().valid_for(life).body();
+        env.refuses(&life.to_string(), body, Refusal::Token(TokenError::LongLived)).await;
     }
-    assert_eq!(world.post(world.resume().valid_for(3600).body()).await, Ok(()));
-    world.still_works().await;
+    assert_eq!(env.post(env.resume().valid_for(3600).body()).await, Ok(()));
+    env.still_works().await;
 }
 
 /// A system user's token is meant for the tenant's serial number, which differs from tenant to tenant.
 #[tokio::test]
 async fn token_of_a_system_user_is_meant_for_another_audience() {
-    let world = World::new().await;
-    let body = world.resume().system_user_token("1234567890").body();
-    world.refuses("system user", body, Refusal::Token(TokenError::Audience)).await;
-    world.still_works().await;
+    let env = AdversarialEnv::new().await;
+    let body = env.resume().system_user_token("1234567890").body();
+    env.refuses("system user", body, Refusal::Token(TokenError::Audience)).await;
+    env.still_works().await;
 }
 
 /// The environments' certificates hang on one root. Only the environment's own key counts.
 #[tokio::test]
 async fn development_token_is_refused_in_production() {
     let (sod, production) = (Simulator::start().await.unwrap(), Simulator::start().await.unwrap());
-    let gate = TenantGate::builder(Environment::Production)
-        .audience(production.application_id())
-        .signing_keys(SigningKeys::from_pem(production.certificate_pem()).unwrap())
-        .build()
-        .await
-        .unwrap();
+    let gate = gate_builder_of(Environment::Production, &production).build().await.unwrap();
     let tenant = tower_superoffice::TenantId::new("Cust1").unwrap();
     let post = async |body: Bytes| {
         let request = Request::post("/").body(Full::new(body)).unwrap();

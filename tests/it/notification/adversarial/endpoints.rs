@@ -1,12 +1,11 @@
 //! The host of a Move is not signed: whatever it says, calls and their bearer tokens go to SuperOffice.
 
 use bytes::Bytes;
+use harness::gate_builder_of;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower::ServiceExt;
-use tower_superoffice::{
-    ChangeType, Environment, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
-};
+use tower_superoffice::{ChangeType, Environment, TenantId, simulator::Simulator};
 
 pub(crate) const CASES: usize = HOSTS.len();
 
@@ -52,9 +51,7 @@ const HOSTS: [&str; 36] = [
 #[tokio::test]
 async fn crafted_endpoint_is_accepted_and_never_used() {
     let simulator = Simulator::start().await.unwrap();
-    let gate = TenantGate::builder(Environment::Production)
-        .audience(simulator.application_id())
-        .signing_keys(SigningKeys::from_pem(simulator.certificate_pem()).unwrap())
+    let gate = gate_builder_of(Environment::Production, &simulator)
         .state_api(false)
         .build()
         .await

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tower_superoffice::{notification::Refusal, token::TokenError};
 
-use super::world::{World, part};
+use super::env::{AdversarialEnv, part};
 
 pub(crate) const CASES: usize = HMAC + ALGORITHMS + MEMBERS + IDS + EMBEDDED;
 const HMAC: usize = 24;
@@ -16,10 +16,10 @@ const IDS: usize = 22;
 const EMBEDDED: usize = 4;
 
 /// The bytes that libraries took for an HMAC secret where they should have seen a public key.
-fn secrets(world: &World) -> [Vec<u8>; 8] {
-    let pem = world.simulator.certificate_pem();
-    let der = world.certificate_der();
-    let modulus = world.modulus();
+fn secrets(env: &AdversarialEnv) -> [Vec<u8>; 8] {
+    let pem = env.simulator.certificate_pem();
+    let der = env.certificate_der();
+    let modulus = env.modulus();
     let raw = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&modulus).unwrap();
     let spki = format!(
         "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
@@ -39,25 +39,25 @@ fn secrets(world: &World) -> [Vec<u8>; 8] {
 
 #[tokio::test]
 async fn hmac_with_the_public_key_is_refused() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let mut cases = 0;
     for alg in ["HS256", "HS384", "HS512"] {
-        for (index, secret) in secrets(&world).iter().enumerate() {
-            let token = world.hmac(alg, secret);
-            world.refuses_token(&format!("{alg} {index}"), token, TokenError::Algorithm).await;
+        for (index, secret) in secrets(&env).iter().enumerate() {
+            let token = env.hmac(alg, secret);
+            env.refuses_token(&format!("{alg} {index}"), token, TokenError::Algorithm).await;
             cases += 1;
         }
     }
     assert_eq!(cases, HMAC);
     // The same HMAC under the right name of the algorithm is just a wrong signature.
-    let token = world.hmac("RS256", &secrets(&world)[0]);
-    world.refuses_token("an HMAC called RS256", token, TokenError::Signature).await;
-    world.still_works().await;
+    let token = env.hmac("RS256", &secrets(&env)[0]);
+    env.refuses_token("an HMAC called RS256", token, TokenError::Signature).await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn other_algorithm_is_refused() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let algorithms: [Value; ALGORITHMS] = [
         json!("none"),
         json!("None"),
@@ -89,26 +89,26 @@ async fn other_algorithm_is_refused() {
     ];
     for alg in algorithms {
         // Signed well: only the name is wrong.
-        let body = world.resume().header("alg", alg.clone()).body();
-        world.refuses(&alg.to_string(), body, Refusal::Token(TokenError::Algorithm)).await;
+        let body = env.resume().header("alg", alg.clone()).body();
+        env.refuses(&alg.to_string(), body, Refusal::Token(TokenError::Algorithm)).await;
         // And with a signature of one byte, since an empty one is no token at all.
         let header = part(json!({"alg": alg}).to_string());
-        let token = format!("{header}.{}.AA", part(world.texts().1));
-        world.refuses_token(&alg.to_string(), token, TokenError::Algorithm).await;
+        let token = format!("{header}.{}.AA", part(env.texts().1));
+        env.refuses_token(&alg.to_string(), token, TokenError::Algorithm).await;
     }
     let unsigned =
-        |end: &str| format!("{}.{}{end}", part(r#"{"alg":"none"}"#), part(world.texts().1));
-    world.refuses_token("none without a signature", unsigned("."), TokenError::Malformed).await;
-    world.refuses_token("none in two parts", unsigned(""), TokenError::Malformed).await;
-    let body = world.resume().without_header("alg").body();
-    world.refuses("no alg", body, Refusal::Token(TokenError::Algorithm)).await;
-    world.still_works().await;
+        |end: &str| format!("{}.{}{end}", part(r#"{"alg":"none"}"#), part(env.texts().1));
+    env.refuses_token("none without a signature", unsigned("."), TokenError::Malformed).await;
+    env.refuses_token("none in two parts", unsigned(""), TokenError::Malformed).await;
+    let body = env.resume().without_header("alg").body();
+    env.refuses("no alg", body, Refusal::Token(TokenError::Algorithm)).await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn unknown_extension_or_type_is_refused() {
     use TokenError::{Critical, Type};
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let members: [(&str, Value, TokenError); MEMBERS] = [
         ("crit", json!(["exp"]), Critical),
         ("crit", json!(["b64"]), Critical),
@@ -126,16 +126,16 @@ async fn unknown_extension_or_type_is_refused() {
         ("typ", json!(["JWT"]), Type),
     ];
     for (name, value, error) in members {
-        let body = world.resume().header(name, value.clone()).body();
-        world.refuses(&format!("{name} {value}"), body, Refusal::Token(error)).await;
+        let body = env.resume().header(name, value.clone()).body();
+        env.refuses(&format!("{name} {value}"), body, Refusal::Token(error)).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn crafted_key_id_selects_no_key() {
     use TokenError::{Malformed, UnknownKey};
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let ids: [(Value, TokenError); IDS] = [
         (json!("../../../../etc/passwd"), UnknownKey),
         (json!("/dev/null"), UnknownKey),
@@ -163,16 +163,16 @@ async fn crafted_key_id_selects_no_key() {
     for (kid, error) in ids {
         for name in ["kid", "x5t"] {
             let other = if name == "kid" { "x5t" } else { "kid" };
-            let body = world.resume().without_header(other).header(name, kid.clone()).body();
-            world.refuses(&format!("{name} {kid}"), body, Refusal::Token(error)).await;
+            let body = env.resume().without_header(other).header(name, kid.clone()).body();
+            env.refuses(&format!("{name} {kid}"), body, Refusal::Token(error)).await;
         }
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn embedded_key_is_never_used() {
-    let world = World::new().await;
+    let env = AdversarialEnv::new().await;
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/keys", silent.local_addr().unwrap());
     let forged = serde_json::from_str::<Value>(
@@ -185,17 +185,17 @@ async fn embedded_key_is_never_used() {
         ("x5u", json!(url)),
         ("x5c", forged["keys"][0]["x5c"].clone()),
     ];
-    let mut all = world.resume().forged();
+    let mut all = env.resume().forged();
     for (name, value) in embedded {
-        let body = world.resume().forged().header(name, value.clone()).body();
-        world.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
-        let nameless = world.resume().forged().without_header("kid").without_header("x5t");
+        let body = env.resume().forged().header(name, value.clone()).body();
+        env.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
+        let nameless = env.resume().forged().without_header("kid").without_header("x5t");
         let body = nameless.header(name, value.clone()).body();
-        world.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
+        env.refuses(name, body, Refusal::Token(TokenError::Signature)).await;
         all = all.header(name, value);
     }
-    world.refuses("all at once", all.body(), Refusal::Token(TokenError::Signature)).await;
-    world.still_works().await;
+    env.refuses("all at once", all.body(), Refusal::Token(TokenError::Signature)).await;
+    env.still_works().await;
     // A connection that had been made would be waiting here.
     let silent = silent.into_std().unwrap();
     assert_eq!(silent.accept().unwrap_err().kind(), ErrorKind::WouldBlock);

@@ -3,9 +3,9 @@
 mod bodies;
 mod claims;
 mod endpoints;
+mod env;
 mod headers;
 mod shapes;
-mod world;
 
 /// The tables together must not shrink by accident.
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tower_superoffice::token::TokenError::{self, Malformed, Missing, Signature, TooLong};
 
-use super::world::{World, part};
+use super::env::{AdversarialEnv, part};
 
 pub(crate) const CASES: usize = BASE64 + DOTS + TYPES + JSON;
 const BASE64: usize = 20;
@@ -13,8 +13,8 @@ const JSON: usize = 19;
 
 #[tokio::test]
 async fn non_canonical_base64_is_refused() {
-    let world = World::new().await;
-    let token = world.resume().token();
+    let env = AdversarialEnv::new().await;
+    let token = env.resume().token();
     let parts: Vec<&str> = token.split('.').collect();
     let [header, claims, signature] = parts[..] else { panic!() };
     // 256 bytes end in two characters of which the last carries four unused bits.
@@ -54,15 +54,15 @@ async fn non_canonical_base64_is_refused() {
         if case == "the other alphabet" && !signature.contains(['-', '_']) {
             continue;
         }
-        world.refuses_token(case, token, error).await;
+        env.refuses_token(case, token, error).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn misplaced_dots_are_refused() {
-    let world = World::new().await;
-    let token = world.resume().token();
+    let env = AdversarialEnv::new().await;
+    let token = env.resume().token();
     let cases: [(String, TokenError); DOTS] = [
         (".".to_owned(), Malformed),
         ("..".to_owned(), Malformed),
@@ -76,15 +76,15 @@ async fn misplaced_dots_are_refused() {
     ];
     for (token, error) in cases {
         let case = format!("{} misplaced_dots_are_refused", token.matches('.').count());
-        world.refuses_token(&case, token, error).await;
+        env.refuses_token(&case, token, error).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 #[tokio::test]
 async fn token_of_another_type_is_refused() {
-    let world = World::new().await;
-    let token = world.resume().token();
+    let env = AdversarialEnv::new().await;
+    let token = env.resume().token();
     let cases: [(Value, TokenError); TYPES] = [
         (json!(null), Missing),
         (json!(""), Missing),
@@ -96,18 +96,16 @@ async fn token_of_another_type_is_refused() {
         (json!("a".repeat(8 * 1024)), Malformed),
     ];
     for (token, error) in cases {
-        world
-            .refuses_token(&token.to_string()[..4.min(token.to_string().len())], token, error)
-            .await;
+        env.refuses_token(&token.to_string()[..4.min(token.to_string().len())], token, error).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 /// Headers and claims are judged before the signature, so one that is not theirs tells the same.
 #[tokio::test]
 async fn header_or_claims_other_than_one_object_is_refused() {
-    let world = World::new().await;
-    let (header, claims) = world.texts();
+    let env = AdversarialEnv::new().await;
+    let (header, claims) = env.texts();
     let deep = |n: usize| format!("{{\"x\":{}{},", "[".repeat(n), "]".repeat(n));
     let utf16 = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let latin1 =
@@ -145,9 +143,9 @@ async fn header_or_claims_other_than_one_object_is_refused() {
             (part(&header), part(&bytes))
         };
         let token = format!("{header}.{claims}.{}", part([1; 256]));
-        world.refuses_token(case, token, Malformed).await;
+        env.refuses_token(case, token, Malformed).await;
     }
-    world.still_works().await;
+    env.still_works().await;
 }
 
 /// What of a token is bent.

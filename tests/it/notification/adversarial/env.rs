@@ -1,8 +1,9 @@
-//! One gate with a tenant in every state, and tokens bent by hand.
+//! One gate with a tenant in every state, and tokens altered by hand.
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
+use harness::TestEnv;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -11,10 +12,10 @@ use tower_superoffice::{
     ChangeType, TenantGate, TenantId,
     notification::Refusal,
     simulator::{Notification, Simulator},
-    token::{SigningKeys, TokenError},
+    token::TokenError,
 };
 
-pub(crate) struct World {
+pub(crate) struct AdversarialEnv {
     pub(crate) simulator: Simulator,
     pub(crate) gate: TenantGate,
     pub(crate) tenant: TenantId,
@@ -24,31 +25,23 @@ pub(crate) fn part(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-impl World {
-    /// A gate with an open, a suspended and a deleted tenant, so that a case that opens one would be
-    /// noticed like one that closes one.
+impl AdversarialEnv {
+    /// A gate with an open, a suspended and a deleted tenant: a case that opens one is noticed as well
+    /// as one that closes one.
     pub(crate) async fn new() -> Self {
-        let simulator = Simulator::start().await.unwrap();
-        let keys = SigningKeys::from_pem(simulator.certificate_pem()).unwrap();
-        let gate = TenantGate::builder(simulator.environment())
-            .audience(simulator.application_id())
-            .signing_keys(keys)
-            // Without pulls nothing changes a tenant but what is posted.
-            .state_api(false)
-            .build()
-            .await
-            .unwrap();
-        let world = Self { simulator, gate, tenant: TenantId::new("Cust1").unwrap() };
-        for (tenant, change) in [
+        // Without pulls nothing changes a tenant but what is posted.
+        let env = TestEnv::with(|builder| builder.state_api(false)).await;
+        let TestEnv { simulator, gate, tenant, .. } = env;
+        let env = Self { simulator, gate, tenant };
+        for (id, change) in [
             ("Cust1", ChangeType::Suspend),
             ("Cust2", ChangeType::Resume),
             ("Cust3", ChangeType::Delete),
         ] {
-            let tenant = TenantId::new(tenant).unwrap();
-            let body = world.simulator.notification(change, &tenant).body();
-            assert_eq!(world.post(body).await, Ok(()));
+            let body = env.simulator.notification(change, &harness::tenant(id)).body();
+            assert_eq!(env.post(body).await, Ok(()));
         }
-        world
+        env
     }
 
     /// A genuine notification that would open the suspended tenant.
@@ -79,7 +72,7 @@ impl World {
         }
     }
 
-    /// Posts `body`, expects exactly `refusal`, and that no tenant is any different for it.
+    /// Posts `body`, and expects exactly `refusal` and no change of any tenant.
     pub(crate) async fn refuses(&self, case: &str, body: impl Into<Bytes>, refusal: Refusal) {
         let before = self.snapshot();
         assert_eq!(self.post(body).await, Err(refusal), "{case}");
@@ -96,7 +89,7 @@ impl World {
         self.refuses(case, body, Refusal::Token(error)).await;
     }
 
-    /// The genuine notification still passes: what was refused was refused for its fault alone.
+    /// Expects that the genuine notification passes: each refusal was for its fault alone.
     pub(crate) async fn still_works(&self) {
         assert_eq!(self.post(self.resume().body()).await, Ok(()));
         assert!(self.gate.check(&self.tenant).is_ok());

@@ -1,5 +1,5 @@
-//! Every public type can be sent, shared, cloned and pinned as its users need it; wrappers, as far as
-//! what they wrap can. The last test compares the types that are named here with the sources.
+//! Every public type is Send, Sync, Clone and Unpin as its users need it; wrappers, as far as the
+//! types that they wrap. The last test compares the types that are named here with the sources.
 
 use std::{
     cell::Cell,
@@ -22,7 +22,7 @@ use tower_superoffice::{
     pull, simulator, status, store, token,
 };
 
-/// Tells at run time whether a type has a trait: an inherent constant goes before one of a trait.
+/// Evaluates whether a type has a trait: an inherent constant takes precedence over one of a trait.
 macro_rules! has {
     ($type:ty: $bound:path) => {{
         #[allow(dead_code)]
@@ -43,7 +43,7 @@ fn is_copied<T: Copy + Send + Sync + Unpin + Debug + 'static>() {}
 fn is_cloned<T: Clone + Send + Sync + Unpin + Debug + 'static>() {}
 fn is_shared<T: Send + Sync + Unpin + Debug + 'static>() {}
 fn is_sent<T: Send + Unpin + Debug + 'static>() {}
-// They hold a timer of tokio's, which must not be moved.
+// They hold a tokio timer, which must not be moved.
 fn is_spawned<T: Send + Debug + 'static>() {}
 fn is_object<T: ?Sized>() {}
 
@@ -166,7 +166,7 @@ fn guard_is_what_its_client_is() {
     assert!(has!(Guard<Cell<u8>>: Send) && !has!(Guard<Cell<u8>>: Sync));
     assert!(has!(ResponseFuture<Cell<u8>>: Send) && !has!(ResponseFuture<Cell<u8>>: Sync));
     assert!(!has!(ResponseFuture<PhantomPinned>: Unpin) && has!(ResponseFuture<u8>: Unpin));
-    // A key that can't be cloned makes no clones of the guard, and nothing else worse.
+    // A key without Clone takes Clone from the guard, and nothing else.
     struct Once;
     assert!(!has!(Guard<u8, Once>: Clone) && has!(Guard<u8, Once>: Send));
 }

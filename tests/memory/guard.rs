@@ -1,4 +1,4 @@
-//! The guard allocates nothing, whether it lets a call pass or refuses it.
+//! The guard allocates nothing, for allowed and refused calls.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use tower::{Layer, Service, util::BoxCloneService};
 
 use harness::{call_to, gate_with_closed, operator_gate, tenant};
 
-/// A client that answers at once and allocates nothing itself.
+/// A client that responds at once and allocates nothing itself.
 #[derive(Clone)]
 struct Client;
 
@@ -33,7 +33,7 @@ impl Service<Request<()>> for Client {
     }
 }
 
-/// How many allocations 100 calls of `request` through `service` take, and how many succeed.
+/// Returns the allocations of 100 calls of `request` through `service`, and how many succeed.
 fn allocations<S>(service: &mut S, request: &Request<()>) -> (u64, usize)
 where
     S: Service<Request<()>>,

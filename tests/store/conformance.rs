@@ -1,4 +1,4 @@
-//! The suite for stores finds what it looks for: each of these stores breaks one promise.
+//! The conformance suite names the promise that a store breaks. Each store here breaks one.
 
 use std::{
     collections::HashMap,
@@ -46,7 +46,7 @@ struct Broken {
     fell: Arc<AtomicBool>,
     stuck: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
-    /// The spelling under which a tenant is kept by a store that minds case.
+    /// The id under which a case-sensitive store keeps each spelling.
     spelled: Arc<Mutex<HashMap<String, TenantId>>>,
 }
 
@@ -199,7 +199,7 @@ impl Store for Broken {
     }
 }
 
-/// Reads, and then writes what it made of that.
+/// A store whose merge reads and then writes, without a transaction.
 #[derive(Clone, Default)]
 struct NotAtomic(Arc<Mutex<HashMap<TenantId, Record>>>);
 
@@ -221,9 +221,9 @@ impl Store for NotAtomic {
         async move {
             let mut joined = self.0.lock().unwrap().get(tenant).cloned().unwrap_or_default();
             joined.merge(record);
-            // A round trip takes a while, and others write meanwhile.
+            // Other writers run during the round trip.
             tokio::time::sleep(Duration::from_millis(1)).await;
-            // The key too, for the first spelling stays.
+            // `insert` keeps the first spelling of the key.
             self.0.lock().unwrap().insert(tenant.clone(), joined.clone());
             Ok(joined)
         }

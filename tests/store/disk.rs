@@ -1,6 +1,6 @@
 //! A disk whose power can be cut.
 //!
-//! What was written since the last sync is then lost, or partly lost: a real disk keeps any of it.
+//! Writes since the last sync are then lost, or some of them: a real disk keeps any part.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use std::{
 use redb::StorageBackend;
 use tower_superoffice::store::{Medium, StoreError};
 
-/// What becomes of the writes that no sync has covered when the power goes.
+/// The fate of writes without a later sync when the power goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Unsynced {
     /// None is kept.
@@ -27,7 +27,7 @@ pub(crate) enum Cut {
     Never,
     /// At the n-th sync, which does not happen.
     BeforeSync(u64),
-    /// At the n-th sync, which happens, but nobody learns of it.
+    /// At the n-th sync, which happens and returns an error.
     AfterSync(u64),
     /// At the n-th write or change of length.
     AtWrite(u64),
@@ -60,9 +60,9 @@ struct State {
 
 #[derive(Debug, Default)]
 struct File {
-    /// What a read finds.
+    /// The content that a read returns.
     now: Vec<u8>,
-    /// What is on the platter.
+    /// The content on the platter.
     synced: Vec<u8>,
     since: Vec<Op>,
 }
@@ -111,7 +111,7 @@ impl Disk {
         self.lock().power_off();
     }
 
-    /// What is found on the disk after the power was cut.
+    /// The content of the disk after the power was cut.
     pub(crate) fn image(&self) -> Vec<u8> {
         let state = self.lock();
         assert!(!state.on, "the power is still on");

@@ -1,6 +1,6 @@
-//! Whatever a merge answered is there after a power cut, wherever the cut falls.
+//! An acknowledged merge survives a power cut, wherever the cut falls.
 //!
-//! `POWER_CUTS=10000 cargo test --features redb --test store power_cut` for a long run.
+//! `POWER_CUTS=10000 cargo test --test store power_cut` for a long run.
 
 use std::{
     io,
@@ -26,7 +26,7 @@ fn tenant(n: usize) -> TenantId {
     TenantId::new(format!("Cust{n}")).unwrap()
 }
 
-/// Suspended at `at`. The length of a record varies, so that pages split and merge.
+/// A record with a Suspend of `at`. The length of a record varies, so that pages split and merge.
 fn suspended(at: i64) -> Record {
     let version = "x".repeat((at % 97) as usize * 4);
     let record = format!(
@@ -35,7 +35,7 @@ fn suspended(at: i64) -> Record {
     Record::decode(record.as_bytes()).unwrap()
 }
 
-/// When `record` says that its tenant was suspended; 0 for one never heard of.
+/// The token time of the record's Suspend; 0 for a record without one.
 fn at(record: &Record) -> i64 {
     let json: serde_json::Value = serde_json::from_slice(&record.encode()).unwrap();
     json["suspend"]["at"].as_i64().unwrap_or(0)
@@ -45,11 +45,11 @@ fn open(disk: &Disk) -> Result<RedbStore, StoreError> {
     RedbStore::with_medium("disk", &Environment::Production, disk.clone())
 }
 
-/// What was promised over all lives of the store.
+/// The acknowledged and the attempted merges over all lives of the store.
 struct Promised {
-    /// For each tenant: what a merge answered `Ok` for.
+    /// For each tenant the newest merge that returned `Ok`.
     answered: Vec<AtomicI64>,
-    /// For each tenant: what was given to a merge at all.
+    /// For each tenant the newest merge that was attempted.
     given: Vec<AtomicI64>,
 }
 
@@ -59,7 +59,7 @@ impl Promised {
         Self { answered: zeros(), given: zeros() }
     }
 
-    /// What is wrong with what `store` holds.
+    /// Lists the broken promises in what `store` holds.
     async fn broken(&self, store: &RedbStore) -> Vec<String> {
         let all: Vec<_> = store.load().try_concat().await.unwrap();
         let mut found = vec![0; TENANTS];
@@ -73,14 +73,14 @@ impl Promised {
             if found < answered || found > given {
                 broken.push(format!("Cust{n}: {found}, answered {answered}, given {given}"));
             }
-            // What came through unanswered is there now, and must stay.
+            // A merge stored without acknowledgement must stay from now on.
             self.answered[n].fetch_max(found, Ordering::SeqCst);
         }
         broken
     }
 
     /// Merges, several tenants at a time, until the power goes or each has done `merges`. A merge
-    /// that fails while there is power is tried again, as a gate does.
+    /// that fails while there is power is retried, as a gate does.
     async fn work(&self, store: &RedbStore, disk: &Disk, merges: usize) {
         join_all((0..TENANTS).map(|n| async move {
             for _ in 0..merges {
@@ -105,7 +105,7 @@ impl Promised {
     }
 }
 
-/// One life: open, check, work, cut. Gives the disk as it is found after the cut.
+/// Lives one life: open, check, work, cut. Returns the broken promises.
 async fn live(promised: &Promised, disk: &Disk) -> Vec<String> {
     let mut broken = Vec::new();
     match open(disk) {
@@ -172,7 +172,7 @@ async fn acknowledged_merge_survives_a_power_cut() {
 }
 
 /// Every tenant is written once, so that nothing is on the disk by a later write, and the power goes
-/// as soon as all merges are answered.
+/// as soon as all merges are acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merges_answered_after_a_failed_sync_survive_a_power_cut() {
     const MANY: usize = 400;

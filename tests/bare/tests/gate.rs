@@ -1,5 +1,4 @@
-//! The whole of the crate's work without any of its features: a gate from a certificate, a
-//! notification, a guarded service.
+//! The crate without any feature: a gate from a certificate, a notification, a guarded service.
 
 use std::{
     convert::Infallible,
@@ -14,7 +13,11 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
-use tower_superoffice::{BuildError, Environment, GuardError, notification::Refusal, TenantGate, TenantId, token::{SigningKeys, TokenError}, UnavailableReason};
+use tower_superoffice::{
+    BuildError, Environment, GuardError, TenantGate, TenantId, UnavailableReason,
+    notification::Refusal,
+    token::{SigningKeys, TokenError},
+};
 
 const CERTIFICATE: &str = include_str!("../../fixtures/v1-sha1.crt");
 /// For the audience `app` and the tenant `Cust12345`, signed with the key of the certificate.

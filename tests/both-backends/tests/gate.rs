@@ -1,4 +1,4 @@
-//! The gate's answers don't depend on what jsonwebtoken's process default is, or does.
+//! The gate's responses don't depend on jsonwebtoken's process default.
 
 use std::{
     panic,
@@ -20,7 +20,11 @@ use http::{Request, StatusCode};
 use http_body_util::Full;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tower::ServiceExt;
-use tower_superoffice::{Environment, notification::Refusal, TenantGate, TenantId, token::{SigningKeys, TokenError}};
+use tower_superoffice::{
+    Environment, TenantGate, TenantId,
+    notification::Refusal,
+    token::{SigningKeys, TokenError},
+};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../fixtures");
 
@@ -57,7 +61,7 @@ async fn the_gate_verifies_whatever_the_default_does() {
     validation.validate_exp = false;
     validation.validate_aud = false;
 
-    // First of all, so that the default is chosen here and not by the gate.
+    // First, so that the default is chosen here and not by the gate.
     let decoded = panic::catch_unwind(|| {
         jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).is_ok()
     });
@@ -79,13 +83,13 @@ async fn the_gate_verifies_whatever_the_default_does() {
     assert_eq!(post(&gate, &token).await, (StatusCode::NO_CONTENT, None));
     assert!(gate.check(&tenant).is_err());
 
-    // And the gate has not chosen a default for the others either.
+    // Nor has the gate chosen a default for the others.
     jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default().unwrap_or_else(|_| {
         // `decode` above may have settled it; then it is the one that panics.
         let again = panic::catch_unwind(|| {
             jsonwebtoken::decode::<serde_json::Value>(&token, &key, &validation).is_ok()
         });
-        assert!(again.is_err(), "somebody installed a default");
+        assert!(again.is_err(), "a default is installed");
     });
 }
 

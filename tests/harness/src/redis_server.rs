@@ -128,7 +128,7 @@ impl RedisServer {
         let began = Instant::now();
         while !answers(self.port) {
             let child = self.child.as_mut().expect("it was just started");
-            let ended = child.try_wait().expect("a child can be asked");
+            let ended = child.try_wait().expect("a child has a state");
             assert!(
                 ended.is_none() && began.elapsed() < Duration::from_secs(30),
                 "redis-server does not start; its log says:\n{}",
@@ -181,11 +181,11 @@ pub fn free_port() -> u16 {
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = [0; 8];
-    let asked = stream
+    let sent = stream
         .set_read_timeout(Some(Duration::from_secs(1)))
         .and_then(|()| stream.write_all(b"PING\r\n"))
         .and_then(|()| stream.read(&mut answer));
-    match asked {
+    match sent {
         Ok(length) => {
             let answer = &answer[..length];
             answer.starts_with(b"+PONG")

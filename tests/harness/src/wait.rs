@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep, timeout};
 /// Bound on any wait for another program or task: far above what a busy machine needs.
 pub const MAX_WAIT: Duration = Duration::from_secs(60);
 
-/// Pause between two looks at a condition. With tokio's clock paused it takes no time.
+/// Pause between two evaluations of a condition. With tokio's clock paused it takes no time.
 const POLL: Duration = Duration::from_millis(2);
 
 /// Waits until `condition` holds.

@@ -49,7 +49,7 @@ async fn call_to_no_tenant_host_passes_unchanged() {
             assert_eq!(answer.headers()["url"], url);
         }
     }
-    assert_eq!(simulator.all_state_requests(), 1, "only the Move was looked into");
+    assert_eq!(simulator.all_state_requests(), 1, "only the Move is pulled");
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ async fn moved_tenant_is_followed_after_one_421() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
     let client = gate.endpoint_layer().layer(simulator.network());
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 200);
-    assert_eq!(simulator.all_state_requests(), 0, "nothing is asked without reason");
+    assert_eq!(simulator.all_state_requests(), 0, "a pull without a trigger");
     assert_eq!(gate.endpoint(&tenant("Cust1")), None);
 
     simulator.move_tenant(&tenant("Cust1")).without_notification();

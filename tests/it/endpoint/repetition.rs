@@ -62,7 +62,7 @@ async fn call_without_a_copy_is_421_and_later_calls_succeed() {
         simulator.move_tenant(&tenant("Cust1")).without_notification();
         let start = Instant::now();
         assert_eq!(send(client.clone(), call(&simulator, "content")).await, 421, "{number}");
-        assert_eq!(start.elapsed(), Duration::ZERO, "nobody waits for what helps nobody");
+        assert_eq!(start.elapsed(), Duration::ZERO, "a call waited that can't be repeated");
         sleep(Duration::from_secs(1)).await;
         assert_eq!(send(client.clone(), call(&simulator, "content")).await, 200, "{number}");
         sleep(Duration::from_secs(10)).await;
@@ -79,7 +79,7 @@ async fn misdirected_call_waits_five_seconds_at_most() {
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 421);
     assert_eq!(start.elapsed(), Duration::from_secs(5));
 
-    // A state API that fails is not asked again by every call.
+    // Not every call pulls again from a state API that fails.
     simulator.state_api(Fault::Status(StatusCode::BAD_GATEWAY));
     let before = simulator.all_state_requests();
     for _ in 0..100 {
@@ -123,7 +123,7 @@ async fn unexplained_421_is_returned() {
         sleep(Duration::from_millis(50)).await;
     }
     assert_eq!(misdirected.load(Ordering::Relaxed), 50, "the same host is not tried twice");
-    // One look learned the host, one more found nothing new; after that nobody asks for a while.
+    // One pull found the host, one more nothing new; then the cool-down of the tenant holds.
     assert_eq!(simulator.all_state_requests(), 2);
 }
 

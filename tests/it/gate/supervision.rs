@@ -170,7 +170,7 @@ where
     fn exit(&self, _: &span::Id) {}
 }
 
-/// All that is logged at least once: notifications taken and refused, outages, failed pulls, ends.
+/// Causes every log event once: notifications accepted and refused, outages, failed pulls, expiry.
 async fn eventful_night(fixture: &Fixture) {
     let Fixture { simulator, store, gate, start, .. } = fixture;
     for (number, closed) in [(1, true), (2, false)] {

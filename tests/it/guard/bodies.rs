@@ -51,7 +51,7 @@ impl Body for Stubborn {
         self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, String>>> {
-        // A body that can't be moved can't be taken from either: it repeats nothing by its end.
+        // A pinned body can't be emptied: `is_end_stream` keeps it from repeating itself.
         let text = self.left.as_ref().map(|text| Bytes::copy_from_slice(text.as_bytes()));
         Poll::Ready(text.filter(|_| !self.is_end_stream()).map(|text| Ok(Frame::data(text))))
     }

@@ -144,7 +144,7 @@ async fn nested_refusal_is_found_behind_known_errors() {
 }
 
 /// The address of a server that is not there.
-fn nobody() -> String {
+fn closed_port_url() -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     format!("http://{}/Open/api", listener.local_addr().unwrap())
 }
@@ -152,7 +152,7 @@ fn nobody() -> String {
 #[tokio::test]
 async fn real_clients_keep_their_chains() {
     let gate = gate_with_closed().await;
-    let url = nobody();
+    let url = closed_port_url();
 
     let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let request = Request::get(&url).body(Empty::new()).unwrap();
@@ -173,7 +173,7 @@ async fn real_clients_keep_their_chains() {
     assert!(into_box_error(error).unwrap_err().is::<GuardError<reqwest::Error>>());
 }
 
-/// An error that this crate has never heard of.
+/// An error of a type that the crate does not know.
 #[derive(Debug)]
 struct Unknown;
 

@@ -1,5 +1,5 @@
-//! Readiness: what the guard promises the services around it, and what a refused call does to those
-//! inside it.
+//! Readiness: the guard's promises to the services around it, and the effect of a refused call on
+//! those inside it.
 
 use std::{future::Future, time::Duration};
 
@@ -19,7 +19,7 @@ use harness::{call_to, gate_with_closed};
 type Client = Mock<Request<()>, &'static str>;
 type Handle = mock::Handle<Request<()>, &'static str>;
 
-/// Whether `service` can be called now. Without waiting, and in a task of its own.
+/// Polls, once and in a task of its own, whether `service` is ready.
 fn is_ready<S: Service<Request<()>>>(service: &mut S) -> bool {
     task::spawn(service.ready()).poll().is_ready()
 }
@@ -37,7 +37,7 @@ async fn is_refused<T, E: Into<BoxError>>(call: impl Future<Output = Result<T, E
     TenantUnavailable::find(&*error.into()).is_some()
 }
 
-/// Answers every call, so that nothing but readiness is in the way.
+/// Responds to every call, so that only readiness can delay one.
 fn answering(mut handle: Handle) {
     tokio::spawn(async move {
         while let Some((_, answer)) = handle.next_request().await {
@@ -81,7 +81,7 @@ async fn refused_call_leaves_its_reservation_for_the_next() {
         assert_ready_ok!(guard.poll_ready());
         assert!(is_refused(guard.call(closed())).await);
     }
-    // The one call that was allowed for is still to be had.
+    // The reservation serves the next call.
     assert_ready_ok!(guard.poll_ready());
     drop(guard.call(open()));
     assert_pending!(guard.poll_ready());
@@ -117,7 +117,7 @@ async fn inner_limit_keeps_its_permit_taken_after_a_refusal() {
 
     assert!(is_refused(one.ready().await.unwrap().call(closed())).await);
     assert!(!is_ready(&mut other));
-    // Until the handle that holds it calls, or goes.
+    // Until the handle that holds it calls or is dropped.
     assert_eq!(one.ready().await.unwrap().call(open()).await.unwrap(), "hello");
     assert!(is_ready(&mut other));
     drop(other);

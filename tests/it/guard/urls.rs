@@ -1,9 +1,9 @@
-//! Which tenant a URL is for: a table, a slow obvious reference, and disguises that must not work.
+//! The tenant of a URL: a table, a slow and obvious reference, and disguises.
 
 use http::{Request, Uri};
 use proptest::{collection::vec, prelude::*, sample::select};
 use tower_superoffice::{Environment, TenantId, TenantKey, UrlKey};
-// The plain reading that the fuzz target holds the key against, too.
+// The fuzz target compares the key with the same reference.
 use tower_superoffice_reference::path::tenant_in as reference;
 
 const HOST: &str = "online3.superoffice.com";
@@ -243,7 +243,7 @@ fn reqwest_request_has_the_same_key() {
     }
 }
 
-/// Paths made of the pieces that walk-arounds are made of.
+/// Paths made of the pieces that disguises are made of.
 fn hostile_path() -> impl Strategy<Value = String> {
     let piece = select(vec![
         "/",
@@ -305,7 +305,7 @@ fn hostile_path() -> impl Strategy<Value = String> {
     vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
 
-/// A character written in one of the ways that mean the same to a server.
+/// A character in one of the spellings that a server reads alike.
 fn disguised(text: String) -> impl Strategy<Value = String> {
     vec(0..6_u8, text.len()).prop_map(move |ways| {
         let disguise = |(byte, way): (u8, &u8)| match way {
@@ -320,7 +320,7 @@ fn disguised(text: String) -> impl Strategy<Value = String> {
     })
 }
 
-/// A way from where a path stands back to where it stands.
+/// A detour in a path that ends where it begins.
 fn detour() -> impl Strategy<Value = String> {
     let slash = select(vec!["/", "//", "\\", "%2f", "%5C", "/.\\"]);
     let dots = select(vec!["..", "%2e.", ".%2E", "%2E%2e", "%u002e.", "..%20", ".%2e%u0020 "]);

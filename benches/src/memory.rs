@@ -30,8 +30,10 @@ fn main() {
 
     // Every pull is overdue, and `health` counts them.
     let began = Instant::now();
-    let waiting =
-        gates.last().and_then(|gate| gate.health().pulls().cloned()).map_or(0, |pulls| pulls.waiting());
+    let waiting = gates
+        .last()
+        .and_then(|gate| gate.health().pulls().cloned())
+        .map_or(0, |pulls| pulls.waiting());
     println!(
         "health with {waiting} pulls waiting\t{:.0} ms\t-",
         began.elapsed().as_secs_f64() * 1e3

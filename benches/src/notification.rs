@@ -22,7 +22,9 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode};
 use serde::Deserialize;
 use serde_json::Value;
 use tower::ServiceExt;
-use tower_superoffice::{ChangeType, simulator::Simulator, TenantGate, TenantId, token::SigningKeys};
+use tower_superoffice::{
+    ChangeType, TenantGate, TenantId, simulator::Simulator, token::SigningKeys,
+};
 
 /// Notifications per round, each for another tenant.
 const BATCH: usize = 256;

@@ -182,3 +182,56 @@ impl<F, B> fmt::Debug for ResponseFuture<F, B> {
         f.debug_struct("ResponseFuture").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn announced_length_is_parsed_or_nothing() {
+        for (text, length) in [
+            ("0", 0),
+            ("16384", 16_384),
+            (" 16385 ", 16_385),
+            ("18446744073709551615", u64::MAX),
+            ("18446744073709551616", u64::MAX),
+            ("", 0),
+            (" ", 0),
+            ("+5", 0),
+            ("-5", 0),
+            ("5, 5", 0),
+            ("0x5", 0),
+            ("five", 0),
+            ("\u{665}", 0),
+        ] {
+            assert_eq!(parse_length(text.as_bytes()), length, "{text:?}");
+        }
+        assert_eq!(parse_length(b"5\xff"), 0);
+    }
+
+    #[test]
+    fn every_content_encoding_but_identity_counts() {
+        for (values, encoded) in [
+            (&[][..], false),
+            (&[""], false),
+            (&["identity"], false),
+            (&["IDENTITY , identity,"], false),
+            (&["identity", "identity"], false),
+            (&["gzip"], true),
+            (&["identity", "gzip"], true),
+            (&["identity,br"], true),
+            (&["identity;q=1"], true),
+            (&["x-identity"], true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(header::CONTENT_ENCODING, value.parse().unwrap());
+            }
+            assert_eq!(is_encoded(&headers), encoded, "{values:?}");
+        }
+        let mut headers = HeaderMap::new();
+        let opaque = http::HeaderValue::from_bytes(b"\xff").unwrap();
+        headers.insert(header::CONTENT_ENCODING, opaque);
+        assert!(is_encoded(&headers));
+    }
+}

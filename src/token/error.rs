@@ -122,16 +122,6 @@ impl From<TokenError> for VerifyError {
     }
 }
 
-impl fmt::Display for VerifyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Token(error) => error.fmt(f),
-            Self::LoginToken { .. } => TokenError::SpeaksForPerson.fmt(f),
-            Self::KeysUnavailable { .. } => f.write_str("no signing key is available at present"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

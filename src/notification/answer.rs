@@ -49,7 +49,8 @@ pub enum Refusal {
         /// When the store may be available.
         retry_after: Duration,
     },
-    /// The gate stopped before the notification was recorded: 503, to be sent again after this long.
+    /// The gate stopped before the notification was recorded: 503, to be sent again after this
+    /// long.
     Interrupted {
         /// When another instance may be available.
         retry_after: Duration,

@@ -10,8 +10,8 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 /// Work in a task of its own: dropping this ends the waiting and not the work.
 ///
-/// A server drops the future of an answer as soon as the sender closes its connection. What is left to
-/// do of a whole notification must not depend on that.
+/// A server drops the future of an answer as soon as the sender closes its connection. What is left
+/// to do of a whole notification must not depend on that.
 pub(super) enum Detached<T> {
     Task(JoinHandle<T>),
     /// Outside of a runtime there is no task to be had.

@@ -66,8 +66,8 @@ fn refuse_head<B: Body>(handler: &NotificationHandler, request: &Request<B>) -> 
     (least > handler.body_limit() as u64).then_some(Refusal::BodyTooLarge)
 }
 
-/// Parses a `Content-Length`. One with too many digits is the largest number; one that is malformed,
-/// which servers refuse anyway, announces nothing.
+/// Parses a `Content-Length`. One with too many digits is the largest number; one that is
+/// malformed, which servers refuse anyway, announces nothing.
 fn parse_length(digits: &[u8]) -> u64 {
     let digits = str::from_utf8(digits).unwrap_or_default().trim_ascii();
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -132,8 +132,8 @@ impl<B> fmt::Debug for NotificationFuture<B> {
 }
 
 pin_project! {
-    /// The future of [`Notifications`](super::Notifications): the answer of the inner service, or of
-    /// the notification route.
+    /// The future of [`Notifications`](super::Notifications): the answer of the inner service, or
+    /// of the notification route.
     pub struct ResponseFuture<F, B> {
         #[pin]
         kind: Kind<F, B>,

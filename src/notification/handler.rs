@@ -169,8 +169,8 @@ impl NotificationHandler {
         self.0.counters.rejected();
         let refusal = match error {
             VerifyError::Token(error) => Refusal::Token(error),
-            // SuperOffice signed it, so something may have happened to the tenant that it names. The
-            // body may name another one.
+            // SuperOffice signed it, so something may have happened to the tenant that it names.
+            // The body may name another one.
             VerifyError::LoginToken { tenant } => {
                 self.request_unverified_pull(&tenant);
                 Refusal::Token(TokenError::SpeaksForPerson)

@@ -19,7 +19,8 @@ use super::{
 /// Serves the notification route in front of a service; made by
 /// [`TenantGate::notification_layer`](crate::TenantGate::notification_layer).
 ///
-/// Put it around the *whole* app: some of a router's own ways to a handler bypass a layer inside it.
+/// Put it around the *whole* app: some of a router's own ways to a handler bypass a layer inside
+/// it.
 #[doc = include_str!("../../docs/mounting.md")]
 #[derive(Clone)]
 pub struct NotificationLayer {

@@ -1,8 +1,8 @@
 //! The body of a notification.
 //!
 //! SuperOffice's documented receiver is ASP.NET, which takes keys in any case and names as well as
-//! numbers. A change of the sender's serialiser that breaks no such receiver must not break this one
-//! either, so the spelling is taken liberally where it leaves no doubt about the meaning.
+//! numbers. A change of the sender's serialiser that breaks no such receiver must not break this
+//! one either, so the spelling is taken liberally where it leaves no doubt about the meaning.
 
 use serde_json::Value;
 use smol_str::SmolStr;
@@ -31,8 +31,8 @@ impl Payload {
     /// Parses `body`; `None` when it is not a notification.
     ///
     /// A byte order mark is skipped, and keys are compared ignoring ASCII case. Unknown keys are
-    /// ignored: SuperOffice adds some without notice. Of the informative fields, one of another type
-    /// than string counts as absent.
+    /// ignored: SuperOffice adds some without notice. Of the informative fields, one of another
+    /// type than string counts as absent.
     pub(super) fn parse(body: &[u8]) -> Option<Self> {
         let members = json::object_ignoring_case(json::strip_bom(body))?;
         let [mut change, mut tenant, mut version_name, mut file_version, mut endpoint, mut token] =

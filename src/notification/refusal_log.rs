@@ -16,11 +16,12 @@ use crate::{
 /// The time over which lines are counted.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// The number of lines in a window from which on only the first of each kind is logged. So a flood of
-/// one kind hides no other: a wrong audience shows among a million malformed bodies.
+/// The number of lines in a window from which on only the first of each kind is logged. So a flood
+/// of one kind hides no other: a wrong audience shows among a million malformed bodies.
 const MAX_LINES: u32 = 30;
 
-/// The advice that goes with a login token, which may be SuperOffice's own choice for notifications.
+/// The advice that goes with a login token, which may be SuperOffice's own choice for
+/// notifications.
 const LOGIN_HELP: &str =
     "if SuperOffice's own notifications are refused for this, see login_tokens in Getting started";
 
@@ -55,8 +56,8 @@ impl RefusalLog {
     }
 
     /// Logs `refusal`, unless too many were logged lately. Which issuer and audience notifications
-    /// carry is not documented, and setting a gate up needs their true values: of a refused token the
-    /// line shows what it claimed.
+    /// carry is not documented, and setting a gate up needs their true values: of a refused token
+    /// the line shows what it claimed.
     pub(super) fn log(&self, refusal: Refusal, refused: Option<Refused<'_>>) {
         // The lock is released before the subscriber runs, which may do anything.
         let Some(left_out) = self.admit(Instant::now(), kind(refusal)) else { return };

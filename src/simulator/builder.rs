@@ -43,15 +43,15 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Sets the number of hosts that serve tenants, on free ports. Default: 2, the least for moving a
-    /// tenant.
+    /// Sets the number of hosts that serve tenants, on free ports. Default: 2, the least for moving
+    /// a tenant.
     pub fn hosts(mut self, hosts: NonZeroUsize) -> Self {
         self.ports = vec![0; hosts.get()];
         self
     }
 
-    /// Sets the ports of 127.0.0.1 that tenants are served on, a host each; 0 is a free one. Default,
-    /// and when there is none: two free ones.
+    /// Sets the ports of 127.0.0.1 that tenants are served on, a host each; 0 is a free one.
+    /// Default, and when there is none: two free ones.
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         self.ports = ports.into_iter().collect();
         if self.ports.is_empty() {

@@ -20,9 +20,9 @@ use crate::{ChangeType, TenantId, status::State};
 ///
 /// A closing change is announced first and takes effect a moment later, once the
 /// [notice](super::Simulator::notice) has passed, so that a call that was already on its way does
-/// not count against a receiver that was notified in time. An opening one takes effect first. The tenant
-/// changes even when the notification is refused or gets no answer; it does not when the future is
-/// dropped before it is done.
+/// not count against a receiver that was notified in time. An opening one takes effect first. The
+/// tenant changes even when the notification is refused or gets no answer; it does not when the
+/// future is dropped before it is done.
 #[must_use = "nothing changes until this is awaited, or `without_notification` is called"]
 pub struct Change {
     simulator: Arc<SimulatorState>,

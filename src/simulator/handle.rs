@@ -79,7 +79,8 @@ impl Simulator {
         key_set(&self.state.lock()).to_string()
     }
 
-    /// Returns the URL of `path` at the tenant's present host: `http://127.0.0.1:4711/Cust1/api/v1`.
+    /// Returns the URL of `path` at the tenant's present host:
+    /// `http://127.0.0.1:4711/Cust1/api/v1`.
     #[must_use]
     pub fn url(&self, tenant: &TenantId, path: &str) -> String {
         let home = self.tenant(tenant).now().home;
@@ -264,21 +265,22 @@ impl Simulator {
         self.state.lock().tenants.calls
     }
 
-    /// Returns the number of calls that reached a tenant while it was closed. A gate has to keep it at
-    /// 0.
+    /// Returns the number of calls that reached a tenant while it was closed. A gate has to keep it
+    /// at 0.
     #[must_use]
     pub fn calls_while_closed(&self) -> u64 {
         self.state.lock().tenants.calls_while_closed
     }
 
-    /// Returns the latest 1,000 of the calls that reached a tenant while it was closed, oldest first.
+    /// Returns the latest 1,000 of the calls that reached a tenant while it was closed, oldest
+    /// first.
     #[must_use]
     pub fn closed_calls(&self) -> Vec<ClosedCall> {
         self.state.lock().tenants.closed_calls()
     }
 
-    /// Returns the number of calls for the tenant that reached a host that does not serve it, and got
-    /// 421.
+    /// Returns the number of calls for the tenant that reached a host that does not serve it, and
+    /// got 421.
     #[must_use]
     pub fn misdirected_calls(&self, tenant: &TenantId) -> u64 {
         self.tenant(tenant).misdirected

@@ -1,9 +1,9 @@
 //! A SuperOffice on loopback, to test your own application against.
 //!
 //! It is a real HTTP server with an RSA key and a certificate of its own. It publishes its keys,
-//! answers for the state of tenants, posts signed notifications to your State Change URL, and stands
-//! in for the tenants' APIs, where it counts every call and remembers those that reached a tenant
-//! while it was closed. So a test can say the one thing that matters:
+//! answers for the state of tenants, posts signed notifications to your State Change URL, and
+//! stands in for the tenants' APIs, where it counts every call and remembers those that reached a
+//! tenant while it was closed. So a test can say the one thing that matters:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -43,6 +43,7 @@
 //! | notifications | [`notify_to`](Simulator::notify_to) or [`notify_service`](Simulator::notify_service), then [`upgrade`](Simulator::upgrade), [`suspend`](Simulator::suspend), [`resume`](Simulator::resume), [`delete`](Simulator::delete), [`restore`](Simulator::restore), [`move_tenant`](Simulator::move_tenant) |
 //! | a lost notification | [`Change::without_notification`] |
 //! | a forged, late, odd one | [`notification`](Simulator::notification) |
+//! | one with the token of a login, a service, a system user | [`Notification::login_token`], [`Notification::service_token`], [`Notification::system_user_token`] |
 //! | a state API or key URL in trouble | [`state_api`](Simulator::state_api), [`state_api_lag`](Simulator::state_api_lag), [`key_server`](Simulator::key_server), [`rotate_key`](Simulator::rotate_key) |
 //! | the counters of calls | [`calls`](Simulator::calls), [`calls_while_closed`](Simulator::calls_while_closed), [`closed_calls`](Simulator::closed_calls), [`state_requests`](Simulator::state_requests), [`key_requests`](Simulator::key_requests) |
 //! | tokio's paused clock | [`network`](Simulator::network) and [`notify_service`](Simulator::notify_service): no sockets |
@@ -50,11 +51,11 @@
 //! # Where it differs from SuperOffice
 //!
 //! - It speaks http on 127.0.0.1; its hosts differ in the port.
-//! - Its certificate is signed with SHA-256 where SuperOffice's is signed with SHA-1, because AWS-LC
-//!   makes no SHA-1 signatures. Both are of version 1.
-//! - What SuperOffice does not document is an assumption here, and can be set: the answer of a closed
-//!   tenant, how far `ValidUntil` lies ahead, how long an Upgrade is announced, how late the state API
-//!   is.
+//! - Its certificate is signed with SHA-256 where SuperOffice's is signed with SHA-1, because
+//!   AWS-LC makes no SHA-1 signatures. Both are of version 1.
+//! - What SuperOffice does not document is an assumption here, and can be set: the answer of a
+//!   closed tenant, how far `ValidUntil` lies ahead, how long an Upgrade is announced, how late the
+//!   state API is.
 //! - Each notification of a tenant is dated at least a second after the one before, even when they
 //!   are sent within one.
 

@@ -94,7 +94,8 @@ impl Notification {
         new.issued_at(issued)
     }
 
-    /// Dates the token: `iat` this many seconds after the epoch, `nbf` 60 s before, `exp` 300 s after.
+    /// Dates the token: `iat` this many seconds after the epoch, `nbf` 60 s before, `exp` 300 s
+    /// after.
     pub fn issued_at(self, second: i64) -> Self {
         self.claim("iat", second)
             .claim("nbf", second.saturating_sub(60))
@@ -108,9 +109,9 @@ impl Notification {
         self.claim("exp", nbf.saturating_add(seconds))
     }
 
-    /// Makes the token that of a login: the id token of OpenID Connect, which speaks for a person and
-    /// passes through the person's browser. SuperOffice signs it with the same key, for the same
-    /// audience and tenant. A gate refuses it.
+    /// Makes the token that of a login: the id token of OpenID Connect, which speaks for a person
+    /// and passes through the person's browser. SuperOffice signs it with the same key, for the
+    /// same audience and tenant. A gate refuses it.
     pub fn login_token(self) -> Self {
         let issued = self.claims.get("iat").cloned().unwrap_or_default();
         let tenant = self.claims.get(TENANT_CLAIM).cloned().unwrap_or_default();
@@ -137,9 +138,9 @@ impl Notification {
         .claim("auth_time", issued)
     }
 
-    /// Makes the token one for a service, as SuperOffice's other server-to-vendor messages have it: the
-    /// issuer `SuperOffice AS`, the audience `spn:` and the application id, the tenant as `sub`, and a
-    /// nonce. Nothing in it is personal.
+    /// Makes the token one for a service, as SuperOffice's other server-to-vendor messages have it:
+    /// the issuer `SuperOffice AS`, the audience `spn:` and the application id, the tenant as
+    /// `sub`, and a nonce. Nothing in it is personal.
     pub fn service_token(self) -> Self {
         let tenant = self.claims.get(TENANT_CLAIM).cloned().unwrap_or_default();
         let audience = format!("spn:{}", self.simulator.application_id);
@@ -150,7 +151,8 @@ impl Notification {
     }
 
     /// Makes the token one for a system user: as a [service token](Self::service_token), with the
-    /// audience `spn:` and the serial number of the *tenant*, which a gate with an audience refuses.
+    /// audience `spn:` and the serial number of the *tenant*, which a gate with an audience
+    /// refuses.
     pub fn system_user_token(self, serial: &str) -> Self {
         let audience = format!("spn:{serial}");
         let serial_claim = format!("{IDENTITY}serial");

@@ -143,7 +143,8 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Formats a time as SuperOffice does, with seven fractional digits: `2026-02-23T09:52:01.9342965Z`.
+/// Formats a time as SuperOffice does, with seven fractional digits:
+/// `2026-02-23T09:52:01.9342965Z`.
 fn format_time(unix_ms: u64) -> String {
     let seconds = i64::try_from(unix_ms / 1000).ok().and_then(rfc3339::format);
     let seconds = seconds.unwrap_or_else(|| "1970-01-01T00:00:00Z".to_owned());

@@ -67,8 +67,8 @@ impl SimulatorState {
         Self { clock, application_id, hosts, live: Mutex::new(live) }
     }
 
-    /// Locks the part that changes. A poisoned lock is used all the same: every field is valid at any
-    /// time.
+    /// Locks the part that changes. A poisoned lock is used all the same: every field is valid at
+    /// any time.
     pub(super) fn lock(&self) -> MutexGuard<'_, LiveState> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -87,8 +87,9 @@ impl SimulatorState {
 
     /// Reserves the second at which the next notification of `tenant` is issued.
     ///
-    /// Receivers distinguish notifications of one type by the second of their token. A simulation is
-    /// quicker than that, so each notification of a tenant is issued a second after the one before.
+    /// Receivers distinguish notifications of one type by the second of their token. A simulation
+    /// is quicker than that, so each notification of a tenant is issued a second after the one
+    /// before.
     pub(super) fn reserve_second(&self, tenant: &TenantId) -> i64 {
         let now = self.clock.unix_s();
         self.lock().tenants.with(tenant, |tenant| {

@@ -117,7 +117,8 @@ impl Tenant {
         &self.now
     }
 
-    /// Returns the snapshot of `at`, ms since the epoch; the oldest that is kept when that is later.
+    /// Returns the snapshot of `at`, ms since the epoch; the oldest that is kept when that is
+    /// later.
     pub(super) fn at(&self, at: u64) -> &Snapshot {
         if self.now.since <= at {
             return &self.now;

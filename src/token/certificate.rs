@@ -2,7 +2,8 @@
 //!
 //! A certificate is nothing but the container of a key here. SuperOffice's are of version 1, signed
 //! with SHA-1, without extensions, and all environments share one root: validating the chain would
-//! refuse them all, or accept a development token in production. So the key is extracted and pinned.
+//! refuse them all, or accept a development token in production. So the key is extracted and
+//! pinned.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use spki::{

@@ -13,8 +13,8 @@ const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 const NBF_BEFORE_ISSUE: i64 = 60;
 /// From a token's `nbf` to its `exp`, in seconds.
 const LIFE: i64 = 360;
-/// The longest time from a token's `nbf`, or what stands in for it, to its `exp`, in seconds. A token
-/// that can be used for longer was made for something else.
+/// The longest time from a token's `nbf`, or what stands in for it, to its `exp`, in seconds. A
+/// token that can be used for longer was made for something else.
 const MAX_LIFE: i64 = 60 * 60;
 
 /// The largest whole number that all JSON parsers agree on.

@@ -29,8 +29,8 @@ pub struct SigningKeys(Vec<Key>);
 impl SigningKeys {
     /// Parses every `CERTIFICATE` and `PUBLIC KEY` block of a PEM text.
     ///
-    /// The `kid` and `x5t` of a certificate's key are derived as SuperOffice does. A key from a bare
-    /// `PUBLIC KEY` has no name and is tried when a token names no other key.
+    /// The `kid` and `x5t` of a certificate's key are derived as SuperOffice does. A key from a
+    /// bare `PUBLIC KEY` has no name and is tried when a token names no other key.
     ///
     /// # Errors
     ///
@@ -49,8 +49,8 @@ impl SigningKeys {
         certificate::from_certificate(certificate.as_ref()).map(|key| Self(vec![key]))
     }
 
-    /// Parses the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits or
-    /// more. Others are skipped.
+    /// Parses the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits
+    /// or more. Others are skipped.
     ///
     /// # Errors
     ///
@@ -65,8 +65,8 @@ impl SigningKeys {
     ///
     /// # Errors
     ///
-    /// As the other constructors, with the file's name; and when the file can't be read or is larger
-    /// than 1 MiB.
+    /// As the other constructors, with the file's name; and when the file can't be read or is
+    /// larger than 1 MiB.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self, KeyError> {
         let path = path.as_ref();
         let mut bytes = Vec::new();

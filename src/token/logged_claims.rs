@@ -14,8 +14,8 @@ const MAX_LOGGED: usize = 128;
 /// The members of a refused token that tell an operator why it was refused. Their true values are
 /// not documented, so the first refusals have to show them.
 ///
-/// Anything but visible ASCII and spaces is escaped, and long values are cut. Neither the token itself
-/// nor a claim about a person is ever logged.
+/// Anything but visible ASCII and spaces is escaped, and long values are cut. Neither the token
+/// itself nor a claim about a person is ever logged.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct LoggedClaims {
     pub(crate) iss: Option<String>,

@@ -4,8 +4,8 @@
 //! [`TokenError`] says why a token was refused, and a [`KeysReport`] which keys a gate has.
 
 // A token goes through `validate`, which is pure and refuses everything that can be refused without
-// cryptography; then its signature is checked with a key of the `KeyRing`, which holds the given keys
-// and those fetched from the environment.
+// cryptography; then its signature is checked with a key of the `KeyRing`, which holds the given
+// keys and those fetched from the environment.
 
 mod certificate;
 mod claims;

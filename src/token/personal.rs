@@ -1,12 +1,13 @@
 //! The claims by which a token speaks for a person.
 //!
-//! The id token of an OpenID Connect login has the same key, issuer, audience, tenant claim and life
-//! as a notification's token, and any user of a tenant holds one: it travels through the user's
-//! browser. The only difference is what it says of its user.
+//! The id token of an OpenID Connect login has the same key, issuer, audience, tenant claim and
+//! life as a notification's token, and any user of a tenant holds one: it travels through the
+//! user's browser. The only difference is what it says of its user.
 
 use serde_json::{Map, Value};
 
-/// The prefix of SuperOffice's own claims. It starts with http because it is a name, not an address.
+/// The prefix of SuperOffice's own claims. It starts with http because it is a name, not an
+/// address.
 pub(super) const IDENTITY: &str = "http://schemes.superoffice.net/identity/";
 
 /// Claims about a user, with SuperOffice's prefix or without.

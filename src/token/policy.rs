@@ -32,8 +32,8 @@ impl Audiences {
         Self(None)
     }
 
-    /// Accepts these application ids, ignoring case and a leading `spn:`; `None` when there is none,
-    /// or a blank one.
+    /// Accepts these application ids, ignoring case and a leading `spn:`; `None` when there is
+    /// none, or a blank one.
     pub(crate) fn one_of(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Option<Self> {
         let ids: Vec<_> = ids.into_iter().map(|id| strip_spn(id.as_ref()).to_owned()).collect();
         let usable = !ids.is_empty() && ids.iter().all(|id| !id.trim().is_empty());

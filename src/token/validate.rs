@@ -24,8 +24,9 @@ pub(super) struct Candidate<'t> {
     pub(super) signature: Vec<u8>,
     pub(super) ids: KeyIds,
     pub(super) verified: Verified,
-    /// Whether it speaks for a person and the policy does not accept that. Known before the signature
-    /// is checked, and refused after: only a genuine one shows that SuperOffice makes such tokens.
+    /// Whether it speaks for a person and the policy does not accept that. Known before the
+    /// signature is checked, and refused after: only a genuine one shows that SuperOffice makes
+    /// such tokens.
     pub(super) is_login: bool,
 }
 

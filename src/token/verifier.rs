@@ -165,7 +165,8 @@ enum KeyMiss {
 impl KeyMiss {
     fn from_check(check: Check, ids: &KeyIds, ring: &KeyRing) -> Self {
         match check {
-            // A token without a name may belong to any key, also to one that is still to be fetched.
+            // A token without a name may belong to any key, also to one that is still to be
+            // fetched.
             Check::Mismatch if !ids.is_empty() || ring.has_fetched() => Self::Signature,
             _ => Self::Key,
         }
@@ -179,8 +180,8 @@ impl KeyMiss {
         }
     }
 
-    /// Returns the error when newer keys are not available. Whatever they would say, a login token is
-    /// refused.
+    /// Returns the error when newer keys are not available. Whatever they would say, a login token
+    /// is refused.
     fn without_newer_keys(self, is_login: bool) -> VerifyError {
         match self {
             Self::Key if is_login => TokenError::SpeaksForPerson.into(),
@@ -315,8 +316,8 @@ mod tests {
 
         let nameless = r#"{"alg":"RS256"}"#;
         assert_eq!(answer(&both, &TWO.token(nameless, &claims("c"))), Ok("c".to_owned()));
-        let stranger = Signer::generate();
-        let token = stranger.token(nameless, &claims("c"));
+        let forger = Signer::generate();
+        let token = forger.token(nameless, &claims("c"));
         assert_eq!(answer(&both, &token), Err(TokenError::Signature));
 
         let same_kid = verifier(jwks(&[ONE.jwk("A", ""), TWO.jwk("A", "")]));

@@ -24,8 +24,8 @@ use super::{
     RemoteParts,
 };
 
-/// The task that fetches keys, for as long as a handle of them lives. A clone of it takes up what one
-/// that broke off has left undone.
+/// The task that fetches keys, for as long as a handle of them lives. A clone of it takes up what
+/// one that broke off has left undone.
 #[derive(Clone)]
 pub(crate) struct KeyFetcher {
     shared: Weak<RemoteParts>,

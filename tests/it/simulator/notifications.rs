@@ -100,6 +100,35 @@ async fn every_part_of_a_notification_can_be_changed() {
 }
 
 #[tokio::test]
+async fn other_tokens_of_superoffice_differ_in_their_claims() {
+    let simulator = Simulator::start().await.unwrap();
+    let notification = || simulator.notification(ChangeType::Suspend, &tenant());
+    let identity = |name: &str| format!("http://schemes.superoffice.net/identity/{name}");
+    let (origin, id) = (simulator.hosts()[0].to_string(), simulator.application_id());
+
+    let login = claims(&notification().login_token().token());
+    assert_eq!(login["iss"], origin.trim_end_matches('/'));
+    assert_eq!((&login["aud"], &login[identity("ctx")]), (&json!(id), &json!("Cust12345")));
+    assert!(login["sub"].as_str().unwrap().contains('@'));
+    for name in ["associateid", "upn", "email", "is_administrator", "initials", "company_name"] {
+        assert!(login[identity(name)].is_string(), "{name}");
+    }
+    assert!(login["at_hash"].is_string() && login["auth_time"].is_number());
+    let life = |claims: &Value| claims["exp"].as_i64().unwrap() - claims["nbf"].as_i64().unwrap();
+    assert_eq!(life(&login), 360, "as a notification's");
+
+    let service = claims(&notification().service_token().token());
+    assert_eq!((&service["iss"], &service["sub"]), (&json!("SuperOffice AS"), &json!("Cust12345")));
+    assert_eq!(service["aud"], format!("spn:{id}"));
+    assert!(service["nonce"].is_string() && service.get(identity("email")).is_none());
+
+    let system_user = claims(&notification().system_user_token("1234567890").token());
+    assert_eq!(system_user["aud"], "spn:1234567890");
+
+    assert_eq!(life(&claims(&notification().valid_for(7200).token())), 7200);
+}
+
+#[tokio::test]
 async fn notifications_of_a_tenant_are_dated_a_second_apart() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(5_000);
     let simulator = Simulator::builder().clock(move || now).start().await.unwrap();

@@ -1,4 +1,4 @@
-//! Claims of a wrong type, at the edges of numbers, or of somebody else; all signed by the true key.
+//! Claims of a wrong type, at the edges of numbers, or of another origin; all signed by the true key.
 
 use bytes::Bytes;
 use harness::gate_builder_of;

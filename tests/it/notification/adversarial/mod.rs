@@ -1,4 +1,4 @@
-//! What strangers may post: every case has its exact answer, and no tenant is any different for it.
+//! Hostile notifications: every case has its exact answer, and changes no tenant.
 
 mod bodies;
 mod claims;

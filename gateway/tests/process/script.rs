@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    sync::LazyLock,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -11,8 +12,14 @@ use http::StatusCode;
 use serde_json::Value;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
-/// The token time of turn 0, which nobody is told of.
-const BASE: i64 = 1_700_000_000;
+/// The token time of turn 0, of which no notification is sent: half an hour before the test began.
+///
+/// A token lives for an hour at most, so each is valid for half an hour from the start on, and a
+/// tenant can have some 1,800 turns more than seconds pass.
+static BASE: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    i64::try_from(now).unwrap() - 1800
+});
 
 /// Between two turns of a cycle, and between two cycles, something that is shown changes: the reason
 /// or the epoch. No turn shows what another does.
@@ -51,7 +58,7 @@ pub(crate) fn after(turn: i64) -> Shown {
     let restored = (1..=turn).rev().find(|&turn| change(turn) == ChangeType::BackupRestored);
     Shown {
         reason: (turn > 0).then(|| step(turn).1.map(str::to_owned)).flatten(),
-        epoch: restored.map_or(0, |turn| BASE + turn),
+        epoch: restored.map_or(0, |turn| *BASE + turn),
     }
 }
 
@@ -67,11 +74,11 @@ pub(crate) fn answer(shown: &Shown) -> StatusCode {
 /// The notification of a turn, dated by the turn and valid now: a tenant can be told of more turns
 /// than seconds pass.
 pub(crate) fn body(simulator: &Simulator, tenant: &TenantId, turn: i64) -> Bytes {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let token_time = *BASE + turn;
     simulator
         .notification(change(turn), tenant)
-        .issued_at(i64::try_from(now).unwrap())
-        .claim("nbf", BASE + turn)
+        .claim("nbf", token_time)
+        .claim("exp", token_time + 3600)
         .body()
 }
 

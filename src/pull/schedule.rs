@@ -210,7 +210,7 @@ impl Schedule {
         random: f64,
     ) -> Option<NextPull> {
         let status = status_without_override(tenant.record);
-        let requested = tenant.requested.then(|| (Duration::ZERO, Trigger::Requested));
+        let requested = tenant.requested.then_some((Duration::ZERO, Trigger::Requested));
         let owed = self.owed(tenant, random).map(|at| (at, Trigger::Owed));
         // Until the first pull after a notification, what is owed says when that is made.
         let unasked = tenant.history.news().is_none_or(|news| news < tenant.knowledge.since());

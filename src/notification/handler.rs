@@ -73,7 +73,7 @@ impl NotificationHandler {
 
     /// Returns the counts of notifications since the gate was built.
     pub(crate) fn counts(&self) -> NotificationCounts {
-        self.0.counters.read(self.0.log.left_out())
+        self.0.counters.read(self.0.log.unlogged())
     }
 
     pub(crate) fn verifier(&self) -> &Verifier {

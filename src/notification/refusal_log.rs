@@ -82,7 +82,7 @@ impl RefusalLog {
     }
 
     /// Returns the number of refusals that were not logged.
-    pub(super) fn left_out(&self) -> u64 {
+    pub(super) fn unlogged(&self) -> u64 {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).left_out_in_all
     }
 
@@ -139,7 +139,7 @@ mod tests {
         assert_eq!(admitted(&log, start + 59 * SECOND, 5, 10_000), 0);
         assert_eq!(log.admit(start + 60 * SECOND, 5), Some(19_970), "the count of the rest");
         assert_eq!(log.admit(start + 60 * SECOND, 5), Some(0));
-        assert_eq!(log.left_out(), 19_970);
+        assert_eq!(log.unlogged(), 19_970);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub fn body(body: &[u8]) -> Result<Notice, u16> {
 
 /// Applies the rules for a body, one after the other.
 fn expected(body: &[u8]) -> Result<Notice, u16> {
-    let text = if body.starts_with("\u{feff}".as_bytes()) { &body[3..] } else { body };
+    let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let mut map = Map::new();
     for (name, value) in object(text).ok_or(400_u16)? {
         if map.insert(name.to_ascii_lowercase(), value).is_some() {
@@ -68,7 +68,7 @@ fn change(value: &Value) -> Option<u32> {
     let names = ["upgrade", "backuprestored", "suspend", "resume", "delete", "move"];
     let Some(text) = value.as_str() else { return value.as_u64()?.try_into().ok() };
     let named = names.iter().zip(0..).find(|(name, _)| **name == text.to_ascii_lowercase());
-    let digits = !text.is_empty() && text.chars().all(|c| matches!(c, '0'..='9'));
+    let digits = !text.is_empty() && text.chars().all(|c| c.is_ascii_digit());
     named.map(|(_, number)| number).or_else(|| if digits { text.parse().ok() } else { None })
 }
 

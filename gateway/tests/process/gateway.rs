@@ -15,13 +15,13 @@ use tower_superoffice::{
 
 use crate::process::{Gateway, targets};
 
-struct World {
+struct Env {
     simulator: Simulator,
     gateway: Gateway,
     tenant: TenantId,
 }
 
-impl World {
+impl Env {
     async fn new(more: &[&str]) -> Self {
         let simulator = Simulator::start().await.unwrap();
         let base = simulator.hosts()[0].to_string();
@@ -46,12 +46,12 @@ impl World {
 
 #[tokio::test]
 async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
-    let world = World::new(&[]).await;
-    let ok = world.gateway.get("/Cust1/api/v1/Contact/1?$select=name").await;
+    let env = Env::new(&[]).await;
+    let ok = env.gateway.get("/Cust1/api/v1/Contact/1?$select=name").await;
     assert_eq!(ok.status, StatusCode::OK);
-    assert_eq!(world.simulator.calls(&world.tenant), 1);
+    assert_eq!(env.simulator.calls(&env.tenant), 1);
 
-    assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
+    assert_eq!(env.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
     for path in [
         "/Cust1/api/v1/Contact/1",
         "/cust1/",
@@ -63,7 +63,7 @@ async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
         "/login/../Cust1/x",
         "/api/state/../../Cust1/x",
     ] {
-        let closed = world.gateway.get(path).await;
+        let closed = env.gateway.get(path).await;
         assert_eq!(closed.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert_eq!(closed.headers[header::CONTENT_TYPE], "application/problem+json");
         let problem: Value = serde_json::from_slice(&closed.body).unwrap();
@@ -71,32 +71,32 @@ async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
         assert_eq!(problem["reason"], "suspended");
         assert!(problem["since"].as_str().unwrap().ends_with('Z'));
     }
-    assert_eq!(world.simulator.calls(&world.tenant), 1, "a call got around the guard");
+    assert_eq!(env.simulator.calls(&env.tenant), 1, "a call bypassed the guard");
 
-    assert_eq!(world.notify(ChangeType::Delete).await, StatusCode::NO_CONTENT);
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::GONE);
-    assert_eq!(world.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::OK);
+    assert_eq!(env.notify(ChangeType::Delete).await, StatusCode::NO_CONTENT);
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::GONE);
+    assert_eq!(env.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn path_without_a_tenant_is_400() {
-    let world = World::new(&[]).await;
+    let env = Env::new(&[]).await;
     for path in ["/", "/a.b/x", "/%20/x", "/Cust1/..", "/~"] {
-        assert_eq!(world.gateway.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
+        assert_eq!(env.gateway.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
     }
-    assert_eq!(world.simulator.all_calls(), 0);
+    assert_eq!(env.simulator.all_calls(), 0);
 }
 
 #[tokio::test]
 async fn tenants_lists_every_field() {
-    let world = World::new(&[]).await;
-    let empty: Value = serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+    let env = Env::new(&[]).await;
+    let empty: Value = serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
     assert_eq!(empty, serde_json::json!([]));
-    assert_eq!(world.gateway.get("/healthz").await.status, StatusCode::OK);
-    world.notify(ChangeType::BackupRestored).await;
-    world.notify(ChangeType::Upgrade).await;
-    let list: Value = serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+    assert_eq!(env.gateway.get("/healthz").await.status, StatusCode::OK);
+    env.notify(ChangeType::BackupRestored).await;
+    env.notify(ChangeType::Upgrade).await;
+    let list: Value = serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
     let tenant = &list[0];
     assert_eq!(tenant["tenant"], "Cust1");
     assert_eq!(tenant["available"], false);
@@ -116,7 +116,7 @@ async fn long_tenants_list_is_complete_and_sorted() {
     let suspend = Record::decode(suspend).unwrap();
     let base = "http://127.0.0.1:1";
     let directory = Directory::new();
-    // It is written in pieces of 512.
+    // The list is written in chunks of 512.
     for count in [511, 512, 513, 1500] {
         let path = directory.join(format!("{count}.redb"));
         let store = RedbStore::open(&path, &Environment::custom(base.parse().unwrap())).unwrap();
@@ -139,44 +139,44 @@ async fn long_tenants_list_is_complete_and_sorted() {
 
 #[tokio::test]
 async fn large_bodies_stream_both_ways() {
-    let world = World::new(&[]).await;
+    let env = Env::new(&[]).await;
     let body = Bytes::from(vec![7_u8; 300 * 1024]);
     let request =
-        Request::post(world.gateway.url("/Cust1/api/v1/Document")).body(Full::new(body)).unwrap();
-    assert_eq!(world.gateway.send(request).await.status, StatusCode::OK);
-    assert_eq!(world.simulator.calls(&world.tenant), 1);
+        Request::post(env.gateway.url("/Cust1/api/v1/Document")).body(Full::new(body)).unwrap();
+    assert_eq!(env.gateway.send(request).await.status, StatusCode::OK);
+    assert_eq!(env.simulator.calls(&env.tenant), 1);
 }
 
 #[tokio::test]
 async fn dead_upstream_is_502_and_slow_is_504() {
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = nobody.local_addr().unwrap();
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap();
     let upstream = format!("http://{address}");
-    let world = World::new(&["--upstream", &upstream, "--upstream-timeout", "0.3"]).await;
-    // It accepts, through its backlog, and never answers.
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::GATEWAY_TIMEOUT);
-    drop(nobody);
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::BAD_GATEWAY);
+    let env = Env::new(&["--upstream", &upstream, "--upstream-timeout", "0.3"]).await;
+    // Its backlog accepts the connection, and no response comes.
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::GATEWAY_TIMEOUT);
+    drop(silent);
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::BAD_GATEWAY);
 }
 
 #[tokio::test]
 async fn upstream_outside_superoffice_is_guarded() {
-    let world = World::new(&["--upstream", "http://localhost:9"]).await;
-    world.notify(ChangeType::Suspend).await;
-    assert_eq!(world.gateway.get("/cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let env = Env::new(&["--upstream", "http://localhost:9"]).await;
+    env.notify(ChangeType::Suspend).await;
+    assert_eq!(env.gateway.get("/cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
 
 #[tokio::test]
 async fn internal_listener_leaves_only_the_notification_path_public() {
     let internal = free_port();
-    let world = World::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
-    assert_eq!(world.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
+    let env = Env::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
+    assert_eq!(env.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
     for path in ["/tenants", "/healthz", "/Cust1/x"] {
-        assert_eq!(world.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+        assert_eq!(env.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let inside = |path: &str| {
         let url = format!("http://127.0.0.1:{internal}{path}");
-        world.gateway.send(Request::get(url).body(Full::default()).unwrap())
+        env.gateway.send(Request::get(url).body(Full::default()).unwrap())
     };
     assert_eq!(inside("/tenants").await.status, StatusCode::OK);
     assert_eq!(inside("/Cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -192,9 +192,9 @@ async fn sigterm_right_after_the_start_exits_0() {
 
 #[tokio::test]
 async fn sigterm_drains_and_exits_0() {
-    let mut world = World::new(&[]).await;
-    world.gateway.get("/healthz").await;
-    assert_eq!(world.gateway.terminate().await.code(), Some(0));
+    let mut env = Env::new(&[]).await;
+    env.gateway.get("/healthz").await;
+    assert_eq!(env.gateway.terminate().await.code(), Some(0));
 }
 
 #[tokio::test]
@@ -249,14 +249,14 @@ async fn invalid_command_line_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn lost_resume_heals_and_shows_in_tenants() {
-    let world = World::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
-    world.simulator.suspend(&world.tenant).await.unwrap();
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::SERVICE_UNAVAILABLE);
-    world.simulator.set_state(&world.tenant, State::Running);
+    let env = Env::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
+    env.simulator.suspend(&env.tenant).await.unwrap();
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    env.simulator.set_state(&env.tenant, State::Running);
     let healed = async {
         loop {
             let list: Value =
-                serde_json::from_slice(&world.gateway.get("/tenants").await.body).unwrap();
+                serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
             if list[0]["available"] == true {
                 return list[0].clone();
             }
@@ -268,18 +268,18 @@ async fn lost_resume_heals_and_shows_in_tenants() {
     assert_eq!(tenant["evidence"], "state_api");
     assert_eq!(tenant["confirmed"], true);
     assert!(tenant["endpoint"].as_str().unwrap().starts_with("127.0.0.1:"));
-    assert_eq!(world.gateway.get("/Cust1/").await.status, StatusCode::OK);
+    assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::OK);
 }
 
 #[tokio::test]
 async fn path_and_query_arrive_byte_for_byte() {
     let (address, mut seen) = targets().await;
     let upstream = format!("http://{address}");
-    let world = World::new(&["--upstream", &upstream]).await;
+    let env = Env::new(&["--upstream", &upstream]).await;
     for path in
         ["/Cust1/a//b/./c/../d%2Fe%20f?q=%20x&y=a+b;c", "/%43ust1//x?", "/x/../Cust1/%C3%A9"]
     {
-        let answer = world.gateway.get(path).await;
+        let answer = env.gateway.get(path).await;
         assert_eq!(answer.status, StatusCode::OK);
         assert_eq!(seen.recv().await.unwrap(), path);
     }

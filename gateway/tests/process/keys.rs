@@ -1,5 +1,5 @@
-//! The gateway and its key URL: whatever strangers send and the key server answers, tokens whose key is
-//! known are taken at once.
+//! The gateway and its key URL: tokens with a known key are accepted at once, whatever unauthenticated
+//! senders post and the key server responds.
 
 use std::{
     sync::{
@@ -19,46 +19,46 @@ use tower_superoffice::{
 
 use crate::process::Gateway;
 
-struct World {
+struct Env {
     simulator: Simulator,
     gateway: Gateway,
     tenant: TenantId,
     started: Instant,
 }
 
-/// What the gateway is told of where it is.
+/// How the gateway is given its environment.
 #[derive(Debug, Clone, Copy)]
-enum Told {
-    /// The URL under which all is.
+enum Source {
+    /// A base URL for everything.
     BaseUrl,
-    /// SuperOffice's own environment, and where its keys are to be had here.
+    /// One of SuperOffice's own, with the simulator's key URL.
     Environment,
 }
 
-impl World {
-    /// A gateway that has fetched its keys.
-    async fn new(told: Told) -> Self {
+impl Env {
+    /// Starts a gateway and waits until it has fetched its keys.
+    async fn new(source: Source) -> Self {
         let simulator = Simulator::start().await.unwrap();
         let base = simulator.hosts()[0].to_string();
         let keys = simulator.environment().key_url().to_string();
         let issuer = base.trim_end_matches('/');
-        let environment = match told {
-            Told::BaseUrl => ["--base-url", &base].to_vec(),
-            Told::Environment => {
+        let environment = match source {
+            Source::BaseUrl => ["--base-url", &base].to_vec(),
+            Source::Environment => {
                 let keys = ["--key-url", &keys, "--issuer", issuer];
                 [&["--environment", "sod", "--state-api", "off"][..], &keys].concat()
             }
         };
         let application = simulator.application_id().to_owned();
-        // Where calls go is the same for both.
+        // Both forward calls to the simulator.
         let rest = ["--listen", "127.0.0.1:0", "--audience", &application, "--upstream", &base];
         let started = Instant::now();
         let gateway = Gateway::start(&[&environment[..], &rest[..]].concat()).await;
         let tenant = TenantId::new("Cust1").unwrap();
-        let world = Self { simulator, gateway, tenant, started };
-        assert_eq!(world.good().await.0, StatusCode::NO_CONTENT);
-        assert_eq!(world.simulator.key_requests(), 1);
-        world
+        let env = Self { simulator, gateway, tenant, started };
+        assert_eq!(env.valid().await.0, StatusCode::NO_CONTENT);
+        assert_eq!(env.simulator.key_requests(), 1);
+        env
     }
 
     async fn post(&self, body: Bytes) -> StatusCode {
@@ -66,33 +66,33 @@ impl World {
         self.gateway.send(Request::post(url).body(Full::new(body)).unwrap()).await.status
     }
 
-    /// A good notification, and how long its answer took.
-    async fn good(&self) -> (StatusCode, Duration) {
+    /// Posts a valid notification; returns the status and the time until it came.
+    async fn valid(&self) -> (StatusCode, Duration) {
         let body = self.simulator.notification(ChangeType::BackupRestored, &self.tenant).body();
         let begin = Instant::now();
         (self.post(body).await, begin.elapsed())
     }
 
-    /// A token under a name that no key has.
-    async fn stray(&self, number: u32) -> StatusCode {
-        let stray = self.simulator.notification(ChangeType::Suspend, &self.tenant);
+    /// Posts a token whose `kid` names no key.
+    async fn unknown_key(&self, number: u32) -> StatusCode {
+        let unknown_key = self.simulator.notification(ChangeType::Suspend, &self.tenant);
         let kid = format!("{number:040X}");
-        self.post(stray.header("kid", kid).without_header("x5t").body()).await
+        self.post(unknown_key.header("kid", kid).without_header("x5t").body()).await
     }
 }
 
-/// A wait for keys lasts up to 2 s; a token whose key is known must not come near that.
+/// Bound on the response to a token with a known key; a wait for keys lasts up to 2 s.
 const AT_ONCE: Duration = Duration::from_millis(1500);
 
-async fn flood(world: &Arc<World>, strays: u32) {
+async fn flood(env: &Arc<Env>, unknown: u32) {
     let begin = Instant::now();
     let senders: Vec<_> = (0..8)
         .map(|sender| {
-            let world = Arc::clone(world);
+            let env = Arc::clone(env);
             tokio::spawn(async move {
                 let mut answers = [0_u32; 2];
-                for number in (sender..strays).step_by(8) {
-                    match world.stray(number).await {
+                for number in (sender..unknown).step_by(8) {
+                    match env.unknown_key(number).await {
                         StatusCode::UNAUTHORIZED => answers[0] += 1,
                         StatusCode::SERVICE_UNAVAILABLE => answers[1] += 1,
                         other => panic!("{other}"),
@@ -103,12 +103,12 @@ async fn flood(world: &Arc<World>, strays: u32) {
         })
         .collect();
     let ended = Arc::new(AtomicBool::new(false));
-    let good = tokio::spawn({
-        let (world, ended) = (Arc::clone(world), Arc::clone(&ended));
+    let valid = tokio::spawn({
+        let (env, ended) = (Arc::clone(env), Arc::clone(&ended));
         async move {
             let (mut served, mut slowest) = (0, Duration::ZERO);
             while !ended.load(Ordering::Relaxed) {
-                let (status, took) = world.good().await;
+                let (status, took) = env.valid().await;
                 assert_eq!(status, StatusCode::NO_CONTENT);
                 (served, slowest) = (served + 1, slowest.max(took));
             }
@@ -121,25 +121,28 @@ async fn flood(world: &Arc<World>, strays: u32) {
         answers = [answers[0] + unauthorized, answers[1] + unavailable];
     }
     ended.store(true, Ordering::Relaxed);
-    let (served, slowest) = good.await.unwrap();
+    let (served, slowest) = valid.await.unwrap();
     let took = begin.elapsed();
-    // The one at the start, and one for every 30 s since.
-    let allowed = 1 + world.started.elapsed().as_secs() / 30;
-    let fetched = world.simulator.key_requests();
+    // One at the start, and one for every 30 s since.
+    let allowed = 1 + env.started.elapsed().as_secs() / 30;
+    let fetched = env.simulator.key_requests();
     eprintln!(
-        "{strays} strays in {took:.1?}: {answers:?} answered 401 and 503, {fetched} fetches; \
-         {served} good ones, the slowest in {slowest:.1?}"
+        "{unknown} unknown in {took:.1?}: {answers:?} answered 401 and 503, {fetched} fetches; \
+         {served} valid ones, the slowest in {slowest:.1?}"
     );
     assert!(fetched <= allowed, "{fetched} fetches in {took:?}");
     assert!(served > 0);
     assert!(slowest < AT_ONCE, "{slowest:?}");
-    assert!(world.gateway.get("/Cust1/").await.status.is_success(), "a stray closed the tenant");
+    assert!(
+        env.gateway.get("/Cust1/").await.status.is_success(),
+        "an unknown key closed the tenant"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn flood_of_unknown_key_ids_fetches_once_and_delays_nothing() {
-    for told in [Told::BaseUrl, Told::Environment] {
-        flood(&Arc::new(World::new(told).await), 1_000).await;
+    for source in [Source::BaseUrl, Source::Environment] {
+        flood(&Arc::new(Env::new(source).await), 1_000).await;
     }
 }
 
@@ -148,32 +151,32 @@ async fn flood_of_unknown_key_ids_fetches_once_and_delays_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits out the 30 s between two fetches"]
 async fn rotation_is_seen_during_a_flood_of_unknown_key_ids() {
-    let world = Arc::new(World::new(Told::Environment).await);
-    flood(&world, 10_000).await;
-    world.simulator.rotate_key().await.unwrap();
+    let env = Arc::new(Env::new(Source::Environment).await);
+    flood(&env, 10_000).await;
+    env.simulator.rotate_key().await.unwrap();
     let begin = Instant::now();
     let ended = Arc::new(AtomicBool::new(false));
-    let strays = tokio::spawn({
-        let (world, ended) = (Arc::clone(&world), Arc::clone(&ended));
+    let unknown = tokio::spawn({
+        let (env, ended) = (Arc::clone(&env), Arc::clone(&ended));
         async move {
             let mut number = 1 << 20;
             while !ended.load(Ordering::Relaxed) {
-                world.stray(number).await;
+                env.unknown_key(number).await;
                 number += 1;
             }
             number - (1 << 20)
         }
     });
-    while world.good().await.0 != StatusCode::NO_CONTENT {
-        assert!(begin.elapsed() < Duration::from_secs(35), "the rotation was not seen");
+    while env.valid().await.0 != StatusCode::NO_CONTENT {
+        assert!(begin.elapsed() < Duration::from_secs(35), "the new key is not fetched");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     let seen = begin.elapsed();
     ended.store(true, Ordering::Relaxed);
-    let strays = strays.await.unwrap();
-    let fetched = world.simulator.key_requests();
+    let unknown = unknown.await.unwrap();
+    let fetched = env.simulator.key_requests();
     eprintln!(
-        "the rotation was seen after {seen:.1?}, {strays} strays meanwhile, {fetched} fetches"
+        "new key fetched after {seen:.1?}, {unknown} unknown keys until then, {fetched} fetches"
     );
     assert!(seen < Duration::from_secs(35), "{seen:?}");
 }
@@ -188,13 +191,13 @@ async fn failing_key_server_delays_no_known_key() {
         Fault::Empty,
     ];
     let checks = faults.into_iter().cycle().take(10).enumerate().map(async |(n, fault)| {
-        let told = if n < 5 { Told::BaseUrl } else { Told::Environment };
-        let world = World::new(told).await;
-        world.simulator.key_server(fault.clone());
-        // Asks for the fetch that will fail, once one is allowed.
+        let source = if n < 5 { Source::BaseUrl } else { Source::Environment };
+        let env = Env::new(source).await;
+        env.simulator.key_server(fault.clone());
+        // Requests the fetch that fails, once one is allowed.
         for number in 0..5 {
-            assert_eq!(world.stray(number).await, StatusCode::UNAUTHORIZED, "{fault:?}");
-            let (status, took) = world.good().await;
+            assert_eq!(env.unknown_key(number).await, StatusCode::UNAUTHORIZED, "{fault:?}");
+            let (status, took) = env.valid().await;
             assert_eq!(status, StatusCode::NO_CONTENT, "{fault:?}");
             assert!(took < AT_ONCE, "{fault:?}: {took:?}");
         }
@@ -202,7 +205,7 @@ async fn failing_key_server_delays_no_known_key() {
     futures::future::join_all(checks).await;
 }
 
-/// The same, past the 30 s after which an unknown name makes the gateway ask the broken server.
+/// As above, past the 30 s after which an unknown key causes a fetch from the broken server.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "waits out the 30 s between two fetches"]
 async fn running_failing_fetch_delays_no_known_key() {
@@ -214,20 +217,20 @@ async fn running_failing_fetch_delays_no_known_key() {
         Fault::Empty,
     ];
     let checks = faults.map(async |fault| {
-        let world = World::new(Told::Environment).await;
-        world.simulator.key_server(fault.clone());
+        let env = Env::new(Source::Environment).await;
+        env.simulator.key_server(fault.clone());
         let begin = Instant::now();
         let mut number = 0;
-        // Until the fetch has been asked for, and then as long as it may last.
-        while world.simulator.key_requests() < 2 {
-            assert!(begin.elapsed() < Duration::from_secs(40), "{fault:?}: never asked");
-            world.stray(number).await;
+        // Until the fetch has begun, and then for as long as it may take.
+        while env.simulator.key_requests() < 2 {
+            assert!(begin.elapsed() < Duration::from_secs(40), "{fault:?}: not fetched");
+            env.unknown_key(number).await;
             number += 1;
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
         let asked = Instant::now();
         while asked.elapsed() < Duration::from_secs(6) {
-            let (status, took) = world.good().await;
+            let (status, took) = env.valid().await;
             assert_eq!(status, StatusCode::NO_CONTENT, "{fault:?}");
             assert!(took < AT_ONCE, "{fault:?}: {took:?}");
             tokio::time::sleep(Duration::from_millis(50)).await;

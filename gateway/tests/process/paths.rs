@@ -1,4 +1,4 @@
-//! Paths: which are forwarded, and which are the gateway's own or nobody's.
+//! Paths: which are forwarded, which are the gateway's own, and which are refused.
 
 use harness::free_port;
 

@@ -1,4 +1,4 @@
-//! The gateway as a child process, and what it is tested against.
+//! The gateway as a child process, its clients, and a server to forward to.
 
 use std::{net::SocketAddr, process::ExitStatus, time::Duration};
 
@@ -17,16 +17,16 @@ use tokio::{
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-gateway");
 
-/// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Bound on any single step.
+const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A running gateway; it is killed when this is dropped.
+/// A running gateway, killed on drop.
 pub(crate) struct Gateway {
     child: Child,
     caller: Caller,
 }
 
-/// Calls a gateway, from as many tasks as there need be, also one that is killed meanwhile.
+/// A client of a gateway, for any number of tasks. It outlives the gateway.
 #[derive(Clone)]
 pub(crate) struct Caller {
     address: String,
@@ -40,34 +40,34 @@ pub(crate) struct Answer {
 }
 
 impl Gateway {
-    /// Starts it and waits for the line that says where it listens.
+    /// Starts a gateway and waits for its "listening on" line.
     pub(crate) async fn start(args: &[&str]) -> Self {
         let mut command = Command::new(PROGRAM);
-        // Not a line for every call that is refused.
+        // One line for each refused call is too many.
         command.args(args).env("RUST_LOG", "warn,tower_http=off");
         Self::start_command(command).await
     }
 
-    /// Starts it after a shell has run `preparation`, and waits as `start` does.
+    /// Starts a gateway after a shell has run `preparation`, as `start` does.
     pub(crate) async fn start_in_shell(preparation: &str, args: &[&str]) -> Self {
         let mut command = Command::new("sh");
         command.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\""), PROGRAM]).args(args);
         Self::start_command(command).await
     }
 
-    /// Starts it with a command of the caller's making, and waits as `start` does.
+    /// Starts a gateway by `command`, as `start` does.
     pub(crate) async fn start_command(mut command: Command) -> Self {
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await;
-        let line = line.expect("it says where it listens").unwrap().expect("it runs");
+        let line = tokio::time::timeout(STEP_TIMEOUT, lines.next_line()).await;
+        let line = line.expect("a line with its address").unwrap().expect("a running gateway");
         let address = line.strip_prefix("listening on ").unwrap().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
         Self { child, caller: Caller { address, client } }
     }
 
-    /// Starts one and kills it so soon after that it may not even listen.
+    /// Starts a gateway and kills it after so short a time that it may not listen yet.
     pub(crate) async fn dies_young(args: &[&str], after: Duration) {
         let mut command = Command::new(PROGRAM);
         command.args(args).env("RUST_LOG", "warn").stdout(std::process::Stdio::null());
@@ -76,10 +76,10 @@ impl Gateway {
         child.kill().await.unwrap();
     }
 
-    /// Runs one that is expected to give up; its exit code and what it wrote to stderr.
+    /// Runs a gateway that fails to start; returns its exit code and its stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
         let run = Command::new(PROGRAM).args(args).kill_on_drop(true).output();
-        let output = tokio::time::timeout(PATIENCE, run).await.expect("it ends").unwrap();
+        let output = tokio::time::timeout(STEP_TIMEOUT, run).await.expect("an exit").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
@@ -92,27 +92,27 @@ impl Gateway {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
-        self.caller.get(path).await.expect("it answers")
+        self.caller.get(path).await.expect("a response")
     }
 
     pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
-        self.caller.send(request).await.expect("it answers")
+        self.caller.send(request).await.expect("a response")
     }
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }
 
-    /// Sends SIGKILL and waits until it is gone.
+    /// Sends SIGKILL and waits for the exit.
     pub(crate) async fn kill(&mut self) {
         self.child.kill().await.unwrap();
     }
 
-    /// Sends SIGTERM and waits for the end.
+    /// Sends SIGTERM and waits for the exit.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap()
+        tokio::time::timeout(STEP_TIMEOUT, self.child.wait()).await.expect("an exit").unwrap()
     }
 }
 
@@ -121,7 +121,7 @@ impl Caller {
         format!("{}{path}", self.address).parse().unwrap()
     }
 
-    /// `None` when no answer came, as from all of these.
+    /// Sends a GET; `None` when no response came, as from all methods here.
     pub(crate) async fn get(&self, path: &str) -> Option<Answer> {
         self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
     }
@@ -132,8 +132,8 @@ impl Caller {
             let body = body.collect().await.ok()?.to_bytes();
             Some(Answer { status: parts.status, headers: parts.headers, body })
         };
-        // A client whose connection breaks at the wrong moment was seen to wait for ever.
-        tokio::time::timeout(PATIENCE, answer).await.ok()?
+        // hyper-util has been seen to wait for ever when the connection breaks at the wrong moment.
+        tokio::time::timeout(STEP_TIMEOUT, answer).await.ok()?
     }
 
     /// Posts the body of a notification.
@@ -144,7 +144,7 @@ impl Caller {
     }
 }
 
-/// A server that answers 200 to everything and hands out the request targets as they arrived.
+/// Starts a server that responds 200 to everything; returns its address and the raw request targets.
 pub(crate) async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -153,7 +153,7 @@ pub(crate) async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
         while let Ok((mut stream, _)) = listener.accept().await {
             let sender = sender.clone();
             tokio::spawn(async move {
-                // The raw request line: a server library would parse it first.
+                // Read byte by byte: a server library would parse the target first.
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     let Ok(byte) = stream.read_u8().await else { return };

@@ -1,5 +1,5 @@
-//! What a tenant is told, turn by turn, and what must be in force after each: told apart by what
-//! the gateway shows.
+//! A script of notifications for a tenant, and the status that each step must lead to. `/tenants`
+//! tells every step from the one before.
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,17 @@ use http::StatusCode;
 use serde_json::Value;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
-/// The token time of turn 0, of which no notification is sent: half an hour before the test began.
+/// The token time of step 0, for which no notification is sent: half an hour before the test began.
 ///
 /// A token lives for an hour at most, so each is valid for half an hour from the start on, and a
-/// tenant can have some 1,800 turns more than seconds pass.
+/// tenant can have some 1,800 steps more than seconds pass.
 static BASE: LazyLock<i64> = LazyLock::new(|| {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     i64::try_from(now).unwrap() - 1800
 });
 
-/// Between two turns of a cycle, and between two cycles, something that is shown changes: the reason
-/// or the epoch. No turn shows what another does.
+/// Consecutive steps differ in the reason or the epoch, within a cycle and between two, so no step
+/// can be taken for another.
 const CYCLE: [(ChangeType, Option<&str>); 8] = [
     (ChangeType::Suspend, Some("suspended")),
     (ChangeType::BackupRestored, Some("suspended")),
@@ -34,7 +34,7 @@ const CYCLE: [(ChangeType, Option<&str>); 8] = [
     (ChangeType::Resume, None),
 ];
 
-/// What `/tenants` says of a tenant.
+/// The part of a tenant in `/tenants` that the script determines.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Shown {
     pub(crate) reason: Option<String>,
@@ -45,24 +45,24 @@ pub(crate) fn tenant(n: usize) -> TenantId {
     TenantId::new(format!("Cust{n}")).unwrap()
 }
 
-fn step(turn: i64) -> (ChangeType, Option<&'static str>) {
-    CYCLE[usize::try_from(turn - 1).unwrap() % CYCLE.len()]
+fn expected(step: i64) -> (ChangeType, Option<&'static str>) {
+    CYCLE[usize::try_from(step - 1).unwrap() % CYCLE.len()]
 }
 
-pub(crate) fn change(turn: i64) -> ChangeType {
-    step(turn).0
+pub(crate) fn change(step: i64) -> ChangeType {
+    expected(step).0
 }
 
-/// What is shown once all turns up to this one have been taken; turn 0 is a tenant never heard of.
-pub(crate) fn after(turn: i64) -> Shown {
-    let restored = (1..=turn).rev().find(|&turn| change(turn) == ChangeType::BackupRestored);
+/// Returns what `/tenants` shows after all steps up to this one; step 0 is an unknown tenant.
+pub(crate) fn after(step: i64) -> Shown {
+    let restored = (1..=step).rev().find(|&step| change(step) == ChangeType::BackupRestored);
     Shown {
-        reason: (turn > 0).then(|| step(turn).1.map(str::to_owned)).flatten(),
-        epoch: restored.map_or(0, |turn| *BASE + turn),
+        reason: (step > 0).then(|| expected(step).1.map(str::to_owned)).flatten(),
+        epoch: restored.map_or(0, |step| *BASE + step),
     }
 }
 
-/// What a call to the tenant is then answered.
+/// Returns the response to a call to the tenant.
 pub(crate) fn answer(shown: &Shown) -> StatusCode {
     match shown.reason.as_deref() {
         None => StatusCode::OK,
@@ -71,19 +71,19 @@ pub(crate) fn answer(shown: &Shown) -> StatusCode {
     }
 }
 
-/// The notification of a turn, dated by the turn and valid now: a tenant can be told of more turns
-/// than seconds pass.
-pub(crate) fn body(simulator: &Simulator, tenant: &TenantId, turn: i64) -> Bytes {
-    let token_time = *BASE + turn;
+/// Returns the body of a step's notification. Its token time follows from the step, not from the
+/// clock, so that there can be more than one a second.
+pub(crate) fn body(simulator: &Simulator, tenant: &TenantId, step: i64) -> Bytes {
+    let token_time = *BASE + step;
     simulator
-        .notification(change(turn), tenant)
+        .notification(change(step), tenant)
         .claim("nbf", token_time)
         .claim("exp", token_time + 3600)
         .body()
 }
 
-/// Reads `/tenants`.
-pub(crate) fn read(tenants: &[u8]) -> HashMap<String, Shown> {
+/// Parses `/tenants`.
+pub(crate) fn parse_tenants(tenants: &[u8]) -> HashMap<String, Shown> {
     let list: Vec<Value> = serde_json::from_slice(tenants).unwrap();
     let shown = list.into_iter().map(|tenant| {
         let shown = Shown {

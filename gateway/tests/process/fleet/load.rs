@@ -1,4 +1,4 @@
-//! Notifications and calls that go on whatever happens.
+//! Notifications and calls that continue while Redis fails.
 
 use std::{
     sync::{
@@ -12,17 +12,17 @@ use http::StatusCode;
 use tokio::task::JoinSet;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
-use super::world::{REPLICAS, World, call};
+use super::env::{Env, REPLICAS, call};
 use crate::{process::Caller, script};
 
-/// Each is told one turn at a time: as many notifications are on their way at once.
+/// Number of tenants, each with one notification in flight.
 const TENANTS: usize = 40;
 
-/// As many tenants are told one turn before it all begins, and nothing after it: what is missing of
-/// them nobody brings back by chance.
+/// Number of tenants with one step at the start and none later: no later notification can restore
+/// what is lost of them.
 const QUIET: usize = 20;
 
-/// Senders and callers are no faster than this: the machine has other work to do.
+/// Pause of senders and callers: the gateways share this machine.
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Load {
@@ -34,36 +34,36 @@ struct Shared {
     simulator: Simulator,
     replicas: Vec<Caller>,
     counts: Vec<Counts>,
-    /// The newest turn of each tenant.
-    told: Vec<AtomicI64>,
+    /// The newest step of each tenant.
+    sent: Vec<AtomicI64>,
     stop: AtomicBool,
-    /// The slowest call, us.
+    /// Time of the slowest call, in microseconds.
     slowest: AtomicU64,
 }
 
-/// What one replica did.
+/// Responses of one replica.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
     /// Notifications answered 204.
     pub(crate) stored: AtomicU64,
     /// Notifications answered 503.
     pub(crate) not_stored: AtomicU64,
-    /// Calls answered, refused ones included.
+    /// Calls with a response, refused ones included.
     pub(crate) calls: AtomicU64,
 }
 
 impl Load {
-    pub(crate) async fn start(world: &World) -> Self {
+    pub(crate) async fn start(env: &Env) -> Self {
         for n in TENANTS..TENANTS + QUIET {
-            let body = script::body(&world.simulator, &script::tenant(n), 1);
-            let answer = world.replica(n % REPLICAS).notify(body).await;
+            let body = script::body(&env.simulator, &script::tenant(n), 1);
+            let answer = env.replica(n % REPLICAS).notify(body).await;
             assert_eq!(answer, Some(StatusCode::NO_CONTENT));
         }
-        let replicas = world.replicas();
+        let replicas = env.replicas();
         let shared = Arc::new(Shared {
-            simulator: world.simulator.clone(),
+            simulator: env.simulator.clone(),
             counts: replicas.iter().map(|_| Counts::default()).collect(),
-            told: (0..TENANTS).map(|_| AtomicI64::new(0)).collect(),
+            sent: (0..TENANTS).map(|_| AtomicI64::new(0)).collect(),
             stop: AtomicBool::new(false),
             slowest: AtomicU64::new(0),
             replicas,
@@ -71,7 +71,7 @@ impl Load {
         let mut tasks = JoinSet::new();
         for n in 0..TENANTS {
             let shared = shared.clone();
-            tasks.spawn(async move { shared.tell(n).await });
+            tasks.spawn(async move { shared.send_steps(n).await });
         }
         for at in 0..shared.replicas.len() {
             let shared = shared.clone();
@@ -84,7 +84,7 @@ impl Load {
         &self.shared.counts[replica]
     }
 
-    /// All notifications that were answered so far, 204 and 503.
+    /// Returns the number of notifications answered 204 and 503.
     pub(crate) fn answered(&self) -> (u64, u64) {
         let sum = |count: fn(&Counts) -> &AtomicU64| {
             self.shared.counts.iter().map(|counts| count(counts).load(SeqCst)).sum()
@@ -92,56 +92,56 @@ impl Load {
         (sum(|counts| &counts.stored), sum(|counts| &counts.not_stored))
     }
 
-    /// The slowest call so far.
+    /// Returns the time of the slowest call.
     pub(crate) fn slowest_call(&self) -> Duration {
         Duration::from_micros(self.shared.slowest.load(SeqCst))
     }
 
-    /// Fails when a sender or a caller has.
+    /// Panics when a sender or a caller has.
     pub(crate) fn check(&mut self) {
         if let Some(ended) = self.tasks.try_join_next() {
             ended.unwrap();
         }
     }
 
-    /// Ends it, and answers the last turn that each tenant was told of.
+    /// Ends the load and returns the newest step of each tenant.
     pub(crate) async fn stop(mut self) -> Vec<(TenantId, i64)> {
         self.shared.stop.store(true, SeqCst);
         while let Some(ended) = self.tasks.join_next().await {
             ended.unwrap();
         }
-        let told = self.shared.told.iter().map(|turn| turn.load(SeqCst));
-        let told = told.chain(std::iter::repeat_n(1, QUIET)).enumerate();
-        told.map(|(n, turn)| (script::tenant(n), turn)).collect()
+        let sent = self.shared.sent.iter().map(|step| step.load(SeqCst));
+        let sent = sent.chain(std::iter::repeat_n(1, QUIET)).enumerate();
+        sent.map(|(n, step)| (script::tenant(n), step)).collect()
     }
 }
 
 impl Shared {
-    /// Tells one tenant turn after turn, each at another replica, as a load balancer would.
-    async fn tell(&self, n: usize) {
+    /// Sends the steps of one tenant, each to a random replica, as a load balancer would.
+    async fn send_steps(&self, n: usize) {
         let tenant = script::tenant(n);
-        for turn in 1.. {
+        for step in 1.. {
             if self.stop.load(SeqCst) {
                 return;
             }
             let at = fastrand::usize(..self.replicas.len());
-            let body = script::body(&self.simulator, &tenant, turn);
+            let body = script::body(&self.simulator, &tenant, step);
             let answer = self.replicas[at].notify(body).await.expect("a gateway answers");
             let count = match answer {
                 StatusCode::NO_CONTENT => &self.counts[at].stored,
                 StatusCode::SERVICE_UNAVAILABLE => &self.counts[at].not_stored,
-                other => panic!("turn {turn} of {tenant} was answered {other}"),
+                other => panic!("step {step} of {tenant} was answered {other}"),
             };
             count.fetch_add(1, SeqCst);
-            self.told[n].store(turn, SeqCst);
-            // Where it arrived it is in force, stored or not. What others were told before may be
-            // missing there, so which reason a closed tenant has is open.
+            self.sent[n].store(step, SeqCst);
+            // It is in force where it arrived, stored or not. Earlier steps that other replicas
+            // received may be missing there, so the reason is not determined.
             let called = self.call(at, &tenant).await;
-            match script::change(turn) {
+            match script::change(step) {
                 ChangeType::BackupRestored => {}
-                ChangeType::Resume => assert_eq!(called, StatusCode::OK, "{turn} of {tenant}"),
-                ChangeType::Delete => assert_eq!(called, StatusCode::GONE, "{turn} of {tenant}"),
-                _ => assert_ne!(called, StatusCode::OK, "turn {turn} of {tenant}"),
+                ChangeType::Resume => assert_eq!(called, StatusCode::OK, "{step} of {tenant}"),
+                ChangeType::Delete => assert_eq!(called, StatusCode::GONE, "{step} of {tenant}"),
+                _ => assert_ne!(called, StatusCode::OK, "step {step} of {tenant}"),
             }
             tokio::time::sleep(PAUSE).await;
         }

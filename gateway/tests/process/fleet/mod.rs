@@ -1,7 +1,7 @@
-//! Three gateways on one redis-server: they agree, and go on working when it is gone.
+//! Three gateways on one redis-server: they agree, and keep working while it is unavailable.
 
+mod env;
 mod load;
-mod world;
 
 use std::{
     collections::HashMap,
@@ -15,31 +15,31 @@ use http::StatusCode;
 use tower_superoffice::{ChangeType, TenantId};
 
 use self::{
+    env::{Env, REPLICAS, shown},
     load::{Counts, Load},
-    world::{REPLICAS, World, shown},
 };
 use crate::script;
 
-/// The store's time-out is 2 s, Redis's own more: a call that waited for either would take longer.
-const A_CALL_THAT_WAITS: Duration = Duration::from_millis(1500);
+/// Bound on a call. One that waited for the store would take its time-out, 2 s, or Redis's own, more.
+const CALL_BOUND: Duration = Duration::from_millis(1500);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notification_at_one_replica_closes_at_all() {
     const TENANTS: usize = 200;
-    let Some(world) = World::start().await else { return };
+    let Some(env) = Env::start().await else { return };
     let (mut since_sent, mut since_answered) = (Vec::new(), Vec::new());
     for n in 0..TENANTS {
         let tenant = TenantId::new(format!("Cust{n}")).unwrap();
         let at = n % REPLICAS;
         let began = Instant::now();
         let notified = async {
-            let answer = world.notify(at, ChangeType::Suspend, &tenant).await;
+            let answer = env.notify(at, ChangeType::Suspend, &tenant).await;
             (answer, began.elapsed())
         };
-        let (world, tenant) = (&world, &tenant);
+        let (env, tenant) = (&env, &tenant);
         let others = join_all((0..REPLICAS).filter(|other| *other != at).map(|other| async move {
             until("another replica closes the tenant", async || {
-                world.call(other, tenant).await == StatusCode::SERVICE_UNAVAILABLE
+                env.call(other, tenant).await == StatusCode::SERVICE_UNAVAILABLE
             })
             .await;
             began.elapsed()
@@ -61,39 +61,39 @@ async fn notification_at_one_replica_closes_at_all() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_agrees_after_redis_was_killed() {
-    let Some(world) = World::start().await else { return };
-    let mut fleet = Fleet::at_work(world).await;
-    fleet.world.server.kill();
+    let Some(env) = Env::start().await else { return };
+    let mut fleet = Fleet::at_work(env).await;
+    fleet.env.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
-    fleet.world.server.run();
+    fleet.env.server.run();
     fleet.agrees("killed").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_agrees_after_redis_returned_empty() {
-    let Some(world) = World::start().await else { return };
-    let mut fleet = Fleet::at_work(world).await;
-    fleet.world.server.kill();
+    let Some(env) = Env::start().await else { return };
+    let mut fleet = Fleet::at_work(env).await;
+    fleet.env.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
-    fleet.world.server.restart_without_data();
+    fleet.env.server.restart_without_data();
     fleet.agrees("killed, its data lost").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_agrees_after_redis_lost_its_data_at_once() {
-    let Some(world) = World::start().await else { return };
-    let mut fleet = Fleet::at_work(world).await;
-    fleet.world.server.restart_without_data();
+    let Some(env) = Env::start().await else { return };
+    let mut fleet = Fleet::at_work(env).await;
+    fleet.env.server.restart_without_data();
     fleet.agrees("restarted at once, its data lost").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_agrees_after_redis_was_paused() {
-    let Some(world) = World::start().await else { return };
-    let mut fleet = Fleet::at_work(world).await;
-    fleet.world.server.pause();
+    let Some(env) = Env::start().await else { return };
+    let mut fleet = Fleet::at_work(env).await;
+    fleet.env.server.pause();
     fleet.carries_on_without(&[0, 1, 2]).await;
-    fleet.world.server.resume();
+    fleet.env.server.resume();
     fleet.agrees("paused").await;
 }
 
@@ -107,33 +107,33 @@ async fn replica_agrees_after_its_network_was_silent() {
     one_replica_loses(Network::Silent).await;
 }
 
-/// Takes replica 0 away from Redis while the others go on.
+/// Disconnects replica 0 from Redis; the others stay connected.
 async fn one_replica_loses(network: Network) {
-    let Some(world) = World::behind_proxies().await else { return };
-    let mut fleet = Fleet::at_work(world).await;
-    fleet.world.proxies[0].set(network);
+    let Some(env) = Env::behind_proxies().await else { return };
+    let mut fleet = Fleet::at_work(env).await;
+    fleet.env.proxies[0].set(network);
     fleet.carries_on_without(&[0]).await;
 
-    let world = &fleet.world;
+    let env = &fleet.env;
     let (here, there) = (TenantId::new("Here").unwrap(), TenantId::new("There").unwrap());
-    let stored = world.notify(1, ChangeType::Suspend, &there).await;
+    let stored = env.notify(1, ChangeType::Suspend, &there).await;
     assert_eq!(stored, StatusCode::NO_CONTENT);
-    let not_stored = world.notify(0, ChangeType::Suspend, &here).await;
+    let not_stored = env.notify(0, ChangeType::Suspend, &here).await;
     assert_eq!(not_stored, StatusCode::SERVICE_UNAVAILABLE);
-    until("the others hear of each other", async || {
-        world.call(2, &there).await == StatusCode::SERVICE_UNAVAILABLE
+    until("the other replicas receive the change", async || {
+        env.call(2, &there).await == StatusCode::SERVICE_UNAVAILABLE
     })
     .await;
-    assert_eq!(world.call(0, &there).await, StatusCode::OK, "it was not cut off");
-    assert_eq!(world.call(0, &here).await, StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(world.call(2, &here).await, StatusCode::OK, "it was not cut off");
+    assert_eq!(env.call(0, &there).await, StatusCode::OK, "replica 0 is still connected");
+    assert_eq!(env.call(0, &here).await, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(env.call(2, &here).await, StatusCode::OK, "replica 0 is still connected");
 
-    world.proxies[0].set(Network::Up);
+    env.proxies[0].set(Network::Up);
     fleet.agrees(&format!("{network:?} for one replica")).await;
     for tenant in [&here, &there] {
         for n in 0..REPLICAS {
-            until("what was told on one side is known on the other", async || {
-                fleet.world.call(n, tenant).await == StatusCode::SERVICE_UNAVAILABLE
+            until("changes from one side arrive at the other", async || {
+                fleet.env.call(n, tenant).await == StatusCode::SERVICE_UNAVAILABLE
             })
             .await;
         }
@@ -142,20 +142,21 @@ async fn one_replica_loses(network: Network) {
 
 /// A fleet under load.
 struct Fleet {
-    world: World,
+    env: Env,
     load: Option<Load>,
 }
 
 impl Fleet {
-    /// Every replica has stored notifications and answered calls.
-    async fn at_work(world: World) -> Self {
-        let load = Load::start(&world).await;
-        let mut fleet = Self { world, load: Some(load) };
+    /// Starts the load and waits until every replica has stored notifications.
+    async fn at_work(env: Env) -> Self {
+        let load = Load::start(&env).await;
+        let mut fleet = Self { env, load: Some(load) };
         fleet.each_adds(&[0, 1, 2], |counts| counts.stored.load(SeqCst), 20).await;
         fleet
     }
 
-    /// These replicas answer notifications 503, the others 204, and all answer calls.
+    /// Waits until the replicas in `lost` answer notifications with 503, the others with 204, and all
+    /// respond to calls.
     async fn carries_on_without(&mut self, lost: &[usize]) {
         let others: Vec<_> = (0..REPLICAS).filter(|n| !lost.contains(n)).collect();
         self.each_adds(lost, |counts| counts.not_stored.load(SeqCst), 10).await;
@@ -163,7 +164,7 @@ impl Fleet {
         self.each_adds(&[0, 1, 2], |counts| counts.calls.load(SeqCst), 100).await;
     }
 
-    /// Waits until each of these replicas has counted that many more.
+    /// Waits until `count` has grown by `more` at each of `replicas`.
     async fn each_adds(&mut self, replicas: &[usize], count: fn(&Counts) -> u64, more: u64) {
         let load = self.load.as_mut().unwrap();
         let before: Vec<_> = replicas.iter().map(|n| count(load.counts(*n))).collect();
@@ -175,13 +176,13 @@ impl Fleet {
             }
             load.check();
             let all: Vec<_> = (0..REPLICAS).map(|n| load.counts(n)).collect();
-            assert!(began.elapsed() < Duration::from_secs(60), "nothing goes on: {all:?}");
+            assert!(began.elapsed() < Duration::from_secs(60), "no progress: {all:?}");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
-    /// Redis is back: notifications are stored again, and all replicas come to show the same, which is
-    /// all that they were ever told.
+    /// Waits until notifications are stored again and all replicas show the newest step of every
+    /// tenant.
     async fn agrees(&mut self, what: &str) {
         let back = Instant::now();
         self.each_adds(&[0, 1, 2], |counts| counts.stored.load(SeqCst), 10).await;
@@ -189,18 +190,18 @@ impl Fleet {
 
         let load = self.load.take().unwrap();
         let (slowest, (stored, not_stored)) = (load.slowest_call(), load.answered());
-        let told: HashMap<_, _> = (load.stop().await.into_iter())
-            .map(|(tenant, turn)| (tenant.to_string(), script::after(turn)))
+        let sent: HashMap<_, _> = (load.stop().await.into_iter())
+            .map(|(tenant, step)| (tenant.to_string(), script::after(step)))
             .collect();
         let stopped = Instant::now();
-        // One that starts now knows only what Redis holds.
-        let newcomer = self.world.newcomer().await;
-        let mut replicas = self.world.replicas();
+        // A new replica knows only what Redis holds.
+        let newcomer = self.env.newcomer().await;
+        let mut replicas = self.env.replicas();
         replicas.push(newcomer.caller().clone());
         for (n, replica) in replicas.iter().enumerate() {
-            until(&format!("replica {n} shows all that was told"), async || {
+            until(&format!("replica {n} shows the newest steps"), async || {
                 let shown = shown(replica).await;
-                told.iter().all(|(tenant, due)| shown.get(tenant) == Some(due))
+                sent.iter().all(|(tenant, due)| shown.get(tenant) == Some(due))
             })
             .await;
         }
@@ -209,6 +210,6 @@ impl Fleet {
              {stores_again:?}, all agreed {:?} after the last; slowest call {slowest:?}",
             stopped.elapsed(),
         );
-        assert!(slowest < A_CALL_THAT_WAITS, "{slowest:?}: a call waited");
+        assert!(slowest < CALL_BOUND, "{slowest:?}: a call waited for the store");
     }
 }

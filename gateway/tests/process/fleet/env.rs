@@ -1,4 +1,4 @@
-//! Three gateways as processes, one redis-server, and a SuperOffice.
+//! Three gateways as processes, one redis-server and one simulator.
 
 use std::collections::HashMap;
 
@@ -13,20 +13,20 @@ use crate::{
 
 pub(crate) const REPLICAS: usize = 3;
 
-pub(crate) struct World {
+pub(crate) struct Env {
     pub(crate) simulator: Simulator,
     pub(crate) server: RedisServer,
-    /// One before each gateway, or none at all.
+    /// One before each gateway, or none.
     pub(crate) proxies: Vec<Proxy>,
     gateways: Vec<Gateway>,
 }
 
-impl World {
+impl Env {
     pub(crate) async fn start() -> Option<Self> {
         Some(Self::with(Vec::new(), RedisServer::start()?).await)
     }
 
-    /// Each gateway can be cut off from Redis alone.
+    /// Starts a fleet in which each gateway has a proxy of its own before Redis.
     pub(crate) async fn behind_proxies() -> Option<Self> {
         let server = RedisServer::start()?;
         let mut proxies = Vec::new();
@@ -46,7 +46,7 @@ impl World {
         Self { simulator, server, proxies, gateways }
     }
 
-    /// One more gateway, which knows what Redis holds and nothing else.
+    /// Starts one more gateway, which knows only what Redis holds.
     pub(crate) async fn newcomer(&self) -> Gateway {
         gateway(&self.simulator, &self.server.url()).await
     }
@@ -59,13 +59,13 @@ impl World {
         self.gateways.iter().map(|gateway| gateway.caller().clone()).collect()
     }
 
-    /// Tells one replica of a change of a tenant that turns are not told of.
+    /// Sends a notification outside the script to one replica.
     pub(crate) async fn notify(&self, n: usize, change: ChangeType, id: &TenantId) -> StatusCode {
         let body = self.simulator.notification(change, id).body();
         self.replica(n).notify(body).await.expect("a gateway answers")
     }
 
-    /// What a call to the tenant through one replica is answered.
+    /// Calls the tenant through one replica and returns the status.
     pub(crate) async fn call(&self, n: usize, tenant: &TenantId) -> StatusCode {
         call(self.replica(n), tenant).await
     }
@@ -84,5 +84,5 @@ pub(crate) async fn call(gateway: &Caller, tenant: &TenantId) -> StatusCode {
 }
 
 pub(crate) async fn shown(gateway: &Caller) -> HashMap<String, Shown> {
-    script::read(&gateway.get("/tenants").await.expect("a gateway answers").body)
+    script::parse_tenants(&gateway.get("/tenants").await.expect("a gateway answers").body)
 }

@@ -3,7 +3,7 @@
 
     python3 benches/idle_connections.py [COUNT] [PATH OF THE GATEWAY]
 
-Opens COUNT (10,000) connections to a gateway in a process of its own, of several kinds in turn: without a byte,
+Opens COUNT (9,000) connections to a gateway in a process of its own, of several kinds in turn: without a byte,
 with half a request head, with half an HTTP/2 preface, and idle after one request. Prints for each kind the
 gateway's resident bytes per connection, the time until the gateway had closed the last one, and the memory and
 descriptors that remain; and the latency of requests during the whole run. Exits with 1 when a connection stays
@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 
-COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+COUNT = int(sys.argv[1]) if len(sys.argv) > 1 else 9_000
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 PROGRAM = sys.argv[2] if len(sys.argv) > 2 else os.path.join(ROOT, "target/release/superoffice-gateway")
 # The gateway's time-out is 20 s; the rest is slack for a busy machine.

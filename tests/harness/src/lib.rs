@@ -32,6 +32,6 @@ pub use self::{
     proxy::{Network, Proxy},
     records::suspended,
     redis_server::{RedisServer, free_port},
-    tools::{openssl, skip},
+    tools::{installed, openssl, skip},
     wait::{MAX_WAIT, until, within},
 };

@@ -16,6 +16,30 @@ pub fn skip(program: &str) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
+/// Whether `program` can be started; when it can't, says so on stderr as [`skip`] does.
+///
+/// # Panics
+///
+/// When there is such a program and it fails: that is no reason to skip a test.
+pub fn installed(program: &str) -> bool {
+    let version = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    match version {
+        Ok(status) => {
+            assert!(status.success(), "{program} --version: {status}");
+            true
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            skip(program);
+            false
+        }
+        Err(error) => panic!("{program} can't be started: {error}"),
+    }
+}
+
 /// Runs openssl with `input` on its stdin.
 ///
 /// `None`, after a line on stderr, when there is no openssl: the test has nothing to do.

@@ -49,13 +49,8 @@ impl Env {
         }
     }
 
-    fn arguments(&self) -> Vec<String> {
-        let store = format!("redb:{}", self.directory.join("tenants.redb").display());
-        let base = self.simulator.hosts()[0].to_string();
-        let audience = self.simulator.application_id();
-        ["--listen", "127.0.0.1:0", "--base-url", &base, "--audience", audience, "--store", &store]
-            .map(str::to_owned)
-            .to_vec()
+    fn store(&self) -> String {
+        format!("redb:{}", self.directory.join("tenants.redb").display())
     }
 
     /// Sends the steps of one tenant until the gateway no longer answers.
@@ -127,16 +122,16 @@ async fn acknowledged_notification_survives_kill_9() {
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let env = Arc::new(Env::new().await);
-    let arguments = env.arguments();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let store = ["--store", &env.store()];
     let (mut starts, mut unanswered, mut came_through, mut young) = (Vec::new(), 0, 0, 0);
     for life in 0..=total {
         if random.u8(..4) == 0 {
-            Gateway::dies_young(&arguments, Duration::from_millis(random.u64(..60))).await;
+            let after = Duration::from_millis(random.u64(..60));
+            Gateway::start_and_kill(&env.simulator, &store, after).await;
             young += 1;
         }
         let began = Instant::now();
-        let mut gateway = Gateway::start(&arguments).await;
+        let mut gateway = Gateway::start_for(&env.simulator, &store).await;
         starts.push(began.elapsed());
         let (broken, through) = env.broken(gateway.caller()).await;
         assert!(broken.is_empty(), "after {life} lives:\n{}", broken.join("\n"));

@@ -2,51 +2,21 @@
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use harness::{Directory, free_port};
+use harness::{Directory, free_port, until};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::Value;
 use tower_superoffice::{
     ChangeType, Environment, TenantId,
-    simulator::Simulator,
     status::{Record, State},
     store::{RedbStore, Store},
 };
 
-use crate::process::{Gateway, targets};
-
-struct Env {
-    simulator: Simulator,
-    gateway: Gateway,
-    tenant: TenantId,
-}
-
-impl Env {
-    async fn new(more: &[&str]) -> Self {
-        let simulator = Simulator::start().await.unwrap();
-        let base = simulator.hosts()[0].to_string();
-        let mut args = vec![
-            "--listen",
-            "127.0.0.1:0",
-            "--base-url",
-            &base,
-            "--audience",
-            simulator.application_id(),
-        ];
-        args.extend(more);
-        let gateway = Gateway::start(&args).await;
-        simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
-        Self { simulator, gateway, tenant: TenantId::new("Cust1").unwrap() }
-    }
-
-    async fn notify(&self, change: ChangeType) -> StatusCode {
-        self.simulator.notify(change, &self.tenant).await.unwrap()
-    }
-}
+use crate::process::{Gateway, GatewayEnv, targets};
 
 #[tokio::test]
 async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
-    let env = Env::new(&[]).await;
+    let env = GatewayEnv::new(&[]).await;
     let ok = env.gateway.get("/Cust1/api/v1/Contact/1?$select=name").await;
     assert_eq!(ok.status, StatusCode::OK);
     assert_eq!(env.simulator.calls(&env.tenant), 1);
@@ -81,7 +51,7 @@ async fn closed_tenant_is_a_problem_and_nothing_is_sent() {
 
 #[tokio::test]
 async fn path_without_a_tenant_is_400() {
-    let env = Env::new(&[]).await;
+    let env = GatewayEnv::new(&[]).await;
     for path in ["/", "/a.b/x", "/%20/x", "/Cust1/..", "/~"] {
         assert_eq!(env.gateway.get(path).await.status, StatusCode::BAD_REQUEST, "{path}");
     }
@@ -90,7 +60,7 @@ async fn path_without_a_tenant_is_400() {
 
 #[tokio::test]
 async fn tenants_lists_every_field() {
-    let env = Env::new(&[]).await;
+    let env = GatewayEnv::new(&[]).await;
     let empty: Value = serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
     assert_eq!(empty, serde_json::json!([]));
     assert_eq!(env.gateway.get("/healthz").await.status, StatusCode::OK);
@@ -139,7 +109,7 @@ async fn long_tenants_list_is_complete_and_sorted() {
 
 #[tokio::test]
 async fn large_bodies_stream_both_ways() {
-    let env = Env::new(&[]).await;
+    let env = GatewayEnv::new(&[]).await;
     let body = Bytes::from(vec![7_u8; 300 * 1024]);
     let request =
         Request::post(env.gateway.url("/Cust1/api/v1/Document")).body(Full::new(body)).unwrap();
@@ -152,7 +122,7 @@ async fn dead_upstream_is_502_and_slow_is_504() {
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = silent.local_addr().unwrap();
     let upstream = format!("http://{address}");
-    let env = Env::new(&["--upstream", &upstream, "--upstream-timeout", "0.3"]).await;
+    let env = GatewayEnv::new(&["--upstream", &upstream, "--upstream-timeout", "0.3"]).await;
     // Its backlog accepts the connection, and no response comes.
     assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::GATEWAY_TIMEOUT);
     drop(silent);
@@ -161,7 +131,7 @@ async fn dead_upstream_is_502_and_slow_is_504() {
 
 #[tokio::test]
 async fn upstream_outside_superoffice_is_guarded() {
-    let env = Env::new(&["--upstream", "http://localhost:9"]).await;
+    let env = GatewayEnv::new(&["--upstream", "http://localhost:9"]).await;
     env.notify(ChangeType::Suspend).await;
     assert_eq!(env.gateway.get("/cust1/x").await.status, StatusCode::SERVICE_UNAVAILABLE);
 }
@@ -169,7 +139,7 @@ async fn upstream_outside_superoffice_is_guarded() {
 #[tokio::test]
 async fn internal_listener_leaves_only_the_notification_path_public() {
     let internal = free_port();
-    let env = Env::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
+    let env = GatewayEnv::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
     assert_eq!(env.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
     for path in ["/tenants", "/healthz", "/Cust1/x"] {
         assert_eq!(env.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
@@ -192,7 +162,7 @@ async fn sigterm_right_after_the_start_exits_0() {
 
 #[tokio::test]
 async fn sigterm_drains_and_exits_0() {
-    let mut env = Env::new(&[]).await;
+    let mut env = GatewayEnv::new(&[]).await;
     env.gateway.get("/healthz").await;
     assert_eq!(env.gateway.terminate().await.code(), Some(0));
 }
@@ -249,22 +219,17 @@ async fn invalid_command_line_is_refused_with_the_reason() {
 
 #[tokio::test]
 async fn lost_resume_heals_and_shows_in_tenants() {
-    let env = Env::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
+    let env =
+        GatewayEnv::new(&["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"]).await;
     env.simulator.suspend(&env.tenant).await.unwrap();
     assert_eq!(env.gateway.get("/Cust1/").await.status, StatusCode::SERVICE_UNAVAILABLE);
     env.simulator.set_state(&env.tenant, State::Running);
-    let healed = async {
-        loop {
-            let list: Value =
-                serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
-            if list[0]["available"] == true {
-                return list[0].clone();
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-        }
+    let shown = async || -> Value {
+        let list = env.gateway.get("/tenants").await.body;
+        serde_json::from_slice::<Value>(&list).unwrap()[0].take()
     };
-    let tenant =
-        tokio::time::timeout(std::time::Duration::from_secs(20), healed).await.expect("healed");
+    until!(shown().await["available"] == true);
+    let tenant = shown().await;
     assert_eq!(tenant["evidence"], "state_api");
     assert_eq!(tenant["confirmed"], true);
     assert!(tenant["endpoint"].as_str().unwrap().starts_with("127.0.0.1:"));
@@ -275,7 +240,7 @@ async fn lost_resume_heals_and_shows_in_tenants() {
 async fn path_and_query_arrive_byte_for_byte() {
     let (address, mut seen) = targets().await;
     let upstream = format!("http://{address}");
-    let env = Env::new(&["--upstream", &upstream]).await;
+    let env = GatewayEnv::new(&["--upstream", &upstream]).await;
     for path in
         ["/Cust1/a//b/./c/../d%2Fe%20f?q=%20x&y=a+b;c", "/%43ust1//x?", "/x/../Cust1/%C3%A9"]
     {

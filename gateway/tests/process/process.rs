@@ -1,8 +1,11 @@
 //! The gateway as a child process, its clients, and a server to forward to.
+//!
+//! Not in the harness: cargo names the program only to the tests of its own package.
 
 use std::{net::SocketAddr, process::ExitStatus, time::Duration};
 
 use bytes::Bytes;
+use harness::{MAX_WAIT, tenant};
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -14,11 +17,9 @@ use tokio::{
     process::{Child, Command},
     sync::mpsc,
 };
+use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-gateway");
-
-/// Bound on any single step.
-const STEP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running gateway, killed on drop.
 pub(crate) struct Gateway {
@@ -33,10 +34,44 @@ pub(crate) struct Caller {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
-pub(crate) struct Answer {
+/// A response whose body has been read.
+pub(crate) struct HttpResponse {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
+}
+
+/// A simulated SuperOffice, and a gateway that it notifies.
+pub(crate) struct GatewayEnv {
+    pub(crate) simulator: Simulator,
+    pub(crate) gateway: Gateway,
+    /// The tenant `Cust1`.
+    pub(crate) tenant: TenantId,
+}
+
+impl GatewayEnv {
+    /// Starts both, the gateway with `more` arguments.
+    pub(crate) async fn new(more: &[&str]) -> Self {
+        let simulator = Simulator::start().await.unwrap();
+        let gateway = Gateway::start_for(&simulator, more).await;
+        simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
+        Self { simulator, gateway, tenant: tenant("Cust1") }
+    }
+
+    pub(crate) async fn notify(&self, change: ChangeType) -> StatusCode {
+        self.simulator.notify(change, &self.tenant).await.unwrap()
+    }
+}
+
+fn command_for(simulator: &Simulator, more: &[&str]) -> Command {
+    let base = simulator.hosts()[0].to_string();
+    let mut command = Command::new(PROGRAM);
+    command
+        .args(["--listen", "127.0.0.1:0", "--base-url", &base])
+        .args(["--audience", simulator.application_id()])
+        .args(more)
+        .env("RUST_LOG", "warn,tower_http=off");
+    command
 }
 
 impl Gateway {
@@ -46,6 +81,11 @@ impl Gateway {
         // One line for each refused call is too many.
         command.args(args).env("RUST_LOG", "warn,tower_http=off");
         Self::start_command(command).await
+    }
+
+    /// Starts a gateway of `simulator`'s environment, with `more` arguments.
+    pub(crate) async fn start_for(simulator: &Simulator, more: &[&str]) -> Self {
+        Self::start_command(command_for(simulator, more)).await
     }
 
     /// Starts a gateway after a shell has run `preparation`, as `start` does.
@@ -60,7 +100,7 @@ impl Gateway {
         command.stdout(std::process::Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let line = tokio::time::timeout(STEP_TIMEOUT, lines.next_line()).await;
+        let line = tokio::time::timeout(MAX_WAIT, lines.next_line()).await;
         let line = line.expect("a line with its address").unwrap().expect("a running gateway");
         let address = line.strip_prefix("listening on ").unwrap().to_owned();
         let client = Client::builder(TokioExecutor::new()).build_http();
@@ -68,10 +108,10 @@ impl Gateway {
     }
 
     /// Starts a gateway and kills it after so short a time that it may not listen yet.
-    pub(crate) async fn dies_young(args: &[&str], after: Duration) {
-        let mut command = Command::new(PROGRAM);
-        command.args(args).env("RUST_LOG", "warn").stdout(std::process::Stdio::null());
-        let mut child = command.kill_on_drop(true).spawn().unwrap();
+    pub(crate) async fn start_and_kill(simulator: &Simulator, more: &[&str], after: Duration) {
+        let mut command = command_for(simulator, more);
+        command.stdout(std::process::Stdio::null()).kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         tokio::time::sleep(after).await;
         child.kill().await.unwrap();
     }
@@ -79,7 +119,7 @@ impl Gateway {
     /// Runs a gateway that fails to start; returns its exit code and its stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
         let run = Command::new(PROGRAM).args(args).kill_on_drop(true).output();
-        let output = tokio::time::timeout(STEP_TIMEOUT, run).await.expect("an exit").unwrap();
+        let output = tokio::time::timeout(MAX_WAIT, run).await.expect("an exit").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }
 
@@ -91,11 +131,11 @@ impl Gateway {
         self.caller.url(path)
     }
 
-    pub(crate) async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> HttpResponse {
         self.caller.get(path).await.expect("a response")
     }
 
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Answer {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> HttpResponse {
         self.caller.send(request).await.expect("a response")
     }
 
@@ -112,7 +152,7 @@ impl Gateway {
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
-        tokio::time::timeout(STEP_TIMEOUT, self.child.wait()).await.expect("an exit").unwrap()
+        tokio::time::timeout(MAX_WAIT, self.child.wait()).await.expect("an exit").unwrap()
     }
 }
 
@@ -122,18 +162,18 @@ impl Caller {
     }
 
     /// Sends a GET; `None` when no response came, as from all methods here.
-    pub(crate) async fn get(&self, path: &str) -> Option<Answer> {
+    pub(crate) async fn get(&self, path: &str) -> Option<HttpResponse> {
         self.send(Request::get(self.url(path)).body(Full::default()).unwrap()).await
     }
 
-    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Option<Answer> {
+    pub(crate) async fn send(&self, request: Request<Full<Bytes>>) -> Option<HttpResponse> {
         let answer = async {
             let (parts, body) = self.client.request(request).await.ok()?.into_parts();
             let body = body.collect().await.ok()?.to_bytes();
-            Some(Answer { status: parts.status, headers: parts.headers, body })
+            Some(HttpResponse { status: parts.status, headers: parts.headers, body })
         };
         // hyper-util has been seen to wait for ever when the connection breaks at the wrong moment.
-        tokio::time::timeout(STEP_TIMEOUT, answer).await.ok()?
+        tokio::time::timeout(MAX_WAIT, answer).await.ok()?
     }
 
     /// Posts the body of a notification.

@@ -22,11 +22,8 @@ pub fn skip(program: &str) {
 ///
 /// When there is such a program and it fails: that is no reason to skip a test.
 pub fn installed(program: &str) -> bool {
-    let version = Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
+    let version =
+        Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     match version {
         Ok(status) => {
             assert!(status.success(), "{program} --version: {status}");

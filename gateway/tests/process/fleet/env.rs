@@ -72,11 +72,7 @@ impl Env {
 }
 
 async fn gateway(simulator: &Simulator, store: &str) -> Gateway {
-    let base = simulator.hosts()[0].to_string();
-    let audience = simulator.application_id();
-    let listen = ["--listen", "127.0.0.1:0"];
-    let more = ["--base-url", &base, "--audience", audience, "--store", store];
-    Gateway::start(&[&listen[..], &more].concat()).await
+    Gateway::start_for(simulator, &["--store", store]).await
 }
 
 pub(crate) async fn call(gateway: &Caller, tenant: &TenantId) -> StatusCode {

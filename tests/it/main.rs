@@ -1,6 +1,6 @@
 //! The library as a user has it, in one process: gate, layers and simulator.
 //!
-//! Which behaviour is tested where: `tests/README.md`.
+//! `tests/README.md` maps behaviours to modules.
 
 #![allow(
     clippy::unwrap_used,

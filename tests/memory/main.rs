@@ -1,6 +1,6 @@
-//! What is allocated. Apart from the other tests, because the allocator is replaced by one that counts.
+//! Allocations. Apart from the other tests, because the allocator is replaced by one that counts.
 //!
-//! Which behaviour is tested where: `tests/README.md`.
+//! `tests/README.md` maps behaviours to modules.
 
 #![allow(
     clippy::unwrap_used,

@@ -122,7 +122,7 @@ impl Disk {
         self.lock().syncs
     }
 
-    /// Whether a fresh file has taken the name.
+    /// Returns whether a fresh file has the name.
     pub(crate) fn is_replaced(&self) -> bool {
         self.lock().named != 0
     }

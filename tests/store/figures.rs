@@ -1,4 +1,4 @@
-//! How fast each store is. Prints figures and asserts little:
+//! The speed of each store. Prints figures and asserts little:
 //!
 //! `cargo test --release --test store figures -- --ignored --nocapture --test-threads 1`
 //!

@@ -1,6 +1,6 @@
 //! The stores: the contract that all keep, and what each does when its medium fails.
 //!
-//! Which behaviour is tested where: `tests/README.md`.
+//! `tests/README.md` maps behaviours to modules.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,6 +1,6 @@
 //! Programs as processes: the gateway, alone and as a fleet, and the examples.
 //!
-//! Which behaviour is tested where: `tests/README.md`.
+//! `tests/README.md` maps behaviours to modules.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! How much a test does.
+//! The amount of work of a test.
 
 /// The number in the environment variable `name`; without it `slow` under nextest's profile `slow`,
 /// and `default` elsewhere.

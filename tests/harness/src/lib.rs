@@ -1,7 +1,7 @@
 //! Set-ups that the integration tests share: a gate with a simulated SuperOffice, a Redis server, a
 //! network that fails, and waiting for a condition.
 //!
-//! What only one test binary uses stays with that binary. `tests/README.md` says what is tested where.
+//! Set-ups of one test binary stay with that binary. `tests/README.md` maps behaviours to modules.
 
 #![allow(
     clippy::unwrap_used,

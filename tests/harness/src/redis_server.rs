@@ -100,7 +100,7 @@ impl RedisServer {
         self.kill();
         for name in ["appendonlydir", "appendonly.aof", "dump.rdb"] {
             let path = self.directory.join(name);
-            // Which of them there are depends on the server's version.
+            // The server's version decides which of them exist.
             let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
         }
         self.run();
@@ -170,7 +170,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// Whether a Redis server at `port` has loaded its data and takes commands, or asks for a password
+/// Returns whether a Redis server at `port` has loaded its data and takes commands, or asks for a password
 /// or TLS first.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };

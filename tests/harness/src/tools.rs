@@ -16,7 +16,7 @@ pub fn skip(program: &str) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// Whether `program` can be started; when it can't, says so on stderr as [`skip`] does.
+/// Returns whether `program` can be started. When it can't, prints a line as [`skip`] does.
 ///
 /// # Panics
 ///

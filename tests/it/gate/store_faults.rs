@@ -31,7 +31,7 @@ struct Faulty {
     inner: MemoryStore,
     fault: Arc<Mutex<Fault>>,
     disconnected: Arc<AtomicBool>,
-    /// How many subscriptions were made.
+    /// The number of subscriptions.
     subscriptions: Arc<AtomicUsize>,
 }
 

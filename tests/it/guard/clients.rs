@@ -102,7 +102,7 @@ async fn observe_only_lets_calls_reach_a_closed_tenant() {
     let request =
         reqwest::Request::new(Method::GET, env.simulator.url(&env.tenant, PATH).parse().unwrap());
     client.oneshot(request).await.unwrap();
-    // Which shows that the counts above would have noticed.
+    // The counts in the tests above would have noticed.
     assert_eq!(env.simulator.calls_while_closed(), 1);
     assert_eq!(env.gate.health().observed_calls(), 1);
     assert_eq!(env.gate.health().refused_calls(), 0);

@@ -1,4 +1,4 @@
-//! What a caller can do with the guard's error.
+//! The guard's error in the hands of its caller.
 
 use std::{
     convert::Infallible,
@@ -40,7 +40,7 @@ fn has_link<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
     links(error).iter().any(|link| link.is::<T>())
 }
 
-/// Whether no text in the chain is repeated by the next, as a reporter would print it.
+/// Returns whether no text in the chain repeats the next, as a reporter would print it.
 fn says_nothing_twice(error: &(dyn Error + 'static)) -> bool {
     let texts = texts(error);
     texts.iter().all(|text| !text.is_empty())

@@ -1,4 +1,4 @@
-//! What genuine notifications do, in every shape that SuperOffice's tokens have.
+//! Genuine notifications and their outcomes, in every shape of SuperOffice's tokens.
 
 use harness::{TestEnv, gate_builder_of, refusal};
 use http::{Request, StatusCode};

@@ -154,7 +154,7 @@ async fn refusal_logs_no_secret_or_control_character() {
     for line in simulator.certificate_pem().lines().filter(|line| !line.starts_with('-')) {
         assert!(!text.contains(line), "the key was logged");
     }
-    // What helps is there.
+    // The log names the fault.
     assert!(text.contains("the issuer of the token is not accepted"));
     assert!(text.contains(r"\u{1b}[31m"), "it is escaped, not dropped");
 }

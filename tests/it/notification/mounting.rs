@@ -32,7 +32,7 @@ where
     app.oneshot(request).await.unwrap()
 }
 
-/// Whether the gate answers a POST to `path`. An empty object is no notification, and only the gate
+/// Returns whether the gate answers a POST to `path`. An empty object is no notification, and only the gate
 /// gives its typed reason with the answer.
 async fn is_reached<S>(app: S, path: &str) -> bool
 where
@@ -43,7 +43,7 @@ where
     response.extensions().get::<Refusal>() == Some(&Refusal::Malformed)
 }
 
-/// What the app answers at `path`, whatever stands around it.
+/// Returns the app's response at `path`.
 async fn page<S>(app: S, path: &str) -> (StatusCode, String)
 where
     S: Service<Request, Response = Response>,

@@ -1,4 +1,4 @@
-//! What notifications got wrong is corrected by pulls, neither too late nor too early.
+//! Pulls correct lost, untrue and late notifications, neither too late nor too early.
 
 use futures::{FutureExt, StreamExt};
 use harness::{TestEnv, tenant_number as tenant, within};

@@ -1,4 +1,4 @@
-//! What leads to a pull, and what does not.
+//! Triggers of pulls, and the cases without one.
 
 use std::io;
 

@@ -148,7 +148,7 @@ async fn header_or_claims_other_than_one_object_is_refused() {
     env.still_works().await;
 }
 
-/// What of a token is bent.
+/// The part of a token that is altered.
 #[derive(PartialEq)]
 enum Part {
     Header,

@@ -12,6 +12,7 @@ use crate::pull::PullHealth;
 pub struct Health {
     pub(crate) tenants: usize,
     pub(crate) closed: usize,
+    pub(crate) unreadable: usize,
     pub(crate) store: StoreHealth,
     pub(crate) dirty: usize,
     pub(crate) notifications: NotificationCounts,
@@ -33,6 +34,13 @@ impl Health {
     #[must_use]
     pub fn closed(&self) -> usize {
         self.closed
+    }
+
+    /// Returns the number of tenants that are closed because their stored record is malformed: see
+    /// [`Unreadable`](crate::UnavailableReason::Unreadable).
+    #[must_use]
+    pub fn unreadable(&self) -> usize {
+        self.unreadable
     }
 
     /// Returns the health of the store.

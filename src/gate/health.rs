@@ -20,6 +20,7 @@ impl TenantGate {
         Health {
             tenants: registry.len(),
             closed: registry.closed_count(),
+            unreadable: registry.unreadable_count(),
             store: match write_back.map_or(StoreState::Fresh, |write_back| write_back.health()) {
                 StoreState::Fresh => StoreHealth::Fresh,
                 StoreState::Stale { since } => StoreHealth::Stale { since: system_time(since) },

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::{WriteBack, catch_store_panic};
 use crate::{
     backoff,
+    status::Record,
     store::{Change, StoreError},
     tenants::{Tenants, Update},
 };
@@ -142,8 +143,14 @@ impl Resync {
     fn follow(&mut self, change: Result<Option<Change>, StoreError>) {
         match change {
             Ok(Some(Change::Merged(tenant, record))) => {
+                let unreadable = record.is_unreadable();
                 self.tenants.apply(&tenant, Update::Stored(record));
-                self.tenants.registry().adopt_spelling(&tenant);
+                let registry = self.tenants.registry();
+                registry.adopt_spelling(&tenant);
+                // What is known here replaces a malformed record.
+                if unreadable && registry.read(&tenant, Record::is_empty) == Some(false) {
+                    self.write_back.mark(&tenant);
+                }
             }
             Ok(Some(Change::Resync)) => {
                 self.subscribed = true;

@@ -258,9 +258,10 @@ impl Observer for Pulls {
         }
         drop(state);
         self.wake.notify_one();
-        // These don't say how the tenant is now: the state API does.
+        // These, and a malformed record, don't say how the tenant is now: the state API does.
         use ChangeType::{BackupRestored, Move, Other};
-        if matches!(applied.notified, Some(BackupRestored | Move | Other(_))) {
+        let silent = matches!(applied.notified, Some(BackupRestored | Move | Other(_)));
+        if silent || applied.turned_unreadable() {
             self.request_pull(tenant);
         }
     }

@@ -55,6 +55,11 @@ pub(crate) fn derive(record: &Record) -> Derived {
 ///
 /// Pulls go on under an override, so that the status is current when it is released.
 pub(crate) fn status_without_override(record: &Record) -> Derived {
+    if record.is_unreadable() {
+        // The time is known to the replica that found it malformed, not to the record.
+        let closed = Some(Closed { reason: UnavailableReason::Unreadable, since: 0 });
+        return Derived { closed, evidence: Evidence::Notification, confirmed: false };
+    }
     let story = Story::new(record);
     match story.newest_settled() {
         Some(pulled) => story.by_pull(pulled),

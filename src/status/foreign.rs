@@ -1,4 +1,5 @@
-//! Parts of a stored record that only a newer version of this crate knows, kept uninterpreted.
+//! Parts of a stored record that only a newer version of this crate knows, kept uninterpreted; and
+//! the mark of a stored record that can't be decoded at all.
 
 use serde_json::{Map, Value};
 
@@ -8,9 +9,25 @@ pub(crate) struct Foreign {
     /// The minor schema version of its writer, if that is newer than this one.
     pub(crate) minor: u32,
     pub(crate) entries: Map<String, Value>,
+    /// Nothing of the stored record can be decoded. The record has no other part then. The mark is
+    /// kept here, because hardly any record needs it and a million are in memory.
+    unreadable: bool,
 }
 
 impl Foreign {
+    pub(crate) fn new(minor: u32, entries: Map<String, Value>) -> Self {
+        Self { minor, entries, unreadable: false }
+    }
+
+    /// Creates the mark of a record that can't be decoded.
+    pub(super) fn unreadable() -> Self {
+        Self { unreadable: true, ..Self::default() }
+    }
+
+    pub(super) fn is_unreadable(&self) -> bool {
+        self.unreadable
+    }
+
     /// Takes the newer of each part; returns whether anything changed.
     pub(super) fn merge(&mut self, other: &Self) -> bool {
         let mut changed = other.minor > self.minor;

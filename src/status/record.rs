@@ -58,6 +58,22 @@ impl From<Fact> for Record {
 }
 
 impl Record {
+    /// Creates the record that stands for a stored one that is malformed: it has no fact, and keeps
+    /// its tenant closed as [`Unreadable`](crate::UnavailableReason::Unreadable).
+    ///
+    /// Merged with any record that has a fact, it vanishes. So the next fact replaces the malformed
+    /// record in the store, and a merge without facts does not.
+    #[must_use]
+    pub fn unreadable() -> Self {
+        Self { facts: Box::default(), foreign: Some(Box::new(Foreign::unreadable())) }
+    }
+
+    /// Returns whether the record stands for a malformed one that no fact has replaced.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        self.foreign.as_deref().is_some_and(Foreign::is_unreadable)
+    }
+
     pub(crate) fn from_facts(mut facts: Vec<Fact>, foreign: Option<Foreign>) -> Self {
         facts.sort_by_key(Fact::slot);
         facts.dedup_by(|next, kept| {
@@ -79,6 +95,16 @@ impl Record {
 
     /// Merges like [`merge`](Record::merge), and returns the result in detail.
     pub(crate) fn join(&mut self, other: &Self) -> Gains {
+        if other.is_unreadable() {
+            let any = *self == Self::default();
+            if any {
+                self.foreign.clone_from(&other.foreign);
+            }
+            return Gains { any, pulls: false };
+        }
+        if !other.is_empty() {
+            self.replace_unreadable();
+        }
         let foreign = self.merge_foreign(other.foreign.as_deref());
         if self.facts.is_empty() {
             // The common case of a load: the tenant has no record yet.
@@ -95,8 +121,16 @@ impl Record {
         gains
     }
 
+    /// Removes the mark of a malformed record, which the first fact replaces.
+    fn replace_unreadable(&mut self) {
+        if self.is_unreadable() {
+            self.foreign = None;
+        }
+    }
+
     /// Merges a record of `fact` alone.
     pub(crate) fn insert(&mut self, fact: &Fact) -> bool {
+        self.replace_unreadable();
         let slot = fact.slot();
         match self.facts.binary_search_by(|own| own.slot().cmp(&slot)) {
             Ok(found) => match self.facts.get_mut(found) {
@@ -141,7 +175,7 @@ impl Record {
     /// Returns whether the record has no fact.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.facts.is_empty() && self.foreign.is_none()
+        self.facts.is_empty() && (self.foreign.is_none() || self.is_unreadable())
     }
 
     pub(crate) fn facts(&self) -> &[Fact] {

@@ -109,6 +109,14 @@ impl MemoryStore {
         state.publish(NO_WRITER, || Change::Resync);
     }
 
+    /// Makes the stored record of `tenant` malformed, as a damaged disk or another program would.
+    #[cfg(feature = "test-util")]
+    pub fn damage(&self, tenant: &TenantId) {
+        let mut state = self.lock();
+        state.records.insert(tenant.clone(), Record::unreadable());
+        state.publish(NO_WRITER, || Change::Merged(tenant.clone(), Record::unreadable()));
+    }
+
     /// Returns the number of stored tenants.
     #[must_use]
     pub fn len(&self) -> usize {

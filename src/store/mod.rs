@@ -53,6 +53,10 @@ use crate::{status::Record, tenant_id::TenantId};
 ///   limits where it needs them.
 /// - A thousand merges and more may be in flight at once. A store with a cost per write batches
 ///   them.
+/// - A stored record that is [malformed](crate::status::DecodeError::Malformed) is returned as
+///   [`Record::unreadable`], by `load`, `merge` and `changes`. A `merge` without facts leaves it
+///   unchanged. The first one with a fact replaces it, provided that it is still there, and should
+///   keep the malformed bytes elsewhere, because they may be the only copy of something.
 /// - Data of different [environments](crate::Environment) is kept apart.
 ///
 /// # Implementing a store
@@ -61,7 +65,7 @@ use crate::{status::Record, tenant_id::TenantId};
 /// use std::{collections::HashMap, sync::Mutex};
 ///
 /// use futures::{FutureExt, StreamExt, future::BoxFuture, stream::{self, BoxStream}};
-/// use tower_superoffice::{status::Record, store::{Store, StoreError}, TenantId};
+/// use tower_superoffice::{status::{DecodeError, Record}, store::{Store, StoreError}, TenantId};
 ///
 /// /// Keeps records as bytes, as a database would.
 /// #[derive(Default)]
@@ -69,7 +73,11 @@ use crate::{status::Record, tenant_id::TenantId};
 ///
 /// impl Bytes {
 ///     fn decode(&self, tenant: &TenantId, bytes: &[u8]) -> Result<Record, StoreError> {
-///         Record::decode(bytes).map_err(|error| StoreError::unreadable(&self.name(), tenant, error))
+///         match Record::decode(bytes) {
+///             // One damaged record must neither stop a start nor open its tenant.
+///             Err(DecodeError::Malformed { .. }) => Ok(Record::unreadable()),
+///             decoded => decoded.map_err(|error| StoreError::unreadable(&self.name(), tenant, error)),
+///         }
 ///     }
 /// }
 ///
@@ -132,16 +140,16 @@ pub trait Store: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the store, or one of its records, can't be read: skipping a record could open a closed
-    /// tenant.
+    /// When the store can't be read, or a newer version of this crate wrote one of its records:
+    /// skipping a record could open a closed tenant.
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>>;
 
     /// Merges `record` into the stored one, and returns the result.
     ///
     /// # Errors
     ///
-    /// When the store can't be written, or the stored record of `tenant` can't be read. The stored
-    /// record is then left unchanged.
+    /// When the store can't be written, or a newer version of this crate wrote the stored record of
+    /// `tenant`. The stored record is then left unchanged.
     fn merge<'a>(
         &'a self,
         tenant: &'a TenantId,

@@ -23,6 +23,8 @@ pub(super) struct Joined {
     /// The value to store; `None` when the stored one contains everything. That is then left
     /// unchanged, byte for byte: a newer version may encode a record in another way.
     pub(super) value: Option<Vec<u8>>,
+    /// The malformed value that `value` replaces, to be kept aside.
+    pub(super) malformed: Option<Vec<u8>>,
 }
 
 /// Merges `given` into the stored `value` of `tenant`. `store` is the store's name, for errors.
@@ -35,49 +37,72 @@ pub(super) fn join(
 ) -> Result<Joined, StoreError> {
     let Some(value) = value else {
         let value = (!given.is_empty()).then(|| encode(tenant, given));
-        return Ok(Joined { record: given.clone(), value });
+        return Ok(Joined { record: given.clone(), value, malformed: None });
     };
-    let (spelling, mut record) = decode(store, &key(tenant), value)?;
+    let (spelling, mut record) = decode(store, tenant, value)?;
+    let was_unreadable = record.is_unreadable();
     let changed = record.merge(given);
+    let malformed = (changed && was_unreadable).then(|| value.to_vec());
     let value = changed.then(|| encode(&spelling, &record));
-    Ok(Joined { record, value })
+    Ok(Joined { record, value, malformed })
 }
 
-/// Decodes the `value` stored under `key`. `store` is the store's name, for errors.
+/// Decodes the `value` of `tenant`. A malformed one becomes a record that is
+/// [unreadable](Record::unreadable). `store` is the store's name, for errors.
 pub(super) fn decode(
+    store: &str,
+    tenant: &TenantId,
+    value: &[u8],
+) -> Result<(TenantId, Record), StoreError> {
+    let (id, record) = split(value);
+    let spelling = id.and_then(|id| TenantId::new(id).ok()).filter(|id| id == tenant);
+    let decoded = match spelling {
+        Some(_) => Record::decode(record),
+        None => Err(DecodeError::Malformed { part: "tenant id" }),
+    };
+    let record = match decoded {
+        Ok(record) => record,
+        Err(DecodeError::Malformed { part }) => {
+            crate::log::debug!(%store, %tenant, part, "stored record malformed");
+            Record::unreadable()
+        }
+        Err(error) => return Err(StoreError::unreadable(store, tenant, error)),
+    };
+    Ok((spelling.unwrap_or_else(|| tenant.clone()), record))
+}
+
+/// Decodes the `value` stored under `key`; `None` when the key is no tenant's id, so that there is
+/// no tenant to hold closed.
+pub(super) fn decode_entry(
     store: &str,
     key: &str,
     value: &[u8],
-) -> Result<(TenantId, Record), StoreError> {
-    decode_parts(key, value).map_err(|error| match TenantId::new(key) {
-        Ok(tenant) => StoreError::unreadable(store, &tenant, error),
+) -> Result<Option<(TenantId, Record)>, StoreError> {
+    match TenantId::new(key) {
+        Ok(tenant) => decode(store, &tenant, value).map(Some),
         Err(_) => {
             let key: String = key.escape_debug().take(80).collect();
-            let message = format!(
-                "{store} holds an entry \"{key}\" that is not a tenant's record: remove it"
-            );
-            StoreError::corrupt(message).caused_by(error)
+            crate::log::error!(%store, key, "stored entry is no tenant's; ignored");
+            Ok(None)
         }
-    })
+    }
 }
 
-/// Decodes a `value` without its key.
+/// Decodes a `value` without its key; `None` when it names no tenant.
 #[cfg(feature = "redis")]
 pub(super) fn decode_without_key(
     store: &str,
     value: &[u8],
-) -> Result<(TenantId, Record), StoreError> {
-    let id = value.split(|&byte| byte == b' ').next().unwrap_or_default();
-    decode(store, &String::from_utf8_lossy(id).to_ascii_lowercase(), value)
+) -> Result<Option<(TenantId, Record)>, StoreError> {
+    decode_entry(store, split(value).0.unwrap_or_default(), value)
 }
 
-fn decode_parts(key: &str, value: &[u8]) -> Result<(TenantId, Record), DecodeError> {
-    let no_id = DecodeError::Malformed { part: "tenant id" };
-    let space = value.iter().position(|&byte| byte == b' ').ok_or(no_id.clone())?;
-    let (id, record) = value.split_at_checked(space).ok_or(no_id.clone())?;
-    let id = std::str::from_utf8(id).ok().and_then(|id| TenantId::new(id).ok());
-    let id = id.filter(|id| id.as_str().eq_ignore_ascii_case(key)).ok_or(no_id)?;
-    Ok((id, Record::decode(record)?))
+/// Splits a value into the id, if there may be one, and the encoded record.
+fn split(value: &[u8]) -> (Option<&str>, &[u8]) {
+    let space = value.iter().position(|&byte| byte == b' ');
+    let parts = space.and_then(|space| value.split_at_checked(space));
+    let (id, record) = parts.unwrap_or((&[], value));
+    (std::str::from_utf8(id).ok(), record)
 }
 
 /// Encodes the value for a tenant of that `spelling`.
@@ -117,7 +142,8 @@ mod tests {
     }
 
     #[test]
-    fn malformed_value_is_refused_with_its_tenant() {
+    fn malformed_value_becomes_an_unreadable_record() {
+        let tenant = TenantId::new("cust1").unwrap();
         for value in [
             &b""[..],
             b"Cust1",
@@ -126,12 +152,27 @@ mod tests {
             b"Cust1 {}",
             b"Cust1 {\"v\":\"1.0\"",
         ] {
-            let error = decode("test", "cust1", value).unwrap_err();
-            assert!(error.is_corrupt() && error.to_string().contains("cust1"), "{error}");
+            let expected = (tenant.clone(), Record::unreadable());
+            assert_eq!(decode("test", &tenant, value).unwrap(), expected);
+            let joined = join("test", &tenant, Some(value), &Record::default()).unwrap();
+            assert_eq!((joined.value, joined.malformed), (None, None), "nothing replaces it");
+            assert_eq!(joined.record, Record::unreadable());
         }
-        let error = decode("test", "cust1", b"Cust1 {\"v\":\"2.0\"}").unwrap_err();
-        assert!(error.is_newer_schema(), "{error}");
-        let error = decode("test", "sch\u{1b}ema", b"1").unwrap_err();
-        assert!(error.is_corrupt() && error.to_string().contains("sch\\u{1b}ema"), "{error}");
+        let (spelling, _) = decode("test", &tenant, b"CUST1 {").unwrap();
+        assert_eq!(spelling.as_str(), "CUST1");
+        let error = decode("test", &tenant, b"Cust1 {\"v\":\"2.0\"}").unwrap_err();
+        assert!(error.is_newer_schema() && error.to_string().contains("cust1"), "{error}");
+        assert_eq!(decode_entry("test", "sch\u{1b}ema", b"1").unwrap(), None);
+    }
+
+    #[test]
+    fn malformed_value_is_replaced_by_a_fact_and_kept_aside() {
+        let tenant = TenantId::new("cust1").unwrap();
+        let (_, suspended) = decode("test", &tenant, SUSPEND).unwrap();
+        let joined = join("test", &tenant, Some(b"CUST1 {"), &suspended).unwrap();
+        assert_eq!(joined.record, suspended);
+        assert_eq!(joined.malformed.as_deref(), Some(&b"CUST1 {"[..]));
+        let value = String::from_utf8(joined.value.unwrap()).unwrap();
+        assert!(value.starts_with("CUST1 {\"new\""), "{value}");
     }
 }

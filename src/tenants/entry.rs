@@ -107,6 +107,18 @@ impl Entry {
         Some(ClosedSummary { reason, evidence, since: self.known.since, due: self.due() })
     }
 
+    /// Notes the wall time at which the tenant's stored record was found to be malformed, if it has
+    /// just been.
+    pub(super) fn note_unreadable(&mut self, now: u64) {
+        if self.known.record.is_unreadable() && !self.is_unreadable() {
+            self.known.since = now;
+        }
+    }
+
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self.closed, Some((UnavailableReason::Unreadable, _)))
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }
@@ -131,6 +143,9 @@ impl Entry {
 
     pub(super) fn status(&self) -> TenantStatus {
         let mut status = status(&self.known.record);
+        if self.known.record.is_unreadable() {
+            status.closed = status.closed.map(|own| Closed { since: self.known.since, ..own });
+        }
         if self.pending && status.evidence != Evidence::Operator {
             status.closed =
                 Some(Closed { reason: UnavailableReason::NotReady, since: self.known.since });
@@ -142,5 +157,5 @@ impl Entry {
 
 /// Returns whether `record` has no fact about whether its tenant is open.
 fn is_silent(record: &Record) -> bool {
-    record.pulls().next().is_none() && record.deciding().is_none()
+    record.pulls().next().is_none() && record.deciding().is_none() && !record.is_unreadable()
 }

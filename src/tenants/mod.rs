@@ -91,6 +91,9 @@ impl Tenants {
             }
         });
         if applied.changed() {
+            if applied.turned_unreadable() {
+                log::error!(%tenant, "stored record malformed; tenant held closed");
+            }
             if let Some(expires) = applied.expires {
                 self.expiry.note(expires, tenant);
             }

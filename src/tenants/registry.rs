@@ -37,6 +37,8 @@ pub(crate) struct Registry {
     events: EventSender,
     /// Number of closed tenants. While it is 0, calls are allowed without reading their URL.
     closed: AtomicUsize,
+    /// Number of tenants that are closed because their stored record is malformed.
+    unreadable: AtomicUsize,
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
@@ -48,6 +50,7 @@ impl Registry {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
             closed: AtomicUsize::new(0),
+            unreadable: AtomicUsize::new(0),
             settle,
             clock,
             interner: Mutex::default(),
@@ -70,6 +73,10 @@ impl Registry {
 
     pub(crate) fn closed_count(&self) -> usize {
         self.closed.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn unreadable_count(&self) -> usize {
+        self.unreadable.load(Ordering::Relaxed)
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -127,6 +134,7 @@ impl Registry {
             Err(outcome) => outcome,
         };
         let changed = outcome == Outcome::Recorded;
+        entry.note_unreadable(self.clock.unix_ms());
         // First, so that the summary fits the record whatever the marking does.
         let after = self.summarize(&mut entry);
         if changed {
@@ -218,11 +226,16 @@ impl Registry {
         self.tenants.get(tenant)?.due()
     }
 
-    /// Updates an entry's summary and the count of closed tenants from its record, and returns its
+    /// Updates an entry's summary and the counts of closed tenants from its record, and returns its
     /// status.
     fn summarize(&self, entry: &mut Entry) -> TenantStatus {
-        let was_closed = entry.is_closed();
+        let (was_closed, was_unreadable) = (entry.is_closed(), entry.is_unreadable());
         let status = entry.summarize();
+        match (was_unreadable, entry.is_unreadable()) {
+            (false, true) => _ = self.unreadable.fetch_add(1, Ordering::Relaxed),
+            (true, false) => _ = self.unreadable.fetch_sub(1, Ordering::Relaxed),
+            _ => {}
+        }
         match (was_closed, entry.is_closed()) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),

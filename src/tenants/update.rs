@@ -2,7 +2,7 @@
 
 use crate::{
     status::{
-        ChangeType, Record, TenantStatus,
+        ChangeType, Record, TenantStatus, UnavailableReason,
         fact::Fact,
         intern::Interner,
         notified::Notified,
@@ -68,6 +68,11 @@ impl Applied {
     /// Returns whether the tenant opened, closed, or is now closed for another reason.
     pub(crate) fn status_changed(&self) -> bool {
         self.before.reason() != self.after.reason()
+    }
+
+    /// Returns whether the tenant's stored record has just been found to be malformed.
+    pub(crate) fn turned_unreadable(&self) -> bool {
+        self.status_changed() && self.after.reason() == Some(UnavailableReason::Unreadable)
     }
 }
 

@@ -19,3 +19,4 @@ mod memory;
 mod power_cut;
 mod redb;
 mod redis;
+mod unreadable;

@@ -10,10 +10,14 @@ use tower_superoffice::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {
     let shared = MemoryStore::new();
-    let switch = shared.clone();
+    let (switch, damaged) = (shared.clone(), shared.clone());
     let report = Conformance::new(move || std::future::ready(Ok(shared.clone())))
         .outage(move |up| {
             switch.set_available(up);
+            std::future::ready(())
+        })
+        .damage(move |tenant| {
+            damaged.damage(&tenant);
             std::future::ready(())
         })
         .run()

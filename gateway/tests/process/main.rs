@@ -25,4 +25,5 @@ mod paths;
 mod process;
 mod script;
 mod tenant_list;
+mod unreadable;
 mod wire;

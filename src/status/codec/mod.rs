@@ -91,7 +91,8 @@ impl Slot {
 }
 
 impl Record {
-    /// Returns the record as bytes for a store.
+    /// Returns the record as bytes for a store. That one is [unreadable](Record::unreadable) is not
+    /// part of them: a store keeps the malformed bytes instead.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut map = Map::new();
@@ -131,7 +132,7 @@ impl Record {
             legacy::assign_places(&mut facts);
         }
         let minor = minor.max(MINOR);
-        let foreign = (minor > MINOR || !map.is_empty()).then_some(Foreign { minor, entries: map });
+        let foreign = (minor > MINOR || !map.is_empty()).then(|| Foreign::new(minor, map));
         Ok(Self::from_facts(facts, foreign))
     }
 }

@@ -178,7 +178,7 @@ fn foreign() -> impl Strategy<Value = Foreign> {
     let entries = btree_map("new_[ab]", prop_oneof![numbered, json()], 0..3);
     // A minor version of our own with nothing foreign in it is no foreign part.
     (2_u32..5, entries)
-        .prop_map(|(minor, entries)| Foreign { minor, entries: entries.into_iter().collect() })
+        .prop_map(|(minor, entries)| Foreign::new(minor, entries.into_iter().collect()))
 }
 
 pub(crate) fn records() -> impl Strategy<Value = Record> {

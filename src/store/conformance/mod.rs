@@ -23,6 +23,7 @@
 //! A store has to test by itself what is not visible from outside: that a merge survives a power
 //! cut, and that data of another program and records of a newer major schema are refused.
 
+mod damaged;
 mod laws;
 mod leases;
 mod outage;
@@ -41,6 +42,7 @@ use super::{Store, StoreError};
 use crate::{status::Record, tenant_id::TenantId};
 
 type Open = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync;
+type Damage = dyn Fn(TenantId) -> BoxFuture<'static, ()> + Send + Sync;
 type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 
 /// The suite and its configuration.
@@ -48,6 +50,7 @@ type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 /// Run it on an empty store without other writers: it writes many tenants.
 pub struct Conformance {
     open: Box<Open>,
+    damage: Option<Box<Damage>>,
     switch: Option<Box<Switch>>,
     leases: bool,
     tenants: usize,
@@ -70,6 +73,7 @@ impl Conformance {
         };
         Self {
             open: Box::new(open),
+            damage: None,
             switch: None,
             leases: true,
             tenants: 100_000,
@@ -85,6 +89,17 @@ impl Conformance {
         F: Future<Output = ()> + Send + 'static,
     {
         self.switch = Some(Box::new(move |up| Box::pin(switch(up))));
+        self
+    }
+
+    /// Adds the test of malformed records: `damage(tenant)` overwrites the stored record of `tenant`
+    /// with bytes that are no record.
+    #[must_use]
+    pub fn damage<F>(mut self, damage: impl Fn(TenantId) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.damage = Some(Box::new(move |tenant| Box::pin(damage(tenant))));
         self
     }
 
@@ -119,6 +134,7 @@ impl Conformance {
         report.record(Check::Laws, self.laws().await)?;
         report.record(Check::Spelling, self.spelling().await)?;
         report.record(Check::NewerMinor, self.newer_minor().await)?;
+        report.record(Check::Damaged, self.damaged().await)?;
         report.record(Check::Dropped, self.dropped().await)?;
         report.record(Check::OneTenant, self.one_tenant().await)?;
         report.record(Check::Changes, self.changes().await)?;
@@ -164,6 +180,7 @@ impl Conformance {
 impl fmt::Debug for Conformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conformance")
+            .field("damage", &self.damage.is_some())
             .field("outage", &self.switch.is_some())
             .field("leases", &self.leases)
             .field("tenants", &self.tenants)

@@ -68,7 +68,7 @@ pub(super) fn with_newer_fields(at: i64) -> Record {
     let suspend = Fact::Notified(suspend);
     let mut entries = serde_json::Map::new();
     entries.insert("billing".to_owned(), json!({"at": at, "plan": "\u{e5}rlig"}));
-    Record::from_facts(vec![suspend], Some(Foreign { minor: 7, entries }))
+    Record::from_facts(vec![suspend], Some(Foreign::new(7, entries)))
 }
 
 /// Creates one to four facts of few kinds and few times, so that ties and conflicts are common.

@@ -20,7 +20,10 @@ use futures_util::{StreamExt, stream};
 
 #[cfg(feature = "test-util")]
 pub use self::medium::Medium;
-use self::{file::FileMedium, writer::Writer};
+use self::{
+    file::FileMedium,
+    writer::{Tables, Writer},
+};
 use super::{Store, StoreError, leases::Leases};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
@@ -34,7 +37,9 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 ///
 /// Only one process can open the file: a second one gets an error that
 /// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines can reach.
-/// The file is a [redb](https://docs.rs/redb) database with a table for each environment.
+/// The file is a [redb](https://docs.rs/redb) database with a table for each environment,
+/// `tenants:production`, and another, `unreadable:production`, with the last malformed value of each
+/// tenant that had one, as it was found.
 ///
 /// After an I/O error, such as a full disk, the file is reopened until it works. After a failed
 /// sync nothing in the file counts as durable: its readable content is copied to a fresh file,
@@ -115,8 +120,11 @@ impl RedbStore {
         environment: &Environment,
         medium: impl medium::Medium,
     ) -> Result<Self, StoreError> {
-        let table = format!("tenants:{environment}");
-        let writer = Writer::start(name.clone(), table, Box::new(medium))?;
+        let tables = Tables {
+            tenants: format!("tenants:{environment}"),
+            unreadable: format!("unreadable:{environment}"),
+        };
+        let writer = Writer::start(name.clone(), tables, Box::new(medium))?;
         Ok(Self { name, writer, leases: Mutex::default() })
     }
 

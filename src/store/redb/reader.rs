@@ -109,7 +109,7 @@ impl Raw {
         for &(key_end, value_end) in &self.ends {
             let key = self.bytes.get(start..key_end).unwrap_or_default();
             let value = self.bytes.get(key_end..value_end).unwrap_or_default();
-            page.push(value::decode(name, &String::from_utf8_lossy(key), value)?);
+            page.extend(value::decode_entry(name, &String::from_utf8_lossy(key), value)?);
             start = value_end;
         }
         Ok(page)

@@ -51,11 +51,21 @@ struct Merge {
     answer: oneshot::Sender<Result<Record, StoreError>>,
 }
 
+/// The names of the tables of an environment.
+#[derive(Debug, Clone)]
+pub(super) struct Tables {
+    /// A tenant's id in lower case to its value.
+    pub(super) tenants: String,
+    /// The last malformed value of a tenant, under the same key. At most one each, so that the table
+    /// stays smaller than that of the tenants.
+    pub(super) unreadable: String,
+}
+
 /// A handle on the thread. Dropping it ends the thread.
 #[derive(Debug)]
 pub(super) struct Writer {
     name: String,
-    table: String,
+    tables: Tables,
     /// `None` only during drop.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
@@ -67,7 +77,7 @@ impl Writer {
     /// Opens the database and starts the thread.
     pub(super) fn start(
         name: String,
-        table: String,
+        tables: Tables,
         medium: Box<dyn Medium>,
     ) -> Result<Self, StoreError> {
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -75,7 +85,7 @@ impl Writer {
         let database = Some(open::open(&name, medium.open()?, &sync_failed)?);
         let work = Work {
             name: name.clone(),
-            table: table.clone(),
+            tables: tables.clone(),
             medium,
             database,
             sync_failed,
@@ -93,7 +103,7 @@ impl Writer {
             StoreError::unavailable(format!("no thread can be started to write {name}"))
                 .caused_by(error)
         })?;
-        Ok(Self { name, table, jobs: Some(jobs), thread: Some(thread), ended: Mutex::new(ended) })
+        Ok(Self { name, tables, jobs: Some(jobs), thread: Some(thread), ended: Mutex::new(ended) })
     }
 
     pub(super) async fn merge(
@@ -111,7 +121,7 @@ impl Writer {
         StoreError,
     > {
         let snapshot = self.ask(Job::Load).await?;
-        reader::pages(self.name.clone(), self.table.clone(), snapshot)
+        reader::pages(self.name.clone(), self.tables.tenants.clone(), snapshot)
     }
 
     async fn ask<T>(
@@ -143,7 +153,7 @@ impl Drop for Writer {
 
 struct Work {
     name: String,
-    table: String,
+    tables: Tables,
     medium: Box<dyn Medium>,
     /// `None` after a failure, until it is reopened.
     database: Option<Database>,
@@ -194,8 +204,7 @@ impl Work {
         }
     }
 
-    /// Writes all `merges` in one transaction. A record that can't be decoded fails its own merge
-    /// only.
+    /// Writes all `merges` in one transaction. A record of a newer schema fails its own merge only.
     fn write(
         &self,
         database: &Database,
@@ -204,11 +213,13 @@ impl Work {
         let writing = database.begin_write()?;
         let mut answers = Vec::with_capacity(merges.len());
         let mut wrote = false;
+        let mut malformed = Vec::new();
         {
-            let mut table = writing.open_table(TableDefinition::<&str, &[u8]>::new(&self.table))?;
+            let tenants = TableDefinition::<&str, &[u8]>::new(&self.tables.tenants);
+            let mut table = writing.open_table(tenants)?;
             for Merge { tenant, given, .. } in merges {
                 let key = value::key(tenant);
-                let joined = {
+                let mut joined = {
                     let there = table.get(key.as_str())?;
                     let there = there.as_ref().map(|value| value.value());
                     value::join(&self.name, tenant, there, given)
@@ -217,7 +228,17 @@ impl Work {
                     table.insert(key.as_str(), value.as_slice())?;
                     wrote = true;
                 }
+                if let Ok(joined) = &mut joined {
+                    malformed.extend(joined.malformed.take().map(|value| (key, value)));
+                }
                 answers.push(joined.map(|joined| joined.record));
+            }
+        }
+        if !malformed.is_empty() {
+            let unreadable = TableDefinition::<&str, &[u8]>::new(&self.tables.unreadable);
+            let mut table = writing.open_table(unreadable)?;
+            for (key, value) in &malformed {
+                table.insert(key.as_str(), value.as_slice())?;
             }
         }
         if wrote {

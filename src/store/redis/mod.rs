@@ -65,6 +65,7 @@ const PAGE: usize = 1000;
 /// | name | content |
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
+/// | `{tower-superoffice:production}:unreadable` | hash: tenant id in lower case to its last malformed value, as it was found when a record replaced it |
 /// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant |
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
@@ -167,11 +168,13 @@ impl Shared {
                 Some((spelling, seen)) => (spelling.clone(), seen.record.clone()),
                 None => (tenant.clone(), Record::default()),
             };
-            let value = record.merge(given).then(|| value::encode(&spelling, &record));
+            let malformed = record.is_unreadable();
+            let changed = record.merge(given) && !record.is_empty();
+            let value = changed.then(|| value::encode(&spelling, &record));
             // A cached value may be outdated. One that the server has just returned is stored.
             let put = match &value {
                 None if just_returned => Put::Done,
-                value => self.put(&key, digest.as_deref(), value.as_deref()).await?,
+                value => self.put(&key, digest.as_deref(), value.as_deref(), malformed).await?,
             };
             there = match put {
                 Put::Done => {
@@ -189,7 +192,7 @@ impl Shared {
                     None
                 }
                 Put::Other(Some(value)) => {
-                    let (spelling, record) = value::decode(&self.endpoint.name, &key, &value)?;
+                    let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
                     Some((spelling, Seen::new(record, &value)))
                 }
             };
@@ -197,16 +200,19 @@ impl Shared {
         }
     }
 
-    /// Stores `value`, if any, provided that the stored value has this `digest`.
+    /// Stores `value`, if any, provided that the stored value has this `digest`. That is kept aside
+    /// if it is `malformed`.
     async fn put(
         &self,
         key: &str,
         digest: Option<&str>,
         value: Option<&[u8]>,
+        malformed: bool,
     ) -> Result<Put, StoreError> {
         let mut call = self.script.key(&self.names.tenants);
+        call.key(&self.names.unreadable);
         call.arg(key).arg(digest.unwrap_or_default()).arg(value.unwrap_or_default());
-        call.arg(&self.writer).arg(&self.names.changes);
+        call.arg(&self.writer).arg(&self.names.changes).arg(u8::from(malformed));
         match self.link.ask(&call).await? {
             Value::Int(_) => Ok(Put::Done),
             Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
@@ -223,7 +229,8 @@ impl Shared {
         let mut page = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             let key = String::from_utf8_lossy(&key).into_owned();
-            let (tenant, record) = value::decode(&self.endpoint.name, &key, &value)?;
+            let decoded = value::decode_entry(&self.endpoint.name, &key, &value)?;
+            let Some((tenant, record)) = decoded else { continue };
             self.known().put(tenant.clone(), Seen::new(record.clone(), &value));
             page.push((tenant, record));
         }

@@ -11,6 +11,8 @@ use crate::environment::Environment;
 pub(super) struct Names {
     /// A hash: a tenant's id in lower case to its value.
     pub(super) tenants: String,
+    /// A hash: a tenant's id in lower case to the last malformed value that was replaced.
+    pub(super) unreadable: String,
     /// A channel, one per database: every stored value with its writer.
     pub(super) changes: String,
     /// The prefix of the keys of leases.
@@ -35,6 +37,7 @@ impl Names {
         let suffix = if database == 0 { String::new() } else { format!("#{database}") };
         Self {
             tenants: format!("{tag}}}:tenants"),
+            unreadable: format!("{tag}}}:unreadable"),
             changes: format!("{tag}{suffix}}}:changes"),
             lease: format!("{tag}}}:lease:"),
         }
@@ -57,6 +60,7 @@ mod tests {
         ] {
             let names = Names::new(&Environment::custom(base.parse().unwrap()), 0);
             assert_eq!(names.tenants, format!("{tag}:tenants"));
+            assert_eq!(names.unreadable, format!("{tag}:unreadable"));
             assert_eq!(names.changes, format!("{tag}:changes"));
             assert_eq!(names.lease("cust1"), format!("{tag}:lease:cust1"));
         }

@@ -125,10 +125,11 @@ impl Subscriber {
         }
         let value = value.get(1..).unwrap_or_default();
         match value::decode_without_key(&self.shared.endpoint.name, value) {
-            Ok((tenant, record)) => {
+            Ok(Some((tenant, record))) => {
                 self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
                 self.send(Change::Merged(tenant, record));
             }
+            Ok(None) => {}
             // The next merge of the tenant and the next load fail with the same record.
             Err(error) => {
                 crate::log::warn!(store = %self.shared.endpoint.name, %error, "invalid record by another writer");

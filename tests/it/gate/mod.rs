@@ -9,6 +9,7 @@ mod overrides;
 mod store;
 mod store_faults;
 mod supervision;
+mod unreadable;
 
 use tower_superoffice::{Environment, TenantGate, TenantGateBuilder, token::SigningKeys};
 

@@ -5,23 +5,31 @@ use std::sync::Arc;
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
-use super::strategies::{facts, join, record_of, records};
-use crate::status::{ChangeType, Record, derive::status, fact::Fact, intern::Interner};
+use super::strategies::{facts, join, notified, overridden, record_of, records, settled};
+use crate::status::{
+    ChangeType, Record, State, UnavailableReason, derive::status, fact::Fact, intern::Interner,
+    overrides::OverrideAction,
+};
+
+/// Records, and those that stand for a malformed one.
+fn any_records() -> impl Strategy<Value = Record> {
+    prop_oneof![6 => records(), 1 => Just(Record::unreadable()), 1 => Just(Record::default())]
+}
 
 proptest! {
     #[test]
-    fn merge_is_commutative(a in records(), b in records()) {
+    fn merge_is_commutative(a in any_records(), b in any_records()) {
         prop_assert_eq!(join(&a, &b), join(&b, &a));
         prop_assert_eq!(join(&a, &b).encode(), join(&b, &a).encode());
     }
 
     #[test]
-    fn merge_is_associative(a in records(), b in records(), c in records()) {
+    fn merge_is_associative(a in any_records(), b in any_records(), c in any_records()) {
         prop_assert_eq!(join(&join(&a, &b), &c), join(&a, &join(&b, &c)));
     }
 
     #[test]
-    fn merge_is_idempotent(a in records(), b in records()) {
+    fn merge_is_idempotent(a in any_records(), b in any_records()) {
         prop_assert_eq!(join(&a, &a), a.clone());
         prop_assert!(!a.clone().merge(&a));
         let both = join(&a, &b);
@@ -30,13 +38,13 @@ proptest! {
     }
 
     #[test]
-    fn merging_an_empty_record_changes_nothing(a in records()) {
+    fn merging_an_empty_record_changes_nothing(a in any_records()) {
         prop_assert_eq!(join(&a, &Record::default()), a.clone());
         prop_assert_eq!(join(&Record::default(), &a), a);
     }
 
     #[test]
-    fn merge_returns_whether_anything_changed(a in records(), b in records()) {
+    fn merge_returns_whether_anything_changed(a in any_records(), b in any_records()) {
         let mut joined = a.clone();
         let changed = joined.merge(&b);
         prop_assert_eq!(changed, joined != a);
@@ -54,7 +62,7 @@ proptest! {
     }
 
     #[test]
-    fn merge_invents_nothing_and_loses_no_kind(a in records(), b in records()) {
+    fn merge_invents_nothing_and_loses_no_kind(a in any_records(), b in any_records()) {
         let joined = join(&a, &b);
         for fact in joined.facts() {
             prop_assert!(a.facts().contains(fact) || b.facts().contains(fact));
@@ -66,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn a_record_holds_one_fact_of_each_kind_in_order(a in records(), b in records()) {
+    fn a_record_holds_one_fact_of_each_kind_in_order(a in any_records(), b in any_records()) {
         prop_assert!(join(&a, &b).facts().is_sorted_by(|one, next| one.slot() < next.slot()));
     }
 
@@ -167,6 +175,26 @@ fn a_record_is_empty_until_anything_at_all_is_known() {
     let ordered = r#"{"v":"1.0","operator":{"set_at":1,"order":"open","note":""}}"#;
     for known in [ordered, r#"{"v":"1.2"}"#, r#"{"v":"1.1","new":1}"#] {
         assert!(!record(known).is_empty(), "{known}");
+    }
+}
+
+#[test]
+fn unreadable_record_is_closed_until_any_fact_replaces_it() {
+    let unreadable = Record::unreadable();
+    assert!(unreadable.is_empty() && unreadable.is_unreadable());
+    assert_eq!(status(&unreadable).reason(), Some(UnavailableReason::Unreadable));
+    assert_eq!(join(&unreadable, &Record::default()), unreadable, "no fact replaces nothing");
+    assert_ne!(unreadable, Record::default());
+    for fact in [
+        notified(ChangeType::Move, 1),
+        settled(State::Running, 1, None),
+        overridden(OverrideAction::Release, 1, None),
+    ] {
+        let known = Record::from(fact.clone());
+        assert_eq!(join(&unreadable, &known), known);
+        let mut record = unreadable.clone();
+        assert!(record.insert(&fact));
+        assert_eq!((status(&record).reason(), record.is_unreadable()), (None, false));
     }
 }
 

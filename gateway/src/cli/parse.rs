@@ -89,6 +89,13 @@ mod tests {
     }
 
     #[test]
+    fn every_flag_has_a_help_text() {
+        for argument in Args::command().get_arguments() {
+            assert!(argument.get_help().is_some(), "{argument}");
+        }
+    }
+
+    #[test]
     fn list_of_a_variable_has_commas() {
         let values = ["one, two,,three ".to_owned()];
         assert_eq!(split_list(&values), ["one", "two", "three"]);

@@ -116,6 +116,11 @@ pub use self::{
     tenant_id::TenantId,
 };
 
+/// Both layers of an HTTP client in one.
+pub mod client {
+    pub use crate::gate::ClientLayer;
+}
+
 /// Events of tenants, and waiting for one to open.
 ///
 /// [`TenantGate::events`] returns the stream of all tenants' [`TenantEvent`]s, and

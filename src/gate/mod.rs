@@ -1,6 +1,7 @@
 //! The gate: owns what is known of the tenants and hands out the layers.
 
 mod builder;
+mod client_layer;
 mod config;
 mod error;
 mod health;
@@ -14,13 +15,13 @@ use http::Uri;
 use smol_str::SmolStr;
 
 use self::tasks::Tasks;
-pub use self::{builder::TenantGateBuilder, error::BuildError};
+pub use self::{builder::TenantGateBuilder, client_layer::ClientLayer, error::BuildError};
 
 use crate::{
     clock::Clock,
     endpoint::{EndpointLayer, Locator},
     environment::Environment,
-    guard::{GuardLayer, GuardState, TenantUnavailable},
+    guard::{GuardLayer, GuardState, InboundLayer, TenantUnavailable},
     notification::{NotificationHandler, NotificationLayer, NotificationPath, NotificationService},
     persist::WriteBack,
     pull::Pulls,
@@ -88,6 +89,15 @@ impl TenantGate {
     #[must_use]
     pub fn endpoint_layer(&self) -> EndpointLayer {
         EndpointLayer::new(Arc::clone(&self.parts.locator))
+    }
+
+    /// Returns the layer that answers requests to your own routes while their tenant is closed,
+    /// with 503 or 410. `key` finds the tenant of a request: a
+    /// [`PathKey`](crate::guard::PathKey), a [`HeaderKey`](crate::guard::HeaderKey), or a
+    /// [`TenantKey`](crate::TenantKey) of your own.
+    #[must_use]
+    pub fn inbound_layer<K>(&self, key: K) -> InboundLayer<K> {
+        InboundLayer::new(self.guard_layer().key(key))
     }
 
     /// Returns the origin that serves `tenant`, such as `https://online2.superoffice.com/`.

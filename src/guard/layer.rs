@@ -2,9 +2,9 @@
 
 use std::{fmt, sync::Arc};
 
-use tower_layer::Layer;
+use tower_layer::{Layer, Stack};
 
-use super::{Guard, GuardState};
+use super::{Guard, GuardState, RequireTenantLayer};
 use crate::key::{KeyFn, UrlKey};
 
 /// Puts a [`Guard`] around clients, so that calls to closed tenants are refused.
@@ -58,6 +58,39 @@ impl<K> GuardLayer<K> {
     #[must_use]
     pub fn key_fn<F>(self, tenant: F) -> GuardLayer<KeyFn<F>> {
         self.key(KeyFn::new(tenant))
+    }
+
+    /// Refuses requests for no tenant too, with
+    /// [`RequireTenantError::NoTenant`](super::RequireTenantError::NoTenant) as the guard's inner
+    /// error.
+    ///
+    /// For keys that may miss, such as a header that a caller forgot: a guard lets such requests
+    /// pass. Configure the key first.
+    ///
+    /// ```
+    /// use http::HeaderName;
+    /// use tower::{Layer, ServiceExt};
+    /// use tower_superoffice::{GuardError, guard::{HeaderKey, RequireTenantError}};
+    ///
+    /// # async fn of(gate: tower_superoffice::TenantGate) {
+    /// let key = HeaderKey::new(HeaderName::from_static("x-tenant"));
+    /// let client = tower::service_fn(|_: http::Request<()>| async { Ok::<_, std::io::Error>(()) });
+    /// let client = gate.guard_layer().key(key).require_tenant().layer(client);
+    /// let refused = client.oneshot(http::Request::new(())).await;
+    /// assert!(matches!(refused, Err(GuardError::Inner(RequireTenantError::NoTenant))));
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn require_tenant(self) -> Stack<RequireTenantLayer<K>, Self>
+    where
+        K: Clone,
+    {
+        Stack::new(RequireTenantLayer::new(self.key.clone()), self)
+    }
+
+    /// Returns the key that finds the tenant of a request.
+    pub(super) fn tenant_key(&self) -> &K {
+        &self.key
     }
 
     /// Lets every call pass, and counts and logs (at info) those it would have refused.

@@ -6,18 +6,26 @@
 
 mod error;
 mod future;
+mod inbound;
 mod layer;
+mod problem;
+mod require;
 mod service;
 mod state;
 mod unavailable;
 
 pub(crate) use self::state::GuardState;
 pub use self::{
-    error::GuardError, future::ResponseFuture, layer::GuardLayer, service::Guard,
+    error::GuardError,
+    future::ResponseFuture,
+    inbound::{Inbound, InboundFuture, InboundLayer},
+    layer::GuardLayer,
+    require::{RequireTenant, RequireTenantError, RequireTenantFuture, RequireTenantLayer},
+    service::Guard,
     unavailable::TenantUnavailable,
 };
 
-pub use crate::key::KeyFn;
+pub use crate::key::{HeaderKey, InvalidPathPattern, KeyFn, PathKey};
 
 #[cfg(test)]
 mod tests;

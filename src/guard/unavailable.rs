@@ -56,6 +56,11 @@ impl TenantUnavailable {
         system_time(self.closed.since)
     }
 
+    /// Returns [`since`](Self::since) to the second, in RFC 3339; `None` beyond the year 9999.
+    pub(super) fn since_text(&self) -> Option<String> {
+        rfc3339::format(i64::try_from(self.closed.since / 1000).ok()?)
+    }
+
     /// Returns the kind of fact that closed it.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
@@ -148,8 +153,7 @@ impl fmt::Display for TenantUnavailable {
             UnavailableReason::Unreadable => "closed, because its stored record is malformed",
         };
         write!(f, "tenant {} is {state}", self.tenant)?;
-        let since = i64::try_from(self.closed.since / 1000).ok();
-        if let Some(since) = since.and_then(rfc3339::format) {
+        if let Some(since) = self.since_text() {
             write!(f, " since {since}")?;
         }
         match self.retry_after() {

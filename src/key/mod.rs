@@ -5,17 +5,24 @@ use std::sync::Arc;
 use http::header::HOST;
 
 mod fast_path;
+mod header_key;
 mod key_fn;
 mod normalize;
+mod path_key;
 
-pub use self::key_fn::KeyFn;
 #[cfg(feature = "test-util")]
 pub(crate) use self::normalize::tenant_in as exact_tenant_in;
+pub use self::{
+    header_key::HeaderKey,
+    key_fn::KeyFn,
+    path_key::{InvalidPathPattern, PathKey},
+};
 use crate::{environment::Environment, tenant_id::TenantId};
 
 /// Finds the tenant that a request is for.
 ///
-/// Implemented by [`UrlKey`], and by [`KeyFn`](crate::guard::KeyFn) for a function
+/// Implemented by [`UrlKey`]; for one's own routes by [`HeaderKey`](crate::guard::HeaderKey) and
+/// [`PathKey`](crate::guard::PathKey); and by [`KeyFn`](crate::guard::KeyFn) for a function
 /// `Fn(&R) -> Option<TenantId>`. It runs for every call while any tenant is closed: it should be
 /// quick, and must not block.
 #[diagnostic::on_unimplemented(

@@ -9,17 +9,46 @@ use crate::{hex, tenant_id::TenantId};
 /// Returns the tenant of `path` (without a query), however it is written. Allocates nothing.
 pub(crate) fn tenant_in(path: &str) -> Option<TenantId> {
     let mut position = Position::default();
+    for_each_segment(path, |segment| position.enter(segment));
+    position.tenant()
+}
+
+/// Returns the first `most` segments of `path` (without a query), decoded and with its dot segments
+/// followed; `None` for one that is longer than any tenant id.
+pub(super) fn segments(path: &str, most: usize) -> Vec<Option<Vec<u8>>> {
+    let (mut segments, mut depth) = (Vec::new(), 0_usize);
+    for_each_segment(path, |segment| {
+        if segment.is_parent() {
+            depth = depth.saturating_sub(1);
+        } else if !segment.is_empty() {
+            segments.truncate(depth);
+            if depth < most {
+                segments.push(segment.text().map(<[u8]>::to_vec));
+            }
+            depth += 1;
+        }
+    });
+    segments.truncate(depth);
+    segments
+}
+
+/// Returns `segment` with each of its escapes decoded once, blanks and dots at its end included.
+pub(super) fn decoded(segment: &str) -> Vec<u8> {
+    Decoded(segment.as_bytes()).collect()
+}
+
+/// Calls `visit` with each segment of `path`, dot segments and empty ones included.
+fn for_each_segment(path: &str, mut visit: impl FnMut(&Segment)) {
     let mut segment = Segment::default();
     for byte in Decoded(path.as_bytes()) {
         if matches!(byte, b'/' | b'\\') {
-            position.enter(&segment);
+            visit(&segment);
             segment = Segment::default();
         } else {
             segment.push(byte);
         }
     }
-    position.enter(&segment);
-    position.tenant()
+    visit(&segment);
 }
 
 /// The position that the segments so far lead to. Only the first two matter: the tenant, or

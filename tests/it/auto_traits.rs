@@ -18,8 +18,8 @@ use tower::util::ServiceFn;
 use tower_superoffice::{
     BuildError, ChangeType, Environment, GuardError, GuardLayer, NotificationLayer,
     NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantId, TenantStatus,
-    TenantUnavailable, UnavailableReason, UrlKey, endpoint, events, guard, health, notification,
-    pull, simulator, status, store, token,
+    TenantUnavailable, UnavailableReason, UrlKey, client, endpoint, events, guard, health,
+    notification, pull, simulator, status, store, token,
 };
 
 /// Evaluates whether a type has a trait: an inherent constant takes precedence over one of a trait.
@@ -97,6 +97,8 @@ fn values_go_anywhere() {
 fn errors_go_anywhere() {
     is_cloned::<GuardError<String>>();
     is_cloned::<TenantUnavailable>();
+    is_cloned::<guard::RequireTenantError<String>>();
+    is_copied::<guard::InvalidPathPattern>();
     is_cloned::<notification::Refusal>();
     is_cloned::<status::DecodeError>();
     is_cloned::<status::InvalidTenantId>();
@@ -131,6 +133,15 @@ type Cloned = fn(&Request<()>) -> Option<Request<()>>;
 fn layers_services_and_futures_go_anywhere() {
     is_cloned::<UrlKey>();
     is_cloned::<guard::KeyFn<Tenant>>();
+    is_cloned::<guard::HeaderKey>();
+    is_cloned::<guard::PathKey>();
+    is_cloned::<guard::RequireTenantLayer<UrlKey>>();
+    is_cloned::<guard::RequireTenant<Client, UrlKey>>();
+    is_shared::<guard::RequireTenantFuture<Ready<()>>>();
+    is_cloned::<guard::InboundLayer<UrlKey>>();
+    is_cloned::<guard::Inbound<Client, UrlKey>>();
+    is_shared::<guard::InboundFuture<Ready<()>>>();
+    is_cloned::<client::ClientLayer>();
     is_cloned::<GuardLayer>();
     is_cloned::<GuardLayer<guard::KeyFn<Tenant>>>();
     is_cloned::<guard::Guard<Client>>();

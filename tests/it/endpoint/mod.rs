@@ -1,5 +1,6 @@
 //! Moves: calls follow their tenant, and a bearer token goes nowhere else.
 
+mod client_layer;
 mod clients;
 mod hosts;
 mod moves;

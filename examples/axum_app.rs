@@ -13,7 +13,7 @@ use axum::{
     body::Body,
     extract::{Path, State},
     http::{HeaderName, Method, StatusCode, header},
-    response::{IntoResponse, Response},
+    response::Response,
     routing::get,
 };
 use hyper_util::{
@@ -30,15 +30,15 @@ use tower_http::{
     trace::{DefaultOnFailure, TraceLayer},
 };
 use tower_superoffice::{
-    Environment, GuardError, TenantGate, TenantId, guard::Guard, simulator::Simulator,
+    Environment, GuardError, TenantGate, TenantId, client::Client, simulator::Simulator,
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Clone)]
 struct App {
-    /// A client that refuses calls to closed tenants.
-    tenants: Guard<reqwest::Client>,
+    /// A client that follows tenants to their host, and refuses calls to closed ones.
+    tenants: Client<reqwest::Client>,
     /// Scheme and host of the tenants.
     origin: String,
 }
@@ -46,7 +46,7 @@ struct App {
 fn app(gate: &TenantGate) -> Result<Router, BoxError> {
     // A redirect would be followed below the guard, which would not see it.
     let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
-    let tenants = gate.guard_layer().layer(client);
+    let tenants = gate.client_layer().layer(client);
     let app = App { tenants, origin: gate.environment().origin() };
 
     let secrets = [header::AUTHORIZATION, HeaderName::from_static("so-apptoken")];
@@ -80,7 +80,7 @@ async fn contact(
     let url = url.parse().map_err(|_| StatusCode::BAD_REQUEST)?;
     match app.tenants.oneshot(reqwest::Request::new(Method::GET, url)).await {
         Ok(answer) => Ok(http::Response::from(answer).map(Body::new)),
-        Err(GuardError::Unavailable(closed)) => Ok(closed.to_http_parts().into_response()),
+        Err(GuardError::Unavailable(closed)) => Ok(closed.to_response().map(Body::from)),
         Err(GuardError::Inner(_)) => Err(StatusCode::BAD_GATEWAY),
     }
 }

@@ -34,7 +34,7 @@ async fn main() -> Result<(), BoxError> {
     let mut client = ServiceBuilder::new()
         .timeout(Duration::from_secs(10))
         .concurrency_limit(8)
-        .layer(gate.guard_layer())
+        .layer(gate.client_layer())
         .service(client);
 
     let tenant = TenantId::new("Cust12345")?;

@@ -9,7 +9,6 @@
 #![allow(clippy::print_stdout)]
 
 use reqwest::{Client, redirect::Policy};
-use tower::{Layer, Service, ServiceExt};
 use tower_superoffice::{GuardError, TenantGate, TenantId, simulator::Simulator};
 
 #[tokio::main]
@@ -22,8 +21,7 @@ async fn main() -> anyhow::Result<()> {
     // In a real service this is the notification route of its server.
     simulator.notify_service(gate.notification_service());
 
-    let reqwest = Client::builder().redirect(Policy::none()).build()?;
-    let mut client = gate.guard_layer().layer(reqwest.clone());
+    let client = Client::builder().redirect(Policy::none()).build()?;
 
     let tenant = TenantId::new("Cust12345")?;
     let url = simulator.url(&tenant, "api/v1/Contact/7");
@@ -31,8 +29,8 @@ async fn main() -> anyhow::Result<()> {
         if let Some(change) = change {
             change.await?;
         }
-        let request = reqwest.get(&url).header("Accept", "application/json").build()?;
-        match client.ready().await?.call(request).await {
+        // Sent to the tenant's current host, or not at all.
+        match gate.send(client.get(&url).header("Accept", "application/json")).await {
             Ok(answer) => println!("answered {}", answer.status()),
             Err(GuardError::Unavailable(closed)) => println!("refused: {closed}"),
             Err(GuardError::Inner(error)) => return Err(error.into()),

@@ -37,7 +37,7 @@
 //! use tower_superoffice::{GuardError, TenantGate};
 //!
 //! # async fn run(gate: TenantGate) -> Result<(), Box<dyn std::error::Error>> {
-//! let client = gate.guard_layer().layer(Client::builder(TokioExecutor::new()).build_http());
+//! let client = gate.client_layer().layer(Client::builder(TokioExecutor::new()).build_http());
 //! let request = http::Request::get("https://online3.superoffice.com/Cust12345/api/v1/Contact/1")
 //!     .body(Empty::<Bytes>::new())?;
 //! match client.oneshot(request).await {
@@ -58,6 +58,8 @@
 //! | every knob | [`TenantGateBuilder`] |
 //! | where to mount the route | [`NotificationLayer`] |
 //! | limits, retries and redirects around the guard | [`GuardLayer`] |
+//! | ready-made pieces around a client | [`client`] |
+//! | your own routes while a tenant is closed | [`guard::InboundLayer`] |
 //! | types of each side, futures included | [`notification`], [`guard`], [`endpoint`] |
 //! | a tenant's state, and what changes it | [`status`], [`events`] |
 //! | state that survives restarts and spans replicas | [`store`] |
@@ -116,9 +118,23 @@ pub use self::{
     tenant_id::TenantId,
 };
 
-/// Both layers of an HTTP client in one.
+/// Ready-made pieces around an HTTP client.
+///
+/// [`TenantGate::client_layer`] is the paved path: it sends each call to the current host of its
+/// tenant and refuses it while the tenant is closed. [`TenantGate::wait_layer`] holds calls back
+/// instead, for a while.
+#[cfg_attr(
+    feature = "reqwest",
+    doc = "[`TenantGate::send`] sends a reqwest request without a tower service."
+)]
+#[cfg_attr(
+    feature = "reqwest-middleware",
+    doc = "[`TenantGate::reqwest_middleware`] is the same for clients of reqwest-middleware."
+)]
 pub mod client {
-    pub use crate::gate::ClientLayer;
+    #[cfg(feature = "reqwest-middleware")]
+    pub use crate::gate::TenantMiddleware;
+    pub use crate::gate::{Client, ClientLayer, Wait, WaitFuture, WaitLayer};
 }
 
 /// Events of tenants, and waiting for one to open.

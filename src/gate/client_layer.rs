@@ -85,8 +85,11 @@ impl<P, K> ClientLayer<P, K> {
     }
 }
 
+/// A client with both layers around it, for the field of a struct: `Client<reqwest::Client>`.
+pub type Client<S, P = CloneEmpty, K = UrlKey> = Endpoint<Guard<S, K>, P, K>;
+
 impl<S, P: Clone, K: Clone> Layer<S> for ClientLayer<P, K> {
-    type Service = Endpoint<Guard<S, K>, P, K>;
+    type Service = Client<S, P, K>;
 
     fn layer(&self, inner: S) -> Self::Service {
         self.endpoint.layer(self.guard.layer(inner))
@@ -122,7 +125,7 @@ impl TenantGate {
 /// # }
 /// ```
 impl<S> Layer<S> for TenantGate {
-    type Service = Notifications<Endpoint<Guard<S>>>;
+    type Service = Notifications<Client<S>>;
 
     fn layer(&self, inner: S) -> Self::Service {
         self.notification_layer().layer(self.client_layer().layer(inner))

@@ -6,16 +6,28 @@ mod config;
 mod error;
 mod health;
 mod overrides;
+#[cfg(feature = "reqwest")]
+mod reqwest;
+#[cfg(feature = "reqwest-middleware")]
+mod reqwest_middleware;
 mod start;
 mod tasks;
+mod wait_layer;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::Uri;
 use smol_str::SmolStr;
 
+#[cfg(feature = "reqwest-middleware")]
+pub use self::reqwest_middleware::TenantMiddleware;
 use self::tasks::Tasks;
-pub use self::{builder::TenantGateBuilder, client_layer::ClientLayer, error::BuildError};
+pub use self::{
+    builder::TenantGateBuilder,
+    client_layer::{Client, ClientLayer},
+    error::BuildError,
+    wait_layer::{Wait, WaitFuture, WaitLayer},
+};
 
 use crate::{
     clock::Clock,

@@ -10,10 +10,14 @@ mod inbound;
 mod layer;
 mod problem;
 mod require;
+#[cfg(feature = "tower")]
+mod retry;
 mod service;
 mod state;
 mod unavailable;
 
+#[cfg(feature = "tower")]
+pub use self::retry::RetryOpen;
 pub(crate) use self::state::GuardState;
 pub use self::{
     error::GuardError,

@@ -20,7 +20,7 @@
 //! // With a server of your own: simulator.notify_to(its State Change URL).
 //! simulator.notify_service(gate.notification_service());
 //! // With a client of your own: whatever can call 127.0.0.1.
-//! let client = gate.guard_layer().layer(simulator.network());
+//! let client = gate.client_layer().layer(simulator.network());
 //!
 //! let tenant = TenantId::new("Cust12345")?;
 //! let url = simulator.url(&tenant, "api/v1/Contact/1");

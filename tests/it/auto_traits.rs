@@ -142,6 +142,12 @@ fn layers_services_and_futures_go_anywhere() {
     is_cloned::<guard::Inbound<Client, UrlKey>>();
     is_shared::<guard::InboundFuture<Ready<()>>>();
     is_cloned::<client::ClientLayer>();
+    is_cloned::<client::Client<reqwest::Client>>();
+    is_cloned::<client::TenantMiddleware>();
+    is_cloned::<client::WaitLayer>();
+    is_cloned::<client::Wait<Client>>();
+    is_spawned::<client::WaitFuture<Client, Request<()>>>();
+    is_cloned::<guard::RetryOpen<()>>();
     is_cloned::<GuardLayer>();
     is_cloned::<GuardLayer<guard::KeyFn<Tenant>>>();
     is_cloned::<guard::Guard<Client>>();

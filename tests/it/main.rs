@@ -13,6 +13,7 @@
 )]
 
 mod auto_traits;
+mod client;
 mod endpoint;
 mod gate;
 mod guard;

@@ -1,6 +1,5 @@
 //! Moves: calls follow their tenant, and a bearer token goes nowhere else.
 
-mod client_layer;
 mod clients;
 mod hosts;
 mod moves;
@@ -12,17 +11,17 @@ use http_body_util::Full;
 use tower::{Service, ServiceExt};
 use tower_superoffice::simulator::{Simulator, SimulatorBody};
 
-type Body = Full<Bytes>;
+pub(crate) type Body = Full<Bytes>;
 
 /// A call to the tenant `Cust1` at the host that serves it until it moves.
-fn call(simulator: &Simulator, body: &'static str) -> Request<Body> {
+pub(crate) fn call(simulator: &Simulator, body: &'static str) -> Request<Body> {
     Request::post(format!("{}Cust1/api//v1/Contact?$filter=a%20b", simulator.hosts()[0]))
         .header("authorization", "Bearer secret")
         .body(Full::from(body))
         .unwrap()
 }
 
-async fn send<S>(client: S, request: Request<Body>) -> StatusCode
+pub(crate) async fn send<S>(client: S, request: Request<Body>) -> StatusCode
 where
     S: Service<Request<Body>, Response = Response<SimulatorBody>>,
     S::Error: std::fmt::Debug,

@@ -11,7 +11,7 @@ use http_body_util::Full;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{ChangeType, GuardError};
 
-use super::{Body, call, send};
+use crate::endpoint::{Body, call, send};
 
 #[tokio::test(start_paused = true)]
 async fn client_layer_follows_a_move_and_refuses_a_closed_tenant() {

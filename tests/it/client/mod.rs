@@ -1,0 +1,6 @@
+//! The ready-made pieces around a client.
+
+mod layer;
+mod reqwest;
+mod retry;
+mod wait;

@@ -1,5 +1,7 @@
 //! Waiting until a tenant opens.
 
+mod list;
+
 use std::{
     fmt,
     future::Future,
@@ -9,50 +11,18 @@ use std::{
     time::Duration,
 };
 
-use dashmap::DashMap;
 use futures_core::future::BoxFuture;
-use tokio::sync::Notify;
 
+use self::list::WaitList;
 use crate::{tenant_id::TenantId, tenants::registry::Registry};
 
-/// Waiters by tenant. A tenant without any has no entry.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    by_tenant: DashMap<TenantId, Place>,
+/// The lock of the wait list. `tests/model` puts that of a model checker in its place.
+mod sync {
+    pub(super) use std::sync::{Mutex, MutexGuard, PoisonError};
 }
 
-/// Where the waiters of one tenant wait, from the first that registers to the last that is done.
-#[derive(Debug, Default)]
-struct Place {
-    opened: Arc<Notify>,
-    waiting: usize,
-}
-
-impl Waiters {
-    /// Wakes all waiters of `tenant`, after it opened.
-    pub(crate) fn wake(&self, tenant: &TenantId) {
-        // The entry stays: a waiter that has registered, and does not wait yet, may have to be woken
-        // again, when the tenant has closed in between.
-        let opened = self.by_tenant.get(tenant).map(|place| Arc::clone(&place.opened));
-        if let Some(opened) = opened {
-            opened.notify_waiters();
-        }
-    }
-
-    fn register(&self, tenant: &TenantId) -> Arc<Notify> {
-        let mut place = self.by_tenant.entry(tenant.clone()).or_default();
-        place.waiting += 1;
-        Arc::clone(&place.opened)
-    }
-
-    /// Forgets the entry of a tenant when its last waiter is gone.
-    fn unregister(&self, tenant: &TenantId) {
-        self.by_tenant.remove_if_mut(tenant, |_, place| {
-            place.waiting = place.waiting.saturating_sub(1);
-            place.waiting == 0
-        });
-    }
-}
+/// Waiters by tenant.
+pub(crate) type Waiters = WaitList<TenantId>;
 
 /// A future that resolves as soon as a tenant can be called, returned by
 /// [`TenantGate::available`](crate::TenantGate::available).
@@ -74,37 +44,13 @@ impl Available {
     ) -> Self {
         let inner = Box::pin(async move {
             while registry.closed(&tenant).is_some() {
-                wait(&registry, &waiters, &tenant).await;
+                waiters.wait(&tenant, || registry.closed(&tenant).is_some()).await;
                 if !jitter.is_zero() {
                     tokio::time::sleep(jitter.mul_f64(fastrand::f64())).await;
                 }
             }
         });
         Self { inner }
-    }
-}
-
-async fn wait(registry: &Registry, waiters: &Waiters, tenant: &TenantId) {
-    let opened = waiters.register(tenant);
-    let _guard = WaiterGuard { waiters, tenant };
-    let woken = opened.notified();
-    tokio::pin!(woken);
-    woken.as_mut().enable();
-    // Checked once more while registered: an opening in between is either seen here or wakes.
-    if registry.closed(tenant).is_some() {
-        woken.await;
-    }
-}
-
-/// A registered waiter; unregistered however the waiting ends.
-struct WaiterGuard<'a> {
-    waiters: &'a Waiters,
-    tenant: &'a TenantId,
-}
-
-impl Drop for WaiterGuard<'_> {
-    fn drop(&mut self) {
-        self.waiters.unregister(self.tenant);
     }
 }
 
@@ -124,7 +70,10 @@ impl fmt::Debug for Available {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::{
+        future::poll_fn,
+        sync::atomic::{AtomicBool, Ordering},
+    };
 
     use super::*;
     use crate::{
@@ -171,7 +120,7 @@ mod tests {
         let all = futures_util::future::join_all(waiting);
         let ended = tokio::time::timeout(Duration::from_secs(20), all).await;
         assert!(ended.is_ok(), "a waiter is stuck on an open tenant");
-        assert!(tenants.waiters.by_tenant.is_empty(), "entries are left behind");
+        assert!(tenants.waiters.is_empty(), "entries are left behind");
     }
 
     /// Two flips happen between the moment a waiter takes its place and the moment it waits.
@@ -187,9 +136,7 @@ mod tests {
         let waiting = tenants.waiters.register(&tenant);
         flip(OverrideAction::Open);
         flip(OverrideAction::Close);
-        let mut woken = tokio_test::task::spawn(waiting.notified());
-        tokio_test::assert_pending!(woken.poll());
-        flip(OverrideAction::Open);
-        tokio_test::assert_ready!(woken.poll());
+        let mut woken = tokio_test::task::spawn(poll_fn(|cx| waiting.poll_woken(cx)));
+        tokio_test::assert_ready!(woken.poll(), "the opening in between woke it");
     }
 }

@@ -36,7 +36,7 @@ use crate::{
     guard::{GuardLayer, GuardState, InboundLayer, TenantUnavailable},
     notification::{NotificationHandler, NotificationLayer, NotificationPath, NotificationService},
     persist::WriteBack,
-    pull::Pulls,
+    pull::{Pulls, RefreshError},
     status::{Record, TenantStatus},
     tenant_id::TenantId,
     tenants::{Tenants, events::Events, waiters::Available},
@@ -121,18 +121,32 @@ impl TenantGate {
         self.parts.locator.origin(tenant)?.to_uri()
     }
 
-    /// Requests a pull of `tenant`; does nothing while the state API is off.
+    /// Pulls the state of `tenant` now, and returns the status that follows from it.
     ///
-    /// It does not wait for the answer, which shows in [`status`](Self::status) and
-    /// [`events`](Self::events).
-    pub fn recheck(&self, tenant: &TenantId) {
-        if let Some(pulls) = &self.parts.pulls {
-            pulls.request_pull(tenant);
-        }
+    /// The pull is made by this process, after the last notification that it has of the tenant, and
+    /// ahead of those that are due. It is joined by all that ask while it is in flight. The rate limit of
+    /// the [`Schedule`](crate::pull::Schedule) applies; there is no other time-out, so wrap it in one
+    /// where a caller waits. Once requested, the pull is made even if this future is dropped.
+    ///
+    /// A notification's token proves its sender and not its content, so call this before you act on
+    /// one for good, such as by erasing the data of a deleted tenant: see
+    /// [`is_confirmed`](TenantStatus::is_confirmed). An override masks the status that is returned.
+    ///
+    /// # Errors
+    ///
+    /// When the pull is not made, or has no valid answer with a state. Nothing has changed then.
+    pub async fn refresh(&self, tenant: &TenantId) -> Result<TenantStatus, RefreshError> {
+        let pulls = self.parts.pulls.as_ref().ok_or(RefreshError::StateApiOff)?;
+        // The sender is dropped with the gate's tasks.
+        pulls.refresh(tenant)?.await.map_err(|_| RefreshError::ShutDown)??;
+        Ok(self.status(tenant))
     }
 
     /// Pulls these tenants, as fast as the [`Schedule`](crate::pull::Schedule) allows, until each
     /// has answered; does nothing while the state API is off.
+    ///
+    /// With a store that replicas share, the answer that another replica had for a tenant serves while
+    /// it is valid, for 5 minutes to an hour.
     ///
     /// Call it once at start with the tenants that you serve: your service did not receive the
     /// notifications from before its first start. Until its answer arrives, a tenant without a

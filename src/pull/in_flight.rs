@@ -1,4 +1,4 @@
-//! Pulls in flight: one per tenant, joined by all calls that wait for it.
+//! Pulls in flight: one per tenant, joined by all that wait for it.
 
 use std::collections::HashMap;
 
@@ -7,10 +7,14 @@ use tokio::{
     time::{Duration, Instant},
 };
 
+use super::error::RefreshError;
 use crate::tenant_id::TenantId;
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
 type Waiter = oneshot::Sender<()>;
+
+/// The result of a pull for a refresh. The status is in the registry by then.
+pub(crate) type Refreshed = Result<(), RefreshError>;
 
 /// The pulls in flight, those that were made last, and the calls that wait.
 #[derive(Debug, Default)]
@@ -18,6 +22,8 @@ pub(crate) struct InFlight {
     pulls: Map<InFlightPull>,
     /// Calls that wait for a pull that has not started yet.
     waiters: Map<Vec<Waiter>>,
+    /// Refreshes that wait for a pull that has not started yet.
+    refreshes: Map<Vec<oneshot::Sender<Refreshed>>>,
     recent: Map<RecentPull>,
     /// The number of the pull that was started last. Pulls are ordered by it, not by a clock.
     pull_seq: u64,
@@ -27,11 +33,22 @@ pub(crate) struct InFlight {
 #[derive(Debug)]
 struct InFlightPull {
     number: u64,
-    waiters: Vec<Waiter>,
+    /// The [term](super::lease::term) of the record when it started. It answers no refresh that is
+    /// asked for after a later notification.
+    term: u64,
+    released: Released,
     /// A request arrived after it was sent: another pull follows at once.
     rerun: bool,
     /// Whether a misdirected call waits for it.
     misdirected: bool,
+}
+
+/// The calls and refreshes that a pull which is over releases.
+#[derive(Debug, Default)]
+#[must_use = "those that waited go on when they are released"]
+pub(crate) struct Released {
+    waiters: Vec<Waiter>,
+    refreshes: Vec<oneshot::Sender<Refreshed>>,
 }
 
 /// The last pull of a tenant, kept for as long as calls that were sent before it may come back.
@@ -93,20 +110,62 @@ impl InFlight {
     }
 
     /// Removes interrupted pulls, and returns their tenants. The calls that waited for them are
-    /// released.
-    pub(crate) fn interrupted(&mut self) -> impl Iterator<Item = TenantId> + use<> {
-        std::mem::take(&mut self.pulls).into_keys()
+    /// released; refreshes wait on.
+    pub(crate) fn interrupted(&mut self) -> Vec<TenantId> {
+        let mut tenants = Vec::new();
+        for (tenant, pull) in std::mem::take(&mut self.pulls) {
+            let refreshes = pull.released.refreshes;
+            self.wait_on(&tenant, Released { waiters: Vec::new(), refreshes });
+            tenants.push(tenant);
+        }
+        tenants
     }
 
-    /// Records the start of a pull of `tenant`, and returns whether a misdirected call waits for
-    /// it.
-    pub(crate) fn start(&mut self, tenant: &TenantId) -> bool {
+    /// Records the start of a pull of `tenant`, with a record of this [term](super::lease::term),
+    /// and returns whether a misdirected call or a refresh waits for it.
+    pub(crate) fn start(&mut self, tenant: &TenantId, term: u64) -> bool {
         self.pull_seq += 1;
         let waiters = self.waiters.remove(tenant).unwrap_or_default();
+        let refreshes = self.refreshes.remove(tenant).unwrap_or_default();
         let misdirected = !waiters.is_empty();
-        let pull = InFlightPull { number: self.pull_seq, waiters, rerun: false, misdirected };
+        let awaited = misdirected || !refreshes.is_empty();
+        let released = Released { waiters, refreshes };
+        let pull =
+            InFlightPull { number: self.pull_seq, term, released, rerun: false, misdirected };
         self.pulls.insert(tenant.clone(), pull);
-        misdirected
+        awaited
+    }
+
+    /// Joins a pull of `tenant`: the one in flight, unless the record had another term when that
+    /// started, or else the next. Returns whether that has to be requested.
+    ///
+    /// # Errors
+    ///
+    /// When too many wait.
+    pub(crate) fn refresh(
+        &mut self,
+        tenant: &TenantId,
+        term: u64,
+    ) -> Result<(oneshot::Receiver<Refreshed>, bool), RefreshError> {
+        let (refresh, receiver) = oneshot::channel();
+        let in_flight = match self.pulls.get_mut(tenant) {
+            Some(pull) if pull.term == term => {
+                pull.released.refreshes.push(refresh);
+                return Ok((receiver, false));
+            }
+            pull => pull.is_some(),
+        };
+        if self.refreshes.len() >= MOST_WAITING && !self.refreshes.contains_key(tenant) {
+            return Err(RefreshError::Busy);
+        }
+        self.refreshes.entry(tenant.clone()).or_default().push(refresh);
+        Ok((receiver, !in_flight))
+    }
+
+    /// Removes the refreshes that wait for a pull to start.
+    pub(crate) fn take_refreshes(&mut self) -> Released {
+        let refreshes = std::mem::take(&mut self.refreshes).into_values().flatten().collect();
+        Released { waiters: Vec::new(), refreshes }
     }
 
     /// Joins the pull that explains a 421 to a call sent when `mark` was the last pull. `waiting`
@@ -121,7 +180,7 @@ impl InFlight {
         let (waiter, receiver) = oneshot::channel();
         let in_flight = match self.pulls.get_mut(tenant) {
             Some(pull) if pull.number > mark => {
-                pull.waiters.push(waiter);
+                pull.released.waiters.push(waiter);
                 return Join::Joined(receiver);
             }
             pull => pull.is_some(),
@@ -137,19 +196,17 @@ impl InFlight {
     }
 
     /// Ends the pull of `tenant`. `moved` says whether it found the tenant at a new place. Returns
-    /// whether another pull has to follow at once, and the calls that waited: they go on when that
-    /// is dropped.
-    #[must_use = "the calls that waited go on when this is dropped"]
+    /// whether another pull has to follow at once, and those that waited.
     pub(crate) fn complete(
         &mut self,
         tenant: &TenantId,
         moved: bool,
         now: Instant,
-    ) -> (bool, impl Sized + use<>) {
-        let Some(mut pull) = self.pulls.remove(tenant) else { return (false, Vec::new()) };
+    ) -> (bool, Released) {
+        let Some(mut pull) = self.pulls.remove(tenant) else { return (false, Released::default()) };
         if moved {
             // Calls that were sent while it was in flight went to the old place too.
-            pull.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
+            pull.released.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
         }
         let unhelpful = pull.misdirected && !moved;
         let recent = RecentPull { number: pull.number, at: now, unhelpful };
@@ -157,17 +214,41 @@ impl InFlight {
         if self.recent.len() > SLACK {
             self.recent.retain(|_, recent| now - recent.at < RECENT);
         }
-        (pull.rerun || self.waiters.contains_key(tenant), pull.waiters)
+        (pull.rerun || self.is_awaited(tenant), pull.released)
     }
 
-    /// Ends the pull of `tenant` that another replica makes. Calls that have come to wait for it go
+    /// Ends the pull of `tenant` that another replica makes. Those that have come to wait for it go
     /// on waiting; returns whether they or a request need another pull at once.
     pub(crate) fn delegate(&mut self, tenant: &TenantId) -> bool {
         let Some(pull) = self.pulls.remove(tenant) else { return false };
-        if !pull.waiters.is_empty() {
-            self.waiters.entry(tenant.clone()).or_default().extend(pull.waiters);
+        let rerun = pull.rerun;
+        self.wait_on(tenant, pull.released);
+        rerun || self.is_awaited(tenant)
+    }
+
+    /// Has those that waited for one pull wait for the next.
+    fn wait_on(&mut self, tenant: &TenantId, Released { waiters, refreshes }: Released) {
+        if !waiters.is_empty() {
+            self.waiters.entry(tenant.clone()).or_default().extend(waiters);
         }
-        pull.rerun || self.waiters.contains_key(tenant)
+        if !refreshes.is_empty() {
+            self.refreshes.entry(tenant.clone()).or_default().extend(refreshes);
+        }
+    }
+
+    /// Returns whether the next pull of `tenant` is waited for.
+    fn is_awaited(&self, tenant: &TenantId) -> bool {
+        self.waiters.contains_key(tenant) || self.refreshes.contains_key(tenant)
+    }
+}
+
+impl Released {
+    /// Lets those that waited go on, refreshes with this result.
+    pub(crate) fn release(self, refreshed: &Refreshed) {
+        for refresh in self.refreshes {
+            // Fails when the caller waits no longer.
+            let _ = refresh.send(refreshed.clone());
+        }
     }
 }
 
@@ -198,14 +279,14 @@ mod tests {
     fn calls_sent_before_a_pull_join_it_and_go_on_when_it_ends() {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
         let mark = in_flight.pull_seq();
-        assert!(!in_flight.start(&tenant()));
+        assert!(!in_flight.start(&tenant(), 0));
         let mut receiver = joined(in_flight.join(&tenant(), mark, 0, now));
         assert!(
             receiver.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
         );
         let (rerun, waiters) = in_flight.complete(&tenant(), true, now);
         assert!(!rerun);
-        drop(waiters);
+        waiters.release(&Ok(()));
         assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
         assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None), "made since");
     }
@@ -214,13 +295,13 @@ mod tests {
     fn calls_sent_during_a_pull_get_another_unless_it_found_a_new_place() {
         for moved in [false, true] {
             let (mut in_flight, now) = (InFlight::default(), Instant::now());
-            in_flight.start(&tenant());
+            in_flight.start(&tenant(), 0);
             let mark = in_flight.pull_seq();
             let join = in_flight.join(&tenant(), mark, 0, now);
             assert!(matches!(join, Join::Joined(_)));
             let (rerun, _) = in_flight.complete(&tenant(), moved, now);
             assert_eq!(rerun, !moved);
-            assert_eq!(in_flight.start(&tenant()), !moved, "a misdirected call waits");
+            assert_eq!(in_flight.start(&tenant(), 0), !moved, "a misdirected call waits");
         }
     }
 
@@ -229,8 +310,8 @@ mod tests {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
         let join = in_flight.join(&tenant(), 0, 0, now);
         assert!(matches!(join, Join::Requested(_)));
-        assert!(in_flight.start(&tenant()));
-        drop(in_flight.complete(&tenant(), false, now));
+        assert!(in_flight.start(&tenant(), 0));
+        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
         let mark = in_flight.pull_seq();
         assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None));
         let later = now + MISDIRECT_COOLDOWN;
@@ -247,14 +328,67 @@ mod tests {
     #[test]
     fn a_delegated_pull_keeps_its_waiters() {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        in_flight.start(&tenant());
+        in_flight.start(&tenant(), 0);
         assert!(!in_flight.delegate(&tenant()) && !in_flight.contains(&tenant()));
-        in_flight.start(&tenant());
+        in_flight.start(&tenant(), 0);
         let mut receiver = joined(in_flight.join(&tenant(), 0, 0, now));
         assert!(in_flight.delegate(&tenant()));
         assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        assert!(in_flight.start(&tenant()), "it waits on");
+        assert!(in_flight.start(&tenant(), 0), "it waits on");
         in_flight.rerun(&tenant());
         assert!(in_flight.delegate(&tenant()));
+    }
+
+    /// The result that a refresh has, if any.
+    fn result(receiver: &mut oneshot::Receiver<Refreshed>) -> Option<Refreshed> {
+        receiver.try_recv().ok()
+    }
+
+    #[test]
+    fn refresh_joins_a_pull_that_knows_the_same_notifications() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        let (mut first, requested) = in_flight.refresh(&tenant(), 7).unwrap();
+        assert!(requested);
+        assert!(in_flight.start(&tenant(), 7), "it is waited for");
+        let (mut second, requested) = in_flight.refresh(&tenant(), 7).unwrap();
+        assert!(!requested);
+        // A notification came in between.
+        let (mut third, requested) = in_flight.refresh(&tenant(), 8).unwrap();
+        assert!(!requested, "it follows at once");
+        let (rerun, released) = in_flight.complete(&tenant(), false, now);
+        assert!(rerun);
+        released.release(&Err(RefreshError::UnknownState));
+        for joined in [&mut first, &mut second] {
+            assert!(matches!(result(joined), Some(Err(RefreshError::UnknownState))));
+        }
+        assert!(result(&mut third).is_none());
+        assert!(in_flight.start(&tenant(), 8));
+        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
+        assert!(matches!(result(&mut third), Some(Ok(()))));
+    }
+
+    #[test]
+    fn refresh_outlives_delegated_and_interrupted_pulls() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        in_flight.start(&tenant(), 0);
+        let (mut receiver, _) = in_flight.refresh(&tenant(), 0).unwrap();
+        assert!(in_flight.delegate(&tenant()), "another follows at once");
+        assert!(in_flight.start(&tenant(), 0));
+        assert_eq!(in_flight.interrupted(), [tenant()]);
+        assert!(result(&mut receiver).is_none());
+        assert!(in_flight.start(&tenant(), 0));
+        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
+        assert!(matches!(result(&mut receiver), Some(Ok(()))));
+    }
+
+    #[test]
+    fn refreshes_of_too_many_tenants_are_refused() {
+        let mut in_flight = InFlight::default();
+        let tenant = |number| TenantId::new(format!("Cust{number}")).unwrap();
+        for number in 0..MOST_WAITING {
+            assert!(in_flight.refresh(&tenant(number), 0).is_ok());
+        }
+        assert!(matches!(in_flight.refresh(&tenant(MOST_WAITING), 0), Err(RefreshError::Busy)));
+        assert!(in_flight.refresh(&tenant(0), 0).is_ok(), "it waits already");
     }
 }

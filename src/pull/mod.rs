@@ -5,13 +5,16 @@
 // - `schedule`: when a tenant is pulled next, a pure function.
 // - `scheduler`: the calendar of pulls, on `queue`; `rate_limiter`: how fast they start.
 // - `in_flight`: one pull per tenant, and the calls that wait for it.
+// - `lease`: one pull per fleet; `error`: the errors of a requested pull.
 // - `state_api`: the request, and `response`: its answer.
 // - `stats`: the results of pulls, and the corrections of a status.
 // - `pulls`: the handle on all that, an observer of the tenants; `worker`: the task that pulls.
 
+mod error;
 #[cfg(test)]
 mod healing_tests;
 mod in_flight;
+mod lease;
 mod pulls;
 mod queue;
 mod rate_limiter;
@@ -22,6 +25,11 @@ mod state_api;
 mod stats;
 mod worker;
 
-pub use self::{pulls::PullHealth, schedule::Schedule, stats::CorrectionSummary};
+pub use self::{
+    error::{PullError, RefreshError},
+    pulls::PullHealth,
+    schedule::Schedule,
+    stats::CorrectionSummary,
+};
 pub(crate) use self::{pulls::Pulls, state_api::StateApi};
 pub use crate::tenants::correction::Correction;

@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use super::{
-    in_flight::{InFlight, Join},
+    error::RefreshError,
+    in_flight::{InFlight, Join, Refreshed},
+    lease,
     schedule::Schedule,
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
@@ -23,7 +25,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    status::ChangeType,
+    status::{ChangeType, Record},
     store::Store,
     tenant_id::TenantId,
     tenants::{Applied, Observer, Tenants, registry::Registry},
@@ -188,6 +190,32 @@ impl Pulls {
         self.wake.notify_one();
     }
 
+    /// Requests a pull of `tenant` at once, ahead of what is due and whatever the schedule, a back-off
+    /// or another replica's lease says, or joins one that knows the same notifications. The receiver
+    /// gets its result.
+    ///
+    /// # Errors
+    ///
+    /// When the state API asked for a pause, or too many wait.
+    pub(crate) fn refresh(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<oneshot::Receiver<Refreshed>, RefreshError> {
+        let now = self.now();
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        if let Some(retry_after) = scheduler.paused(now.instant) {
+            return Err(RefreshError::RateLimited { retry_after });
+        }
+        let (receiver, requested) = in_flight.refresh(tenant, self.term(tenant))?;
+        if requested {
+            scheduler.request(tenant, now.elapsed);
+        }
+        drop(state);
+        self.wake.notify_one();
+        Ok(receiver)
+    }
+
     /// Returns the number of the pull started last: a call takes it along, to find out later
     /// whether a pull was made since.
     pub(crate) fn pull_seq(&self) -> u64 {
@@ -233,6 +261,12 @@ impl Pulls {
             counters: state.counters,
             corrections: state.corrections.read(),
         }
+    }
+
+    /// Returns the term of a lease on `tenant` now.
+    pub(super) fn term(&self, tenant: &TenantId) -> u64 {
+        let term = self.registry.read(tenant, lease::term);
+        term.unwrap_or_else(|| lease::term(&Record::default()))
     }
 
     pub(super) fn now(&self) -> Now {

@@ -61,6 +61,11 @@ impl RateLimiter {
         }
     }
 
+    /// Returns how much of the pause is left.
+    pub(crate) fn paused(&self, now: Instant) -> Option<Duration> {
+        self.paused?.checked_duration_since(now).filter(|left| !left.is_zero())
+    }
+
     /// Starts nothing before `until`.
     pub(crate) fn pause(&mut self, until: Instant) {
         self.paused = self.paused.max(Some(until));

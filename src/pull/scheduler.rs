@@ -38,6 +38,8 @@ pub(crate) struct Scheduler {
 struct AwaitingAnswer {
     /// A pull with this number was sent after the request, or one with a later number.
     seq: u32,
+    /// A pull was in flight when it was requested, and still is: that one does not count.
+    in_flight: bool,
     /// Only an answer that says how the tenant is will do.
     tracked: bool,
 }
@@ -59,6 +61,12 @@ pub(crate) enum LastPull {
     UnknownState,
     /// No answer, or an invalid one.
     Failed,
+    /// None: another replica has the lease, so that the next is made at `until` or later.
+    Delegated {
+        until: Duration,
+        /// The pull of the other replica was answered.
+        answered: bool,
+    },
 }
 
 /// The next action.
@@ -107,7 +115,7 @@ impl Scheduler {
         let mut requested = false;
         let mut schedule = |record: &Record, knowledge: &Knowledge, history: &mut PullHistory| {
             match last {
-                LastPull::None => {}
+                LastPull::None | LastPull::Delegated { .. } => {}
                 LastPull::Answered { .. } => history.attempted(Default::default(), now),
                 LastPull::UnknownState => history.attempted(history.attempts().unknown(), now),
                 LastPull::Failed => history.attempted(history.attempts().failed(), now),
@@ -121,6 +129,9 @@ impl Scheduler {
             let settle = &settle;
             let situation = Situation { record, knowledge, history, settle, requested, valid_for };
             next = self.schedule.next_pull(&situation, now, random);
+            if let (Some(next), LastPull::Delegated { until, .. }) = (&mut next, last) {
+                next.at = next.at.max(until);
+            }
             next.map(|next| Mono::at(next.at))
         };
         if registry.schedule(tenant, &mut schedule).is_some() {
@@ -135,21 +146,14 @@ impl Scheduler {
         }
         if !requested {
             self.awaiting_answer.remove(tenant);
+        } else if last != LastPull::None
+            && let Some(awaiting) = self.awaiting_answer.get_mut(tenant)
+        {
+            awaiting.in_flight = false;
         }
         if let Some(next) = next {
             self.push(tenant, registry, next);
         }
-    }
-
-    /// Pulls `tenant` at `at`, whatever the schedule says, unless it is rescheduled before.
-    pub(crate) fn put_off(&mut self, tenant: &TenantId, registry: &Registry, at: Duration) {
-        let due = Mono::at(at);
-        if !registry.set_due(tenant, Some(due)) {
-            let own = self.due_unregistered.remove(tenant);
-            let history = own.map(|own| own.history).unwrap_or_default();
-            self.due_unregistered.insert(tenant.clone(), Unregistered { history, due });
-        }
-        self.push(tenant, registry, NextPull { at, trigger: Trigger::Requested });
     }
 
     fn push(&mut self, tenant: &TenantId, registry: &Registry, next: NextPull) {
@@ -173,7 +177,8 @@ impl Scheduler {
         let seq = next.saturating_add(u32::from(in_flight));
         let tracked =
             tracked || self.awaiting_answer.get(tenant).is_some_and(|awaiting| awaiting.tracked);
-        self.awaiting_answer.insert(tenant.clone(), AwaitingAnswer { seq, tracked });
+        let awaiting = AwaitingAnswer { seq, in_flight, tracked };
+        self.awaiting_answer.insert(tenant.clone(), awaiting);
     }
 
     /// Has `tenant` pulled at once.
@@ -229,6 +234,11 @@ impl Scheduler {
         self.limiter.pause(until);
     }
 
+    /// Returns for how long nothing starts because the state API asked for a pause.
+    pub(crate) fn paused(&self, now: Instant) -> Option<Duration> {
+        self.limiter.paused(now)
+    }
+
     /// Returns how many requests wait for their pull.
     pub(crate) fn requests(&self) -> usize {
         self.queue.requests().0
@@ -261,9 +271,14 @@ impl Scheduler {
 impl AwaitingAnswer {
     /// Whether the request still waits for its answer.
     fn waits_on(self, record: &Record, last: LastPull) -> bool {
-        let answered = record.next_seq() > self.seq;
-        let said_nothing = last == LastPull::UnknownState && !self.tracked;
-        !answered && !said_nothing
+        let answered = match last {
+            LastPull::Answered { .. } => !self.in_flight,
+            LastPull::UnknownState => !self.in_flight && !self.tracked,
+            // What the other replica was answered is known here, or else is on its way.
+            LastPull::Delegated { answered, .. } => answered && record.pulls().next().is_some(),
+            LastPull::None | LastPull::Failed => false,
+        };
+        !answered && record.next_seq() <= self.seq
     }
 }
 

@@ -1,6 +1,7 @@
 //! Requests to the state API.
 
 use std::{
+    error::Error,
     fmt,
     time::{Duration, SystemTime},
 };
@@ -83,6 +84,16 @@ impl Failure {
 impl From<FetchError> for Failure {
     fn from(error: FetchError) -> Self {
         Self { why: FailureKind::Fetch(error), retry_after: None }
+    }
+}
+
+impl Failure {
+    /// Returns the error behind it, if there is one.
+    pub(super) fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match &self.why {
+            FailureKind::Fetch(error) => error.source(),
+            FailureKind::Invalid(_) | FailureKind::Panicked => None,
+        }
     }
 }
 

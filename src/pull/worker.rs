@@ -7,6 +7,9 @@ use smol_str::SmolStr;
 use tokio::time::{Instant, sleep};
 
 use super::{
+    error::{PullError, RefreshError},
+    in_flight::Released,
+    lease,
     pulls::{Pulls, State},
     response::StateResponse,
     schedule::{LONGEST_PAUSE, Trigger},
@@ -16,38 +19,42 @@ use super::{
 use crate::{
     log,
     status::{Record, stamp::PullStamp},
-    store::Store,
+    store::Lease,
     tenant_id::TenantId,
     tenants::{Tenants, Update, correction::Correction},
 };
-
-/// Duration of a lease: longer than any pull takes.
-const LEASE_TTL: Duration = Duration::from_secs(10);
-
-/// Time-out of the request for a lease, after which the pull is made without one.
-const LEASE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A pull that starts.
 struct Start {
     tenant: TenantId,
     trigger: Trigger,
     at: Instant,
-    /// A misdirected call waits for it.
-    misdirected: bool,
+    /// The term of its lease.
+    term: u64,
+    /// A misdirected call or a refresh waits for it.
+    awaited: bool,
 }
 
 /// A pull that is over.
 struct Completed {
     tenant: TenantId,
     start: Instant,
+    term: u64,
     outcome: Outcome,
+}
+
+/// A lease that is to last for as long as an answer spares other replicas their pull.
+struct Extension {
+    tenant: TenantId,
+    term: u64,
+    ttl: Duration,
 }
 
 enum Outcome {
     Answered(PullStamp, StateResponse),
     Failed(Failure),
-    /// Another replica has the lease. The stamp is from before the request for it.
-    Delegated(PullStamp),
+    /// Another replica has the lease for so long. The stamp is from before the request for it.
+    Delegated(PullStamp, Duration),
 }
 
 impl Pulls {
@@ -56,6 +63,7 @@ impl Pulls {
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         self.request_interrupted();
         let mut in_flight = FuturesUnordered::new();
+        let mut extensions = FuturesUnordered::new();
         loop {
             let wait = loop {
                 if in_flight.len() >= self.at_once {
@@ -67,7 +75,11 @@ impl Pulls {
                 }
             };
             tokio::select! {
-                Some(completed) = in_flight.next() => self.complete(&tenants, completed),
+                Some(completed) = in_flight.next() => {
+                    let extension = self.complete(&tenants, completed);
+                    extensions.extend(extension.map(|extension| self.extend_lease(extension)));
+                }
+                Some(()) = extensions.next() => {}
                 // A permit is kept for a wake-up that comes while this does not wait.
                 () = self.wake.notified() => {}
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
@@ -83,32 +95,34 @@ impl Pulls {
         match scheduler.next(&self.registry, in_flight, now) {
             Next::Wait(wait) => Err(wait),
             Next::Start { tenant, trigger } => {
-                let misdirected = in_flight.start(&tenant);
+                let term = self.term(&tenant);
+                let awaited = in_flight.start(&tenant, term);
                 self.set_pull_seq(in_flight.pull_seq());
-                Ok(Start { tenant, trigger, at: now.instant, misdirected })
+                Ok(Start { tenant, trigger, at: now.instant, term, awaited })
             }
         }
     }
 
     async fn pull(&self, start: Start) -> Completed {
-        let Start { tenant, trigger, at, misdirected } = start;
-        log::trace!(%tenant, ?trigger, "pull started");
+        log::trace!(tenant = %start.tenant, trigger = ?start.trigger, "pull started");
         // The client and the store may be any crate's: a panic of theirs is a failed pull, and must
         // not be the last.
-        let outcome = AssertUnwindSafe(self.outcome(&tenant, misdirected, at)).catch_unwind().await;
+        let outcome = AssertUnwindSafe(self.outcome(&start)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
-        Completed { tenant, start: at, outcome }
+        Completed { tenant: start.tenant, start: start.at, term: start.term, outcome }
     }
 
-    async fn outcome(&self, tenant: &TenantId, misdirected: bool, start: Instant) -> Outcome {
-        // A call waits for this pull; the one that another replica makes may come too late for it,
-        // or may have been made before the tenant moved.
-        if !misdirected && let Some(store) = &self.store {
+    async fn outcome(&self, Start { tenant, trigger, at, term, awaited }: &Start) -> Outcome {
+        // A caller waits for this pull; the one of another replica may come too late for it, or may
+        // have been made before the tenant moved. An unverified sender, too, knows of something that
+        // an earlier answer may not show.
+        let leased = !awaited && *trigger != Trigger::Unverified;
+        if leased && let Some(store) = &self.store {
             let stamp = self.registry.stamp(tenant);
-            if !try_lease(&**store, tenant).await {
-                return Outcome::Delegated(stamp);
+            if let Lease::Held { remaining } = lease::request(&**store, tenant, *term).await {
+                return Outcome::Delegated(stamp, remaining);
             }
-            self.wait_for_turn(start).await;
+            self.wait_for_turn(*at).await;
         }
         let stamp = self.registry.stamp(tenant);
         match self.api.pull(tenant).await {
@@ -130,15 +144,33 @@ impl Pulls {
         }
     }
 
-    fn complete(&self, tenants: &Tenants, Completed { tenant, start, outcome }: Completed) {
+    /// Records the result of a pull, and returns the lease that is to last longer.
+    fn complete(&self, tenants: &Tenants, completed: Completed) -> Option<Extension> {
+        let Completed { tenant, start, term, outcome } = completed;
         let before = self.endpoint(&tenant);
         let mut correction = None;
-        let last = match outcome {
+        let (last, refreshed) = match outcome {
             Outcome::Answered(stamp, response) => {
-                self.record_pull(tenants, &tenant, stamp, &response, &mut correction)
+                match self.record_pull(tenants, &tenant, stamp, &response, &mut correction) {
+                    LastPull::UnknownState => {
+                        (LastPull::UnknownState, Err(RefreshError::UnknownState))
+                    }
+                    last => (last, Ok(())),
+                }
             }
-            Outcome::Failed(failure) => self.fail(&tenant, &failure),
-            Outcome::Delegated(stamp) => return self.delegate(&tenant, stamp, start),
+            Outcome::Failed(failure) => {
+                let failure = PullError::new(failure);
+                self.fail(&tenant, &failure);
+                let error = match failure.retry_after() {
+                    Some(retry_after) => RefreshError::RateLimited { retry_after },
+                    None => RefreshError::Failed(failure),
+                };
+                (LastPull::Failed, Err(error))
+            }
+            Outcome::Delegated(stamp, remaining) => {
+                self.delegate(&tenant, stamp, start, remaining);
+                return None;
+            }
         };
         let moved = self.endpoint(&tenant) != before;
         let now = self.now();
@@ -148,22 +180,52 @@ impl Pulls {
             LastPull::Answered { .. } => state.counters.answered += 1,
             LastPull::UnknownState => state.counters.unknown += 1,
             LastPull::Failed => state.counters.failed += 1,
-            LastPull::None => {}
+            LastPull::None | LastPull::Delegated { .. } => {}
         }
-        let (rerun, waiters) = state.in_flight.complete(&tenant, moved, now.instant);
+        let (rerun, released) = state.in_flight.complete(&tenant, moved, now.instant);
         state.scheduler.reschedule(&tenant, &self.registry, last, now.elapsed);
         if rerun {
             state.scheduler.request(&tenant, now.elapsed);
         }
+        let paused = match &refreshed {
+            Err(RefreshError::RateLimited { .. }) => state.in_flight.take_refreshes(),
+            _ => Released::default(),
+        };
         drop(state);
-        // Only now, when all that the pull brought is in place, its waiters go on.
-        drop(waiters);
+        // Only now, when all that the pull brought is in place, those that waited go on.
+        released.release(&refreshed);
+        paused.release(&refreshed);
         // Logged last, and with nothing locked: a subscriber may do as it likes.
         if let Some(correction) = correction {
             log::warn!(%tenant, %correction, "status corrected by the state API");
         }
         if recovered {
             log::info!("state API answers again");
+        }
+        let LastPull::Answered { valid_for } = last else { return None };
+        self.extension(tenant, term, valid_for, now.elapsed)
+    }
+
+    /// Returns for how long the lease of a pull that was answered is to last: not at all when a
+    /// notification has come since it was sent.
+    fn extension(
+        &self,
+        tenant: TenantId,
+        term: u64,
+        valid_for: Option<Duration>,
+        now: Duration,
+    ) -> Option<Extension> {
+        self.store.as_ref()?;
+        let next = self.registry.due(&tenant).map(|due| due.time().saturating_sub(now));
+        let ttl = lease::ttl(valid_for, next).filter(|_| self.term(&tenant) == term)?;
+        Some(Extension { tenant, term, ttl })
+    }
+
+    async fn extend_lease(&self, Extension { tenant, term, ttl }: Extension) {
+        let Some(store) = &self.store else { return };
+        let extend = lease::extend(&**store, &tenant, term, ttl);
+        if AssertUnwindSafe(extend).catch_unwind().await.is_err() {
+            log::error!(%tenant, "store panicked; lease not extended");
         }
     }
 
@@ -188,9 +250,9 @@ impl Pulls {
         LastPull::Answered { valid_for: response.valid_for }
     }
 
-    fn fail(&self, tenant: &TenantId, failure: &Failure) -> LastPull {
+    fn fail(&self, tenant: &TenantId, failure: &PullError) {
         let mut state = self.state();
-        if let Some(pause) = failure.retry_after {
+        if let Some(pause) = failure.retry_after() {
             state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
         }
         // Only the first failure of an outage is a warning.
@@ -201,27 +263,29 @@ impl Pulls {
         } else {
             log::debug!(%tenant, %failure, "pull failed again");
         }
-        LastPull::Failed
     }
 
-    /// Another replica pulls: its answer comes through the store, and is waited for until the lease
-    /// is free again.
-    fn delegate(&self, tenant: &TenantId, stamp: PullStamp, start: Instant) {
+    /// Another replica pulls or has pulled: its answer comes through the store, unless it tells
+    /// nothing new. The tenant is not pulled here before the lease has ended.
+    fn delegate(&self, tenant: &TenantId, stamp: PullStamp, start: Instant, remaining: Duration) {
         let now = self.now().elapsed;
-        let answered = self.registry.read(tenant, |record| stamp.is_followed_in(record));
+        let followed = self.registry.read(tenant, |record| stamp.is_followed_in(record));
+        let last = if followed == Some(true) {
+            // The answer came while the store was asked for the lease.
+            LastPull::None
+        } else {
+            // A little later than its holder, which goes on with the tenant while it lives.
+            let later = lease::IN_FLIGHT.mul_f64(fastrand::f64() / 2.0);
+            let until = now.saturating_add(remaining).saturating_add(later);
+            LastPull::Delegated { until, answered: remaining > lease::IN_FLIGHT }
+        };
         let mut state = self.state();
         state.counters.delegated += 1;
         let rerun = state.in_flight.delegate(tenant);
         state.scheduler.give_back(start);
+        state.scheduler.reschedule(tenant, &self.registry, last, now);
         if rerun {
             state.scheduler.request(tenant, now);
-        }
-        if answered == Some(true) {
-            // The answer came while the store was asked for the lease.
-            state.scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
-        } else {
-            let wait = LEASE_TTL.mul_f64(1.0 + fastrand::f64() / 2.0);
-            state.scheduler.put_off(tenant, &self.registry, now.saturating_add(wait));
         }
     }
 
@@ -229,14 +293,5 @@ impl Pulls {
     fn endpoint(&self, tenant: &TenantId) -> Option<SmolStr> {
         let endpoint = |record: &Record| record.pulled_endpoints().next().cloned();
         self.registry.read(tenant, endpoint).flatten()
-    }
-}
-
-/// Returns whether the pull of `tenant` is ours to make. A store that can't say leaves it to each
-/// replica.
-async fn try_lease(store: &dyn Store, tenant: &TenantId) -> bool {
-    match tokio::time::timeout(LEASE_TIMEOUT, store.try_lease(tenant, LEASE_TTL)).await {
-        Ok(Ok(ours)) => ours,
-        Ok(Err(_)) | Err(_) => true,
     }
 }

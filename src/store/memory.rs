@@ -14,7 +14,7 @@ use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
-use super::{Change, Store, StoreError, leases::Leases};
+use super::{Change, Lease, Store, StoreError, leases::Leases};
 use crate::{status::Record, tenant_id::TenantId};
 
 /// Number of changes by which a subscriber may lag before it gets a resync.
@@ -235,9 +235,12 @@ impl Store for MemoryStore {
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
+        term: u64,
         ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        Box::pin(async move { Ok(self.lock_available()?.leases.try_lease(tenant, ttl)) })
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        Box::pin(async move {
+            Ok(self.lock_available()?.leases.try_lease(self.writer, tenant, term, ttl))
+        })
     }
 }
 

@@ -31,7 +31,7 @@ pub use self::redb::Medium;
 pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
 pub use self::redis::RedisStore;
-pub use self::{error::StoreError, memory::MemoryStore};
+pub use self::{error::StoreError, leases::Lease, memory::MemoryStore};
 use crate::{status::Record, tenant_id::TenantId};
 
 /// Keeps the records of tenants.
@@ -166,11 +166,15 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(futures_util::stream::empty())
     }
 
-    /// Requests a lease on `tenant` for `ttl`: `true` for at most one caller among all replicas
-    /// until `ttl` has passed by the store's clock.
+    /// Requests a lease on `tenant` for `ttl`: granted to at most one replica until `ttl` has passed
+    /// by the store's clock. The replica that holds it is never refused, and sets its end again.
+    ///
+    /// Replicas are told apart by their handles on the store: each opens its own. A `term` stands
+    /// for what is known of the tenant. Leases of different terms do not exclude each other, so that
+    /// one from before a notification holds nothing up that follows from it.
     ///
     /// It is advisory: it spares SuperOffice one pull per replica. The default grants every
-    /// request.
+    /// request, which is right for a store that only one process can use.
     ///
     /// # Errors
     ///
@@ -178,10 +182,11 @@ pub trait Store: Send + Sync + 'static {
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
+        term: u64,
         ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let _ = (tenant, ttl);
-        Box::pin(std::future::ready(Ok(true)))
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        let _ = (tenant, term, ttl);
+        Box::pin(std::future::ready(Ok(Lease::Granted)))
     }
 }
 
@@ -222,8 +227,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
+        term: u64,
         ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        (**self).try_lease(tenant, ttl)
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        (**self).try_lease(tenant, term, ttl)
     }
 }

@@ -207,6 +207,7 @@ impl Registry {
     }
 
     /// Sets the time of the next pull of `tenant`; `false` without an entry.
+    #[cfg(test)]
     pub(crate) fn set_due(&self, tenant: &TenantId, due: Option<Mono>) -> bool {
         self.schedule(tenant, |_, _, _| due).is_some()
     }

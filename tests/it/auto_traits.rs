@@ -84,6 +84,9 @@ fn values_go_anywhere() {
     is_cloned::<pull::PullHealth>();
     is_cloned::<pull::CorrectionSummary>();
     is_cloned::<pull::Correction>();
+    is_cloned::<pull::RefreshError>();
+    is_cloned::<pull::PullError>();
+    is_cloned::<store::Lease>();
     is_cloned::<token::KeysReport>();
     is_cloned::<token::KeyReport>();
     is_cloned::<token::KeySource>();

@@ -13,7 +13,7 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use tower_superoffice::{
     TenantId,
     status::Record,
-    store::{Change, MemoryStore, Store, StoreError, conformance::Conformance},
+    store::{Change, Lease, MemoryStore, Store, StoreError, conformance::Conformance},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -183,8 +183,9 @@ impl Store for Broken {
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
+        term: u64,
         ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
         let ttl = match self.fault {
             Fault::EverybodyHolds => Duration::ZERO,
             Fault::LeasesNeverEnd => Duration::MAX,
@@ -193,7 +194,7 @@ impl Store for Broken {
         };
         async move {
             self.gate().await?;
-            self.inner.try_lease(tenant, ttl).await
+            self.inner.try_lease(tenant, term, ttl).await
         }
         .boxed()
     }

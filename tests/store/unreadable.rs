@@ -73,8 +73,7 @@ async fn replace_all(gate: &TenantGate, simulator: &Simulator) {
     gate.open(&tenant(2), "checked by hand").await.unwrap();
     assert_eq!(reason(gate, 2), None);
     simulator.state_api(Fault::None);
-    gate.recheck(&tenant(3));
-    until!(reason(gate, 3).is_none());
+    assert!(gate.refresh(&tenant(3)).await.unwrap().is_available());
     until!(gate.health().dirty() == 0);
     simulator.state_api(Fault::Unknown);
     assert_all_replaced(gate);

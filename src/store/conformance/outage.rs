@@ -61,7 +61,7 @@ impl Conformance {
             fails("load", first.unwrap_or_else(|| Ok(Vec::new())).map(|_| ()))?;
             if self.leases {
                 let leased =
-                    self.limit("try_lease", store.try_lease(&tenant, Duration::from_secs(1)));
+                    self.limit("try_lease", store.try_lease(&tenant, 0, Duration::from_secs(1)));
                 fails("try_lease", leased.await?.map(|_| ()))?;
             }
         }

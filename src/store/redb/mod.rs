@@ -8,12 +8,7 @@ mod reader;
 mod rewrite;
 mod writer;
 
-use std::{
-    fmt,
-    path::Path,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, path::Path, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{StreamExt, stream};
@@ -24,7 +19,7 @@ use self::{
     file::FileMedium,
     writer::{Tables, Writer},
 };
-use super::{Store, StoreError, leases::Leases};
+use super::{Store, StoreError};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// Time-out of a call. A disk that is merely busy answers long before.
@@ -77,7 +72,6 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 pub struct RedbStore {
     name: String,
     writer: Writer,
-    leases: Mutex<Leases>,
 }
 
 impl RedbStore {
@@ -125,7 +119,7 @@ impl RedbStore {
             unreadable: format!("unreadable:{environment}"),
         };
         let writer = Writer::start(name.clone(), tables, Box::new(medium))?;
-        Ok(Self { name, writer, leases: Mutex::default() })
+        Ok(Self { name, writer })
     }
 
     /// Waits for an answer of the writer, with a time-out because a disk can hang.
@@ -163,16 +157,6 @@ impl Store for RedbStore {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         Box::pin(self.answered(self.writer.merge(tenant.clone(), record.clone())))
-    }
-
-    fn try_lease<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        // Only one process has the file open, so the leases need not be stored.
-        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
-        Box::pin(std::future::ready(Ok(leases.try_lease(tenant, ttl))))
     }
 }
 

@@ -36,7 +36,7 @@ use self::{
     starting::Starting,
     turns::Turns,
 };
-use super::{Change, Store, StoreError, value};
+use super::{Change, Lease, Store, StoreError, value};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// Time-out of a whole merge, which is repeated while others write the same tenant.
@@ -59,18 +59,18 @@ const PAGE: usize = 1000;
 /// # The server
 ///
 /// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
-/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `SET` with `NX` and `PX`, `SUBSCRIBE`; `AUTH` and `SELECT`
-/// if the URL needs them. For the environment `production` they use:
+/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `GET`, `PTTL`, `SET` with `PX`, `SUBSCRIBE`; `AUTH` and
+/// `SELECT` if the URL needs them. For the environment `production` they use:
 ///
 /// | name | content |
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
 /// | `{tower-superoffice:production}:unreadable` | hash: tenant id in lower case to its last malformed value, as it was found when a record replaced it |
-/// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant |
+/// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant, by the term of the lease |
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
 /// The minimal ACL rule:
-/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select`.
+/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select`.
 ///
 /// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
 /// names that node.
@@ -94,6 +94,7 @@ struct Shared {
     names: Names,
     link: Link,
     script: Script,
+    lease_script: Script,
     /// Distinguishes this store's messages from those of others.
     writer: String,
     known: Mutex<Known>,
@@ -140,6 +141,7 @@ impl RedisStore {
             names: Names::new(environment, endpoint.login.db()),
             endpoint,
             script: Script::new(include_str!("merge.lua")),
+            lease_script: Script::new(include_str!("lease.lua")),
             writer: format!("{:016x}", fastrand::u64(..)),
             known: Mutex::default(),
             turns: Turns::default(),
@@ -307,17 +309,24 @@ impl Store for RedisStore {
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,
+        term: u64,
         ttl: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
-        let key = self.shared.names.lease(&value::key(tenant));
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        let key = self.shared.names.lease(&value::key(tenant), term);
         // Redis refuses 0, and times beyond its own range.
         let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000);
         let ttl = u64::try_from(ttl).unwrap_or(1);
-        let mut set = redis::cmd("SET");
-        set.arg(key).arg(&self.shared.writer).arg("NX").arg("PX").arg(ttl);
         async move {
-            let granted: Option<()> = self.shared.link.ask(&set).await?;
-            Ok(granted.is_some())
+            let mut call = self.shared.lease_script.key(key);
+            call.arg(&self.shared.writer).arg(ttl);
+            let remaining: Option<i64> = self.shared.link.ask(&call).await?;
+            Ok(match remaining {
+                None => Lease::Granted,
+                // Negative for a key without a time to live, which is none of ours.
+                Some(ms) => {
+                    Lease::Held { remaining: Duration::from_millis(ms.try_into().unwrap_or(0)) }
+                }
+            })
         }
         .boxed()
     }

@@ -43,8 +43,8 @@ impl Names {
         }
     }
 
-    pub(super) fn lease(&self, tenant: &str) -> String {
-        format!("{}{tenant}", self.lease)
+    pub(super) fn lease(&self, tenant: &str, term: u64) -> String {
+        format!("{}{tenant}:{term:x}", self.lease)
     }
 }
 
@@ -62,7 +62,7 @@ mod tests {
             assert_eq!(names.tenants, format!("{tag}:tenants"));
             assert_eq!(names.unreadable, format!("{tag}:unreadable"));
             assert_eq!(names.changes, format!("{tag}:changes"));
-            assert_eq!(names.lease("cust1"), format!("{tag}:lease:cust1"));
+            assert_eq!(names.lease("cust1", 31), format!("{tag}:lease:cust1:1f"));
         }
         let names = Names::new(&Environment::Production, 3);
         assert_eq!(names.tenants, "{tower-superoffice:production}:tenants");

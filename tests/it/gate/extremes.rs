@@ -93,7 +93,7 @@ async fn night(simulator: &Simulator, gate: &TenantGate, place: usize, now: Syst
         .unwrap();
     simulator.set_state(&tenant(6), State::MigrationPending);
     gate.track([tenant(6)]);
-    gate.recheck(&one);
+    let _ = gate.refresh(&one).now_or_never();
 
     // A body that keeps its reader waiting, so that the deadline is armed.
     let slow = futures::stream::iter([Ok::<_, std::io::Error>(http_body::Frame::data(

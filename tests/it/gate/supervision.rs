@@ -9,7 +9,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use futures::{future::BoxFuture, stream::BoxStream};
+use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
 use harness::{
     Clock, gate_builder, gate_builder_on, simulator_on, tenant_number as tenant, tokio_clock,
 };
@@ -69,8 +69,7 @@ impl Fixture {
         self.gate.release(&tenant(9), "").await.unwrap();
         assert_eq!(self.gate.health().dirty(), 0);
         let (answered, one) = (self.gate.health().pulls().unwrap().answered(), tenant(8));
-        self.gate.recheck(&one);
-        sleep(MINUTE).await;
+        self.gate.refresh(&one).await.unwrap();
         assert!(self.gate.health().pulls().unwrap().answered() > answered);
         let builder = gate_builder(&self.simulator).state_api(false).store(self.store.clone());
         let other = builder.build().await.unwrap();
@@ -237,7 +236,7 @@ fn subscriber_that_asks_the_gate_finds_nothing_locked() {
                 *asked += 1;
                 // Each pull is logged, and would lead to the next.
                 if *asked % 100 == 0 {
-                    gate.recheck(&tenant(6));
+                    let _ = gate.refresh(&tenant(6)).now_or_never();
                 }
             });
             let _guard = tracing::subscriber::set_default(asking);

@@ -69,8 +69,8 @@ async fn settled_pull_of_a_closed_state_replaces_an_unreadable_record() {
     let env = env(&store, Fault::Unknown).await;
     env.simulator.set_state(&env.tenant, State::Suspended);
     env.simulator.state_api(Fault::None);
-    env.gate.recheck(&env.tenant);
-    until!(env.reason(&env.tenant) == Some(UnavailableReason::Suspended));
+    let status = env.gate.refresh(&env.tenant).await.unwrap();
+    assert_eq!(status.reason(), Some(UnavailableReason::Suspended));
     assert_eq!((env.gate.health().unreadable(), env.gate.health().closed()), (0, 1));
     until!(is_replaced(&store).await);
 }

@@ -89,13 +89,13 @@ async fn state_api_lag_below_the_settle_time_flaps_nothing() {
         env.simulator.suspend(&one).await.unwrap();
         // Requested pulls are what could flap it.
         for _ in 0..100 {
-            env.gate.recheck(&one);
+            env.gate.refresh(&one).await.unwrap();
             sleep(Duration::from_secs(7)).await;
             assert_eq!(env.reason(&one), Some(UnavailableReason::Suspended));
         }
         env.simulator.resume(&one).await.unwrap();
         for _ in 0..100 {
-            env.gate.recheck(&one);
+            env.gate.refresh(&one).await.unwrap();
             sleep(Duration::from_secs(7)).await;
             assert_eq!(env.reason(&one), None);
         }
@@ -137,8 +137,8 @@ async fn untrue_notification_is_corrected_when_settled() {
     env.simulator.notify(ChangeType::Resume, &one).await.unwrap();
     env.simulator.notify(ChangeType::Suspend, &two).await.unwrap();
     // A pull before that is true, and not settled.
-    env.gate.recheck(&one);
-    env.gate.recheck(&two);
+    env.gate.refresh(&one).await.unwrap();
+    env.gate.refresh(&two).await.unwrap();
     sleep(Duration::from_secs(59)).await;
     assert_eq!(env.reason(&one), None);
     assert_eq!(env.reason(&two), Some(UnavailableReason::Suspended));

@@ -16,7 +16,7 @@ use tower_superoffice::{
     TenantId, UnavailableReason,
     notification::EmptyBody,
     status::Record,
-    store::{MemoryStore, Store, StoreError},
+    store::{Lease, MemoryStore, Store, StoreError},
 };
 
 use super::{HOUR, MINUTE};
@@ -51,15 +51,27 @@ impl Store for Leased {
     fn try_lease<'a>(
         &'a self,
         _: &'a TenantId,
-        _: Duration,
-    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        _: u64,
+        ttl: Duration,
+    ) -> BoxFuture<'a, Result<Lease, StoreError>> {
+        if ttl > Duration::from_secs(10) {
+            // The pull was answered, and its lease is to last.
+            return match self.leases.load(Ordering::Relaxed) {
+                2 => std::future::pending().boxed(),
+                3 => panic!("a store may panic"),
+                _ => std::future::ready(Ok(Lease::Granted)).boxed(),
+            };
+        }
         match self.leases.fetch_add(1, Ordering::Relaxed) {
-            0 => std::future::ready(Ok(false)).boxed(),
-            1 => std::future::ready(Ok(true)).boxed(),
+            0 => {
+                let remaining = Duration::from_secs(10);
+                std::future::ready(Ok(Lease::Held { remaining })).boxed()
+            }
+            1 => std::future::ready(Ok(Lease::Granted)).boxed(),
             2 => std::future::pending().boxed(),
             late @ SLOW.. => {
                 let late = if late < SLOW + 10 { 950 } else { 0 };
-                sleep(Duration::from_millis(late)).map(|()| Ok(true)).boxed()
+                sleep(Duration::from_millis(late)).map(|()| Ok(Lease::Granted)).boxed()
             }
             _ => panic!("a store may panic"),
         }
@@ -168,4 +180,60 @@ async fn pulls_continue_after_a_restart() {
     // Nothing is timed from before the restart: the first pulls are spread over the first step.
     within(Duration::from_secs(16), gate.available(&tenant(2))).await;
     within(5 * MINUTE + Duration::from_secs(1), gate.available(&tenant(1))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn fleet_pulls_tracked_tenants_once() {
+    const TENANTS: usize = 300;
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+    env.simulator.state_validity(20 * MINUTE);
+    env.simulator.suspend(&tenant(7)).without_notification();
+    let mut gates = vec![env.gate.clone()];
+    for _ in 1..10 {
+        gates.push(env.another_gate(|builder| builder.store(store.clone())).await);
+    }
+    for gate in &gates {
+        gate.track((0..TENANTS).map(tenant));
+        sleep(Duration::from_secs(40)).await;
+        assert_eq!(gate.status(&tenant(7)).reason(), Some(UnavailableReason::Suspended));
+        assert_eq!(gate.health().pulls().unwrap().waiting(), 0);
+    }
+    let requests = env.simulator.all_state_requests();
+    assert!((300..=330).contains(&requests), "{requests} for {TENANTS} tenants");
+    // Nothing is left that would be pulled later, when the answers are no longer fresh.
+    sleep(HOUR).await;
+    assert_eq!(env.simulator.all_state_requests() - env.simulator.state_requests(&tenant(7)), 299);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lone_gate_is_not_refused_its_own_lease() {
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store)).await;
+    for made in 1..=3 {
+        if made == 3 {
+            env.simulator.suspend(&tenant(1)).without_notification();
+        }
+        env.gate.track([tenant(1)]);
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!(env.simulator.state_requests(&tenant(1)), made);
+    }
+    assert_eq!(env.reason(&tenant(1)), Some(UnavailableReason::Suspended));
+    assert_eq!(env.pulls().delegated(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_of_an_earlier_answer_delays_no_later_settle() {
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+    let other = env.another_gate(|builder| builder.store(store.clone())).await;
+    env.simulator.state_validity(HOUR);
+    env.gate.refresh(&tenant(1)).await.unwrap();
+    let TestEnv { simulator, gate, .. } = env;
+    // The holder of the lease ends, and with it all that it would have pulled.
+    simulator.notify_service(other.notification_service());
+    drop(gate);
+    simulator.suspend(&tenant(1)).await.unwrap();
+    simulator.resume(&tenant(1)).without_notification();
+    within(MINUTE + Duration::from_secs(1), other.available(&tenant(1))).await;
 }

@@ -9,7 +9,8 @@ use http_body_util::Full;
 use tokio::time::{Duration, sleep};
 use tower::service_fn;
 use tower_superoffice::{
-    ChangeType, UnavailableReason, notification::EmptyBody, simulator::Fault, status::State,
+    ChangeType, UnavailableReason, notification::EmptyBody, pull::RefreshError, simulator::Fault,
+    status::State,
 };
 
 use super::{HOUR, MINUTE};
@@ -122,7 +123,7 @@ async fn state_api_off_sends_no_request() {
     });
     let env = TestEnv::on_tokio_clock_with(|builder| builder.client(refuse).state_api(false)).await;
     env.simulator.suspend(&tenant(1)).await.unwrap();
-    env.gate.recheck(&tenant(1));
+    assert!(matches!(env.gate.refresh(&tenant(1)).await, Err(RefreshError::StateApiOff)));
     env.gate.track([tenant(2)]);
     sleep(100 * HOUR).await;
     assert_eq!(env.simulator.all_state_requests(), 0);

@@ -7,7 +7,7 @@ use redis::Commands;
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
-    store::{Change, RedisStore, Store},
+    store::{Change, Lease, RedisStore, Store},
 };
 
 use super::{load, next, open};
@@ -102,7 +102,8 @@ async fn environments_are_kept_apart() {
         let store = RedisStore::connect(&server.url(), &environment).unwrap();
         assert_eq!(load(&store).await.unwrap(), []);
         store.merge(&tenant(1), &suspended(1)).await.unwrap();
-        assert!(store.try_lease(&tenant(1), Duration::from_secs(60)).await.unwrap());
+        let lease = store.try_lease(&tenant(1), 0, Duration::from_secs(60)).await;
+        assert_eq!(lease.unwrap(), Lease::Granted);
     }
 }
 

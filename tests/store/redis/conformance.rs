@@ -62,7 +62,7 @@ async fn conforms_while_the_server_is_killed() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_the_documented_rights_only() {
     let Some(server) = RedisServer::start() else { return };
-    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +set +subscribe +select";
+    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select";
     let source = include_str!("../../../src/store/redis/mod.rs");
     assert!(source.contains(documented), "the documentation names other rights");
     let mut acl = redis::cmd("ACL");

@@ -1,5 +1,7 @@
 //! The rules for the tenant of a URL.
 
+use std::net::Ipv6Addr;
+
 use http::{
     HeaderValue, Request, Uri,
     header::HOST,
@@ -74,12 +76,19 @@ fn dialled(request: &Request<()>) -> Result<Option<String>, InvalidUri> {
 
 fn serves(environment: &Environment, host: &str) -> bool {
     let host = host.strip_suffix('.').unwrap_or(host);
+    // An IPv6 address is the same host however it is written.
+    let shortest = address_in(host).map(|address| format!("[{address}]"));
+    let host = shortest.as_deref().unwrap_or(host);
     match environment {
         Environment::Custom(_) => format!("http://{host}:9000") == environment.origin(),
         _ => host
             .strip_suffix(".superoffice.com")
             .is_some_and(|label| !label.is_empty() && label != "sod" && label != "qaonline"),
     }
+}
+
+fn address_in(host: &str) -> Option<Ipv6Addr> {
+    host.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
 }
 
 fn text(tenant: Option<TenantId>) -> Option<String> {
@@ -100,6 +109,8 @@ mod tests {
         let cust1 = Some("Cust1".to_owned());
         assert_eq!(of("https://a.superoffice.com/x/../Cust1", ""), cust1);
         assert_eq!(of("http://[::1]:9/Cust1", "a.superoffice.com"), cust1);
+        assert_eq!(of("http://[0:0::1]:9/Cust1", ""), cust1);
+        assert_eq!(of("http://[0:0::2]:9/Cust1", ""), None);
         assert_eq!(of("/Cust1", "A.superoffice.com.:443"), cust1);
         assert_eq!(of("/Cust1", "example.org"), None);
         assert_eq!(of("https://example.org/Cust1", "a.superoffice.com"), None);
@@ -113,6 +124,7 @@ mod tests {
             "me:secret@superoffice.com",
             "127.0.0.1:9000",
             "[::1]",
+            "[0::1]",
             "example.org",
         ]);
         let piece = select(vec![

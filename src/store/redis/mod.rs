@@ -1,16 +1,16 @@
 //! A store on a Redis server, shared by replicas.
 
-mod emptied;
+mod cache;
+mod connection;
+mod data_loss;
 mod endpoint;
 mod error;
-mod known;
-mod link;
+mod keyed_lock;
 mod names;
-mod starting;
 mod subscriber;
+mod subscription;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
 mod tls;
-mod turns;
 
 use std::{
     fmt,
@@ -28,13 +28,13 @@ use tokio::{
 };
 
 use self::{
+    cache::{Cache, CachedValue},
+    connection::Link,
     endpoint::Endpoint,
     error::late,
-    known::{Known, Seen},
-    link::Link,
+    keyed_lock::KeyedLock,
     names::Names,
-    starting::Starting,
-    turns::Turns,
+    subscription::FirstSubscription,
 };
 use super::{Change, Lease, Store, StoreError, value};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
@@ -97,8 +97,8 @@ struct Shared {
     lease_script: Script,
     /// Distinguishes this store's messages from those of others.
     writer: String,
-    known: Mutex<Known>,
-    turns: Turns,
+    cache: Mutex<Cache>,
+    turns: KeyedLock,
     /// Number of loads so far.
     loads: AtomicU64,
     /// Notified when a stored tenant has disappeared.
@@ -143,8 +143,8 @@ impl RedisStore {
             script: Script::new(include_str!("merge.lua")),
             lease_script: Script::new(include_str!("lease.lua")),
             writer: format!("{:016x}", fastrand::u64(..)),
-            known: Mutex::default(),
-            turns: Turns::default(),
+            cache: Mutex::default(),
+            turns: KeyedLock::default(),
             loads: AtomicU64::new(0),
             gone: Notify::new(),
             starting: watch::Sender::new(0),
@@ -154,15 +154,15 @@ impl RedisStore {
 }
 
 impl Shared {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn cache(&self) -> MutexGuard<'_, Cache> {
         // Every change under the lock is complete, so a poisoned lock is safe to use.
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn merge(&self, tenant: &TenantId, given: &Record) -> Result<Record, StoreError> {
         let key = value::key(tenant);
         let _turn = self.turns.take(&key).await;
-        let mut there = self.known().get(tenant);
+        let mut there = self.cache().get(tenant);
         let mut just_returned = false;
         loop {
             let digest = there.as_ref().map(|(_, seen)| seen.hex());
@@ -180,10 +180,10 @@ impl Shared {
             };
             there = match put {
                 Put::Done => {
-                    let seen = value.map(|value| Seen::new(record.clone(), &value));
+                    let seen = value.map(|value| CachedValue::new(record.clone(), &value));
                     let seen = seen.or(there.map(|(_, seen)| seen));
                     if let Some(seen) = seen {
-                        self.known().put(spelling, seen);
+                        self.cache().put(spelling, seen);
                     }
                     return Ok(record);
                 }
@@ -195,7 +195,7 @@ impl Shared {
                 }
                 Put::Other(Some(value)) => {
                     let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
-                    Some((spelling, Seen::new(record, &value)))
+                    Some((spelling, CachedValue::new(record, &value)))
                 }
             };
             just_returned = true;
@@ -233,7 +233,7 @@ impl Shared {
             let key = String::from_utf8_lossy(&key).into_owned();
             let decoded = value::decode_entry(&self.endpoint.name, &key, &value)?;
             let Some((tenant, record)) = decoded else { continue };
-            self.known().put(tenant.clone(), Seen::new(record.clone(), &value));
+            self.cache().put(tenant.clone(), CachedValue::new(record.clone(), &value));
             page.push((tenant, record));
         }
         Ok((cursor, page))
@@ -289,7 +289,7 @@ impl Store for RedisStore {
 
     fn changes(&self) -> BoxStream<'static, Change> {
         let (tx, mut rx) = mpsc::channel(subscriber::CAPACITY);
-        let work = subscriber::run(self.shared.clone(), Starting::new(&self.shared), tx);
+        let work = subscriber::run(self.shared.clone(), FirstSubscription::new(&self.shared), tx);
         let changes = stream::poll_fn(move |cx| rx.poll_recv(cx));
         match Handle::try_current() {
             Ok(runtime) => {

@@ -14,10 +14,10 @@ use tokio::{
 
 use super::{
     Shared,
+    cache::CachedValue,
+    connection::{ANSWER, CONNECT, HEARTBEAT},
     error::{late, store_error, unreachable_server},
-    known::Seen,
-    link::{ANSWER, CONNECT, HEARTBEAT},
-    starting::Starting,
+    subscription::FirstSubscription,
 };
 use crate::{
     backoff::{Attempts, STORE},
@@ -28,7 +28,11 @@ use crate::{
 pub(super) const CAPACITY: usize = 65_536;
 
 /// Forwards the channel's messages to `tx` until its receiver is dropped.
-pub(super) async fn run(shared: Arc<Shared>, starting: Starting, tx: mpsc::Sender<Change>) {
+pub(super) async fn run(
+    shared: Arc<Shared>,
+    starting: FirstSubscription,
+    tx: mpsc::Sender<Change>,
+) {
     let reader_gone = tx.clone();
     let subscriber = Subscriber { shared, tx, lagged: false, disconnected: false };
     tokio::select! {
@@ -47,7 +51,7 @@ struct Subscriber {
 }
 
 impl Subscriber {
-    async fn run(mut self, starting: Starting) {
+    async fn run(mut self, starting: FirstSubscription) {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
         loop {
@@ -55,7 +59,7 @@ impl Subscriber {
                 Ok(subscribed) => {
                     attempts.reset();
                     // A load that started earlier lacks what others have stored since.
-                    self.lagged |= starting.as_ref().is_none_or(Starting::has_loaded);
+                    self.lagged |= starting.as_ref().is_none_or(FirstSubscription::has_loaded);
                     if starting.is_none() {
                         self.shared.link.renew();
                         // The server may have restarted without its data.
@@ -126,7 +130,7 @@ impl Subscriber {
         let value = value.get(1..).unwrap_or_default();
         match value::decode_without_key(&self.shared.endpoint.name, value) {
             Ok(Some((tenant, record))) => {
-                self.shared.known().put(tenant.clone(), Seen::new(record.clone(), value));
+                self.shared.cache().put(tenant.clone(), CachedValue::new(record.clone(), value));
                 self.send(Change::Merged(tenant, record));
             }
             Ok(None) => {}

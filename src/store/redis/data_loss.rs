@@ -1,6 +1,6 @@
 //! Detects that a server lost data while it was running.
 
-use super::{Shared, known::Known, link};
+use super::{Shared, cache::Cache, connection};
 
 impl Shared {
     /// Waits until the server has fewer tenants than before. Tenants are never removed, so its data
@@ -9,7 +9,7 @@ impl Shared {
         let mut size = 0;
         loop {
             let asked = async {
-                tokio::time::sleep(link::HEARTBEAT).await;
+                tokio::time::sleep(connection::HEARTBEAT).await;
                 self.link.ask::<u64>(redis::cmd("HLEN").arg(&self.names.tenants) as &_).await
             };
             tokio::select! {
@@ -27,6 +27,6 @@ impl Shared {
     /// Empties the cache of stored values. Otherwise each tenant that is stored again would be
     /// reported as lost once more.
     pub(super) fn forget(&self) {
-        *self.known() = Known::default();
+        *self.cache() = Cache::default();
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 
 /// A stored value: its record and its digest, which the script compares.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(super) struct CachedValue {
     pub(super) record: Record,
     digest: [u8; 20],
 }
@@ -23,16 +23,16 @@ pub(super) struct Seen {
 /// values in use stay, with two maps and no list. A missing or outdated value costs one more round
 /// trip. The keys are spelled as in the store.
 #[derive(Debug, Default)]
-pub(super) struct Known {
-    young: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
-    old: HashMap<TenantId, Seen, foldhash::fast::RandomState>,
+pub(super) struct Cache {
+    young: HashMap<TenantId, CachedValue, foldhash::fast::RandomState>,
+    old: HashMap<TenantId, CachedValue, foldhash::fast::RandomState>,
     interner: Interner,
 }
 
 /// Tenants per generation. At some 250 bytes each, both generations take at most about 65 MB.
 const GENERATION: usize = 128 * 1024;
 
-impl Seen {
+impl CachedValue {
     /// Creates the entry for the stored `value`, of which `record` is the decoded record.
     pub(super) fn new(record: Record, value: &[u8]) -> Self {
         // The server's scripts have no other digest. It distinguishes values of honest writers; an
@@ -48,8 +48,8 @@ impl Seen {
     }
 }
 
-impl Known {
-    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<(TenantId, Seen)> {
+impl Cache {
+    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<(TenantId, CachedValue)> {
         let found = self.young.get_key_value(tenant);
         if let Some((spelling, seen)) = found {
             return Some((spelling.clone(), seen.clone()));
@@ -60,7 +60,7 @@ impl Known {
         Some(found)
     }
 
-    pub(super) fn put(&mut self, spelling: TenantId, mut seen: Seen) {
+    pub(super) fn put(&mut self, spelling: TenantId, mut seen: CachedValue) {
         seen.record.intern(&mut self.interner);
         if let Some(there) = self.young.get_mut(&spelling) {
             *there = seen;
@@ -80,13 +80,13 @@ mod tests {
     use super::*;
     use crate::status::ChangeType;
 
-    fn seen(value: &str) -> Seen {
-        Seen::new(Record::default(), value.as_bytes())
+    fn seen(value: &str) -> CachedValue {
+        CachedValue::new(Record::default(), value.as_bytes())
     }
 
     #[test]
     fn what_is_used_stays_and_the_rest_goes() {
-        let mut known = Known::default();
+        let mut known = Cache::default();
         let tenant = |n: usize| TenantId::new(format!("Cust{n}")).unwrap();
         for n in 0..4 * GENERATION {
             known.put(tenant(n), seen(""));
@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn the_latest_value_is_known_and_the_first_spelling() {
-        let mut known = Known::default();
+        let mut known = Cache::default();
         let (first, other) = (TenantId::new("Cust1").unwrap(), TenantId::new("CUST1").unwrap());
         known.put(first, seen("a"));
         known.put(other.clone(), seen("abc"));
@@ -112,12 +112,12 @@ mod tests {
 
     #[test]
     fn details_that_records_share_are_kept_once() {
-        let mut known = Known::default();
+        let mut known = Cache::default();
         let value =
             br#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
         let details = [1, 2].map(|n| {
             let tenant = TenantId::new(format!("Cust{n}")).unwrap();
-            known.put(tenant.clone(), Seen::new(Record::decode(value).unwrap(), value));
+            known.put(tenant.clone(), CachedValue::new(Record::decode(value).unwrap(), value));
             let (_, seen) = known.get(&tenant).unwrap();
             seen.record.notified(ChangeType::Upgrade).unwrap().details.clone()
         });

@@ -10,26 +10,26 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A lock per tenant that is being merged.
 #[derive(Debug, Default)]
-pub(super) struct Turns(DashMap<String, Arc<Mutex<()>>>);
+pub(super) struct KeyedLock(DashMap<String, Arc<Mutex<()>>>);
 
-impl Turns {
+impl KeyedLock {
     /// Locks `key`, until the returned guard is dropped.
-    pub(super) async fn take<'a>(&'a self, key: &'a str) -> Turn<'a> {
+    pub(super) async fn take<'a>(&'a self, key: &'a str) -> KeyGuard<'a> {
         let queue = self.0.entry(key.to_owned()).or_default().clone();
         // Created first, so that a cancelled wait is cleaned up too.
-        let mut turn = Turn { turns: self, key, guard: None };
+        let mut turn = KeyGuard { turns: self, key, guard: None };
         turn.guard = Some(queue.lock_owned().await);
         turn
     }
 }
 
-pub(super) struct Turn<'a> {
-    turns: &'a Turns,
+pub(super) struct KeyGuard<'a> {
+    turns: &'a KeyedLock,
     key: &'a str,
     guard: Option<OwnedMutexGuard<()>>,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for KeyGuard<'_> {
     fn drop(&mut self) {
         drop(self.guard.take());
         // A waiter holds a reference of its own, which it gets while the entry is locked.
@@ -45,7 +45,7 @@ mod tests {
 
     #[tokio::test]
     async fn one_at_a_time_and_nothing_is_left() {
-        let turns = Turns::default();
+        let turns = KeyedLock::default();
         let first = turns.take("a").await;
         assert!(turns.take("b").now_or_never().is_some());
         let mut second = Box::pin(turns.take("a"));

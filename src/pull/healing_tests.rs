@@ -12,6 +12,7 @@ use crate::status::{
     knowledge::Knowledge,
     notified::Notified,
     past::Past,
+    repetition::repeats,
     settle::Settle,
     stamp::{PullStamp, Told},
 };
@@ -246,8 +247,13 @@ impl Run {
         } else {
             let taken_at = now + own.skew;
             let told = Told { state, details: Arc::default(), fresh: None, taken_at };
-            let fact: Fact = stamp.into_fact(told, &own.record, &settle());
-            own.follow(false, now, |record| _ = record.insert(&fact));
+            let pulled = stamp.into_pull(told, &own.record, &settle());
+            if own.history.turned().is_none() && repeats(&pulled, &own.record, &settle()) {
+                let past = Past::of(&own.record);
+                own.history.update(&past, &own.record, Gained::Pull, elapsed);
+            } else {
+                own.follow(false, now, |record| _ = record.insert(&Fact::Pulled(pulled)));
+            }
             own.history.attempted(Attempts::None, elapsed);
         }
         own.reschedule(now);

@@ -71,8 +71,8 @@ impl Tenant {
         let settle = Settle::default();
         let stamp = PullStamp::new(&self.record, &self.knowledge, &settle, s(self.now));
         let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-        let fact = stamp.into_fact(told, &self.record, &settle);
-        self.gain(&fact);
+        let pulled = stamp.into_pull(told, &self.record, &settle);
+        self.gain(&Fact::Pulled(pulled));
         self.history.attempted(Attempts::None, s(self.now));
         self.requested = false;
         self

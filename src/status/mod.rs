@@ -11,7 +11,7 @@
 // - `derive`: the status of a record.
 // - `knowledge` and `history`: what one replica knows of a tenant's notifications and pulls by its
 //   own monotonic clock; `stamp`: the part of it that a pull carries, which decides whether the
-//   answer is settled.
+//   answer is settled; `repetition`: whether an answer is worth keeping.
 // - `codec`: a record as bytes, for stores; `intern`: parts that many records share.
 //
 // Two rules hold everywhere. A record changes by `merge` alone. And no decision compares the wall
@@ -33,6 +33,7 @@ pub(crate) mod past;
 pub(crate) mod pulled;
 mod reason;
 pub(crate) mod record;
+pub(crate) mod repetition;
 pub(crate) mod settle;
 pub(crate) mod stamp;
 pub(crate) mod state;

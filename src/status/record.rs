@@ -36,7 +36,7 @@ pub struct Record {
 pub(crate) struct Gains {
     /// Whether anything changed.
     pub(crate) any: bool,
-    /// Whether a pull was gained.
+    /// Whether a pull was gained, even one that changes nothing.
     pub(crate) pulls: bool,
 }
 

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    fact::Fact,
     knowledge::{Knowledge, Settles},
     pulled::{Knew, PullDetails, Pulled},
     record::Record,
@@ -56,8 +55,8 @@ impl PullStamp {
         }
     }
 
-    /// Creates the fact of an answer. `record` is the record when it arrives.
-    pub(crate) fn into_fact(self, told: Told, record: &Record, settle: &Settle) -> Fact {
+    /// Creates the pull of an answer. `record` is the record when it arrives.
+    pub(crate) fn into_pull(self, told: Told, record: &Record, settle: &Settle) -> Pulled {
         let outcome = told.state.outcome();
         let running = outcome == PullOutcome::Running;
         let settled = if running { self.settles.running } else { self.settles.closed };
@@ -74,7 +73,7 @@ impl PullStamp {
         pulled.since = last.map_or(taken_at, |last| last.since);
         pulled.fresh = told.fresh.map_or(0, fresh_seconds);
         pulled.details = told.details;
-        Fact::Pulled(pulled)
+        pulled
     }
 
     /// Returns whether `record` has a pull with this number or a later one.

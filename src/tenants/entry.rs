@@ -81,8 +81,10 @@ impl Entry {
         now: Duration,
     ) -> Result<bool, Outcome> {
         let (past, is_load) = (Past::of(&self.known.record), update.is_load());
-        let gains = update.merge_into(&mut self.known.record, settle)?;
-        if gains.any {
+        let awaited = self.known.history.turned().is_some();
+        let gains = update.merge_into(&mut self.known.record, settle, awaited)?;
+        // A pull that tells nothing new is news for the schedule all the same.
+        if gains.any || gains.pulls {
             let gained = match gains.pulls {
                 _ if is_load => Gained::Loaded,
                 true => Gained::Pull,

@@ -8,6 +8,7 @@ use crate::{
         notified::Notified,
         overrides::OverrideAction,
         record::{Gains, Novelty},
+        repetition::repeats,
         settle::Settle,
         stamp::{PullStamp, Told},
     },
@@ -113,8 +114,14 @@ impl Update {
     }
 
     /// Merges it into `record`, and returns what was gained, or why it has no effect. Pure: nothing
-    /// else changes the record in between.
-    pub(super) fn merge_into(self, record: &mut Record, settle: &Settle) -> Result<Gains, Outcome> {
+    /// else changes the record in between. A pull that tells nothing new is gained without a change,
+    /// unless agreeing ones are `awaited`.
+    pub(super) fn merge_into(
+        self,
+        record: &mut Record,
+        settle: &Settle,
+        awaited: bool,
+    ) -> Result<Gains, Outcome> {
         let fact = match self {
             Self::Notification(notified) => {
                 return match record.record_notification(notified) {
@@ -124,7 +131,13 @@ impl Update {
                 };
             }
             Self::Stored(stored) | Self::Loaded(stored) => return Ok(record.join(&stored)),
-            Self::Pull { stamp, told } => stamp.into_fact(told, record, settle),
+            Self::Pull { stamp, told } => {
+                let pulled = stamp.into_pull(told, record, settle);
+                if !awaited && repeats(&pulled, record, settle) {
+                    return Ok(Gains { any: false, pulls: true });
+                }
+                Fact::Pulled(pulled)
+            }
             Self::Override { action, note, until, now } => {
                 record.next_override(action, note, now, until)
             }

@@ -151,10 +151,9 @@ fn without_a_notification_every_pull_is_settled() {
 fn since_follows_an_unbroken_run_of_one_outcome() {
     let at = |tenant: &mut Replica, state, taken_at| {
         let told = Told { state, details: Arc::default(), fresh: None, taken_at };
-        let fact = tenant.stamp().into_fact(told, &tenant.record, &SETTLE);
-        let Fact::Pulled(pulled) = &fact else { panic!("a pull") };
+        let pulled = tenant.stamp().into_pull(told, &tenant.record, &SETTLE);
         let since = pulled.since;
-        tenant.change(|record| _ = record.insert(&fact));
+        tenant.change(|record| _ = record.insert(&Fact::Pulled(pulled)));
         since
     };
     let mut tenant = Replica::default();
@@ -174,9 +173,7 @@ fn freshness_is_cut_to_between_5_minutes_and_an_hour() {
         (Some(Duration::MAX), 3_600),
     ] {
         let told = Told { state: State::Running, details: Arc::default(), fresh, taken_at: 0 };
-        let Fact::Pulled(pulled) = replica.stamp().into_fact(told, &replica.record, &SETTLE) else {
-            panic!("a pull")
-        };
+        let pulled = replica.stamp().into_pull(told, &replica.record, &SETTLE);
         assert_eq!(pulled.fresh, expected);
     }
 }
@@ -192,9 +189,9 @@ fn settle_times_at_their_extremes_neither_panic_nor_wrap() {
             let stamp = PullStamp::new(&record, &knowledge, &settle, Duration::MAX);
             let told =
                 Told { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
-            let fact = stamp.into_fact(told, &record, &settle);
+            let pulled = stamp.into_pull(told, &record, &settle);
             let mut next = record.clone();
-            next.insert(&fact);
+            next.insert(&Fact::Pulled(pulled));
             knowledge.update(&Past::of(&record), &next, Duration::MAX);
             let _ = knowledge.settles_at(OpenClose::Upgrade, &settle);
         }

@@ -6,6 +6,7 @@ use std::{sync::Arc, time::Duration};
 use crate::status::{
     ChangeType, Record, State,
     derive::status,
+    fact::Fact,
     knowledge::Knowledge,
     notified::Notified,
     past::Past,
@@ -60,8 +61,8 @@ impl Replica {
 
     pub(super) fn complete(&mut self, stamp: PullStamp, state: State) -> &mut Self {
         let told = Told { state, details: Arc::default(), fresh: None, taken_at: self.wall };
-        let fact = stamp.into_fact(told, &self.record, &SETTLE);
-        self.change(|record| _ = record.insert(&fact))
+        let pulled = stamp.into_pull(told, &self.record, &SETTLE);
+        self.change(|record| _ = record.insert(&Fact::Pulled(pulled)))
     }
 
     pub(super) fn pull(&mut self, state: State) -> &mut Self {

@@ -17,6 +17,7 @@ use crate::status::{
     notified::{Notified, OpenClose},
     past::Past,
     pulled::Knew,
+    repetition::repeats,
     settle::Settle,
     stamp::{PullStamp, Told},
     state::PullOutcome,
@@ -290,10 +291,11 @@ impl World {
         own.in_flight = None;
         let before = own.record.clone();
         let told = Told { state, details: Arc::default(), fresh: None, taken_at: wall };
-        let fact = stamp.into_fact(told, &before, &scenario.settle());
-        let Fact::Pulled(pulled) = &fact else { unreachable!() };
+        let pulled = stamp.into_pull(told, &before, &scenario.settle());
         let said = (pulled.outcome(), pulled.knew());
-        own.record.insert(&fact);
+        if !repeats(&pulled, &before, &scenario.settle()) {
+            own.record.insert(&Fact::Pulled(pulled));
+        }
         own.knowledge.update(&Past::of(&before), &own.record, elapsed);
         let (last, next) = (derive(&before), derive(&own.record));
         if !self.said.contains(&said) {

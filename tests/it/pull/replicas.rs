@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use harness::{TestEnv, gate_builder_on, tenant_number as tenant, within};
 use http::{Request, Response};
 use http_body_util::Full;
@@ -236,4 +236,62 @@ async fn lease_of_an_earlier_answer_delays_no_later_settle() {
     simulator.suspend(&tenant(1)).await.unwrap();
     simulator.resume(&tenant(1)).without_notification();
     within(MINUTE + Duration::from_secs(1), other.available(&tenant(1))).await;
+}
+
+/// Counts what is stored from now on.
+fn count_changes(store: &MemoryStore) -> impl FnMut() -> usize {
+    let mut changes = store.clone().changes();
+    move || std::iter::from_fn(|| changes.next().now_or_never().flatten()).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn repeated_answers_are_neither_stored_nor_sent() {
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+    let other = env.another_gate(|builder| builder.store(store.clone())).await;
+    let one = tenant(1);
+    let mut stored = count_changes(&store);
+    env.simulator.suspend(&one).await.unwrap();
+    sleep(10 * MINUTE).await;
+    let all = stored();
+    assert!((2..=3).contains(&all), "the notification and its settled pull: {all}");
+    let before = env.simulator.state_requests(&one);
+    sleep(10 * HOUR).await;
+    let requests = env.simulator.state_requests(&one) - before;
+    assert!((40..=95).contains(&requests), "pulls go on as before: {requests}");
+    assert_eq!(stored(), 0);
+
+    // One that starts with what is stored goes on in step, and what is new is stored.
+    drop(other);
+    let next = env.another_gate(|builder| builder.store(store.clone())).await;
+    sleep(HOUR).await;
+    assert!(next.status(&one).is_confirmed());
+    env.simulator.resume(&one).without_notification();
+    within(16 * MINUTE, env.gate.available(&one)).await;
+    within(Duration::from_secs(1), next.available(&one)).await;
+    sleep(HOUR).await;
+    assert_eq!(stored(), 4, "the correction, and three that agree");
+}
+
+#[tokio::test(start_paused = true)]
+async fn upgrade_that_many_lives_watch_settles_all_the_same() {
+    let store = MemoryStore::new();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+    env.simulator.upgrade(&tenant(1)).await.unwrap();
+    let TestEnv { simulator, gate, clock, .. } = env;
+    drop(gate);
+    let mut closed = Duration::ZERO;
+    // No process lives as long as a settle time: each hands on how long the Upgrade is known.
+    loop {
+        let gate = gate_builder_on(&simulator, &clock).store(store.clone()).build().await.unwrap();
+        if gate.status(&tenant(1)).is_available() {
+            break;
+        }
+        sleep(Duration::from_secs(50)).await;
+        closed += Duration::from_secs(50);
+        if closed == 5 * MINUTE {
+            simulator.resume(&tenant(1)).without_notification();
+        }
+        assert!(closed < 40 * MINUTE, "it stays closed");
+    }
 }

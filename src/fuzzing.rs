@@ -34,13 +34,10 @@ pub fn token(token: &str, now: i64) -> Option<(String, i64)> {
 /// The status of the answer, when that is not 204.
 pub fn body(body: &[u8], now: i64) -> Result<Notice, u16> {
     let decided = notification::check_with(body, |token| verify(token, now));
-    let (payload, verified) = decided.map_err(|refusal| refusal.status().as_u16())?;
-    let texts = [
-        payload.version_name.to_string(),
-        payload.file_version.to_string(),
-        payload.endpoint.unwrap_or_default().to_string(),
-    ];
-    Ok((payload.tenant.to_string(), payload.change.into(), verified.token_time, texts))
+    let (notice, verified) = decided.map_err(|refusal| refusal.status().as_u16())?;
+    let texts = [notice.version_name(), notice.file_version(), notice.public_endpoint()]
+        .map(|text| text.unwrap_or_default().to_owned());
+    Ok((notice.tenant().to_string(), notice.change().into(), verified.token_time, texts))
 }
 
 /// Parses `bytes` as a key set, as PEM and as a certificate in DER.

@@ -57,6 +57,7 @@
 //! |---|---|
 //! | every knob | [`TenantGateBuilder`] |
 //! | where to mount the route | [`NotificationLayer`] |
+//! | one State Change URL for several environments | [`TenantGates`] |
 //! | limits, retries and redirects around the guard | [`GuardLayer`] |
 //! | ready-made pieces around a client | [`client`] |
 //! | your own routes while a tenant is closed | [`guard::InboundLayer`] |
@@ -110,7 +111,7 @@ pub use self::{
     endpoint::EndpointLayer,
     environment::Environment,
     events::TenantEvent,
-    gate::{BuildError, TenantGate, TenantGateBuilder},
+    gate::{BuildError, GatesError, TenantGate, TenantGateBuilder, TenantGates},
     guard::{GuardError, GuardLayer, TenantUnavailable},
     key::{TenantKey, UrlKey},
     notification::{NotificationLayer, NotificationService},

@@ -24,7 +24,13 @@ use crate::{
 };
 
 /// The default of [`notification_path`](TenantGateBuilder::notification_path).
-const PATH: &str = "/NotifyCustomerStateChange";
+pub(super) const PATH: &str = "/NotifyCustomerStateChange";
+
+/// The default of [`body_limit`](TenantGateBuilder::body_limit).
+pub(super) const BODY_LIMIT: usize = 16 * 1024;
+
+/// The default of [`body_deadline`](TenantGateBuilder::body_deadline).
+pub(super) const BODY_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Configures a [`TenantGate`].
 ///
@@ -81,8 +87,8 @@ impl TenantGateBuilder {
             key_max_age: Duration::from_secs(24 * 60 * 60),
             fetch: None,
             path: PATH.to_owned(),
-            body_limit: 16 * 1024,
-            body_deadline: Duration::from_secs(5),
+            body_limit: BODY_LIMIT,
+            body_deadline: BODY_DEADLINE,
             settle: Settle::default(),
             store: None,
             store_timeout: Duration::from_secs(2),

@@ -9,7 +9,7 @@ use crate::{
     clock::Clock,
     environment::Environment,
     http_client::{Fetch, is_fetchable},
-    notification::NotificationPath,
+    notification::{Limits, NotificationPath},
     pull::Schedule,
     status::settle::Settle,
     store::Store,
@@ -22,8 +22,7 @@ pub(super) struct Config {
     pub(super) clock: Clock,
     pub(super) verifier: VerifierConfig,
     pub(super) notification_path: NotificationPath,
-    pub(super) body_limit: usize,
-    pub(super) body_deadline: Duration,
+    pub(super) limits: Limits,
     pub(super) settle: Settle,
     /// `None` while the state API is off.
     pub(super) pulls: Option<PullConfig>,
@@ -94,8 +93,10 @@ impl Config {
         Ok(Self {
             verifier,
             notification_path,
-            body_limit: builder.body_limit,
-            body_deadline: builder.body_deadline.min(LONGEST),
+            limits: Limits {
+                size: builder.body_limit,
+                deadline: builder.body_deadline.min(LONGEST),
+            },
             settle: Settle { usual: usual.min(LONGEST), upgrade: upgrade.min(LONGEST) },
             pulls: pulls.transpose()?,
             close_tracked_until_known: builder.close_tracked_until_known,

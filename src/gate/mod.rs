@@ -4,6 +4,7 @@ mod builder;
 mod client_layer;
 mod config;
 mod error;
+mod gates;
 mod health;
 mod overrides;
 #[cfg(feature = "reqwest")]
@@ -16,6 +17,7 @@ mod wait_layer;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use http::Uri;
 use smol_str::SmolStr;
 
@@ -26,6 +28,7 @@ pub use self::{
     builder::TenantGateBuilder,
     client_layer::{Client, ClientLayer},
     error::BuildError,
+    gates::{GatesError, TenantGates},
     wait_layer::{Wait, WaitFuture, WaitLayer},
 };
 
@@ -34,7 +37,10 @@ use crate::{
     endpoint::{EndpointLayer, Locator},
     environment::Environment,
     guard::{GuardLayer, GuardState, InboundLayer, TenantUnavailable},
-    notification::{NotificationHandler, NotificationLayer, NotificationPath, NotificationService},
+    notification::{
+        Accepted, NotificationHandler, NotificationLayer, NotificationPath, NotificationService,
+        Refusal, Route,
+    },
     persist::WriteBack,
     pull::{Pulls, RefreshError},
     status::{Record, TenantStatus},
@@ -82,13 +88,40 @@ impl TenantGate {
     #[must_use]
     pub fn notification_layer(&self) -> NotificationLayer {
         let Parts { handler, notification_path, .. } = &*self.parts;
-        NotificationLayer::new(handler.clone(), notification_path.clone())
+        NotificationLayer::new(Route::One(handler.clone()), notification_path.clone())
     }
 
     /// Returns the notification route as a service, to be mounted at a path.
     #[must_use]
     pub fn notification_service(&self) -> NotificationService {
-        NotificationService::new(self.parts.handler.clone())
+        NotificationService::new(Route::One(self.parts.handler.clone()))
+    }
+
+    /// Receives a notification that came in another way than to the notification route, such as
+    /// from a queue in front of the service: `body` as SuperOffice posted it.
+    ///
+    /// It is verified, recorded and counted as on the route. Its token lives for six minutes, and
+    /// what arrives later than these and the [`leeway`](TenantGateBuilder::leeway) is refused, so a
+    /// queue in between has to be quick. The future does nothing until it is polled; from then on
+    /// the notification is recorded even if it is dropped. Acknowledge a message when `Ok` is
+    /// returned, and keep it when the [status](Refusal::status) is a 5xx.
+    ///
+    /// ```
+    /// # async fn run(gate: tower_superoffice::TenantGate, message: Vec<u8>) {
+    /// match gate.receive(message).await {
+    ///     Ok(accepted) => println!("{}: {}", accepted.tenant(), accepted.change()),
+    ///     Err(refusal) if refusal.status().is_server_error() => println!("retry: {refusal}"),
+    ///     Err(refusal) => println!("drop it: {refusal}"),
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As the answers of the route: larger than the [`body_limit`](TenantGateBuilder::body_limit),
+    /// not a notification, not genuine, no keys to verify it with, or not stored in time.
+    pub async fn receive(&self, body: impl Into<Bytes>) -> Result<Accepted, Refusal> {
+        Route::One(self.parts.handler.clone()).receive(body.into()).await
     }
 
     /// Returns the layer that keeps calls of an HTTP client away from closed tenants.

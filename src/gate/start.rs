@@ -55,13 +55,13 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
     let tasks = Arc::new(tasks);
     let keep_alive = KeepAlive::new(Arc::clone(&tasks) as _);
     let handler = NotificationHandler::new(HandlerConfig {
+        environment: Arc::new(environment.clone()),
         verifier,
         tenants: Arc::clone(&tenants),
         write_back: write_back.clone(),
         pulls: pulls.clone(),
         clock: clock.clone(),
-        body_limit: config.body_limit,
-        body_deadline: config.body_deadline,
+        limits: config.limits,
         _keep_alive: keep_alive.clone(),
     });
     let guard_state = GuardState::new(

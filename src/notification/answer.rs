@@ -1,12 +1,13 @@
 //! The answers to a notification, and their typed reasons.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderValue, Response, StatusCode, Version, header};
 
+use super::{handler::RETRY_AFTER, message::Notification};
 use crate::{
-    http_client::EmptyBody, status::ChangeType, tenant_id::TenantId, tenants::Outcome,
-    token::TokenError,
+    environment::Environment, http_client::EmptyBody, status::ChangeType, tenant_id::TenantId,
+    tenants::Outcome, token::TokenError,
 };
 
 /// The reason for which a request to the notification route was not answered with 204.
@@ -44,6 +45,12 @@ pub enum Refusal {
     },
     /// The token belongs to another tenant: 403.
     OtherTenant,
+    /// Two gates of a [`TenantGates`](crate::TenantGates) accept its token, so it is unknown which
+    /// environment it is about: 503, to be sent again after this long. Both have the tenant pulled.
+    Ambiguous {
+        /// When to send it again.
+        retry_after: Duration,
+    },
     /// Applied here, but not stored yet: 503, to be sent again after this long.
     NotStored {
         /// When the store may be available.
@@ -58,6 +65,11 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Returns the refusal of a notification whose gate stopped before its end.
+    pub(super) fn interrupted() -> Self {
+        Self::Interrupted { retry_after: RETRY_AFTER }
+    }
+
     /// Returns the status of the answer.
     #[must_use]
     pub fn status(&self) -> StatusCode {
@@ -68,9 +80,10 @@ impl Refusal {
             Self::Encoded => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyBroken | Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Token(_) => StatusCode::UNAUTHORIZED,
-            Self::NoKeys { .. } | Self::NotStored { .. } | Self::Interrupted { .. } => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::NoKeys { .. }
+            | Self::Ambiguous { .. }
+            | Self::NotStored { .. }
+            | Self::Interrupted { .. } => StatusCode::SERVICE_UNAVAILABLE,
             Self::OtherTenant => StatusCode::FORBIDDEN,
         }
     }
@@ -87,6 +100,9 @@ impl fmt::Display for Refusal {
             Self::Malformed => f.write_str("the body is not a notification"),
             Self::Token(error) => write!(f, "the token was refused: {error}"),
             Self::NoKeys { .. } => f.write_str("no signing key available to verify the token"),
+            Self::Ambiguous { .. } => f.write_str(
+                "two gates accept the token: give each environment its own keys and audience",
+            ),
             Self::OtherTenant => f.write_str("the token belongs to another tenant"),
             Self::NotStored { .. } => {
                 f.write_str("the store could not be written in time; the change is applied here")
@@ -103,22 +119,46 @@ impl std::error::Error for Refusal {}
 /// An accepted notification; in the extensions of its 204.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    pub(crate) tenant: TenantId,
-    pub(crate) change: ChangeType,
-    pub(crate) outcome: Outcome,
+    pub(super) environment: Arc<Environment>,
+    pub(super) notification: Notification,
+    pub(super) outcome: Outcome,
 }
 
 impl Accepted {
+    /// Returns the environment of the gate that accepted it.
+    #[must_use]
+    pub fn environment(&self) -> &Environment {
+        &self.environment
+    }
+
     /// Returns the tenant.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        &self.tenant
+        self.notification.tenant()
     }
 
     /// Returns the announced change.
     #[must_use]
     pub fn change(&self) -> ChangeType {
-        self.change
+        self.notification.change()
+    }
+
+    /// Returns the name of the tenant's version; `None` when the notification has none.
+    #[must_use]
+    pub fn version_name(&self) -> Option<&str> {
+        self.notification.version_name()
+    }
+
+    /// Returns the version of the tenant's files; `None` when the notification has none.
+    #[must_use]
+    pub fn file_version(&self) -> Option<&str> {
+        self.notification.file_version()
+    }
+
+    /// Returns the whole notification.
+    #[must_use]
+    pub fn notification(&self) -> &Notification {
+        &self.notification
     }
 
     /// Returns the effect on the tenant's record.
@@ -165,6 +205,7 @@ fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::Header
             headers.insert(header::WWW_AUTHENTICATE, challenge(error));
         }
         Refusal::NoKeys { retry_after }
+        | Refusal::Ambiguous { retry_after }
         | Refusal::NotStored { retry_after }
         | Refusal::Interrupted { retry_after } => {
             let seconds = retry_after.as_millis().div_ceil(1000).max(1);
@@ -212,6 +253,7 @@ mod tests {
             (Refusal::Malformed, 400, None),
             (Refusal::Token(TokenError::Expired), 401, Some(("www-authenticate", &*token))),
             (Refusal::NoKeys { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
+            (Refusal::Ambiguous { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
             (Refusal::NotStored { retry_after: Duration::ZERO }, 503, Some(("retry-after", "1"))),
             (Refusal::Interrupted { retry_after: HALF_A_MINUTE }, 503, Some(("retry-after", "30"))),
             (Refusal::OtherTenant, 403, None),
@@ -234,14 +276,17 @@ mod tests {
 
     #[test]
     fn accepted_notification_is_204_with_its_extension() {
-        let tenant = TenantId::new("Cust1").unwrap();
-        let (change, outcome) = (ChangeType::Suspend, Outcome::Recorded);
-        let accepted = Accepted { tenant: tenant.clone(), change, outcome };
+        let body = br#"{"ChangeType":2,"ContextIdentifier":"Cust1","VersionName":"v"}"#;
+        let notification = Notification::parse_unverified(body).unwrap();
+        let (environment, outcome) = (Arc::new(Environment::Stage), Outcome::Recorded);
+        let accepted = Accepted { environment, notification: notification.clone(), outcome };
         let response = into_response(Ok(accepted), Version::HTTP_11);
         assert_eq!(response.status(), StatusCode::NO_CONTENT);
         assert!(response.headers().is_empty());
         let accepted = response.extensions().get::<Accepted>().unwrap();
-        assert_eq!((accepted.tenant(), accepted.change()), (&tenant, change));
-        assert_eq!(accepted.outcome(), outcome);
+        assert_eq!((accepted.tenant().as_str(), accepted.change()), ("Cust1", ChangeType::Suspend));
+        assert_eq!((accepted.version_name(), accepted.file_version()), (Some("v"), None));
+        assert_eq!(accepted.notification(), &notification);
+        assert_eq!((accepted.environment(), accepted.outcome()), (&Environment::Stage, outcome));
     }
 }

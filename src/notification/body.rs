@@ -12,6 +12,15 @@ use http_body::Body;
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 
+/// The limits of a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Limits {
+    /// The most bytes.
+    pub(crate) size: usize,
+    /// The time within which the whole body must arrive.
+    pub(crate) deadline: Duration,
+}
+
 pin_project! {
     /// Reads a body to its end, unless it is too large, too slow or breaks off.
     ///
@@ -38,12 +47,12 @@ pub(super) enum CollectError {
 }
 
 impl<B: Body> Collect<B> {
-    pub(super) fn new(body: B, limit: usize, deadline: Duration) -> Self {
+    pub(super) fn new(body: B, limits: Limits) -> Self {
         Self {
             body,
             sleep: None,
-            deadline: tokio::time::Instant::now() + deadline,
-            limit,
+            deadline: tokio::time::Instant::now() + limits.deadline,
+            limit: limits.size,
             spent: 0,
             collected: BytesMut::new(),
         }
@@ -98,14 +107,13 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: usize = 10;
-    const DEADLINE: Duration = Duration::from_secs(5);
+    const LIMITS: Limits = Limits { size: 10, deadline: Duration::from_secs(5) };
 
     async fn read(
         frames: impl IntoIterator<Item = Result<Frame<Bytes>, ()>>,
     ) -> Result<Bytes, CollectError> {
         let body = StreamBody::new(stream::iter(frames));
-        Collect::new(body, LIMIT, DEADLINE).await
+        Collect::new(body, LIMITS).await
     }
 
     fn data(bytes: &'static [u8]) -> Result<Frame<Bytes>, ()> {
@@ -149,7 +157,7 @@ mod tests {
     #[tokio::test]
     async fn whole_body_is_read_though_its_connection_breaks() {
         let body = Announced(Some(Bytes::from_static(b"1234")));
-        assert_eq!(Collect::new(body, LIMIT, DEADLINE).await.unwrap(), "1234");
+        assert_eq!(Collect::new(body, LIMITS).await.unwrap(), "1234");
     }
 
     #[tokio::test]
@@ -165,7 +173,7 @@ mod tests {
             Some((data(b"1"), ()))
         });
         let body = StreamBody::new(trickle.boxed());
-        assert_eq!(Collect::new(body, LIMIT, DEADLINE).await, Err(CollectError::TooSlow));
-        assert_eq!(began.elapsed(), DEADLINE);
+        assert_eq!(Collect::new(body, LIMITS).await, Err(CollectError::TooSlow));
+        assert_eq!(began.elapsed(), LIMITS.deadline);
     }
 }

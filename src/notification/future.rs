@@ -14,9 +14,10 @@ use pin_project_lite::pin_project;
 
 use super::{
     answer::{Accepted, Refusal, into_response},
-    body::{Collect, CollectError},
+    body::{Collect, CollectError, Limits},
     detached::Detached,
-    handler::{Handled, NotificationHandler},
+    handler::Handled,
+    route::Route,
 };
 use crate::http_client::EmptyBody;
 
@@ -25,7 +26,7 @@ pin_project! {
     pub struct NotificationFuture<B> {
         #[pin]
         state: State<B>,
-        handler: NotificationHandler,
+        route: Route,
         version: Version,
     }
 }
@@ -42,28 +43,29 @@ pin_project! {
 }
 
 impl<B: Body> NotificationFuture<B> {
-    pub(super) fn new(handler: NotificationHandler, request: Request<B>) -> Self {
+    pub(super) fn new(route: Route, request: Request<B>) -> Self {
         let version = request.version();
-        let state = match refuse_head(&handler, &request) {
+        let limits = route.limits();
+        let state = match refuse_head(limits, &request) {
             Some(refusal) => State::Refused { refusal },
             None => State::Reading {
                 is_encoded: is_encoded(request.headers()),
-                body: handler.collect(request.into_body()),
+                body: Collect::new(request.into_body(), limits),
             },
         };
-        Self { state, handler, version }
+        Self { state, route, version }
     }
 }
 
 /// Returns the reason for refusing a request before its body is read.
-fn refuse_head<B: Body>(handler: &NotificationHandler, request: &Request<B>) -> Option<Refusal> {
+fn refuse_head<B: Body>(limits: Limits, request: &Request<B>) -> Option<Refusal> {
     if request.method() != Method::POST {
         return Some(Refusal::Method);
     }
     let announced = request.headers().get(header::CONTENT_LENGTH).map(|length| length.as_bytes());
     let announced = announced.map_or(0, parse_length);
     let least = request.body().size_hint().lower().max(announced);
-    (least > handler.body_limit() as u64).then_some(Refusal::BodyTooLarge)
+    (least > limits.size as u64).then_some(Refusal::BodyTooLarge)
 }
 
 /// Parses a `Content-Length`. One with too many digits is the largest number; one that is
@@ -92,16 +94,16 @@ impl<B: Body> Future for NotificationFuture<B> {
         let mut this = self.project();
         let result = loop {
             match this.state.as_mut().project() {
-                StateProj::Refused { refusal } => break Err(this.handler.refuse(*refusal)),
+                StateProj::Refused { refusal } => break Err(this.route.refuse(*refusal)),
                 StateProj::Waiting { handled } => {
                     let handled = ready!(Pin::new(handled).poll(cx));
-                    break handled.unwrap_or_else(|_| Err(this.handler.refuse_interrupted()));
+                    break handled.unwrap_or_else(|_| Err(this.route.refuse_interrupted()));
                 }
                 StateProj::Reading { body, is_encoded } => match ready!(body.poll(cx)) {
-                    Err(error) => break Err(this.handler.refuse(error.into())),
+                    Err(error) => break Err(this.route.refuse(error.into())),
                     // Only now: a body that is also too large or too slow is refused for that.
-                    Ok(_) if *is_encoded => break Err(this.handler.refuse(Refusal::Encoded)),
-                    Ok(body) => match this.handler.handle(&body) {
+                    Ok(_) if *is_encoded => break Err(this.route.refuse(Refusal::Encoded)),
+                    Ok(body) => match this.route.handle(&body) {
                         Handled::Ready(result) => break result,
                         Handled::Pending(handled) => {
                             let handled = Detached::new(handled);

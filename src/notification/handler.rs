@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_core::future::BoxFuture;
-use http_body::Body;
 
 use super::{
     answer::{Accepted, Refusal},
-    body::Collect,
+    body::Limits,
     counts::{Counters, NotificationCounts},
+    message::Notification,
     payload::Payload,
     refusal_log::{RefusalLog, Refused},
 };
 use crate::{
     clock::Clock,
+    environment::Environment,
     keep_alive::KeepAlive,
     persist::WriteBack,
     pull::Pulls,
@@ -23,8 +24,8 @@ use crate::{
     token::{TokenError, Verification, Verified, Verifier, VerifyError},
 };
 
-/// When a sender may try again after the store could not be written, or the gate stopped.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
+/// When a sender may try again after a failure on this side.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Handles the notifications of one gate. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct NotificationHandler(Arc<HandlerParts>);
 /// The parts that a handler is made of.
 #[derive(Debug)]
 pub(crate) struct HandlerConfig {
+    /// The environment whose gate this is, for [`Accepted`].
+    pub(crate) environment: Arc<Environment>,
     pub(crate) verifier: Verifier,
     pub(crate) tenants: Arc<Tenants>,
     /// `None` without a store: then no write has to be waited for.
@@ -40,8 +43,7 @@ pub(crate) struct HandlerConfig {
     /// `None` while the state API is off.
     pub(crate) pulls: Option<Arc<Pulls>>,
     pub(crate) clock: Clock,
-    pub(crate) body_limit: usize,
-    pub(crate) body_deadline: Duration,
+    pub(crate) limits: Limits,
     pub(crate) _keep_alive: KeepAlive,
 }
 
@@ -80,13 +82,8 @@ impl NotificationHandler {
         &self.config().verifier
     }
 
-    pub(super) fn body_limit(&self) -> usize {
-        self.config().body_limit
-    }
-
-    pub(super) fn collect<B: Body>(&self, body: B) -> Collect<B> {
-        let HandlerConfig { body_limit, body_deadline, .. } = self.config();
-        Collect::new(body, *body_limit, *body_deadline)
+    pub(crate) fn limits(&self) -> Limits {
+        self.config().limits
     }
 
     /// Counts and logs a refusal.
@@ -96,23 +93,18 @@ impl NotificationHandler {
         refusal
     }
 
-    /// Counts and logs the refusal of a notification whose task ended without a result.
-    pub(super) fn refuse_interrupted(&self) -> Refusal {
-        self.refuse(Refusal::Interrupted { retry_after: RETRY_AFTER })
-    }
-
     /// Verifies a whole body and, when it is genuine, applies what it says.
     pub(super) fn handle(&self, body: &[u8]) -> Handled {
-        let (payload, token) = match Payload::with_token(body) {
+        let (notification, token) = match Payload::with_token(body) {
             Ok(parsed) => parsed,
             Err(refusal) => return Handled::Ready(Err(self.refuse(refusal))),
         };
         match self.config().verifier.verify(&token) {
-            Verification::Done(verified) => self.apply(payload, &token, verified),
+            Verification::Done(verified) => self.apply(notification, &token, verified),
             Verification::NeedsKeys(pending) => {
                 let this = self.clone();
                 Handled::Pending(Box::pin(async move {
-                    match this.apply(payload, &token, pending.wait().await) {
+                    match this.apply(notification, &token, pending.wait().await) {
                         Handled::Ready(result) => result,
                         Handled::Pending(stored) => stored.await,
                     }
@@ -121,31 +113,46 @@ impl NotificationHandler {
         }
     }
 
-    fn apply(
+    /// Applies a notification whose token was verified, or refuses it.
+    pub(super) fn apply(
         &self,
-        payload: Payload,
+        notification: Notification,
         token: &str,
         verified: Result<Verified, VerifyError>,
     ) -> Handled {
         let verified = match verified {
             Ok(verified) => verified,
             Err(error) => {
-                return Handled::Ready(Err(self.refuse_token(&payload.tenant, token, error)));
+                return Handled::Ready(Err(self.refuse_token(&notification.tenant, token, error)));
             }
         };
-        if let Err(refusal) = match_tenants(&payload, &verified) {
+        if let Err(refusal) = match_tenants(&notification, &verified) {
             return Handled::Ready(Err(self.refuse(refusal)));
         }
-        let Payload { change, tenant, version_name, file_version, endpoint, .. } = payload;
-        let details = Details { version_name, file_version, endpoint, ..Details::default() };
+        let Notification { change, tenant, .. } = &notification;
+        let details = Details {
+            version_name: notification.version_name.clone(),
+            file_version: notification.file_version.clone(),
+            endpoint: notification.public_endpoint.clone(),
+            ..Details::default()
+        };
         let received_at = self.config().clock.unix_ms();
-        let notified = Notified::new(change, verified.token_time, received_at, Arc::new(details));
-        let outcome = self.config().tenants.apply(&tenant, Update::Notification(notified)).outcome;
+        let notified = Notified::new(*change, verified.token_time, received_at, Arc::new(details));
+        let outcome = self.config().tenants.apply(tenant, Update::Notification(notified)).outcome;
         self.0.counters.taken(outcome);
-        crate::log::info!(%tenant, %change, ?outcome, "notification accepted");
+        crate::log::info!(
+            environment = %self.config().environment,
+            %tenant,
+            %change,
+            version_name = notification.version_name().map(tracing::field::debug),
+            file_version = notification.file_version().map(tracing::field::debug),
+            ?outcome,
+            "notification accepted"
+        );
         let write_back = self.config().write_back.as_ref();
-        let stored = write_back.and_then(|write_back| write_back.stored(&tenant));
-        let accepted = Accepted { tenant, change, outcome };
+        let stored = write_back.and_then(|write_back| write_back.stored(tenant));
+        let environment = Arc::clone(&self.config().environment);
+        let accepted = Accepted { environment, notification, outcome };
         let Some(stored) = stored else { return Handled::Ready(Ok(accepted)) };
         let this = self.clone();
         Handled::Pending(Box::pin(async move {
@@ -158,7 +165,7 @@ impl NotificationHandler {
     }
 
     /// Has the state API asked about a tenant to which something may have happened.
-    fn request_unverified_pull(&self, tenant: &TenantId) {
+    pub(super) fn request_unverified_pull(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.config().pulls {
             pulls.request_unverified_pull(tenant);
         }
@@ -186,8 +193,8 @@ impl NotificationHandler {
 }
 
 /// Refuses a body that names another tenant than its token.
-fn match_tenants(payload: &Payload, verified: &Verified) -> Result<(), Refusal> {
-    if verified.tenant == payload.tenant { Ok(()) } else { Err(Refusal::OtherTenant) }
+fn match_tenants(notification: &Notification, verified: &Verified) -> Result<(), Refusal> {
+    if verified.tenant == notification.tenant { Ok(()) } else { Err(Refusal::OtherTenant) }
 }
 
 /// Checks a notification as a gate does, with the check of its token passed in: what a fuzz target
@@ -196,9 +203,9 @@ fn match_tenants(payload: &Payload, verified: &Verified) -> Result<(), Refusal> 
 pub(crate) fn check_with(
     body: &[u8],
     verify: impl FnOnce(&str) -> Result<Verified, TokenError>,
-) -> Result<(Payload, Verified), Refusal> {
-    let (payload, token) = Payload::with_token(body)?;
+) -> Result<(Notification, Verified), Refusal> {
+    let (notification, token) = Payload::with_token(body)?;
     let verified = verify(&token).map_err(Refusal::Token)?;
-    match_tenants(&payload, &verified)?;
-    Ok((payload, verified))
+    match_tenants(&notification, &verified)?;
+    Ok((notification, verified))
 }

@@ -12,8 +12,8 @@ use tower_service::Service;
 
 use super::{
     future::{NotificationFuture, ResponseFuture},
-    handler::NotificationHandler,
     path::NotificationPath,
+    route::Route,
 };
 
 /// Serves the notification route in front of a service; made by
@@ -24,13 +24,13 @@ use super::{
 #[doc = include_str!("../../docs/mounting.md")]
 #[derive(Clone)]
 pub struct NotificationLayer {
-    handler: NotificationHandler,
+    route: Route,
     path: NotificationPath,
 }
 
 impl NotificationLayer {
-    pub(crate) fn new(handler: NotificationHandler, path: NotificationPath) -> Self {
-        Self { handler, path }
+    pub(crate) fn new(route: Route, path: NotificationPath) -> Self {
+        Self { route, path }
     }
 }
 
@@ -38,7 +38,7 @@ impl<S> Layer<S> for NotificationLayer {
     type Service = Notifications<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        Notifications { inner, handler: self.handler.clone(), path: self.path.clone() }
+        Notifications { inner, route: self.route.clone(), path: self.path.clone() }
     }
 }
 
@@ -55,7 +55,7 @@ impl fmt::Debug for NotificationLayer {
 #[derive(Clone)]
 pub struct Notifications<S> {
     inner: S,
-    handler: NotificationHandler,
+    route: Route,
     path: NotificationPath,
 }
 
@@ -92,7 +92,7 @@ where
 
     fn call(&mut self, request: Request<ReqBody>) -> Self::Future {
         if self.path.matches(request.uri().path()) {
-            ResponseFuture::handled(NotificationFuture::new(self.handler.clone(), request))
+            ResponseFuture::handled(NotificationFuture::new(self.route.clone(), request))
         } else {
             ResponseFuture::passed(self.inner.call(request))
         }

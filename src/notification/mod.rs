@@ -5,8 +5,8 @@
 //! a [`Refusal`] with its reason.
 
 // A notification goes from `layer` or `service` through `future`, which reads the `body`, to the
-// `handler`, which parses the `payload`, has its token verified, compares the two, and applies the
-// change; `answer` turns the result into a response.
+// `route` of one gate or of `several`. `handler` parses the `payload`, has its token verified,
+// compares the two, and applies the change; `answer` turns the result into a response.
 
 mod answer;
 mod body;
@@ -15,10 +15,13 @@ mod detached;
 mod future;
 mod handler;
 mod layer;
+mod message;
 mod path;
 mod payload;
 mod refusal_log;
+mod route;
 mod service;
+mod several;
 
 #[cfg(feature = "test-util")]
 pub(crate) use self::handler::check_with;
@@ -26,10 +29,14 @@ pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},
     layer::{NotificationLayer, Notifications},
+    message::{Notification, ParseNotificationError},
     service::NotificationService,
 };
 pub(crate) use self::{
+    body::Limits,
     handler::{HandlerConfig, NotificationHandler},
     path::NotificationPath,
+    route::Route,
+    several::SeveralGates,
 };
 pub use crate::{http_client::EmptyBody, tenants::Outcome};

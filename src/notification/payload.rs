@@ -7,18 +7,14 @@
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use super::answer::Refusal;
+use super::{answer::Refusal, message::Notification};
 use crate::{json, status::ChangeType, tenant_id::TenantId, token::TokenError};
 
 /// The parsed body of a notification. Its token is the only part that is signed.
-pub(crate) struct Payload {
-    pub(crate) change: ChangeType,
-    pub(crate) tenant: TenantId,
-    pub(crate) version_name: SmolStr,
-    pub(crate) file_version: SmolStr,
-    pub(crate) endpoint: Option<SmolStr>,
+pub(super) struct Payload {
+    pub(super) notification: Notification,
     /// `None` when it is absent, null, or not a string.
-    pub(crate) token: Option<String>,
+    token: Option<String>,
 }
 
 /// The most that is kept of a version text, in bytes.
@@ -49,24 +45,24 @@ impl Payload {
             };
             *field = Some(value);
         }
-        Some(Self {
+        let notification = Notification {
             change: parse_change(&change?)?,
             tenant: TenantId::new(tenant?.as_str()?).ok()?,
             version_name: truncate(&into_text(version_name).unwrap_or_default(), MAX_TEXT),
             file_version: truncate(&into_text(file_version).unwrap_or_default(), MAX_TEXT),
-            endpoint: into_text(endpoint)
+            public_endpoint: into_text(endpoint)
                 .filter(|host| !host.is_empty() && host.len() <= MAX_HOST)
                 .map(SmolStr::from),
-            token: into_text(token),
-        })
+        };
+        Some(Self { notification, token: into_text(token) })
     }
 
-    /// Parses `body` and splits off the token that has to prove it.
-    pub(super) fn with_token(body: &[u8]) -> Result<(Self, String), Refusal> {
-        let mut payload = Self::parse(body).ok_or(Refusal::Malformed)?;
-        let token = payload.token.take().filter(|token| !token.is_empty());
+    /// Parses `body` into a notification and the token that has to prove it.
+    pub(super) fn with_token(body: &[u8]) -> Result<(Notification, String), Refusal> {
+        let Self { notification, token } = Self::parse(body).ok_or(Refusal::Malformed)?;
+        let token = token.filter(|token| !token.is_empty());
         let token = token.ok_or(Refusal::Token(TokenError::Missing))?;
-        Ok((payload, token))
+        Ok((notification, token))
     }
 }
 
@@ -96,23 +92,26 @@ fn truncate(text: &str, max: usize) -> SmolStr {
 mod tests {
     use super::*;
 
-    fn parse(text: &str) -> Option<Payload> {
-        Payload::parse(text.as_bytes())
+    fn parse(text: &str) -> Option<Notification> {
+        Payload::parse(text.as_bytes()).map(|payload| payload.notification)
+    }
+
+    fn token(text: &str) -> Option<String> {
+        Payload::parse(text.as_bytes()).unwrap().token
     }
 
     #[test]
     fn documented_body_is_parsed() {
-        let payload = parse(
-            r#"{"ChangeType":5,"ContextIdentifier":"Cust1","VersionName":"Release 8.4 R08","FileVersion":"8.4.12.1234",
-                "Token":"a.b.c","PublicEndpoint":"sod3.superoffice.com","Novelty":[{}]}"#,
-        )
-        .unwrap();
+        let body = r#"{"ChangeType":5,"ContextIdentifier":"Cust1","VersionName":"Release 8.4 R08",
+            "FileVersion":"8.4.12.1234","Token":"a.b.c","PublicEndpoint":"sod3.superoffice.com",
+            "Novelty":[{}]}"#;
+        let payload = parse(body).unwrap();
         assert_eq!(payload.change, ChangeType::Move);
         assert_eq!(payload.tenant.as_str(), "Cust1");
         assert_eq!(payload.version_name, "Release 8.4 R08");
         assert_eq!(payload.file_version, "8.4.12.1234");
-        assert_eq!(payload.endpoint.as_deref(), Some("sod3.superoffice.com"));
-        assert_eq!(payload.token.as_deref(), Some("a.b.c"));
+        assert_eq!(payload.public_endpoint.as_deref(), Some("sod3.superoffice.com"));
+        assert_eq!(token(body).as_deref(), Some("a.b.c"));
     }
 
     #[test]
@@ -143,14 +142,13 @@ mod tests {
 
     #[test]
     fn keys_are_compared_ignoring_case() {
-        let payload = parse(
-            r#"{"changeType":5,"CONTEXTIDENTIFIER":"Cust1","versionname":"v","fileVersion":"f",
-                "tOKEN":"t","publicEndpoint":"h"}"#,
-        )
-        .unwrap();
+        let body = r#"{"changeType":5,"CONTEXTIDENTIFIER":"Cust1","versionname":"v",
+            "fileVersion":"f","tOKEN":"t","publicEndpoint":"h"}"#;
+        let payload = parse(body).unwrap();
         assert_eq!((payload.change, payload.tenant.as_str()), (ChangeType::Move, "Cust1"));
         assert_eq!((&*payload.version_name, &*payload.file_version), ("v", "f"));
-        assert_eq!((payload.token.as_deref(), payload.endpoint.as_deref()), (Some("t"), Some("h")));
+        assert_eq!(payload.public_endpoint.as_deref(), Some("h"));
+        assert_eq!(token(body).as_deref(), Some("t"));
     }
 
     #[test]
@@ -162,7 +160,7 @@ mod tests {
             );
             let payload = parse(&body).unwrap();
             assert_eq!((&*payload.version_name, &*payload.file_version), ("", ""), "{value}");
-            assert_eq!(payload.endpoint, None, "{value}");
+            assert_eq!(payload.public_endpoint, None, "{value}");
         }
     }
 
@@ -178,7 +176,7 @@ mod tests {
     fn token_of_another_type_is_absent() {
         for value in ["null", "1", "{}", "[\"a.b.c\"]"] {
             let body = format!(r#"{{"ChangeType":0,"ContextIdentifier":"Cust1","Token":{value}}}"#);
-            assert_eq!(parse(&body).unwrap().token, None);
+            assert_eq!(token(&body), None);
         }
     }
 
@@ -197,7 +195,7 @@ mod tests {
             let body = format!(
                 r#"{{"ChangeType":5,"ContextIdentifier":"Cust1","PublicEndpoint":"{host}"}}"#
             );
-            assert_eq!(parse(&body).unwrap().endpoint.is_some(), kept, "{length}");
+            assert_eq!(parse(&body).unwrap().public_endpoint.is_some(), kept, "{length}");
         }
     }
 

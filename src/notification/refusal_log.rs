@@ -118,6 +118,7 @@ fn kind(refusal: Refusal) -> u32 {
         Refusal::OtherTenant => 7,
         Refusal::NotStored { .. } => 8,
         Refusal::Interrupted { .. } => 9,
+        Refusal::Ambiguous { .. } => 10,
         Refusal::Token(error) => 16 + error as u32,
     }
 }
@@ -175,6 +176,7 @@ mod tests {
             OtherTenant,
             NotStored { retry_after },
             Interrupted { retry_after },
+            Ambiguous { retry_after },
         ];
         let mut kinds: Vec<u32> = tokens.into_iter().chain(others).map(kind).collect();
         let all = kinds.len();

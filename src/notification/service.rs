@@ -9,7 +9,7 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{future::NotificationFuture, handler::NotificationHandler};
+use super::{future::NotificationFuture, route::Route};
 use crate::http_client::EmptyBody;
 
 /// Receives notifications at the route that it is mounted at; made by
@@ -26,12 +26,12 @@ use crate::http_client::EmptyBody;
 /// ```
 #[derive(Debug, Clone)]
 pub struct NotificationService {
-    handler: NotificationHandler,
+    route: Route,
 }
 
 impl NotificationService {
-    pub(crate) fn new(handler: NotificationHandler) -> Self {
-        Self { handler }
+    pub(crate) fn new(route: Route) -> Self {
+        Self { route }
     }
 }
 
@@ -45,6 +45,6 @@ impl<B: Body> Service<Request<B>> for NotificationService {
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        NotificationFuture::new(self.handler.clone(), request)
+        NotificationFuture::new(self.route.clone(), request)
     }
 }

@@ -71,6 +71,27 @@ impl TokenError {
         Self::SpeaksForPerson,
     ];
 
+    /// Returns the place of the failed check in the order in which tokens are checked.
+    pub(super) const fn depth(self) -> u8 {
+        match self {
+            Self::Missing => 0,
+            Self::TooLong => 1,
+            Self::Malformed => 2,
+            Self::Algorithm => 3,
+            Self::Critical => 4,
+            Self::Type => 5,
+            Self::Issuer => 6,
+            Self::Audience => 7,
+            Self::Expired => 8,
+            Self::NotYetValid => 9,
+            Self::LongLived => 10,
+            Self::NoTenant => 11,
+            Self::UnknownKey => 12,
+            Self::Signature => 13,
+            Self::SpeaksForPerson => 14,
+        }
+    }
+
     /// Returns the reason as a sentence of printable ASCII without quotes and backslashes.
     #[must_use]
     pub const fn description(&self) -> &'static str {

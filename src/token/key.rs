@@ -50,7 +50,6 @@ impl Key {
     }
 
     /// Returns the modulus and the exponent, big-endian, without leading zeros.
-    #[cfg(feature = "test-util")]
     pub(super) fn numbers(&self) -> (&[u8], &[u8]) {
         (&self.0.n, &self.0.e)
     }

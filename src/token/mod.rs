@@ -5,9 +5,11 @@
 
 // A token goes through `validate`, which is pure and refuses everything that can be refused without
 // cryptography; then its signature is checked with a key of the `KeyRing`, which holds the given
-// keys and those fetched from the environment.
+// keys and those fetched from the environment. `choice` finds the one of several verifiers that
+// accepts a token.
 
 mod certificate;
+mod choice;
 mod claims;
 mod compact;
 mod error;
@@ -35,17 +37,18 @@ mod wycheproof;
 
 #[cfg(feature = "test-util")]
 pub(crate) use self::validate::verify_with;
-pub use self::{
-    error::TokenError,
-    key_error::KeyError,
-    keys::SigningKeys,
-    report::{KeyReport, KeySource, KeysReport},
-};
 pub(crate) use self::{
+    choice::{Choice, ChoosingVerification, Verifiers},
     error::VerifyError,
     logged_claims::LoggedClaims,
     policy::{Audiences, Leeway, Policy},
     remote::RemoteKeys,
     validate::Verified,
     verifier::{Verification, Verifier, VerifierConfig},
+};
+pub use self::{
+    error::TokenError,
+    key_error::KeyError,
+    keys::SigningKeys,
+    report::{KeyReport, KeySource, KeysReport},
 };

@@ -56,7 +56,7 @@ impl KeyRing {
         if named.is_some() {
             return Check::Mismatch;
         }
-        let mut nameless = self.keys.iter().filter(|key| key.ids().is_empty()).peekable();
+        let mut nameless = self.nameless().peekable();
         let tried = nameless.peek().is_some();
         if try_all(&mut nameless) { Check::Signed } else { Check::Unknown { tried } }
     }
@@ -69,6 +69,24 @@ impl KeyRing {
         [KeyIds::same_kid, KeyIds::same_x5t, KeyIds::same_thumbprint]
             .into_iter()
             .find(|names| self.keys.iter().any(|key| names(key.ids(), ids)))
+    }
+
+    fn nameless(&self) -> impl Iterator<Item = &Key> {
+        self.keys.iter().filter(|key| key.ids().is_empty())
+    }
+
+    /// Returns whether a key has one of the names `ids`; any key, when they are none.
+    pub(super) fn has_key(&self, ids: &KeyIds) -> bool {
+        self.matching_rule(ids).is_some()
+    }
+
+    pub(super) fn has_nameless(&self) -> bool {
+        self.nameless().next().is_some()
+    }
+
+    /// Returns whether a key is in both rings, under whichever name.
+    pub(super) fn shares_key_with(&self, other: &Self) -> bool {
+        self.keys.iter().any(|own| other.keys.iter().any(|its| own.numbers() == its.numbers()))
     }
 
     /// Returns whether any of the keys was fetched.

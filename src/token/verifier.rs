@@ -116,6 +116,42 @@ impl Verifier {
         }
     }
 
+    /// Returns whether there is a key with one of the names `ids`; any, when they are none.
+    pub(super) fn has_key(&self, ids: &KeyIds) -> bool {
+        self.with_ring(|ring| ring.has_key(ids))
+    }
+
+    /// Returns whether there is such a key, or one without a name that may be meant.
+    pub(super) fn may_have_key(&self, ids: &KeyIds) -> bool {
+        self.with_ring(|ring| ring.has_key(ids) || ring.has_nameless())
+    }
+
+    /// Returns whether the available keys are enough to accept `token`. It fetches none.
+    pub(super) fn accepts_with_known_keys(&self, token: &str) -> bool {
+        let VerifierParts { policy, clock, .. } = &*self.0;
+        let Ok(candidate) = validate(token, policy, clock.unix_s()) else { return false };
+        let check = self
+            .with_ring(|ring| ring.check(&candidate.ids, candidate.signed, &candidate.signature));
+        check == Check::Signed && candidate.into_verified().is_ok()
+    }
+
+    /// Returns whether both have a key in common, or fetch their keys from the same URL.
+    pub(crate) fn shares_keys_with(&self, other: &Self) -> bool {
+        let url = |verifier: &Self| match &verifier.0.keys {
+            Keys::Given(_) => None,
+            Keys::Remote(remote) => Some(remote.url().clone()),
+        };
+        url(self).is_some_and(|own| url(other) == Some(own))
+            || self.with_ring(|own| other.with_ring(|its| own.shares_key_with(its)))
+    }
+
+    fn with_ring<T>(&self, f: impl FnOnce(&KeyRing) -> T) -> T {
+        match &self.0.keys {
+            Keys::Given(ring) => f(ring),
+            Keys::Remote(remote) => f(&remote.ring()),
+        }
+    }
+
     /// Returns the report of the keys.
     pub(crate) fn report(&self) -> KeysReport {
         match &self.0.keys {

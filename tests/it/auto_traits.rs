@@ -16,10 +16,10 @@ use std::{
 use http::{Request, Response};
 use tower::util::ServiceFn;
 use tower_superoffice::{
-    BuildError, ChangeType, Environment, GuardError, GuardLayer, NotificationLayer,
-    NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantId, TenantStatus,
-    TenantUnavailable, UnavailableReason, UrlKey, client, endpoint, events, guard, health,
-    notification, pull, simulator, status, store, token,
+    BuildError, ChangeType, Environment, GatesError, GuardError, GuardLayer, NotificationLayer,
+    NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantGates, TenantId,
+    TenantStatus, TenantUnavailable, UnavailableReason, UrlKey, client, endpoint, events, guard,
+    health, notification, pull, simulator, status, store, token,
 };
 
 /// Evaluates whether a type has a trait: an inherent constant takes precedence over one of a trait.
@@ -50,6 +50,7 @@ fn is_object<T: ?Sized>() {}
 #[test]
 fn gate_and_configuration_go_anywhere() {
     is_cloned::<TenantGate>();
+    is_cloned::<TenantGates>();
     is_cloned::<Environment>();
     is_cloned::<endpoint::CustomEnvironment>();
     is_cloned::<pull::Schedule>();
@@ -79,6 +80,7 @@ fn values_go_anywhere() {
     is_cloned::<status::State>();
     is_cloned::<store::Change>();
     is_cloned::<notification::Accepted>();
+    is_cloned::<notification::Notification>();
     is_cloned::<health::Health>();
     is_cloned::<health::TaskHealth>();
     is_cloned::<pull::PullHealth>();
@@ -103,12 +105,14 @@ fn errors_go_anywhere() {
     is_cloned::<guard::RequireTenantError<String>>();
     is_copied::<guard::InvalidPathPattern>();
     is_cloned::<notification::Refusal>();
+    is_copied::<notification::ParseNotificationError>();
     is_cloned::<status::DecodeError>();
     is_cloned::<status::InvalidTenantId>();
     is_cloned::<status::ParseChangeTypeError>();
     is_cloned::<store::StoreError>();
     is_cloned::<token::TokenError>();
     is_shared::<BuildError>();
+    is_copied::<GatesError>();
     is_shared::<token::KeyError>();
     is_shared::<simulator::StartError>();
     is_shared::<simulator::NotifyError>();

@@ -65,6 +65,26 @@ fn axum_app_responds_503_while_its_tenant_is_closed() {
 }
 
 #[test]
+fn environments_behind_one_url_are_kept_apart() {
+    let text = run("environments");
+    let calls: Vec<_> = (text.lines())
+        .filter_map(|line| line.split_once(": "))
+        .filter(|(name, _)| ["development", "production"].contains(name))
+        .map(|(name, result)| (name, result.trim()))
+        .collect();
+    let expected = [
+        ("development", "suspended"),
+        ("production", "200 OK"),
+        ("production", "deleted"),
+        ("development", "200 OK"),
+        ("production", "deleted"),
+    ];
+    assert_eq!(calls, expected, "{text}");
+    assert!(text.contains("forged for production:  the issuer"), "{text}");
+    assert!(text.contains("reached a tenant while closed: 0"), "{text}");
+}
+
+#[test]
 fn hyper_server_accepts_the_genuine_notification_only() {
     let text = run("hyper_server");
     assert!(text.contains("an Upgrade:        204 No Content"), "{text}");

@@ -101,6 +101,10 @@ impl Remote {
         (Self(shared), fetcher)
     }
 
+    pub(super) fn url(&self) -> &Uri {
+        &self.0.url
+    }
+
     /// Returns the ring in use.
     pub(super) fn ring(&self) -> Guard<Arc<KeyRing>> {
         self.0.ring.load()

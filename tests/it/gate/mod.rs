@@ -4,6 +4,7 @@ mod build;
 mod concurrency;
 mod events;
 mod extremes;
+mod gates;
 mod lifecycle;
 mod overrides;
 mod store;

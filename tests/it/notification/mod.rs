@@ -7,5 +7,6 @@ mod departing_senders;
 mod login_tokens;
 mod logs;
 mod mounting;
+mod receive;
 mod responses;
 mod slow_senders;

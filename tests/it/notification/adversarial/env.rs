@@ -1,4 +1,4 @@
-//! One gate with a tenant in every state, and tokens altered by hand.
+//! Gates with a tenant in every state, and tokens altered by hand.
 
 use aws_lc_rs::hmac;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +9,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use tower_superoffice::{
-    ChangeType, TenantGate, TenantId,
+    ChangeType, NotificationService, TenantGate, TenantGates, TenantId,
     notification::Refusal,
     simulator::{Notification, Simulator},
     token::TokenError,
@@ -18,7 +18,24 @@ use tower_superoffice::{
 pub(crate) struct AdversarialEnv {
     pub(crate) simulator: Simulator,
     pub(crate) gate: TenantGate,
+    /// That gate and one of another environment behind one route, where each case is posted too.
+    gates: TenantGates,
     pub(crate) tenant: TenantId,
+}
+
+async fn post(route: NotificationService, body: Bytes) -> Result<(), Refusal> {
+    let request = Request::post("/").body(Full::new(body)).unwrap();
+    let response = route.oneshot(request).await.unwrap();
+    match response.extensions().get::<Refusal>() {
+        None => {
+            assert_eq!(response.status(), StatusCode::NO_CONTENT);
+            Ok(())
+        }
+        Some(refusal) => {
+            assert_eq!(response.status(), refusal.status());
+            Err(*refusal)
+        }
+    }
 }
 
 pub(crate) fn part(bytes: impl AsRef<[u8]>) -> String {
@@ -32,7 +49,10 @@ impl AdversarialEnv {
         // Without pulls nothing changes a tenant but what is posted.
         let env = TestEnv::with(|builder| builder.state_api(false)).await;
         let TestEnv { simulator, gate, tenant, .. } = env;
-        let env = Self { simulator, gate, tenant };
+        let elsewhere = Simulator::start().await.unwrap();
+        let other = harness::gate_builder(&elsewhere).state_api(false).build().await.unwrap();
+        let gates = TenantGates::new([other, gate.clone()]).unwrap();
+        let env = Self { simulator, gate, gates, tenant };
         for (id, change) in [
             ("Cust1", ChangeType::Suspend),
             ("Cust2", ChangeType::Resume),
@@ -58,18 +78,11 @@ impl AdversarialEnv {
     }
 
     pub(crate) async fn post(&self, body: impl Into<Bytes>) -> Result<(), Refusal> {
-        let request = Request::post("/").body(Full::new(body.into())).unwrap();
-        let response = self.gate.notification_service().oneshot(request).await.unwrap();
-        match response.extensions().get::<Refusal>() {
-            None => {
-                assert_eq!(response.status(), StatusCode::NO_CONTENT);
-                Ok(())
-            }
-            Some(refusal) => {
-                assert_eq!(response.status(), refusal.status());
-                Err(*refusal)
-            }
-        }
+        let body = body.into();
+        let result = post(self.gate.notification_service(), body.clone()).await;
+        let through_several = post(self.gates.notification_service(), body).await;
+        assert_eq!(through_several, result, "the route of several gates answers otherwise");
+        result
     }
 
     /// Posts `body`, and expects exactly `refusal` and no change of any tenant.
@@ -96,8 +109,8 @@ impl AdversarialEnv {
     }
 
     fn snapshot(&self) -> Vec<String> {
-        let mut tenants: Vec<_> =
-            self.gate.snapshot().iter().map(|tenant| format!("{tenant:?}")).collect();
+        let tenants = self.gates.gates().iter().flat_map(TenantGate::snapshot);
+        let mut tenants: Vec<_> = tenants.map(|tenant| format!("{tenant:?}")).collect();
         tenants.sort();
         tenants
     }

@@ -130,7 +130,8 @@ fn plain_label(authority: &[u8]) -> Option<&[u8]> {
         && label.len() <= 16
         && contains_neither(first)
         && rest.first_chunk().is_some_and(contains_neither)
-        && !label.starts_with(b"[");
+        // Neither an address in brackets nor a blank, which the whole reading trims.
+        && label.first().is_some_and(u8::is_ascii_alphanumeric);
     plain.then_some(label)
 }
 

@@ -112,6 +112,9 @@ mod tests {
         assert_eq!(of("http://[0:0::1]:9/Cust1", ""), cust1);
         assert_eq!(of("http://[0:0::2]:9/Cust1", ""), None);
         assert_eq!(of("/Cust1", "A.superoffice.com.:443"), cust1);
+        assert_eq!(of("/Cust1", " a.superoffice.com"), cust1);
+        assert_eq!(of("/Cust1", " sod.superoffice.com"), None);
+        assert_eq!(of("/Cust1", " .superoffice.com"), None);
         assert_eq!(of("/Cust1", "example.org"), None);
         assert_eq!(of("https://example.org/Cust1", "a.superoffice.com"), None);
         assert_eq!(of("https://a.superoffice.com/login/Cust1", ""), None);
@@ -137,6 +140,7 @@ mod tests {
             ":",
             "@",
             "443",
+            " ",
             "[",
             "]",
             "%41",

@@ -290,3 +290,7 @@ fn is_current(
 ) -> bool {
     registry.due(tenant) == Some(due) || unregistered.get(tenant).is_some_and(|own| own.due == due)
 }
+
+#[cfg(test)]
+#[path = "scheduler_tests.rs"]
+mod tests;

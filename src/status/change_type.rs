@@ -212,5 +212,7 @@ mod tests {
         for refused in [json!(null), json!(-1), json!(1.5), json!(4_294_967_296_u64), json!("x")] {
             assert!(serde_json::from_value::<ChangeType>(refused).is_err());
         }
+        let error = serde_json::from_value::<ChangeType>(json!(true)).unwrap_err().to_string();
+        assert!(error.ends_with("expected the name or the number of a change type"), "{error}");
     }
 }

@@ -98,5 +98,6 @@ mod tests {
         }
         assert_eq!(Mono::NEVER.elapsed(ms(86_400_000)), Duration::ZERO);
         assert!(Mono::at(Duration::MAX) < Mono::NEVER);
+        assert_eq!(Mono::seconds_before(Duration::MAX, 0), Mono::at(Duration::MAX));
     }
 }

@@ -79,6 +79,23 @@ fn known_time_is_handed_on_by_pulls() {
     assert!(!next.restarted().pull(State::Suspended).is_open());
 }
 
+/// A replica that continues the count has to find the wait over, too.
+#[test]
+fn a_settle_time_is_handed_on_in_whole_seconds() {
+    let record = record_of(&[notified(Suspend, 5)]);
+    for (usual, known) in [(1_500, 2), (2_000, 2), (2_001, 3)] {
+        let usual = Duration::from_millis(usual);
+        let settle = Settle { usual, upgrade: usual };
+        let mut knowledge = Knowledge::default();
+        knowledge.update(&Past::of(&Record::default()), &record, Duration::ZERO);
+        let stamp = PullStamp::new(&record, &knowledge, &settle, usual);
+        let told =
+            Told { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
+        let pulled = stamp.into_pull(told, &record, &settle);
+        assert_eq!((pulled.settled, pulled.known), (true, known), "{usual:?}");
+    }
+}
+
 #[test]
 fn known_time_of_another_notification_is_not_handed_on() {
     let mut tenant = Replica::default();

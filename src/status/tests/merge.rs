@@ -51,6 +51,14 @@ proptest! {
     }
 
     #[test]
+    fn join_returns_whether_a_pull_was_gained(a in any_records(), b in any_records()) {
+        let pulls = |record: &Record| record.pulls().cloned().collect::<Vec<_>>();
+        let mut joined = a.clone();
+        let gains = joined.join(&b);
+        prop_assert_eq!((gains.any, gains.pulls), (joined != a, pulls(&joined) != pulls(&a)));
+    }
+
+    #[test]
     fn a_record_of_many_facts_is_the_join_of_single_ones(facts in vec(facts(), 0..9)) {
         prop_assert_eq!(Record::from_facts(facts.clone(), None), record_of(&facts));
         let mut inserted = Record::default();

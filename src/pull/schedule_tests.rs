@@ -353,6 +353,28 @@ fn failures_of_the_state_api_put_off_what_is_owed() {
 }
 
 #[test]
+fn setters_set_what_they_name_and_nothing_else() {
+    let (first, longest) = (s(7), s(70));
+    let (steps, one) = (Steps { first, longest }, Steps { first, longest: first });
+    let (new, default) = (Schedule::new, Schedule::default);
+    for (set, expected) in [
+        (new().first_after_upgrade(first), Schedule { after_upgrade: first, ..default() }),
+        (new().upgrading(first, longest), Schedule { upgrading: steps, ..default() }),
+        (new().suspended(first, longest), Schedule { suspended: steps, ..default() }),
+        (new().deleted(first, longest), Schedule { deleted: steps, ..default() }),
+        (new().not_ready(first), Schedule { not_ready: one, ..default() }),
+        (new().failed(first, longest), Schedule { failed: steps, ..default() }),
+        (new().pulls_per_second(3), Schedule { pulls_per_second: 3, ..default() }),
+        (new().pulls_at_once(4), Schedule { pulls_at_once: 4, ..default() }),
+        (new().failed(longest, first), new().failed(longest, longest)),
+        (new().suspended(s(0), s(0)), new().suspended(SHORTEST, SHORTEST)),
+        (new().first_after_upgrade(s(0)), new().first_after_upgrade(SHORTEST)),
+    ] {
+        assert_eq!(set, expected);
+    }
+}
+
+#[test]
 fn steps_of_any_size_neither_panic_nor_wrap() {
     let extreme = Schedule::new()
         .first_after_upgrade(Duration::MAX)

@@ -71,7 +71,6 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// ```
 pub struct RedbStore {
     name: String,
-    environment: String,
     writer: Writer,
 }
 
@@ -120,8 +119,7 @@ impl RedbStore {
             unreadable: format!("unreadable:{environment}"),
         };
         let writer = Writer::start(name.clone(), tables, Box::new(medium))?;
-        let environment = environment.name().to_owned();
-        Ok(Self { name, environment, writer })
+        Ok(Self { name, writer })
     }
 
     /// Waits for an answer of the writer, with a time-out because a disk can hang.
@@ -142,10 +140,6 @@ impl RedbStore {
 impl Store for RedbStore {
     fn name(&self) -> String {
         self.name.clone()
-    }
-
-    fn environment(&self) -> Option<&str> {
-        Some(&self.environment)
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {

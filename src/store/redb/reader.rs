@@ -34,11 +34,13 @@ struct Raw {
     ends: Vec<(usize, usize)>,
 }
 
-/// Reads the `snapshot` of `table` on a thread of its own.
+/// Reads the `snapshot` of `table` on a thread of its own, which drops `running` once it has closed
+/// the snapshot.
 pub(super) fn pages(
     name: String,
     table: String,
     snapshot: ReadTransaction,
+    running: impl Send + 'static,
 ) -> Result<impl Stream<Item = Page> + Send + 'static, StoreError> {
     let (tx, mut rx) = mpsc::channel(2);
     let shown = name.clone();
@@ -49,6 +51,8 @@ pub(super) fn pages(
             // Fails when the receiver is dropped.
             let _ = tx.blocking_send(Err(error));
         }
+        drop(snapshot);
+        drop(running);
     };
     let started = thread::Builder::new().name("superoffice-load".to_owned()).spawn(read);
     started.map_err(|error| {

@@ -69,7 +69,9 @@ pub(super) struct Writer {
     /// `None` only during drop.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<JoinHandle<()>>,
-    /// Disconnected when the thread ends.
+    /// Held by each thread that has the file open. `None` only during drop.
+    running: Option<std::sync::mpsc::Sender<()>>,
+    /// Disconnected when all of them have ended.
     ended: Mutex<std::sync::mpsc::Receiver<()>>,
 }
 
@@ -95,15 +97,17 @@ impl Writer {
         };
         let thread = thread::Builder::new().name("superoffice-redb".to_owned());
         let (running, ended) = std::sync::mpsc::channel();
+        let writing: std::sync::mpsc::Sender<()> = running.clone();
         let thread = thread.spawn(move || {
             work.run(queue);
-            drop::<std::sync::mpsc::Sender<()>>(running);
+            drop(writing);
         });
         let thread = thread.map_err(|error| {
             StoreError::unavailable(format!("no thread can be started to write {name}"))
                 .caused_by(error)
         })?;
-        Ok(Self { name, tables, jobs: Some(jobs), thread: Some(thread), ended: Mutex::new(ended) })
+        let (jobs, thread, running) = (Some(jobs), Some(thread), Some(running));
+        Ok(Self { name, tables, jobs, thread, running, ended: Mutex::new(ended) })
     }
 
     pub(super) async fn merge(
@@ -121,7 +125,12 @@ impl Writer {
         StoreError,
     > {
         let snapshot = self.ask(Job::Load).await?;
-        reader::pages(self.name.clone(), self.tables.tenants.clone(), snapshot)
+        reader::pages(
+            self.name.clone(),
+            self.tables.tenants.clone(),
+            snapshot,
+            self.running.clone(),
+        )
     }
 
     async fn ask<T>(
@@ -138,7 +147,7 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        drop(self.jobs.take());
+        drop((self.jobs.take(), self.running.take()));
         if let Some(thread) = self.thread.take() {
             let ended = self.ended.get_mut().unwrap_or_else(PoisonError::into_inner);
             if ended.recv_timeout(JOIN) == Err(RecvTimeoutError::Timeout) {

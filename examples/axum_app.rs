@@ -116,7 +116,13 @@ async fn main() -> Result<(), BoxError> {
     let audience =
         arguments.get(1).ok_or("missing application id: give it after the environment")?;
     let gate = TenantGate::builder(environment).audience(audience).build().await?;
-    serve(TcpListener::bind("127.0.0.1:8080").await?, app(&gate)?).await?;
+    let listener = TcpListener::bind("127.0.0.1:8080").await?;
+    tokio::select! {
+        served = serve(listener, app(&gate)?) => served?,
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    // A server of yours lets its requests end before this.
+    gate.shutdown(Duration::from_secs(10)).await;
     Ok(())
 }
 

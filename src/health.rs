@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 pub use crate::notification::counts::NotificationCounts;
-use crate::{pull::PullHealth, store::StoreWarning};
+use crate::pull::PullHealth;
 
 /// The health of a gate; from [`TenantGate::health`](crate::TenantGate::health).
 ///
@@ -14,7 +14,6 @@ pub struct Health {
     pub(crate) closed: usize,
     pub(crate) unreadable: usize,
     pub(crate) store: StoreHealth,
-    pub(crate) store_warnings: Vec<StoreWarning>,
     pub(crate) dirty: usize,
     pub(crate) notifications: NotificationCounts,
     pub(crate) pulls: Option<PullHealth>,
@@ -48,13 +47,6 @@ impl Health {
     #[must_use]
     pub fn store(&self) -> StoreHealth {
         self.store
-    }
-
-    /// Returns what is wrong with the configuration of the store, such as a server that may evict
-    /// records; empty as well when there is no store, or it has not connected yet.
-    #[must_use]
-    pub fn store_warnings(&self) -> &[StoreWarning] {
-        &self.store_warnings
     }
 
     /// Returns the number of tenants whose present record may not be in the store yet.
@@ -133,6 +125,58 @@ impl TaskHealth {
     #[must_use]
     pub fn restarts(&self) -> u64 {
         self.restarts
+    }
+}
+
+/// What a gate still waits for, from [`TenantGate::ready`](crate::TenantGate::ready).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readiness {
+    pub(crate) store: bool,
+    pub(crate) key: bool,
+    pub(crate) tracked: usize,
+    pub(crate) tasks_down: Vec<&'static str>,
+    pub(crate) shut_down: bool,
+}
+
+impl Readiness {
+    /// Returns whether nothing is awaited, no task is down and the gate is not shut down.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let Self { store, key, tracked, tasks_down, shut_down } = self;
+        *store && *key && *tracked == 0 && tasks_down.is_empty() && !shut_down
+    }
+
+    /// Returns whether the store has not been loaded yet, which happens with
+    /// [`start_without_store`](crate::TenantGateBuilder::start_without_store) alone.
+    #[must_use]
+    pub fn is_store_awaited(&self) -> bool {
+        !self.store
+    }
+
+    /// Returns whether there has been no key yet to verify notifications with.
+    #[must_use]
+    pub fn is_key_awaited(&self) -> bool {
+        !self.key
+    }
+
+    /// Returns the number of [tracked](crate::TenantGate::track) tenants of which nothing is known
+    /// yet: neither a notification nor a pull says whether they are open. One that the state API
+    /// does not know stays among them.
+    #[must_use]
+    pub fn tracked_awaited(&self) -> usize {
+        self.tracked
+    }
+
+    /// Returns the names of the background tasks that panicked and wait to be restarted.
+    #[must_use]
+    pub fn tasks_down(&self) -> &[&'static str] {
+        &self.tasks_down
+    }
+
+    /// Returns whether the gate is [shut down](crate::TenantGate::shutdown), or about to be.
+    #[must_use]
+    pub fn is_shut_down(&self) -> bool {
+        self.shut_down
     }
 }
 

@@ -7,10 +7,12 @@ mod error;
 mod gates;
 mod health;
 mod overrides;
+mod ready;
 #[cfg(feature = "reqwest")]
 mod reqwest;
 #[cfg(feature = "reqwest-middleware")]
 mod reqwest_middleware;
+mod shutdown;
 mod start;
 mod tasks;
 mod wait_layer;
@@ -45,7 +47,7 @@ use crate::{
     pull::{Pulls, RefreshError},
     status::{Record, TenantStatus},
     tenant_id::TenantId,
-    tenants::{Tenants, events::Events, waiters::Available},
+    tenants::{Tenants, awaited::Awaited, events::Events, waiters::Available},
     token::KeysReport,
 };
 
@@ -72,6 +74,7 @@ struct Parts {
     notification_path: NotificationPath,
     guard_state: Arc<GuardState>,
     locator: Arc<Locator>,
+    awaited: Arc<Awaited>,
     close_tracked_until_known: bool,
     resume_jitter: Duration,
     /// The background tasks, which end with the last handle, layer and service.
@@ -191,6 +194,7 @@ impl TenantGate {
             if self.parts.close_tracked_until_known {
                 self.parts.tenants.close_until_known(&tenant);
             }
+            self.parts.awaited.track(&tenant, self.parts.tenants.registry());
             pulls.track(&tenant);
         }
     }

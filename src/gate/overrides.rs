@@ -93,8 +93,10 @@ impl TenantGate {
         if stored.in_time().await {
             return Ok(());
         }
-        Err(StoreError::unavailable(
-            "the override is in force here but not stored: it is written when the store is available again",
-        ))
+        Err(StoreError::unavailable(if write_back.as_ref().is_some_and(|own| own.is_ending()) {
+            "the override is in force here but not stored: the gate was shut down"
+        } else {
+            "the override is in force here but not stored: it is written when the store is available again"
+        }))
     }
 }

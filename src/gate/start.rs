@@ -17,7 +17,7 @@ use crate::{
         resync::{self, Resync},
     },
     pull::{Pulls, StateApi},
-    tenants::{Observer, Tenants},
+    tenants::{Observer, Tenants, awaited::Awaited},
     token::Verifier,
 };
 
@@ -32,12 +32,13 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
     };
     let pulls = config.pulls.map(|PullConfig { fetch, schedule }| {
         let api = StateApi::new(environment.clone(), fetch, clock.clone());
-        let leases = store.as_ref().map(|(store, _)| Arc::clone(store));
+        let leases = store.as_ref().map(|(store, _)| Arc::downgrade(store));
         Arc::new(Pulls::new(Arc::clone(registry), clock.clone(), schedule, api, leases))
     });
     let write_back =
         store.map(|(store, timeout)| Arc::new(WriteBack::new(store, clock.clone(), timeout)));
-    let mut observers: Vec<Arc<dyn Observer>> = Vec::new();
+    let awaited = Arc::<Awaited>::default();
+    let mut observers: Vec<Arc<dyn Observer>> = vec![Arc::clone(&awaited) as _];
     observers.extend(write_back.clone().map(|write_back| write_back as Arc<dyn Observer>));
     observers.extend(pulls.clone().map(|pulls| pulls as Arc<dyn Observer>));
     tenants.observe(observers);
@@ -49,6 +50,7 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
         tasks.supervise("keys", move || fetcher.clone().run());
     }
     if let Some(write_back) = &write_back {
+        tasks.free_at_end(Arc::clone(write_back));
         start_store(&mut tasks, write_back, &tenants, optional).await?;
     }
     start_tenants(&mut tasks, &tenants, pulls.as_ref());
@@ -80,6 +82,7 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
         pulls,
         handler,
         notification_path: config.notification_path,
+        awaited,
         close_tracked_until_known: config.close_tracked_until_known,
         resume_jitter: config.resume_jitter,
         tasks,
@@ -98,11 +101,10 @@ async fn start_store(
     optional: bool,
 ) -> Result<(), BuildError> {
     let (changes, loaded) = resync::start(write_back, tenants).await.map_err(BuildError::Store)?;
-    if let Err(error) = &loaded {
-        if !(optional && error.is_unavailable()) {
-            return Err(BuildError::Store(error.clone()));
-        }
-        write_back.load_failed(error);
+    match &loaded {
+        Ok(()) => write_back.loaded(true),
+        Err(error) if optional && error.is_unavailable() => write_back.load_failed(error),
+        Err(error) => return Err(BuildError::Store(error.clone())),
     }
     let mut first = Some((changes, loaded.is_ok()));
     let shared = (Arc::clone(write_back), Arc::clone(tenants));

@@ -8,27 +8,42 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::AbortHandle, time::Instant};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::{AbortHandle, JoinHandle},
+    time::Instant,
+};
 
 use crate::{
     backoff::{Attempts, BackOff},
     health::TaskHealth,
     log,
     panics::catch_panic,
+    persist::WriteBack,
 };
 
 /// The delays before a task that panicked is restarted.
 const RESTART: BackOff = BackOff::new(Duration::from_millis(100), LONGEST_WAIT);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The tasks of a gate. Dropping this ends them.
+/// The tasks of a gate. Dropping this ends them, and frees the store.
 #[derive(Debug, Default)]
-pub(super) struct Tasks(Vec<Task>);
+pub(super) struct Tasks {
+    tasks: Vec<Task>,
+    /// `None` without a store.
+    write_back: Option<Arc<WriteBack>>,
+    /// Whether the gate was shut down, which tells what is unwritten.
+    reported: AtomicBool,
+    /// Notified when a task is down, and when it is back.
+    changed: Arc<Notify>,
+}
 
 #[derive(Debug)]
 struct Task {
     state: Arc<State>,
     handle: AbortHandle,
+    /// `None` once the end of the task was waited for.
+    join: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
@@ -37,6 +52,9 @@ struct State {
     /// Whether it panicked and has not been restarted yet.
     down: AtomicBool,
     restarts: AtomicU64,
+    /// Has a task that is down restarted without more delay.
+    hurry: Notify,
+    changed: Arc<Notify>,
 }
 
 impl Tasks {
@@ -52,24 +70,87 @@ impl Tasks {
     ) where
         T: Future<Output = ()> + Send + 'static,
     {
-        let state =
-            Arc::new(State { name, down: AtomicBool::new(false), restarts: AtomicU64::new(0) });
-        let handle = tokio::spawn(run(Arc::clone(&state), start)).abort_handle();
-        self.0.push(Task { state, handle });
+        let (down, restarts, hurry) = (AtomicBool::new(false), AtomicU64::new(0), Notify::new());
+        let changed = Arc::clone(&self.changed);
+        let state = Arc::new(State { name, down, restarts, hurry, changed });
+        let join = tokio::spawn(run(Arc::clone(&state), start));
+        let handle = join.abort_handle();
+        self.tasks.push(Task { state, handle, join: Mutex::new(Some(join)) });
+    }
+
+    /// Has the end of the tasks free the store of `write_back`.
+    pub(super) fn free_at_end(&mut self, write_back: Arc<WriteBack>) {
+        self.write_back = Some(write_back);
+    }
+
+    /// Has tasks that are down restarted without more delay.
+    pub(super) fn hurry(&self) {
+        self.tasks.iter().for_each(|task| task.state.hurry.notify_one());
+    }
+
+    /// Ends the task with this name, and waits for its end.
+    pub(super) async fn end_task(&self, name: &str) {
+        for task in self.tasks.iter().filter(|task| task.state.name == name) {
+            task.handle.abort();
+            task.ended().await;
+        }
+    }
+
+    /// Ends all tasks, and waits for their end.
+    pub(super) async fn end(&self) {
+        self.tasks.iter().for_each(|task| task.handle.abort());
+        for task in &self.tasks {
+            task.ended().await;
+        }
+    }
+
+    /// Notes that what is unwritten was reported.
+    pub(super) fn reported(&self) {
+        self.reported.store(true, Ordering::Relaxed);
+    }
+
+    /// Notified when a task is down, and when it is back.
+    pub(super) fn changed(&self) -> &Notify {
+        &self.changed
     }
 
     pub(super) fn health(&self) -> Vec<TaskHealth> {
-        self.0.iter().map(|task| task.state.health()).collect()
+        self.tasks.iter().map(|task| task.state.health()).collect()
     }
 }
 
 impl Drop for Tasks {
     fn drop(&mut self) {
-        self.0.iter().for_each(|task| task.handle.abort());
+        self.tasks.iter().for_each(|task| task.handle.abort());
+        let Some(write_back) = &self.write_back else { return };
+        let dirty = write_back.dirty();
+        if dirty > 0 && !self.reported.load(Ordering::Relaxed) {
+            log::warn!(dirty, "gate dropped with unwritten tenants");
+        }
+        // Now, and not when the runtime gets round to dropping the tasks: the program may open the
+        // file again at once.
+        drop(write_back.take_store());
+    }
+}
+
+impl Task {
+    /// Waits for its end. Safe to cancel, and to call again.
+    async fn ended(&self) {
+        let mut join = self.join.lock().await;
+        if let Some(handle) = join.as_mut() {
+            // An error says that it was aborted.
+            let _ = handle.await;
+            *join = None;
+        }
     }
 }
 
 impl State {
+    fn set_down(&self, down: bool) {
+        self.down.store(down, Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
     fn health(&self) -> TaskHealth {
         // Relaxed: no other memory depends on the count and the flag.
         TaskHealth {
@@ -90,16 +171,19 @@ where
         if catch_panic(async { start().await }).await.is_ok() {
             return;
         }
-        state.down.store(true, Ordering::Relaxed);
+        state.set_down(true);
         if began.elapsed() > LONGEST_WAIT {
             attempts.reset();
         }
         let wait = attempts.fail();
         let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         log::error!(task = state.name, wait_ms, "task panicked; restarting");
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = state.hurry.notified() => {}
+        }
         state.restarts.fetch_add(1, Ordering::Relaxed);
-        state.down.store(false, Ordering::Relaxed);
+        state.set_down(false);
     }
 }
 
@@ -175,5 +259,45 @@ mod tests {
         drop(tasks);
         settle().await;
         assert_eq!(Arc::strong_count(&alive), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn end_is_waited_for_again_after_a_cancelled_wait() {
+        let (mut tasks, alive) = (Tasks::default(), Arc::new(()));
+        let held = Arc::clone(&alive);
+        tasks.supervise("slow", move || {
+            let held = Arc::clone(&held);
+            async move {
+                let _held = held;
+                std::future::pending().await
+            }
+        });
+        settle().await;
+        // Its first poll aborts the task, and is its last.
+        let mut first = Box::pin(tasks.end_task("slow"));
+        assert!(futures_util::poll!(first.as_mut()).is_pending());
+        drop(first);
+        tasks.end().await;
+        assert_eq!(Arc::strong_count(&alive), 1, "the end was waited for");
+        tasks.end().await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hurry_restarts_a_task_that_is_down() {
+        let (mut tasks, mut starts) = (Tasks::default(), 0);
+        tasks.supervise("fickle", move || {
+            starts += 1;
+            assert!(starts > 20, "not yet");
+            std::future::pending()
+        });
+        while only(&tasks).restarts < 9 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        settle().await;
+        let began = Instant::now();
+        assert!(only(&tasks).down);
+        tasks.hurry();
+        settle().await;
+        assert_eq!((only(&tasks).restarts, began.elapsed()), (10, Duration::ZERO));
     }
 }

@@ -56,8 +56,8 @@ pub enum Refusal {
         /// When the store may be available.
         retry_after: Duration,
     },
-    /// The gate stopped before the notification was recorded: 503, to be sent again after this
-    /// long.
+    /// The gate stopped, or shuts down, before the notification was stored: 503, to be sent again
+    /// after this long.
     Interrupted {
         /// When another instance may be available.
         retry_after: Duration,
@@ -108,7 +108,7 @@ impl fmt::Display for Refusal {
                 f.write_str("the store could not be written in time; the change is applied here")
             }
             Self::Interrupted { .. } => {
-                f.write_str("the gate stopped before the notification was recorded")
+                f.write_str("the gate stopped before the notification was stored")
             }
         }
     }

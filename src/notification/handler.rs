@@ -1,6 +1,12 @@
 //! The way of a notification from its bytes to its answer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use futures_core::future::BoxFuture;
 
@@ -52,6 +58,8 @@ struct HandlerParts {
     config: HandlerConfig,
     counters: Counters,
     log: RefusalLog,
+    /// Whether the gate shuts down.
+    stopped: AtomicBool,
 }
 
 /// The result of a notification, or the future that brings it once a key or the store has answered.
@@ -66,7 +74,17 @@ impl NotificationHandler {
             config,
             counters: Counters::default(),
             log: RefusalLog::new(),
+            stopped: AtomicBool::new(false),
         }))
+    }
+
+    /// Answers 503 from now on: the gate shuts down.
+    pub(crate) fn stop(&self) {
+        self.0.stopped.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.0.stopped.load(Ordering::SeqCst)
     }
 
     fn config(&self) -> &HandlerConfig {
@@ -149,6 +167,10 @@ impl NotificationHandler {
             ?outcome,
             "notification accepted"
         );
+        if self.is_stopped() {
+            // Applied here, but it may be too late for the store: a sender may repeat it.
+            return Handled::Ready(Err(self.refuse(Refusal::interrupted())));
+        }
         let write_back = self.config().write_back.as_ref();
         let stored = write_back.and_then(|write_back| write_back.stored(tenant));
         let environment = Arc::clone(&self.config().environment);

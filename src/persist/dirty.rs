@@ -8,11 +8,14 @@ use std::{
 use tokio::{sync::oneshot, time::Instant};
 
 use super::StoreState;
-use crate::{store::StoreError, tenant_id::TenantId};
+use crate::{backoff, store::StoreError, tenant_id::TenantId};
 
 /// Delay before a refused tenant is retried. An operator has to fix something first, so frequent
 /// retries are of no use.
 pub(super) const REFUSED_PAUSE: Duration = Duration::from_secs(15);
+
+/// Pause between attempts while the gate shuts down and has little time left.
+pub(super) const LAST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The dirty tenants, and the failures of the store.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub(super) struct Dirty {
     refused: usize,
     outage: Option<Outage>,
     behind: Option<Behind>,
+    /// Whether the gate shuts down.
+    ending: bool,
 }
 
 #[derive(Default)]
@@ -91,11 +96,12 @@ impl Dirty {
     }
 
     /// Returns a receiver that gets a message when the current record of `tenant` is stored; `None`
-    /// when it already is. Its sender is dropped when the record will not be stored for now.
+    /// when it already is. Its sender is dropped when the record will not be stored for now, or the
+    /// gate shuts down.
     pub(super) fn wait(&mut self, tenant: &TenantId) -> Option<oneshot::Receiver<()>> {
         let entry = self.tenants.get_mut(tenant)?;
         let (sender, receiver) = oneshot::channel();
-        if entry.phase != Phase::Parked {
+        if entry.phase != Phase::Parked && !self.ending {
             entry.waiting.push(sender);
         }
         // The record being written may have been read before the change that is waited for.
@@ -150,7 +156,8 @@ impl Dirty {
             entry.phase = Phase::Parked;
             let began = !std::mem::replace(&mut entry.refused, true);
             self.refused += usize::from(began);
-            self.parked.push_back((now + REFUSED_PAUSE, tenant.clone()));
+            let pause = if self.ending { LAST_PAUSE } else { REFUSED_PAUSE };
+            self.parked.push_back((now + pause, tenant.clone()));
             return Failed::Refused { began };
         }
         entry.phase = Phase::Queued;
@@ -179,10 +186,26 @@ impl Dirty {
         self.parked.front().map(|(due, _)| *due)
     }
 
-    /// Returns the number of attempts since the store became unavailable; `None` while it is
-    /// available.
-    pub(super) fn tries(&self) -> Option<u32> {
-        self.outage.as_ref().map(|outage| outage.tries)
+    /// Returns the pause before the next attempt, shortened by a part that `random` from 0 to 1
+    /// decides; `None` while the store is available.
+    pub(super) fn pause(&self, random: f64) -> Option<Duration> {
+        let pause = backoff::STORE.jittered(self.outage.as_ref()?.tries, random);
+        Some(if self.ending { pause.min(LAST_PAUSE) } else { pause })
+    }
+
+    /// Has everything tried again now, and often from now on.
+    pub(super) fn begin_end(&mut self, now: Instant) {
+        self.ending = true;
+        self.parked.iter_mut().for_each(|(due, _)| *due = now);
+    }
+
+    pub(super) fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Removes all that wait for a write.
+    pub(super) fn take_waiters(&mut self) -> Vec<Waiter> {
+        self.tenants.values_mut().flat_map(|entry| std::mem::take(&mut entry.waiting)).collect()
     }
 
     /// Records an answer of the store. Returns the start of the outage, if any, in ms since the

@@ -5,6 +5,7 @@
 //! unavailable.
 
 mod dirty;
+mod end;
 pub(crate) mod resync;
 #[cfg(test)]
 mod tests;
@@ -17,13 +18,12 @@ use std::{
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::{
-    sync::{Notify, oneshot},
+    sync::{Notify, oneshot, watch},
     time::Instant,
 };
 
 use self::dirty::{Dirty, Failed, Waiter};
 use crate::{
-    backoff,
     clock::Clock,
     log,
     panics::{Panicked, catch_panic},
@@ -38,7 +38,8 @@ const IN_FLIGHT: usize = 1024;
 
 /// The dirty tenants, and their waiters.
 pub(crate) struct WriteBack {
-    store: Arc<dyn Store>,
+    /// `None` once it is freed.
+    store: Mutex<Option<Arc<dyn Store>>>,
     clock: Clock,
     timeout: Duration,
     dirty: Mutex<Dirty>,
@@ -46,6 +47,10 @@ pub(crate) struct WriteBack {
     work: Notify,
     /// Notified when the store answered after an outage.
     back: Notify,
+    /// Notified when no tenant is dirty any more, and when the store is freed.
+    clean: Notify,
+    /// Whether the store was ever loaded.
+    loaded: watch::Sender<bool>,
 }
 
 /// The health of the store, by its last answers.
@@ -63,8 +68,10 @@ pub(crate) enum StoreState {
 
 impl WriteBack {
     pub(crate) fn new(store: Arc<dyn Store>, clock: Clock, timeout: Duration) -> Self {
-        let (work, back) = (Notify::new(), Notify::new());
-        Self { store, clock, timeout, dirty: Mutex::default(), work, back }
+        let [work, back, clean] = [(); 3].map(|()| Notify::new());
+        let (store, dirty, loaded) =
+            (Mutex::new(Some(store)), Mutex::default(), watch::Sender::new(false));
+        Self { store, clock, timeout, dirty, work, back, clean, loaded }
     }
 
     fn lock(&self) -> MutexGuard<'_, Dirty> {
@@ -81,8 +88,8 @@ impl WriteBack {
     /// Returns a future that waits until the current record of `tenant` is in the store; `None`
     /// when it already is.
     ///
-    /// The future resolves without success when the store refuses the record or times out; the
-    /// tenant stays dirty then.
+    /// The future resolves without success when the store refuses the record or times out, and at
+    /// once when the gate shuts down; the tenant stays dirty then.
     pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
         let receiver = self.lock().wait(tenant)?;
         Some(Stored { receiver, timeout: self.timeout })
@@ -115,7 +122,20 @@ impl WriteBack {
     /// are subscribed to.
     pub(crate) fn loaded(&self, subscribed: bool) {
         self.lock().loaded(subscribed);
+        self.loaded.send_replace(true);
         self.answered();
+    }
+
+    /// Returns whether the store was loaded, now or before.
+    pub(crate) fn is_loaded(&self) -> bool {
+        *self.loaded.borrow()
+    }
+
+    /// Returns a future that ends with the next load from now on.
+    pub(crate) fn next_load(&self) -> impl Future<Output = ()> + use<> {
+        let mut loaded = self.loaded.subscribe();
+        // An error says that the gate is gone, with whatever would wait for it.
+        async move { _ = loaded.changed().await }
     }
 
     fn answered(&self) {
@@ -127,28 +147,23 @@ impl WriteBack {
         }
     }
 
-    pub(crate) fn store(&self) -> &Arc<dyn Store> {
-        &self.store
-    }
-
     /// Writes dirty tenants, and applies what the store had in addition, while it is polled. The
     /// next run continues one that panicked.
     pub(crate) async fn run(self: Arc<Self>, tenants: Arc<Tenants>) {
         self.lock().requeue_interrupted();
         let mut writing = FuturesUnordered::new();
         loop {
-            let tries = self.lock().tries();
-            if let Some(tries) = tries
+            let pause = self.lock().pause(fastrand::f64());
+            if let Some(pause) = pause
                 && writing.is_empty()
             {
-                let pause = tokio::time::sleep(backoff::STORE.jittered(tries, fastrand::f64()));
                 tokio::select! {
-                    () = pause => {}
+                    () = tokio::time::sleep(pause) => {}
                     () = self.back.notified() => {}
                 }
             }
             // One tenant probes the store; the others wait for the result.
-            let room = if tries.is_some() { 1 } else { IN_FLIGHT };
+            let room = if pause.is_some() { 1 } else { IN_FLIGHT };
             let next_unpark = {
                 let mut dirty = self.lock();
                 dirty.unpark_due(Instant::now());
@@ -168,7 +183,7 @@ impl WriteBack {
 
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
         let record = tenants.registry().record(&tenant).unwrap_or_default();
-        let merge = async { self.store.merge(&tenant, &record).await };
+        let merge = async { self.store()?.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
@@ -180,7 +195,14 @@ impl WriteBack {
         match result {
             Ok(stored) => {
                 tenants.apply(&tenant, Update::Stored(stored));
-                self.lock().finish(&tenant);
+                let left = {
+                    let mut dirty = self.lock();
+                    dirty.finish(&tenant);
+                    dirty.len()
+                };
+                if left == 0 {
+                    self.clean.notify_waiters();
+                }
                 for waiter in waiting {
                     // Fails when the waiter has timed out and answered already.
                     let _ = waiter.send(());

@@ -20,9 +20,9 @@ use crate::{
 /// This fills a store that lost its data: tenants are compared record by record, so that concurrent
 /// changes of others are not overwritten.
 async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
-    let registry = tenants.registry();
+    let (registry, store) = (tenants.registry(), write_back.store()?);
     let mut complete = HashSet::new();
-    let mut pages = write_back.store().load();
+    let mut pages = store.load();
     while let Some(page) = pages.next().await {
         for (tenant, record) in page? {
             tenants.apply(&tenant, Update::Loaded(record.clone()));
@@ -58,10 +58,10 @@ pub(crate) async fn start(
     tenants: &Tenants,
 ) -> Result<(BoxStream<'static, Change>, Result<(), StoreError>), StoreError> {
     let start = async {
-        let changes = write_back.store().changes();
-        (changes, load(write_back, tenants).await)
+        let changes = write_back.store()?.changes();
+        Ok((changes, load(write_back, tenants).await))
     };
-    catch_store_panic(start).await
+    catch_store_panic(start).await.flatten()
 }
 
 /// Applies the changes of other replicas, and loads the store again whenever one may have been
@@ -175,7 +175,7 @@ impl Resync {
     async fn reload(&mut self) {
         let loading = async {
             if self.broken {
-                self.changes = Some(self.write_back.store().changes());
+                self.changes = Some(self.write_back.store()?.changes());
                 self.broken = false;
             }
             load(&self.write_back, &self.tenants).await

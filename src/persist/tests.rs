@@ -1,6 +1,6 @@
 use super::{
     StoreState,
-    dirty::{Dirty, Failed, REFUSED_PAUSE},
+    dirty::{Dirty, Failed, LAST_PAUSE, REFUSED_PAUSE},
 };
 use crate::{store::StoreError, tenant_id::TenantId};
 
@@ -15,6 +15,11 @@ fn fail(dirty: &mut Dirty, error: &StoreError, now: Instant, unix_ms: u64) -> (T
     let (tenant, waiting) = dirty.begin().expect("there is a tenant to write");
     let failed = dirty.fail((&tenant, waiting), error, now, unix_ms);
     (tenant, failed)
+}
+
+/// The pause before the next attempt, at its longest.
+fn pause_ms(dirty: &Dirty) -> Option<u128> {
+    Some(dirty.pause(1.0)?.as_millis())
 }
 
 #[test]
@@ -61,13 +66,13 @@ fn an_outage_keeps_its_beginning_and_counts_probes_only() {
         .collect();
     let [first, later] = [true, false].map(|began| Failed::Out { began });
     assert_eq!(failed, [first, later, later]);
-    assert_eq!((dirty.tries(), dirty.health()), (Some(0), StoreState::Stale { since: 10 }));
+    assert_eq!((pause_ms(&dirty), dirty.health()), (Some(50), StoreState::Stale { since: 10 }));
 
     assert_eq!(fail(&mut dirty, &away, now, 20), (tenant(0), later));
     assert_eq!(fail(&mut dirty, &away, now, 21), (tenant(1), later), "each is tried in its turn");
-    assert_eq!((dirty.tries(), dirty.health()), (Some(2), StoreState::Stale { since: 10 }));
+    assert_eq!((pause_ms(&dirty), dirty.health()), (Some(200), StoreState::Stale { since: 10 }));
     assert_eq!(dirty.answered(), Some(10));
-    assert_eq!((dirty.tries(), dirty.health()), (None, StoreState::Fresh));
+    assert_eq!((pause_ms(&dirty), dirty.health()), (None, StoreState::Fresh));
     assert_eq!(dirty.len(), 3);
 }
 
@@ -82,7 +87,7 @@ fn a_tenant_that_is_refused_is_set_aside_and_the_others_go_on() {
     assert_eq!(waiter.try_recv(), Err(TryRecvError::Closed), "waiting is of no use");
     let mut late = dirty.wait(&tenant(1)).unwrap();
     assert_eq!(late.try_recv(), Err(TryRecvError::Closed));
-    assert_eq!(dirty.tries(), None, "it is no outage");
+    assert_eq!(pause_ms(&dirty), None, "it is no outage");
 
     let (other, _) = dirty.begin().unwrap();
     assert_eq!(other, tenant(2));
@@ -144,4 +149,35 @@ fn interrupted_writes_are_queued_again_and_their_waiters_told() {
     let mut queued: Vec<_> = std::iter::from_fn(|| dirty.begin()).map(|(id, _)| id).collect();
     queued.sort();
     assert_eq!(queued, [tenant(1), tenant(2), tenant(3)], "each once");
+}
+
+#[test]
+fn end_hurries_all_attempts_and_takes_no_more_waiters() {
+    let mut dirty = Dirty::default();
+    let (refused, now) = (StoreError::corrupt("damaged"), Instant::now());
+    let away = StoreError::unavailable("away");
+    for number in [1, 2] {
+        dirty.mark(&tenant(number));
+    }
+    let mut early = dirty.wait(&tenant(2)).unwrap();
+    fail(&mut dirty, &refused, now, 0);
+    for _ in 0..20 {
+        fail(&mut dirty, &away, now, 0);
+    }
+    assert_eq!(pause_ms(&dirty), Some(5000));
+
+    dirty.begin_end(now);
+    assert_eq!(pause_ms(&dirty), Some(LAST_PAUSE.as_millis()));
+    assert_eq!(dirty.next_unpark(), Some(now), "what was refused is tried at once");
+    dirty.unpark_due(now);
+    assert_eq!(fail(&mut dirty, &away, now, 0).0, tenant(2));
+    fail(&mut dirty, &refused, now, 0);
+    assert_eq!(dirty.next_unpark(), Some(now + LAST_PAUSE));
+
+    let mut late = dirty.wait(&tenant(2)).unwrap();
+    assert_eq!(late.try_recv(), Err(TryRecvError::Closed));
+    assert!(dirty.wait(&tenant(3)).is_none(), "a clean tenant is stored");
+    assert_eq!(early.try_recv(), Err(TryRecvError::Empty), "it may still be stored");
+    drop(dirty.take_waiters());
+    assert_eq!(early.try_recv(), Err(TryRecvError::Closed));
 }

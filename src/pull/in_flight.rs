@@ -27,6 +27,8 @@ pub(crate) struct InFlight {
     recent: Map<RecentPull>,
     /// The number of the pull that was started last. Pulls are ordered by it, not by a clock.
     pull_seq: u64,
+    /// No pull is made any more.
+    ended: bool,
 }
 
 /// A pull in flight.
@@ -67,8 +69,8 @@ pub(crate) enum Join {
     Joined(oneshot::Receiver<()>),
     /// A pull that is to be requested.
     Requested(oneshot::Receiver<()>),
-    /// Nothing: a pull has been made since the call was sent, or recently to no avail, or too many
-    /// wait already.
+    /// Nothing: a pull has been made since the call was sent, or recently to no avail, too many wait
+    /// already, or no pull is made any more.
     None,
 }
 
@@ -121,6 +123,14 @@ impl InFlight {
         tenants
     }
 
+    /// Releases all that wait for a pull, and has no more join one.
+    #[must_use = "those that waited go on when this is dropped"]
+    pub(crate) fn end(&mut self) -> impl Sized + use<> {
+        self.ended = true;
+        let Self { pulls, waiters, refreshes, .. } = self;
+        (std::mem::take(pulls), std::mem::take(waiters), std::mem::take(refreshes))
+    }
+
     /// Records the start of a pull of `tenant`, with a record of this [term](super::lease::term),
     /// and returns whether a misdirected call or a refresh waits for it.
     pub(crate) fn start(&mut self, tenant: &TenantId, term: u64) -> bool {
@@ -141,12 +151,15 @@ impl InFlight {
     ///
     /// # Errors
     ///
-    /// When too many wait.
+    /// When too many wait, or no pull is made any more.
     pub(crate) fn refresh(
         &mut self,
         tenant: &TenantId,
         term: u64,
     ) -> Result<(oneshot::Receiver<Refreshed>, bool), RefreshError> {
+        if self.ended {
+            return Err(RefreshError::ShutDown);
+        }
         let (refresh, receiver) = oneshot::channel();
         let in_flight = match self.pulls.get_mut(tenant) {
             Some(pull) if pull.term == term => {
@@ -177,6 +190,9 @@ impl InFlight {
         waiting: usize,
         now: Instant,
     ) -> Join {
+        if self.ended {
+            return Join::None;
+        }
         let (waiter, receiver) = oneshot::channel();
         let in_flight = match self.pulls.get_mut(tenant) {
             Some(pull) if pull.number > mark => {
@@ -323,6 +339,27 @@ mod tests {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
         assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING, now), Join::None));
         assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING - 1, now), Join::Requested(_)));
+    }
+
+    #[test]
+    fn end_releases_all_that_wait_and_refuses_the_next() {
+        let (mut in_flight, now) = (InFlight::default(), Instant::now());
+        let other = TenantId::new("Cust2").unwrap();
+        in_flight.start(&tenant(), 0);
+        let mut calls = [&tenant(), &other].map(|tenant| joined(in_flight.join(tenant, 0, 0, now)));
+        let mut refreshes =
+            [&tenant(), &other].map(|tenant| in_flight.refresh(tenant, 0).unwrap().0);
+        drop(in_flight.end());
+        for call in &mut calls {
+            assert_eq!(call.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        }
+        for refresh in &mut refreshes {
+            let ended = refresh.try_recv().unwrap_err();
+            assert_eq!(ended, oneshot::error::TryRecvError::Closed);
+        }
+        assert!(matches!(in_flight.join(&tenant(), 9, 0, now), Join::None));
+        assert!(matches!(in_flight.refresh(&other, 0), Err(RefreshError::ShutDown)));
+        assert_eq!(in_flight.len(), 0);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -40,8 +40,9 @@ pub(crate) struct Pulls {
     pub(super) clock: Clock,
     pub(super) at_once: usize,
     pub(super) api: StateApi,
-    /// Lends the right to pull a tenant, so that a fleet makes one pull.
-    pub(super) store: Option<Arc<dyn Store>>,
+    /// Lends the right to pull a tenant, so that a fleet makes one pull. Weak, so that a gate that
+    /// shuts down frees it.
+    pub(super) store: Option<Weak<dyn Store>>,
     state: Mutex<State>,
     pub(super) wake: Notify,
     /// The number of the pull started last, for calls to take along without a lock.
@@ -126,7 +127,7 @@ impl Pulls {
         clock: Clock,
         schedule: Schedule,
         api: StateApi,
-        store: Option<Arc<dyn Store>>,
+        store: Option<Weak<dyn Store>>,
     ) -> Self {
         let at_once = schedule.at_once();
         let state = Mutex::new(State {
@@ -214,6 +215,19 @@ impl Pulls {
         drop(state);
         self.wake.notify_one();
         Ok(receiver)
+    }
+
+    /// Releases the calls and refreshes that wait, and has no more join: no pull is made from now
+    /// on.
+    pub(crate) fn end(&self) {
+        let released = self.state().in_flight.end();
+        // Those that waited go on only now, with nothing locked.
+        drop(released);
+    }
+
+    /// Returns the store that lends leases; `None` without one, and once the gate has freed it.
+    pub(super) fn leases(&self) -> Option<Arc<dyn Store>> {
+        self.store.as_ref()?.upgrade()
     }
 
     /// Returns the number of the pull started last: a call takes it along, to find out later

@@ -117,11 +117,12 @@ impl Pulls {
         // have been made before the tenant moved. An unverified sender, too, knows of something that
         // an earlier answer may not show.
         let leased = !awaited && *trigger != Trigger::Unverified;
-        if leased && let Some(store) = &self.store {
+        if leased && let Some(store) = self.leases() {
             let stamp = self.registry.stamp(tenant);
-            if let Lease::Held { remaining } = lease::request(&**store, tenant, *term).await {
+            if let Lease::Held { remaining } = lease::request(&*store, tenant, *term).await {
                 return Outcome::Delegated(stamp, remaining);
             }
+            drop(store);
             self.wait_for_turn(*at).await;
         }
         let stamp = self.registry.stamp(tenant);
@@ -222,8 +223,8 @@ impl Pulls {
     }
 
     async fn extend_lease(&self, Extension { tenant, term, ttl }: Extension) {
-        let Some(store) = &self.store else { return };
-        let extend = lease::extend(&**store, &tenant, term, ttl);
+        let Some(store) = self.leases() else { return };
+        let extend = lease::extend(&*store, &tenant, term, ttl);
         if AssertUnwindSafe(extend).catch_unwind().await.is_err() {
             log::error!(%tenant, "store panicked; lease not extended");
         }

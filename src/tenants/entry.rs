@@ -121,6 +121,10 @@ impl Entry {
         matches!(self.closed, Some((UnavailableReason::Unreadable, _)))
     }
 
+    pub(super) fn is_known(&self) -> bool {
+        !is_silent(&self.known.record)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }

@@ -3,6 +3,7 @@
 //! - [`registry`]: the records, each with a summary for the hot path.
 //! - [`entry`]: one of these.
 //! - [`update`]: the updates of a record, and their results.
+//! - [`awaited`]: the tracked tenants of which nothing is known yet.
 //! - [`observer`]: the observers of changes, such as the write-back and the pulls.
 //! - [`correction`]: pulls that contradicted the notifications.
 //! - [`events`]: the stream of events.
@@ -18,6 +19,7 @@
 //! 4. the tenant is unlocked, the expiry of its override scheduled, waiters woken, observers
 //!    notified.
 
+pub(crate) mod awaited;
 pub(crate) mod correction;
 pub(crate) mod entry;
 pub(crate) mod events;

@@ -104,6 +104,11 @@ impl Registry {
         self.tenants.get(tenant).map(|entry| of(&entry.known.record))
     }
 
+    /// Returns whether the record of `tenant` says whether it is open.
+    pub(crate) fn is_known(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.is_known())
+    }
+
     /// Calls `each` with every tenant. A shard is locked during the call: `each` must not access
     /// the registry.
     pub(crate) fn for_each(&self, mut each: impl FnMut(&TenantId, TenantStatus, &Record)) {

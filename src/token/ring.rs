@@ -71,6 +71,10 @@ impl KeyRing {
             .find(|names| self.keys.iter().any(|key| names(key.ids(), ids)))
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     fn nameless(&self) -> impl Iterator<Item = &Key> {
         self.keys.iter().filter(|key| key.ids().is_empty())
     }

@@ -116,6 +116,28 @@ impl Verifier {
         }
     }
 
+    /// Returns whether a key is at hand, or was before it became too old.
+    pub(crate) fn had_key(&self) -> bool {
+        match &self.0.keys {
+            Keys::Given(ring) => !ring.is_empty(),
+            Keys::Remote(remote) => remote.had_key(),
+        }
+    }
+
+    /// Returns a future that ends with the next fetch of keys; never, when none are fetched.
+    pub(crate) fn next_fetch(&self) -> impl Future<Output = ()> + use<> {
+        let fetch = match &self.0.keys {
+            Keys::Given(_) => None,
+            Keys::Remote(remote) => Some(remote.next_fetch()),
+        };
+        async move {
+            match fetch {
+                Some(fetch) => fetch.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
     /// Returns whether there is a key with one of the names `ids`; any, when they are none.
     pub(super) fn has_key(&self, ids: &KeyIds) -> bool {
         self.with_ring(|ring| ring.has_key(ids))

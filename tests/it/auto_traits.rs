@@ -83,6 +83,7 @@ fn values_go_anywhere() {
     is_cloned::<notification::Notification>();
     is_cloned::<health::Health>();
     is_cloned::<health::TaskHealth>();
+    is_cloned::<health::Readiness>();
     is_cloned::<pull::PullHealth>();
     is_cloned::<pull::CorrectionSummary>();
     is_cloned::<pull::Correction>();

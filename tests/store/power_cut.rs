@@ -13,9 +13,10 @@ use std::{
 
 use crate::disk::{Cut, Disk, Unsynced};
 use futures::{TryStreamExt, future::join_all};
-use harness::amount;
+use harness::{amount, gate_builder_of};
 use tower_superoffice::{
     Environment, TenantId,
+    simulator::Simulator,
     status::Record,
     store::{Medium, RedbStore, Store, StoreError},
 };
@@ -352,5 +353,23 @@ async fn dropping_a_store_on_a_hanging_disk_ends() {
     let began = std::time::Instant::now();
     drop(store);
     assert!(began.elapsed() < Duration::from_secs(20));
+    hangs.store(false, Ordering::SeqCst);
+}
+
+#[tokio::test]
+async fn shutting_a_gate_down_on_a_hanging_disk_ends() {
+    let hangs = Arc::new(AtomicBool::new(false));
+    let disk = Disk::new(Vec::new(), Cut::Never, Unsynced::Lost, 0);
+    let disk = Hanging(disk, hangs.clone());
+    let store = RedbStore::with_medium("disk", &Environment::Production, disk).unwrap();
+    let simulator = Simulator::start().await.unwrap();
+    let gate = gate_builder_of(Environment::Production, &simulator).state_api(false).store(store);
+    let gate = gate.store_timeout(Duration::from_millis(200)).build().await.unwrap();
+    hangs.store(true, Ordering::SeqCst);
+    gate.close(&tenant(1), "").await.unwrap_err();
+    let (began, other) = (std::time::Instant::now(), gate.clone());
+    assert_eq!(gate.shutdown(Duration::from_millis(200)).await, 1);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(other.check(&tenant(1)).is_err());
     hangs.store(false, Ordering::SeqCst);
 }

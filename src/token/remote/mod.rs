@@ -133,6 +133,18 @@ impl Remote {
         }
     }
 
+    /// Returns whether a key is at hand, or was before it became too old.
+    pub(super) fn had_key(&self) -> bool {
+        !self.ring().is_empty() || self.0.state().known().is_some()
+    }
+
+    /// Returns a future that ends with the next fetch, successful or not.
+    pub(super) fn next_fetch(&self) -> impl Future<Output = ()> + use<> {
+        let mut ended = self.0.ended.subscribe();
+        // An error says that the gate is gone, with whatever would wait for it.
+        async move { _ = ended.changed().await }
+    }
+
     fn prospect(&self, until: Instant) -> Prospect {
         self.0.state().prospect(Instant::now(), until)
     }

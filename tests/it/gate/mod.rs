@@ -7,6 +7,8 @@ mod extremes;
 mod gates;
 mod lifecycle;
 mod overrides;
+mod ready;
+mod shutdown;
 mod store;
 mod store_faults;
 mod supervision;

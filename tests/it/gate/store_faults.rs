@@ -27,8 +27,8 @@ use tower_superoffice::{
 
 /// A memory store that is broken for some tenants.
 #[derive(Clone, Default)]
-struct Faulty {
-    inner: MemoryStore,
+pub(super) struct Faulty {
+    pub(super) inner: MemoryStore,
     fault: Arc<Mutex<Fault>>,
     disconnected: Arc<AtomicBool>,
     /// The number of subscriptions.
@@ -36,19 +36,21 @@ struct Faulty {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Fault {
+pub(super) enum Fault {
     #[default]
     None,
     /// The stored record of `bad` is damaged: it can be neither merged nor loaded.
     Damaged,
     /// Merges of `bad`, loads and changes panic.
     Panics,
+    /// Merges and loads fail.
+    Away,
     /// Nothing returns.
     Hangs,
 }
 
 impl Faulty {
-    fn set(&self, fault: Fault) {
+    pub(super) fn set(&self, fault: Fault) {
         *self.fault.lock().unwrap() = fault;
     }
 
@@ -71,6 +73,7 @@ impl Store for Faulty {
         match self.fault() {
             Fault::None => self.inner.load(),
             Fault::Damaged => stream::iter([Err(StoreError::corrupt("damaged"))]).boxed(),
+            Fault::Away => stream::iter([Err(StoreError::unavailable("away"))]).boxed(),
             Fault::Panics => panic!("load"),
             Fault::Hangs => stream::pending().boxed(),
         }
@@ -86,6 +89,7 @@ impl Store for Faulty {
             Fault::Damaged if bad => {
                 Box::pin(std::future::ready(Err(StoreError::corrupt("damaged"))))
             }
+            Fault::Away => Box::pin(std::future::ready(Err(StoreError::unavailable("away")))),
             Fault::Panics if bad => panic!("merge"),
             Fault::Hangs => Box::pin(std::future::pending()),
             _ => self.inner.merge(tenant, record),

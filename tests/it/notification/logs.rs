@@ -21,7 +21,7 @@ use tracing_subscriber::{fmt::MakeWriter, util::SubscriberInitExt};
 
 /// A writer that keeps everything logged.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -46,7 +46,7 @@ impl Log {
     /// Logs this thread's events to it, all of them.
     ///
     /// For this thread alone: a test's runtime has no other, and other tests log on theirs.
-    fn set_default(&self) -> DefaultGuard {
+    pub(crate) fn set_default(&self) -> DefaultGuard {
         tracing_subscriber::fmt()
             .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
             .with_ansi(false)
@@ -54,7 +54,7 @@ impl Log {
             .set_default()
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
     }
 

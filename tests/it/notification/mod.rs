@@ -5,7 +5,7 @@ mod adversarial;
 mod bodies;
 mod departing_senders;
 mod login_tokens;
-mod logs;
+pub(crate) mod logs;
 mod mounting;
 mod receive;
 mod responses;

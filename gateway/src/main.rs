@@ -20,22 +20,29 @@ use std::{io::Write, process::ExitCode};
 
 use crate::{
     cli::Args,
-    server::{INTERNAL_HEAD, Listener, ListenerSettings, PUBLIC_HEAD, Signals},
+    server::{Draining, INTERNAL_HEAD, Listener, ListenerSettings, PUBLIC_HEAD, Signals},
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let args = Args::parse();
     let result = match log::init() {
-        Ok(_flush_at_the_end) => run(args).await,
+        Ok(_flush_at_the_end) => start(args),
         Err(error) => Err(error.into()),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };
     // stderr may be closed, which `eprintln` answers with a panic.
     let _best_effort = writeln!(std::io::stderr(), "gateway: {error}");
     ExitCode::FAILURE
+}
+
+fn start(args: Args) -> Result<(), BoxError> {
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(run(args));
+    // A thread that hangs, in a disk or in a resolver, does not hold the process.
+    runtime.shutdown_background();
+    result
 }
 
 async fn run(args: Args) -> Result<(), BoxError> {
@@ -47,6 +54,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     };
     let public = Listener::bind(args.listen).await?;
     let forward = forward::service(&gate, &args)?;
+    let draining = Draining::default();
 
     let listeners = if args.internal_listen.is_some() { 2 } else { 1 };
     let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
@@ -60,8 +68,8 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         announce(&public);
-        let app = routes::public(&gate, routes::internal(&gate, forward));
-        return server::run(signals, vec![(public, app, outside)]).await;
+        let app = routes::public(&gate, routes::internal(&gate, &draining, forward));
+        return server::run(signals, draining, gate, vec![(public, app, outside)]).await;
     };
     let internal = Listener::bind(internal).await?;
     announce(&public);
@@ -69,9 +77,9 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };
     let servers = vec![
         (public, routes::public(&gate, axum::Router::new()), outside),
-        (internal, routes::internal(&gate, forward), inside),
+        (internal, routes::internal(&gate, &draining, forward), inside),
     ];
-    server::run(signals, servers).await
+    server::run(signals, draining, gate, servers).await
 }
 
 /// Prints the address of `public` for the parent process, which may have closed the pipe by now.

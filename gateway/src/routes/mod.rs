@@ -1,6 +1,6 @@
 //! The routes of the two listeners.
 
-mod healthz;
+mod ready;
 mod tenants;
 mod timestamp;
 
@@ -8,21 +8,29 @@ use axum::{Router, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
-use self::tenants::Snapshots;
 pub(crate) use self::timestamp::rfc3339;
-use crate::{forward::Forward, server};
+use self::{ready::Probe, tenants::Snapshots};
+use crate::{
+    forward::Forward,
+    server::{self, Draining},
+};
 
+const LIVE: &str = "/live";
+const READY: &str = "/ready";
 const HEALTHZ: &str = "/healthz";
 const TENANTS: &str = "/tenants";
 
 /// The gateway's own paths, besides that of notifications.
-pub(crate) const PATHS: [&str; 2] = [HEALTHZ, TENANTS];
+pub(crate) const PATHS: [&str; 4] = [LIVE, READY, HEALTHZ, TENANTS];
 
 /// The routes for services: the gateway's own paths and the forwarded calls.
-pub(crate) fn internal(gate: &TenantGate, forward: Forward) -> Router {
+pub(crate) fn internal(gate: &TenantGate, draining: &Draining, forward: Forward) -> Router {
     let tenants = get(tenants::list).with_state(Snapshots::new(gate.clone()));
+    let probe = Probe::new(gate.clone(), draining.clone());
     let routes = Router::new()
-        .route(HEALTHZ, get(healthz::healthz).with_state(gate.clone()))
+        .route(LIVE, get(async || "ok\n"))
+        .route(READY, get(ready::ready).with_state(probe.clone()))
+        .route(HEALTHZ, get(ready::ready).with_state(probe))
         .route(TENANTS, tenants)
         .fallback_service(forward);
     server::middleware(routes)

@@ -2,6 +2,7 @@
 
 mod activity;
 mod connection;
+mod draining;
 pub(crate) mod file_limit;
 mod listener;
 mod middleware;
@@ -9,17 +10,15 @@ mod signals;
 mod slots;
 mod stalled;
 
-use std::time::Duration;
-
 use axum::Router;
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
+use tower_superoffice::TenantGate;
 
 use self::{connection::Server, slots::Slots};
-pub(crate) use self::{listener::Listener, middleware::middleware, signals::Signals};
+pub(crate) use self::{
+    draining::Draining, listener::Listener, middleware::middleware, signals::Signals,
+};
 use crate::BoxError;
-
-/// Time for requests in flight to end at shutdown.
-const DRAIN: Duration = Duration::from_secs(25);
 
 /// The largest head of a request, in bytes, on a listener that anyone may reach.
 pub(crate) const PUBLIC_HEAD: usize = 32 * 1024;
@@ -39,9 +38,11 @@ pub(crate) struct ListenerSettings {
     pub(crate) half_close: bool,
 }
 
-/// Serves until a signal arrives, then waits for the requests in flight.
+/// Serves until a signal arrives, then waits for the requests in flight and ends `gate`.
 pub(crate) async fn run(
     mut signals: Signals,
+    draining: Draining,
+    gate: TenantGate,
     servers: Vec<(Listener, Router, ListenerSettings)>,
 ) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
@@ -51,11 +52,18 @@ pub(crate) async fn run(
         })
         .collect();
     signals.received().await;
+    let received = Instant::now();
     tracing::info!("draining");
+    draining.announce().await;
     drop(stop);
-    for server in servers {
-        server.await?;
-    }
+    let drained = async {
+        for server in servers {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "listener ended");
+            }
+        }
+    };
+    draining::end(gate, drained, received).await;
     Ok(())
 }
 
@@ -79,7 +87,5 @@ async fn serve(
         tokio::spawn(server.clone().serve(stream, slot, stopped.clone()));
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, slots.all_free()).await.is_err() {
-        tracing::warn!("requests in flight cut off at shutdown");
-    }
+    slots.all_free().await;
 }

@@ -99,7 +99,7 @@ async fn max_connections_holds_for_each_listener() {
     let waiting = third.call("GET", "/NotifyCustomerStateChange", "");
     assert!(tokio::time::timeout(Duration::from_secs(2), waiting).await.is_err());
     let mut inside = Peer::connect_to(&internal).await;
-    assert_eq!(inside.call("GET", "/healthz", "").await.status(), 200);
+    assert_eq!(inside.call("GET", "/live", "").await.status(), 200);
     busy.clear();
     assert_eq!(third.receive("GET").await.status(), 405);
 }
@@ -121,7 +121,7 @@ async fn public_head_is_bounded_at_32_kib() {
         let mut peer = Peer::connect_to(address).await;
         let line = format!("x-filler: {}\r\n", "x".repeat(1024 - 12));
         // It may be refused before it is sent.
-        let head = format!("GET /healthz HTTP/1.1\r\nhost: g\r\n{}\r\n", line.repeat(kib));
+        let head = format!("GET /live HTTP/1.1\r\nhost: g\r\n{}\r\n", line.repeat(kib));
         let _refused = peer.try_send(head).await;
         assert_eq!(peer.receive("GET").await.status(), status, "{address} {kib} KiB");
     }

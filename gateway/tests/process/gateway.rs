@@ -63,7 +63,7 @@ async fn tenants_lists_every_field() {
     let env = GatewayEnv::new(&[]).await;
     let empty: Value = serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
     assert_eq!(empty, serde_json::json!([]));
-    assert_eq!(env.gateway.get("/healthz").await.status, StatusCode::OK);
+    until!(env.gateway.get("/healthz").await.status == StatusCode::OK);
     env.notify(ChangeType::BackupRestored).await;
     env.notify(ChangeType::Upgrade).await;
     let list: Value = serde_json::from_slice(&env.gateway.get("/tenants").await.body).unwrap();
@@ -141,7 +141,7 @@ async fn internal_listener_leaves_only_the_notification_path_public() {
     let internal = free_port();
     let env = GatewayEnv::new(&["--internal-listen", &format!("127.0.0.1:{internal}")]).await;
     assert_eq!(env.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
-    for path in ["/tenants", "/healthz", "/Cust1/x"] {
+    for path in ["/tenants", "/live", "/ready", "/healthz", "/Cust1/x"] {
         assert_eq!(env.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     let inside = |path: &str| {

@@ -24,6 +24,7 @@ mod keys;
 mod paths;
 mod process;
 mod script;
+mod shutdown;
 mod tenant_list;
 mod unreadable;
 mod wire;

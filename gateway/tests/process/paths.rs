@@ -108,9 +108,13 @@ async fn wrong_method_on_an_own_path_is_405() {
     let upstream = Upstream::responding(OK).await;
     let gateway = upstream.gateway(&[]).await;
     let mut peer = Peer::connect(&gateway).await;
-    for (path, allow) in
-        [("/healthz", "GET,HEAD"), ("/tenants", "GET,HEAD"), ("/NotifyCustomerStateChange", "POST")]
-    {
+    for (path, allow) in [
+        ("/live", "GET,HEAD"),
+        ("/ready", "GET,HEAD"),
+        ("/healthz", "GET,HEAD"),
+        ("/tenants", "GET,HEAD"),
+        ("/NotifyCustomerStateChange", "POST"),
+    ] {
         for method in ["PUT", "DELETE", "OPTIONS"] {
             let received = peer.call(method, path, "").await;
             assert_eq!(received.status(), 405, "{method} {path}");

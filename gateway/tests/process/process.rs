@@ -63,7 +63,8 @@ impl GatewayEnv {
     }
 }
 
-fn command_for(simulator: &Simulator, more: &[&str]) -> Command {
+/// The command of a gateway of `simulator`'s environment, with `more` arguments.
+pub(crate) fn command_for(simulator: &Simulator, more: &[&str]) -> Command {
     let base = simulator.hosts()[0].to_string();
     let mut command = Command::new(PROGRAM);
     command
@@ -150,8 +151,17 @@ impl Gateway {
 
     /// Sends SIGTERM and waits for the exit.
     pub(crate) async fn terminate(&mut self) -> ExitStatus {
+        self.send_sigterm().await;
+        self.exit().await
+    }
+
+    pub(crate) async fn send_sigterm(&self) {
         let id = self.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().await.unwrap().success());
+    }
+
+    /// Waits for the exit.
+    pub(crate) async fn exit(&mut self) -> ExitStatus {
         tokio::time::timeout(MAX_WAIT, self.child.wait()).await.expect("an exit").unwrap()
     }
 }

@@ -1,0 +1,177 @@
+//! `/ready`, and as it `/healthz`: whether the gateway is to be sent requests.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use tower_superoffice::{
+    TenantGate,
+    health::{Health, Readiness, StoreHealth},
+    token::KeysReport,
+};
+
+use crate::server::Draining;
+
+/// Fetched keys are read every ten minutes: at this age two fetches have failed.
+const OLD_KEYS: Duration = Duration::from_secs(20 * 60);
+
+/// The difference in seconds from which the gate logs that the clock is wrong.
+const WRONG_CLOCK: i64 = 10;
+
+/// What the answer is read from.
+#[derive(Debug, Clone)]
+pub(super) struct Probe {
+    gate: TenantGate,
+    draining: Draining,
+}
+
+impl Probe {
+    pub(super) fn new(gate: TenantGate, draining: Draining) -> Self {
+        Self { gate, draining }
+    }
+}
+
+/// The answer.
+#[derive(Debug, PartialEq, Serialize)]
+struct Report {
+    ready: bool,
+    /// Why it is not ready.
+    reasons: Vec<&'static str>,
+    /// What is wrong without concern for calls.
+    degraded: Vec<&'static str>,
+    tasks_down: Vec<&'static str>,
+    tracked_awaited: usize,
+}
+
+/// Answers 200, or 503, with the reasons as JSON.
+pub(super) async fn ready(State(Probe { gate, draining }): State<Probe>) -> Response {
+    let readiness = gate.ready(Duration::ZERO).await;
+    let report = Report {
+        ready: readiness.is_ready() && !draining.has_begun(),
+        reasons: reasons(&readiness, draining.has_begun()),
+        degraded: degraded(&gate.health(), &gate.keys()),
+        tasks_down: readiness.tasks_down().to_vec(),
+        tracked_awaited: readiness.tracked_awaited(),
+    };
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, Json(report)).into_response()
+}
+
+fn reasons(readiness: &Readiness, draining: bool) -> Vec<&'static str> {
+    chosen([
+        (readiness.is_store_awaited(), "store_not_loaded"),
+        (readiness.is_key_awaited(), "no_key"),
+        (readiness.tracked_awaited() > 0, "tracked_awaited"),
+        (!readiness.tasks_down().is_empty(), "task_down"),
+        (draining || readiness.is_shut_down(), "draining"),
+    ])
+}
+
+fn degraded(health: &Health, keys: &KeysReport) -> Vec<&'static str> {
+    let store = health.store();
+    chosen([
+        (matches!(store, StoreHealth::Stale { .. }), "store_stale"),
+        (store == StoreHealth::Failed, "store_failed"),
+        (keys.age().is_some_and(|age| age >= OLD_KEYS), "keys_old"),
+        (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
+    ])
+}
+
+fn chosen(names: impl IntoIterator<Item = (bool, &'static str)>) -> Vec<&'static str> {
+    names.into_iter().filter_map(|(is_so, name)| is_so.then_some(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Arc,
+            atomic::{AtomicBool, Ordering},
+        },
+        time::SystemTime,
+    };
+
+    use http_body_util::BodyExt;
+    use serde_json::{Value, json};
+    use tower_superoffice::{
+        Environment, TenantGateBuilder, TenantId, store::MemoryStore, token::SigningKeys,
+    };
+
+    use super::*;
+
+    fn builder() -> TenantGateBuilder {
+        let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/v1-sha1.crt");
+        let keys = SigningKeys::from_pem(std::fs::read(certificate).unwrap()).unwrap();
+        let gate = TenantGate::builder(Environment::Production).any_audience();
+        gate.signing_keys(keys).state_api(false)
+    }
+
+    async fn answer(gate: &TenantGate) -> (u16, Value) {
+        let response = ready(State(Probe::new(gate.clone(), Draining::default()))).await;
+        let status = response.status().as_u16();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn task_that_is_down_is_named_until_it_is_back() {
+        let panics = Arc::new(AtomicBool::new(false));
+        let clock_panics = Arc::clone(&panics);
+        let clock = move || {
+            assert!(!clock_panics.load(Ordering::Relaxed), "no time can be had");
+            SystemTime::now()
+        };
+        let gate = builder().clock(clock).build().await.unwrap();
+        let hour = Duration::from_secs(3600);
+        let tenant = TenantId::new("Cust1").unwrap();
+        gate.close_until(&tenant, "", SystemTime::now() + hour).await.unwrap();
+        let ready = json!({
+            "ready": true, "reasons": [], "degraded": [], "tasks_down": [], "tracked_awaited": 0,
+        });
+        assert_eq!(answer(&gate).await, (200, ready.clone()));
+
+        panics.store(true, Ordering::Relaxed);
+        tokio::time::sleep(hour).await;
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["ready"]), (503, &json!(false)));
+        assert_eq!(report["reasons"], json!(["task_down"]));
+        assert_eq!(report["tasks_down"], json!(["override_expiry"]));
+
+        panics.store(false, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(61)).await;
+        assert_eq!(answer(&gate).await, (200, ready));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn store_is_awaited_once_and_degrades_later() {
+        let store = MemoryStore::new();
+        store.set_available(false);
+        let gate = builder().store(store.clone()).start_without_store(true).build().await.unwrap();
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["reasons"]), (503, &json!(["store_not_loaded"])));
+        store.set_available(true);
+        assert!(gate.ready(Duration::from_secs(60)).await.is_ready());
+        assert_eq!(answer(&gate).await.0, 200);
+
+        store.set_available(false);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["degraded"]), (200, &json!(["store_stale"])));
+    }
+
+    #[tokio::test]
+    async fn gate_without_keys_or_shut_down_is_not_ready() {
+        let environment = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+        let gate = TenantGate::builder(environment).any_audience().state_api(false);
+        let gate = gate.build().await.unwrap();
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["reasons"]), (503, &json!(["no_key"])));
+        gate.clone().shutdown(Duration::ZERO).await;
+        assert_eq!(answer(&gate).await.1["reasons"], json!(["no_key", "draining"]));
+    }
+}

@@ -10,7 +10,7 @@ use crate::status::{
     overrides::OverrideAction,
     past::Past,
     stamp::{PullStamp, Told},
-    tests::strategies::{notified, overridden, record_of, records, settled},
+    tests::strategies::{notified, overridden, record_of, records, settled, unsettled},
 };
 
 const fn s(seconds: u64) -> Duration {
@@ -350,6 +350,35 @@ fn failures_of_the_state_api_put_off_what_is_owed() {
     // News of another replica ends the back-off.
     tenant.gain(&settled(State::Suspended, 3, Some((OpenClose::Suspend, 5))));
     assert_eq!(tenant.next(), Some((300, Closed)));
+}
+
+#[test]
+fn new_deciding_notification_alone_ends_a_back_off() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Suspend, 5).wait(60);
+    for _ in 0..9 {
+        tenant.fail();
+    }
+    assert_eq!(tenant.next(), Some((300, Owed)));
+    tenant.notify(ChangeType::Move, 6);
+    assert_eq!(tenant.next(), Some((300, Owed)));
+    tenant.notify(ChangeType::Suspend, 7);
+    assert_eq!(tenant.next(), Some((60, Owed)));
+}
+
+#[test]
+fn only_pulls_that_agree_end_the_watch_of_a_turn() {
+    let knew = Some((OpenClose::Suspend, 5));
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Suspend, 5).gain(&settled(State::Running, 1, knew));
+    assert_eq!(tenant.history.turned(), Some(0));
+    tenant.notify(ChangeType::Move, 6);
+    tenant.gain(&unsettled(State::Suspended, 2, knew));
+    assert_eq!(tenant.history.turned(), Some(0), "neither is an agreement");
+    for (seq, agreeing) in (3..300).zip([Some(1), Some(2)].into_iter().chain([None; 300])) {
+        tenant.gain(&settled(State::Running, seq, knew));
+        assert_eq!(tenant.history.turned(), agreeing, "{seq}");
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use http::{Request, Response, Uri};
 use http_body::Body;
 use tower_service::Service;
 
-use super::{BuildError, TenantGate, config::Config, start::start};
+use super::{BuildError, TenantGate, config::Config, own_client::ClientSettings, start::start};
 use crate::{
     clock::Clock,
     environment::Environment,
@@ -58,6 +58,7 @@ pub struct TenantGateBuilder {
     pub(super) key_url: Option<Uri>,
     pub(super) key_max_age: Duration,
     pub(super) fetch: Option<Fetch>,
+    pub(super) client_settings: ClientSettings,
     pub(super) path: String,
     pub(super) body_limit: usize,
     pub(super) body_deadline: Duration,
@@ -86,6 +87,7 @@ impl TenantGateBuilder {
             key_url: None,
             key_max_age: Duration::from_secs(24 * 60 * 60),
             fetch: None,
+            client_settings: ClientSettings::default(),
             path: PATH.to_owned(),
             body_limit: BODY_LIMIT,
             body_deadline: BODY_DEADLINE,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::Uri;
 
-use super::{BuildError, TenantGateBuilder};
+use super::{BuildError, TenantGateBuilder, own_client::own_client};
 use crate::{
     clock::Clock,
     environment::Environment,
@@ -67,11 +67,8 @@ impl Config {
             NotificationPath::parse(&builder.path).ok_or(BuildError::NotificationPath)?;
         let keys = builder.keys.map_err(BuildError::Keys)?;
 
-        let given = builder.fetch;
-        let fetch = || -> Result<Fetch, BuildError> {
-            let fetch = given.clone().map_or_else(built_in_client, Ok)?;
-            Ok(fetch.with_clock(clock.clone()))
-        };
+        let client = own_client(builder.fetch, builder.client_settings)?;
+        let fetch = || Ok(client()?.with_clock(clock.clone()));
         let key_url = key_url.or_else(|| keys.is_empty().then(|| environment.key_url()));
         let max_age = builder.key_max_age.clamp(LEAST_KEY_AGE, LONGEST);
         let remote = |url| Ok(RemoteKeys { url, fetch: fetch()?, max_age });
@@ -127,12 +124,4 @@ fn environment(environment: Environment) -> Result<Environment, BuildError> {
 
 fn key_url(url: Uri) -> Result<Uri, BuildError> {
     if is_fetchable(&url) { Ok(url) } else { Err(BuildError::KeyUrl) }
-}
-
-/// Creates the client that the crate brings along.
-fn built_in_client() -> Result<Fetch, BuildError> {
-    #[cfg(any(feature = "client", feature = "client-ring"))]
-    return Fetch::https().map_err(|error| BuildError::Client(Box::new(error)));
-    #[cfg(not(any(feature = "client", feature = "client-ring")))]
-    return Err(BuildError::NoClient);
 }

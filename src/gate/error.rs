@@ -25,6 +25,13 @@ pub enum BuildError {
     NotificationPath,
     /// There is no client for fetching keys and for pulls.
     NoClient,
+    /// A client was given with [`client`](crate::TenantGateBuilder::client) beside settings of the
+    /// built-in one.
+    ClientSettings,
+    /// Certificate authorities for the built-in client can't be used.
+    Roots(&'static str),
+    /// The environment variables name a proxy that can't be used.
+    Proxy(&'static str),
     /// The built-in client could not be created.
     Client(Box<dyn Error + Send + Sync>),
     /// The future was not polled in a tokio runtime.
@@ -56,6 +63,11 @@ impl fmt::Display for BuildError {
             Self::NoClient => f.write_str(
                 "no client for fetching keys and for pulls: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
             ),
+            Self::ClientSettings => f.write_str(
+                "both .client(..) and settings of the built-in client were given: trust certificates and use the proxy in your client",
+            ),
+            Self::Roots(advice) => write!(f, "no certificate authorities to trust: {advice}"),
+            Self::Proxy(advice) => write!(f, "the proxy can't be used: {advice}"),
             Self::Client(_) => f.write_str("the built-in client could not be created"),
             Self::Keys(error) => write!(f, "a key file can't be used: {error}"),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),

@@ -7,6 +7,7 @@ mod error;
 mod gates;
 mod health;
 mod overrides;
+mod own_client;
 mod ready;
 #[cfg(feature = "reqwest")]
 mod reqwest;

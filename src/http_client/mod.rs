@@ -15,11 +15,17 @@ use http_body::Body;
 use tower_service::Service;
 
 pub use self::body::EmptyBody;
+#[cfg(any(feature = "client", feature = "client-ring"))]
+pub(crate) use self::https::HttpsConfig;
+#[cfg(all(feature = "proxy", any(feature = "client", feature = "client-ring")))]
+pub(crate) use self::proxy::ProxyRules;
 use crate::{clock::Clock, environment::is_loopback, json};
 
 mod body;
 #[cfg(any(feature = "client", feature = "client-ring"))]
 mod https;
+#[cfg(all(feature = "proxy", any(feature = "client", feature = "client-ring")))]
+mod proxy;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 type Exchange = Pin<Box<dyn Future<Output = Result<Fetched, FetchError>> + Send>>;
@@ -162,6 +168,9 @@ pub(crate) enum FetchError {
     /// The client could not be created.
     #[cfg(any(feature = "client", feature = "client-ring"))]
     Setup(BoxError),
+    /// The certificate authorities can't be used.
+    #[cfg(any(feature = "client", feature = "client-ring"))]
+    Roots(crate::tls::RootsError),
     /// The client failed: name resolution, connecting, TLS, a broken connection.
     Exchange(BoxError),
 }
@@ -176,10 +185,18 @@ impl fmt::Display for FetchError {
             Self::TooLarge => f.write_str("the response is larger than 64 KiB"),
             #[cfg(any(feature = "client", feature = "client-ring"))]
             Self::Setup(_) => f.write_str("the https client could not be created"),
-            Self::Exchange(source) => match io_kind(source.as_ref()) {
-                Some(kind) => write!(f, "the request failed: {kind}"),
-                None => f.write_str("the request failed"),
-            },
+            #[cfg(any(feature = "client", feature = "client-ring"))]
+            Self::Roots(_) => f.write_str("the certificate authorities can't be used"),
+            Self::Exchange(source) => {
+                f.write_str("the request failed")?;
+                if has_proxy_error(source.as_ref()) {
+                    f.write_str(" at the proxy")?;
+                }
+                match io_kind(source.as_ref()) {
+                    Some(kind) => write!(f, ": {kind}"),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
@@ -189,9 +206,23 @@ impl StdError for FetchError {
         match self {
             #[cfg(any(feature = "client", feature = "client-ring"))]
             Self::Setup(source) => Some(source.as_ref()),
+            #[cfg(any(feature = "client", feature = "client-ring"))]
+            Self::Roots(_) => None,
             Self::Exchange(source) => Some(source.as_ref()),
             Self::Address | Self::TimedOut | Self::TooLarge => None,
         }
+    }
+}
+
+/// Returns whether the connection to a proxy, or the tunnel through it, failed.
+fn has_proxy_error(error: &(dyn StdError + 'static)) -> bool {
+    #[cfg(all(feature = "proxy", any(feature = "client", feature = "client-ring")))]
+    return std::iter::successors(Some(error), |&error| error.source())
+        .any(|error| error.is::<proxy::ProxyError>());
+    #[cfg(not(all(feature = "proxy", any(feature = "client", feature = "client-ring"))))]
+    {
+        let _ = error;
+        false
     }
 }
 

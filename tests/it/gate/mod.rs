@@ -6,6 +6,7 @@ mod events;
 mod extremes;
 mod gates;
 mod lifecycle;
+mod network;
 mod overrides;
 mod ready;
 mod shutdown;

@@ -275,3 +275,25 @@ async fn panicking_subscriber_changes_no_answer() {
     }
     assert!(env.gate.check(&env.tenant).is_err(), "the change is applied");
 }
+
+#[tokio::test]
+async fn accepted_notification_logs_its_environment_and_versions() {
+    let log = Log::default();
+    let _default = log.set_default();
+    let env = TestEnv::with(|builder| builder.state_api(false)).await;
+    let suspend =
+        env.notification(ChangeType::Suspend).field("VersionName", "8.4\r\n\u{1b}[31mR08");
+    let answer = env.post(suspend.field("FileVersion", "8.4.12").body()).await;
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    let resume = env.notification(ChangeType::Resume).field("VersionName", "");
+    env.post(resume.field("FileVersion", json!(null)).body()).await;
+    let text = log.text();
+    let lines: Vec<_> =
+        text.lines().filter(|line| line.contains("notification accepted")).collect();
+    let [suspend, resume] = lines[..] else { panic!("{text}") };
+    let environment = format!("environment={}", env.gate.environment());
+    assert!(suspend.contains(&environment) && suspend.contains("change=Suspend"), "{suspend}");
+    assert!(suspend.contains(r#"version_name="8.4\r\n\u{1b}[31mR08""#), "{suspend}");
+    assert!(suspend.contains(r#"file_version="8.4.12""#), "{suspend}");
+    assert!(resume.contains("change=Resume") && !resume.contains("version"), "{resume}");
+}

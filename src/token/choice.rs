@@ -286,6 +286,56 @@ mod tests {
         }
     }
 
+    /// Every token of a small world: what several verifiers say follows from what each says alone.
+    #[test]
+    fn token_is_accepted_if_one_verifier_alone_accepts_it() {
+        let both = [ONE.jwk("A", ""), TWO.jwk("B", "")];
+        let forger = Signer::generate();
+        let verifiers = [
+            verifier("https://one", "APP", &both[..1]),
+            verifier(AS, "APP", &both[1..]),
+            verifier(AS, "OTHER", &both[1..]),
+            verifier("https://one", "OTHER", &both),
+        ];
+        let mut accepted = [0; 5];
+        for signer in [&*ONE, &*TWO, &forger] {
+            for kid in [r#","kid":"A""#, r#","kid":"B""#, r#","kid":"C""#, ""] {
+                for (issuer, audience) in [
+                    (AS, "APP"),
+                    (AS, "OTHER"),
+                    ("https://one", "APP"),
+                    ("https://one", "OTHER"),
+                    ("https://two", "APP"),
+                ] {
+                    let claims = issued_by(issuer).replace("spn:app", audience);
+                    let token = signer.token(&format!(r#"{{"alg":"RS256"{kid}}}"#), &claims);
+                    let alone: Vec<_> = verifiers.iter().map(|one| alone(one, &token)).collect();
+                    let several = choice(&verifiers, &token);
+                    let takers: Vec<_> =
+                        (0..verifiers.len()).filter(|&i| alone[i].is_ok()).collect();
+                    match (&*takers, several) {
+                        ([], Choice::Refused(error)) => {
+                            assert!(alone.contains(&Err(error)), "{token}: {error}");
+                        }
+                        ([only], Choice::Accepted { index, .. }) => assert_eq!(*only, index),
+                        (takers, Choice::Ambiguous { indices, .. }) => assert_eq!(takers, indices),
+                        (takers, other) => panic!("{takers:?} {other:?}"),
+                    }
+                    accepted[takers.len()] += 1;
+                }
+            }
+        }
+        assert!(accepted[0] > 20 && accepted[1] > 5, "{accepted:?}");
+    }
+
+    fn alone(verifier: &Verifier, token: &str) -> Result<(), TokenError> {
+        match verifier.verify(token) {
+            Verification::Done(Ok(_)) => Ok(()),
+            Verification::Done(Err(VerifyError::Token(error))) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn verifier_without_keys_hides_no_other() {
         let two = [verifier(AS, "APP", &[]), verifier(AS, "APP", &[TWO.jwk("B", "")])];

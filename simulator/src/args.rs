@@ -17,10 +17,15 @@ use tower_superoffice::{
 #[derive(Debug, Parser)]
 #[command(name = "superoffice-simulator", version)]
 pub(crate) struct Args {
-    /// A port of 127.0.0.1 to serve tenants on, 0 for a free one (repeatable). The first also serves
-    /// the keys and the state API. Tenants move between ports.
-    #[arg(long = "port", value_name = "PORT", default_values_t = [0, 0])]
+    /// A port of 127.0.0.1, 0 for a free one (repeatable). The first serves the keys and the state
+    /// API, the others tenants, which move between them. With one port, two free ones serve tenants.
+    #[arg(long = "port", value_name = "PORT", default_values_t = [0])]
     ports: Vec<u16>,
+
+    /// Serves tenants on the first port too. SuperOffice does not: there the state API has the host
+    /// of each tenant.
+    #[arg(long)]
+    tenants_at_own_host: bool,
 
     /// The application id: the audience of every notification's token. Default: a made-up one.
     #[arg(long, value_name = "ID")]
@@ -45,6 +50,9 @@ struct NamedTenant {
 impl Args {
     pub(crate) async fn start(&self) -> Result<Simulator, StartError> {
         let mut builder = Simulator::builder().ports(self.ports.iter().copied());
+        if self.tenants_at_own_host {
+            builder = builder.tenants_at_own_host();
+        }
         if let Some(id) = &self.application_id {
             builder = builder.application_id(id);
         }
@@ -64,16 +72,15 @@ impl Args {
     pub(crate) fn addresses(&self, simulator: &Simulator) -> String {
         // What `Uri` shows of an origin ends in a slash.
         let origins = simulator.hosts().iter().map(|host| host.to_string());
-        let origins: Vec<String> =
-            origins.map(|origin| origin.trim_end_matches('/').to_owned()).collect();
-        let environment = origins.first().map(String::as_str).unwrap_or_default();
+        let origins = origins.map(|origin| origin.trim_end_matches('/').to_owned());
+        let environment = simulator.environment().origin();
         let mut lines = vec![
             format!("environment     {environment}"),
             format!("key set         {environment}/login/.well-known/jwks"),
             format!("state API       {environment}/api/state/{{ContextIdentifier}}"),
             format!("application id  {}", simulator.application_id()),
         ];
-        lines.extend(origins.iter().map(|origin| format!("tenants         {origin}")));
+        lines.extend(origins.map(|origin| format!("tenants         {origin}")));
         lines.extend(self.tenants.iter().map(|tenant| {
             let url = simulator.url(&tenant.id, "");
             format!("tenant          {}", url.trim_end_matches('/'))

@@ -70,7 +70,7 @@ impl Change {
     /// Moves the tenant to the host after its present one.
     pub(super) fn moves(simulator: &Arc<SimulatorState>, tenant: &TenantId) -> Self {
         let home = simulator.lock().tenants.get(tenant).now().home;
-        let home = (home + 1) % simulator.hosts.len().max(1);
+        let home = simulator.next_home(home);
         let mut this = Self::new(simulator, tenant, ChangeType::Move, Kind::Moves { home });
         this.notification = this.notification.public_endpoint(&simulator.authority(home));
         this

@@ -1,6 +1,10 @@
 //! The handle of a running simulator.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use http::{Request, Response, StatusCode, Uri};
 use tower_service::Service;
@@ -14,7 +18,7 @@ use super::{
     state::SimulatorState,
     tenants::{ReportedState, Tenant},
 };
-use crate::{ChangeType, Environment, TenantId, status::State};
+use crate::{ChangeType, Environment, TenantGate, TenantGateBuilder, TenantId, status::State};
 
 /// A SuperOffice on loopback: see the [module](super).
 ///
@@ -55,16 +59,32 @@ impl Simulator {
         Environment::custom(self.state.hosts.first().cloned().unwrap_or_default())
     }
 
+    /// Returns a builder of a gate that is set up for this simulator: its environment and
+    /// application id, its clock, and its [`network`](Self::network) for the gate's own requests, so
+    /// that no socket is needed.
+    ///
+    /// With tokio's clock paused, start the simulator
+    /// [on tokio's clock](SimulatorBuilder::on_tokio_clock).
+    pub fn gate(&self) -> TenantGateBuilder {
+        let clock = self.state.clock.clone();
+        TenantGate::builder(self.environment())
+            .audience(self.application_id())
+            .client(self.network())
+            .clock(move || UNIX_EPOCH + Duration::from_millis(clock.unix_ms()))
+    }
+
     /// Returns the application id: the audience of every notification.
     #[must_use]
     pub fn application_id(&self) -> &str {
         &self.state.application_id
     }
 
-    /// Returns the origins of the hosts that serve tenants. The first is the environment's own.
+    /// Returns the origins of the hosts that serve tenants. Each tenant is at the first until it
+    /// moves. The environment's own host, with the keys and the state API, is not among them: see
+    /// [`environment`](Self::environment).
     #[must_use]
     pub fn hosts(&self) -> &[Uri] {
-        &self.state.hosts
+        self.state.hosts.get(self.state.first_home..).unwrap_or_default()
     }
 
     /// Returns the certificate of the present key, as PEM: X.509 version 1, like SuperOffice's.
@@ -104,8 +124,8 @@ impl Simulator {
 
     /// Registers a receiver in this process, replacing the one before.
     ///
-    /// Takes a gate's notification service, an axum router, or any other such service. It is called
-    /// with the path `/`.
+    /// Takes a gate's notification service, or any other such service. It is called with the path
+    /// `/`: for a whole app see [`notify_service_at`](Self::notify_service_at).
     pub fn notify_service<S, B>(&self, service: S)
     where
         S: Service<Request<SimulatorBody>, Response = Response<B>, Error = Infallible>
@@ -115,7 +135,28 @@ impl Simulator {
             + 'static,
         S::Future: Send,
     {
-        self.state.lock().receiver = Some(Receiver::from_service(service));
+        self.notify_service_at("/", service);
+    }
+
+    /// Registers a whole app in this process as the receiver, such as an axum router, replacing the
+    /// one before. It is called with `path`: the one that the notification route is mounted at.
+    ///
+    /// # Panics
+    ///
+    /// When `path` is no path: write `/NotifyCustomerStateChange`.
+    pub fn notify_service_at<S, B>(&self, path: &str, service: S)
+    where
+        S: Service<Request<SimulatorBody>, Response = Response<B>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        let path = Uri::try_from(path).ok().filter(|uri| uri.path().starts_with('/'));
+        #[expect(clippy::expect_used, reason = "documented, and for tests")]
+        let path = path.expect("a path that begins with a slash");
+        self.state.lock().receiver = Some(Receiver::from_service(path, service));
     }
 
     /// Makes a notification. Nothing is sent, and the tenant stays as it is.
@@ -141,7 +182,8 @@ impl Simulator {
     }
 }
 
-/// Changes of tenants. Every tenant exists, and runs on the first host until it is changed.
+/// Changes of tenants. Every tenant exists, and runs on the first of the [`hosts`](Self::hosts) until it
+/// is changed.
 impl Simulator {
     /// Upgrades the tenant: `OfflineMaintenance`, until it is resumed.
     pub fn upgrade(&self, tenant: &TenantId) -> Change {
@@ -216,6 +258,12 @@ impl Simulator {
     /// Sets the fault of the state API.
     pub fn state_api(&self, fault: Fault) {
         self.state.lock().state_fault = fault;
+    }
+
+    /// Sets the fault of all hosts that serve tenants: calls that reach their tenant get its answer.
+    /// They are counted as usual.
+    pub fn tenant_hosts(&self, fault: Fault) {
+        self.state.lock().tenant_fault = fault;
     }
 
     /// Makes the state API report the states of this long ago. The last 64 changes of a tenant are

@@ -204,7 +204,7 @@ async fn answer_call<B: Body>(
 ) -> Response<SimulatorBody> {
     let now = UNIX_EPOCH + Duration::from_millis(simulator.clock.unix_ms());
     let path = parts.uri.path().to_owned();
-    let (arrival, closed_status) = {
+    let (arrival, closed_status, fault) = {
         let mut live = simulator.lock();
         let call = |state| ClosedCall {
             tenant: id.clone(),
@@ -213,7 +213,8 @@ async fn answer_call<B: Body>(
             state,
             at: now,
         };
-        (live.tenants.record_call(id, host, call), live.closed_status)
+        let arrival = live.tenants.record_call(id, host, call);
+        (arrival, live.closed_status, live.tenant_fault.clone())
     };
     let Some(length) = drain(body).await else { return status(StatusCode::BAD_REQUEST) };
     match arrival {
@@ -226,14 +227,17 @@ async fn answer_call<B: Body>(
             answer
         }
         Arrival::Closed => status(closed_status),
-        Arrival::Open => json_answer(&json!({
-            "ContextIdentifier": id.as_str(),
-            "Method": parts.method.as_str(),
-            "Path": path,
-            "Query": parts.uri.query(),
-            "Host": simulator.authority(host),
-            "BodyLength": length,
-        })),
+        Arrival::Open => {
+            let echo = json!({
+                "ContextIdentifier": id.as_str(),
+                "Method": parts.method.as_str(),
+                "Path": path,
+                "Query": parts.uri.query(),
+                "Host": simulator.authority(host),
+                "BodyLength": length,
+            });
+            answer_with_fault(fault, &json!({}), &json!({}), || echo).await
+        }
     }
 }
 

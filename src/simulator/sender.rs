@@ -39,7 +39,7 @@ impl Receiver {
     }
 
     /// Makes a receiver in this process.
-    pub(super) fn from_service<S, B>(service: S) -> Self
+    pub(super) fn from_service<S, B>(path: Uri, service: S) -> Self
     where
         S: Service<Request<SimulatorBody>, Response = Response<B>, Error = Infallible>
             + Clone
@@ -56,7 +56,7 @@ impl Receiver {
                 Ok(answer.status())
             })
         };
-        Self { url: Uri::from_static("/"), post: Arc::new(post) }
+        Self { url: path, post: Arc::new(post) }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct SimulatorState {
     pub(super) application_id: String,
     /// The origins of the hosts. The first is the environment's own.
     pub(super) hosts: Vec<Uri>,
+    /// The index of the first host that serves tenants: they are there until they move.
+    pub(super) first_home: usize,
     live: Mutex<LiveState>,
 }
 
@@ -35,6 +37,7 @@ pub(super) struct LiveState {
     pub(super) receiver: Option<Receiver>,
     pub(super) key_fault: Fault,
     pub(super) state_fault: Fault,
+    pub(super) tenant_fault: Fault,
     pub(super) state_lag: Duration,
     pub(super) state_validity: Duration,
     pub(super) notice: Duration,
@@ -48,15 +51,17 @@ impl SimulatorState {
         clock: Clock,
         application_id: String,
         hosts: Vec<Uri>,
+        first_home: usize,
         key: SigningKey,
     ) -> Self {
         let live = LiveState {
             key: Arc::new(key),
             old_keys: Vec::new(),
-            tenants: Tenants::default(),
+            tenants: Tenants::new(first_home),
             receiver: None,
             key_fault: Fault::None,
             state_fault: Fault::None,
+            tenant_fault: Fault::None,
             state_lag: Duration::ZERO,
             state_validity: Duration::from_secs(10),
             notice: Duration::from_millis(100),
@@ -64,7 +69,7 @@ impl SimulatorState {
             key_requests: 0,
             state_requests: 0,
         };
-        Self { clock, application_id, hosts, live: Mutex::new(live) }
+        Self { clock, application_id, hosts, first_home, live: Mutex::new(live) }
     }
 
     /// Locks the part that changes. A poisoned lock is used all the same: every field is valid at
@@ -77,6 +82,11 @@ impl SimulatorState {
     pub(super) fn origin(&self, host: usize) -> String {
         let host = self.hosts.get(host).map(Uri::to_string).unwrap_or_default();
         host.trim_end_matches('/').to_owned()
+    }
+
+    /// Returns the index of the host that a tenant moves to from the host `home`.
+    pub(super) fn next_home(&self, home: usize) -> usize {
+        if home + 1 < self.hosts.len() { home + 1 } else { self.first_home }
     }
 
     /// Returns `host:port` of the host with this index.

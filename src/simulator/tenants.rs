@@ -99,11 +99,11 @@ pub(super) struct Tenant {
 }
 
 impl Tenant {
-    fn new(id: TenantId) -> Self {
+    fn new(id: TenantId, home: usize) -> Self {
         let state = ReportedState::from(State::Running);
         Self {
             id,
-            now: Snapshot { since: 0, state, home: 0 },
+            now: Snapshot { since: 0, state, home },
             before: VecDeque::new(),
             calls: 0,
             calls_while_closed: 0,
@@ -144,8 +144,10 @@ pub(super) enum Arrival {
     Misdirected,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tenants {
+    /// The index of the host that serves each tenant until it moves.
+    first_home: usize,
     known: HashMap<TenantId, Tenant>,
     recent: VecDeque<ClosedCall>,
     pub(super) calls: u64,
@@ -154,9 +156,20 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
-    /// Returns the tenant `id`; when it is not kept, one that runs on the first host.
+    pub(super) fn new(first_home: usize) -> Self {
+        Self {
+            first_home,
+            known: HashMap::new(),
+            recent: VecDeque::new(),
+            calls: 0,
+            calls_while_closed: 0,
+            misdirected: 0,
+        }
+    }
+
+    /// Returns the tenant `id`; when it is not kept, one that runs where all do at first.
     pub(super) fn get(&self, id: &TenantId) -> Tenant {
-        self.known.get(id).cloned().unwrap_or_else(|| Tenant::new(id.clone()))
+        self.known.get(id).cloned().unwrap_or_else(|| Tenant::new(id.clone(), self.first_home))
     }
 
     /// Applies `change` to the tenant `id`, and keeps it unless there are too many already.
@@ -164,7 +177,7 @@ impl Tenants {
         if let Some(tenant) = self.known.get_mut(id) {
             return change(tenant);
         }
-        let mut tenant = Tenant::new(id.clone());
+        let mut tenant = Tenant::new(id.clone(), self.first_home);
         let answer = change(&mut tenant);
         if self.known.len() < TENANTS {
             self.known.insert(id.clone(), tenant);
@@ -226,7 +239,7 @@ mod tests {
 
     #[test]
     fn snapshots_are_kept_and_found_by_time() {
-        let mut tenant = Tenant::new(id());
+        let mut tenant = Tenant::new(id(), 0);
         for at in 1..=100 {
             tenant.set(at * 10, ReportedState { name: at.to_string(), running: true }, 0);
         }
@@ -239,7 +252,7 @@ mod tests {
 
     #[test]
     fn closed_calls_beyond_the_bound_are_counted_alone() {
-        let mut tenants = Tenants::default();
+        let mut tenants = Tenants::new(0);
         tenants.with(&id(), |tenant| tenant.set(1, State::Suspended.into(), 0));
         for _ in 0..CLOSED_CALLS + 7 {
             assert_eq!(tenants.record_call(&id(), 0, call), Arrival::Closed);

@@ -130,6 +130,7 @@ fn simulator_goes_anywhere() {
     is_sent::<simulator::Change>();
     is_sent::<simulator::Notification>();
     is_sent::<simulator::NetworkFuture>();
+    is_sent::<simulator::NetworkFuture<reqwest::Response>>();
 }
 
 type Client = ServiceFn<fn(Request<()>) -> Ready<Result<Response<()>, Infallible>>>;

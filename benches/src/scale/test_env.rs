@@ -23,7 +23,7 @@ impl TestEnv {
         let directory =
             std::env::temp_dir().join(format!("superoffice-scale-{}", std::process::id()));
         fs::create_dir(&directory)?;
-        let base_url = simulator.hosts().first().ok_or("the simulator has no hosts")?.to_string();
+        let base_url = simulator.environment().origin();
         let audience = simulator.application_id().to_owned();
         let env = Self { directory, base_url, audience };
         fs::write(env.certificate(), simulator.certificate_pem())?;

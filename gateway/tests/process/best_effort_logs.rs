@@ -3,10 +3,10 @@
 
 use std::{process::Stdio, time::Duration};
 
-use harness::free_port;
+use harness::{free_port, simulator_at_own_host};
 use http::StatusCode;
 use tokio::process::Command;
-use tower_superoffice::{ChangeType, TenantId, simulator::Simulator, status::State};
+use tower_superoffice::{ChangeType, TenantId, status::State};
 
 use crate::process::{Gateway, PROGRAM};
 
@@ -46,7 +46,7 @@ async fn start(stderr: &str, args: &[&str]) -> Gateway {
 }
 
 async fn works_without_logs(stderr: &str) {
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     let base = simulator.hosts()[0].to_string();
     let common = ["--listen", "127.0.0.1:0", "--base-url", &base, "--any-audience"];
     let pulls = ["--state-api", "on", "--settle", "1", "--upgrade-settle", "1"];

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Directory, RedisServer, skip, until};
+use harness::{Directory, RedisServer, simulator_at_own_host, skip, until};
 use serde_json::Value;
 use tokio::process::Command;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator, status::State};
@@ -108,7 +108,7 @@ async fn stay_closed(gateways: &[&Gateway], tenants: &[TenantId]) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_with_clocks_ahead_keep_tenants_closed() {
     let Some(redis) = RedisServer::start() else { return };
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     simulator.state_api_lag(LAG);
     let (mut gateways, mut clocks) = (Vec::new(), Vec::new());
     for ahead in [0, 55, 200, 7200] {
@@ -149,7 +149,7 @@ async fn suspend_closes_though_the_clock_was_set_back() {
     // Right before a Suspend, and around the pull alone.
     for (at_the_pull, at_the_suspend) in [(0, -65), (86_400, 0)] {
         let Some(clock) = WallClock::new() else { return };
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = simulator_at_own_host().await;
         simulator.state_api_lag(LAG);
         let gateway = clock.gateway(&simulator, &[]).await;
         simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
@@ -167,7 +167,7 @@ async fn suspend_closes_though_the_clock_was_set_back() {
 async fn step_of_the_clock_neither_stops_pulls_nor_hurries_them() {
     for step in [3600, -3600] {
         let Some(clock) = WallClock::new() else { return };
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = simulator_at_own_host().await;
         let gateway = clock.gateway(&simulator, &[]).await;
         simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
         let tenant = tenant(1);

@@ -1,8 +1,8 @@
 //! The command line and the environment variables.
 
-use harness::Directory;
+use harness::{Directory, simulator_at_own_host};
 use tokio::process::Command;
-use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
+use tower_superoffice::{ChangeType, TenantId};
 
 use crate::{
     process::{Gateway, PROGRAM},
@@ -23,7 +23,7 @@ fn command(variables: &[(&str, &str)]) -> Command {
 
 #[tokio::test]
 async fn variables_stand_for_flags() {
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     let base = simulator.hosts()[0].to_string();
     let audiences = format!("another, {}", simulator.application_id());
     let gateway = Gateway::start_command(command(&[
@@ -112,7 +112,7 @@ async fn calls_go_to_the_first_tenant_host() {
 
 #[tokio::test]
 async fn login_token_is_accepted_with_its_flag_only() {
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     let base = simulator.hosts()[0].to_string();
     let args = ["--listen", "127.0.0.1:0", "--any-audience", "--base-url", &base];
     let login = simulator.notification(ChangeType::Suspend, &TenantId::new("Cust1").unwrap());

@@ -8,15 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::free_port;
+use harness::{free_port, simulator_at_own_host};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
 };
-use tower_superoffice::{
-    ChangeType, TenantId,
-    simulator::{Fault, Simulator},
-};
+use tower_superoffice::{ChangeType, TenantId, simulator::Fault};
 
 use crate::{
     process::Gateway,
@@ -180,7 +177,7 @@ async fn connection_that_asks_nothing_ends() {
 
 #[tokio::test]
 async fn notification_from_a_half_closed_connection_is_answered() {
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     // The end of the connection arrives while the token waits for its key.
     simulator.key_server(Fault::Slow(Duration::from_secs(1)));
     let base = simulator.hosts()[0].to_string();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use harness::{Directory, amount};
+use harness::{Directory, amount, simulator_at_own_host};
 use http::StatusCode;
 use tower_superoffice::simulator::Simulator;
 
@@ -40,7 +40,7 @@ impl Env {
     async fn new() -> Self {
         let zeros = || (0..TENANTS).map(|_| AtomicI64::new(0)).collect();
         Self {
-            simulator: Simulator::start().await.unwrap(),
+            simulator: simulator_at_own_host().await,
             directory: Directory::new(),
             answered: zeros(),
             sent: zeros(),

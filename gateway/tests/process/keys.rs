@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use harness::simulator_at_own_host;
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use tower_superoffice::{
@@ -38,7 +39,7 @@ enum Source {
 impl Env {
     /// Starts a gateway and waits until it has fetched its keys.
     async fn new(source: Source) -> Self {
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = simulator_at_own_host().await;
         let base = simulator.hosts()[0].to_string();
         let keys = simulator.environment().key_url().to_string();
         let issuer = base.trim_end_matches('/');

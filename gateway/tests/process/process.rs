@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, process::ExitStatus, time::Duration};
 
 use bytes::Bytes;
-use harness::{MAX_WAIT, tenant};
+use harness::{MAX_WAIT, simulator_at_own_host, tenant};
 use http::{HeaderMap, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -52,7 +52,7 @@ pub(crate) struct GatewayEnv {
 impl GatewayEnv {
     /// Starts both, the gateway with `more` arguments.
     pub(crate) async fn new(more: &[&str]) -> Self {
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = simulator_at_own_host().await;
         let gateway = Gateway::start_for(&simulator, more).await;
         simulator.notify_to(gateway.url("/NotifyCustomerStateChange"));
         Self { simulator, gateway, tenant: tenant("Cust1") }

@@ -38,6 +38,13 @@ pub async fn simulator_on(clock: &Clock) -> Simulator {
     simulator
 }
 
+/// Starts a simulator whose tenants are at the environment's own host, for gateways without the
+/// state API.
+pub async fn simulator_at_own_host() -> Simulator {
+    let simulator = Simulator::builder().tenants_at_own_host().start().await;
+    simulator.expect("loopback has free ports")
+}
+
 /// Builds a gate on `clock` that reaches `simulator` without sockets.
 pub fn gate_builder_on(simulator: &Simulator, clock: &Clock) -> TenantGateBuilder {
     let clock = Arc::clone(clock);

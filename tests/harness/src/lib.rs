@@ -24,7 +24,7 @@ mod wait;
 pub use self::{
     amount::amount,
     directory::Directory,
-    env::{Clock, TestEnv, gate_builder_on, simulator_on, tokio_clock},
+    env::{Clock, TestEnv, gate_builder_on, simulator_at_own_host, simulator_on, tokio_clock},
     gate::{
         call_to, gate_builder, gate_builder_of, gate_with_closed, operator_gate, post, refusal,
         tenant, tenant_number,

@@ -30,7 +30,7 @@ async fn call_to_no_tenant_host_passes_unchanged() {
         )
     });
     let client = gate.endpoint_layer().layer(echo);
-    let host = simulator.hosts()[0].to_string();
+    let host = format!("{}/", simulator.environment().origin());
     for url in [
         "http://example.org/Cust1/api".to_owned(),
         "http://user@example.org:80/Cust1".to_owned(),

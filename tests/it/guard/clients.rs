@@ -84,7 +84,7 @@ async fn reqwest_client_calls_open_tenants_only() {
     }
     client.clone().oneshot(get(&env.simulator.url(&tenant("Cust2"), PATH))).await.unwrap();
     // The state API is the environment's: it answers for a closed tenant too.
-    let state = format!("{}api/state/{}", env.simulator.hosts()[0], env.tenant);
+    let state = format!("{}/api/state/{}", env.gate.environment().origin(), env.tenant);
     assert_eq!(client.clone().oneshot(get(&state)).await.unwrap().status(), StatusCode::OK);
 
     env.simulator.resume(&env.tenant).await.unwrap();

@@ -187,7 +187,7 @@ async fn refused_login_token_logs_nothing_of_the_person() {
     for shown in [
         "the token speaks for a person",
         "tenant=Cust1",
-        &format!("iss=\"{}\"", env.simulator.hosts()[0].to_string().trim_end_matches('/')),
+        &format!("iss=\"{}\"", env.simulator.environment().origin()),
         &format!("aud=\"{}\"", env.simulator.application_id()),
         "kid=",
         "help=",

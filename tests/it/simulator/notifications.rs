@@ -104,10 +104,10 @@ async fn other_tokens_of_superoffice_differ_in_their_claims() {
     let simulator = Simulator::start().await.unwrap();
     let notification = || simulator.notification(ChangeType::Suspend, &tenant());
     let identity = |name: &str| format!("http://schemes.superoffice.net/identity/{name}");
-    let (origin, id) = (simulator.hosts()[0].to_string(), simulator.application_id());
+    let (origin, id) = (simulator.environment().origin(), simulator.application_id());
 
     let login = claims(&notification().login_token().token());
-    assert_eq!(login["iss"], origin.trim_end_matches('/'));
+    assert_eq!(login["iss"], origin);
     assert_eq!((&login["aud"], &login[identity("ctx")]), (&json!(id), &json!("Cust12345")));
     assert!(login["sub"].as_str().unwrap().contains('@'));
     for name in ["associateid", "upn", "email", "is_administrator", "initials", "company_name"] {

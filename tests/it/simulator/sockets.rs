@@ -37,7 +37,7 @@ async fn network_works_with_paused_time() {
 
 #[tokio::test]
 async fn raw_requests_share_one_connection() {
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = Simulator::builder().tenants_at_own_host().start().await.unwrap();
     let address = simulator.hosts()[0].authority().unwrap().as_str();
     let mut stream = TcpStream::connect(address).await.unwrap();
     for (head, expected) in [

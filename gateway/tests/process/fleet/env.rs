@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use harness::{Proxy, RedisServer};
+use harness::{Proxy, RedisServer, simulator_at_own_host};
 use http::StatusCode;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
@@ -37,7 +37,7 @@ impl Env {
     }
 
     async fn with(proxies: Vec<Proxy>, server: RedisServer) -> Self {
-        let simulator = Simulator::start().await.unwrap();
+        let simulator = simulator_at_own_host().await;
         let mut gateways = Vec::new();
         for n in 0..REPLICAS {
             let url = proxies.get(n).map_or_else(|| server.url(), Proxy::url);

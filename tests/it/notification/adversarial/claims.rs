@@ -25,8 +25,8 @@ async fn crafted_issuer_audience_or_tenant_is_refused() {
     use TokenError::{Audience, Issuer, Malformed, NoTenant};
     let env = AdversarialEnv::new().await;
     let id = env.simulator.application_id();
-    let origin = env.simulator.hosts()[0].to_string();
-    let origin = origin.trim_end_matches('/');
+    let origin = env.simulator.environment().origin();
+    let origin = origin.as_str();
     let token = Refusal::Token;
     let cases: [(&str, Value, Refusal); OTHERS] = [
         ("iss", json!(null), token(Malformed)),

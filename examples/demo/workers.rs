@@ -58,7 +58,7 @@ impl CallCounts {
 fn client(gate: &TenantGate, rule: Option<Rule>) -> Client {
     let client: legacy::Client<_, Body> =
         legacy::Client::builder(TokioExecutor::new()).build_http();
-    let endpoint = gate.endpoint_layer();
+    let endpoint = gate.endpoint_layer().clone_empty();
     match rule {
         Some(Rule::Guard) => boxed(endpoint.layer(client)),
         Some(Rule::Follow) => boxed(gate.guard_layer().layer(client)),

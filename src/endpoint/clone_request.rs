@@ -4,13 +4,13 @@ use http_body::Body;
 
 /// A policy: which requests are cloned before they are sent, so that a misdirected one is repeated.
 ///
-/// The built-in policies are [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and [`NoRetry`]; an
+/// The built-in policies are [`CloneSmall`], [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and [`NoRetry`]; an
 /// [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for each request to
 /// a tenant.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't clone a `{R}`",
     label = "no `CloneRequest<{R}>`",
-    note = "the default needs a body that is `Default`: choose `.clone_body()`, `.clone_request(..)` or `.no_retry()` for others",
+    note = "the default needs a body that is `Clone`: choose `.clone_empty()`, `.clone_request(..)` or `.no_retry()` for others",
     note = "for `reqwest::Request` of reqwest 0.13, enable tower-superoffice's feature `reqwest`"
 )]
 pub trait CloneRequest<R> {
@@ -18,7 +18,19 @@ pub trait CloneRequest<R> {
     fn clone_request(&self, request: &R) -> Option<R>;
 }
 
-/// Clones requests whose body is empty. The default.
+/// Clones requests with a body of known size up to 64 KiB, for bodies that are `Clone`. The default.
+///
+/// With the feature `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but
+/// those with a streamed body.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CloneSmall {
+    _private: (),
+}
+
+/// The largest body that [`CloneSmall`] clones, in bytes.
+const SMALL: u64 = 64 * 1024;
+
+/// Clones requests whose body is empty.
 ///
 /// For `http::Request<B>` the empty body of the clone is made with `B: Default`. With the feature
 /// `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but those with a
@@ -42,6 +54,13 @@ pub struct CloneWith<F>(pub(super) F);
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NoRetry {
     _private: (),
+}
+
+impl<B: Body + Clone> CloneRequest<http::Request<B>> for CloneSmall {
+    fn clone_request(&self, request: &http::Request<B>) -> Option<http::Request<B>> {
+        let size = request.body().size_hint().exact()?;
+        (size <= SMALL).then(|| request.clone())
+    }
 }
 
 impl<B: Body + Default> CloneRequest<http::Request<B>> for CloneEmpty {
@@ -70,6 +89,13 @@ impl<R, F: Fn(&R) -> Option<R>> CloneRequest<R> for CloneWith<F> {
 impl<R> CloneRequest<R> for NoRetry {
     fn clone_request(&self, _: &R) -> Option<R> {
         None
+    }
+}
+
+#[cfg(feature = "reqwest")]
+impl CloneRequest<reqwest::Request> for CloneSmall {
+    fn clone_request(&self, request: &reqwest::Request) -> Option<reqwest::Request> {
+        request.try_clone()
     }
 }
 
@@ -136,6 +162,15 @@ mod tests {
         assert!(CloneBody::default().clone_request(&post("x")).is_some());
         let never = CloneWith(|_: &Request<Full<Bytes>>| None);
         assert!(never.clone_request(&post("")).is_none());
+    }
+
+    #[test]
+    fn small_body_of_known_size_is_cloned() {
+        let small = CloneSmall::default();
+        for (size, cloned) in [(0, true), (65_536, true), (65_537, false)] {
+            let request = Request::new(Full::new(Bytes::from(vec![7; size])));
+            assert_eq!(small.clone_request(&request).is_some(), cloned, "{size}");
+        }
     }
 
     #[test]

@@ -17,12 +17,13 @@ use tower_service::Service;
 
 use super::{
     has_status::{HasStatus, is_misdirected},
-    locate::Locator,
+    locate::{Locating, Locator},
     retarget::Retarget,
+    service::retarget,
 };
 use crate::{environment::Origin, tenant_id::TenantId};
 
-/// How long a misdirected call waits until it can be repeated.
+/// How long a call waits for the host of its tenant, before it is sent, and before it is repeated.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 pin_project! {
@@ -31,13 +32,24 @@ pin_project! {
     where
         S: Service<R>,
     {
-        // The call under way. While there is none, `awaiting` is set.
+        // The call under way. While there is none, `unsent` or `awaiting` is set.
         #[pin]
         call: Option<S::Future>,
+        // A call that waits for the host of its tenant.
+        unsent: Option<Unsent<S, R>>,
         // The means of a retry; none once it is made.
         retry: Option<Retry<S, R>>,
         awaiting: Option<AwaitingPull<S::Response>>,
     }
+}
+
+/// A call that is sent when the host of its tenant is known, or the wait for it is over.
+struct Unsent<S, R> {
+    /// Ready to be called.
+    service: S,
+    request: R,
+    locating: Locating,
+    deadline: Pin<Box<Sleep>>,
 }
 
 /// The means of a retry.
@@ -63,7 +75,14 @@ struct AwaitingPull<T> {
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
     pub(super) fn new(call: S::Future, retry: Option<Retry<S, R>>) -> Self {
-        Self { call: Some(call), retry, awaiting: None }
+        Self { call: Some(call), unsent: None, retry, awaiting: None }
+    }
+
+    /// A call that waits for the host of its tenant first. `service` is ready.
+    pub(super) fn located(service: S, request: R, locating: Locating, retry: Retry<S, R>) -> Self {
+        let deadline = Box::pin(sleep(MAX_WAIT));
+        let unsent = Some(Unsent { service, request, locating, deadline });
+        Self { call: None, unsent, retry: Some(retry), awaiting: None }
     }
 }
 
@@ -77,6 +96,23 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        if let (Some(unsent), Some(retry)) = (this.unsent.as_mut(), this.retry.as_mut()) {
+            if Pin::new(&mut unsent.locating.pull).poll(cx).is_pending() {
+                ready!(unsent.deadline.as_mut().poll(cx));
+            }
+            // Read before the host, as for a call that is sent at once.
+            retry.pull_seq = retry.locator.pull_seq();
+            retry.sent_to = retry.locator.origin(&retry.tenant);
+            if let Some(Unsent { mut service, mut request, .. }) = this.unsent.take() {
+                if let Some(origin) = &retry.sent_to {
+                    retarget(&mut request, origin);
+                    if let Some((_, clone)) = &mut retry.call {
+                        retarget(clone, origin);
+                    }
+                }
+                this.call.set(Some(service.call(request)));
+            }
+        }
         loop {
             if let Some(call) = this.call.as_mut().as_pin_mut() {
                 let response = ready!(call.poll(cx))?;

@@ -1,6 +1,9 @@
 //! The origin that serves a tenant, as far as the gate knows it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::sync::oneshot;
 
@@ -20,7 +23,31 @@ pub(crate) struct Locator {
     registry: Arc<Registry>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
+    /// Number of calls that wait for the host of their tenant.
+    waiting: Arc<AtomicUsize>,
     _keep_alive: KeepAlive,
+}
+
+/// Most calls that wait at a time. Further ones pass on at once.
+const MOST_WAITING: usize = 1024;
+
+/// A call that waits for the host of its tenant.
+#[derive(Debug)]
+pub(super) struct Locating {
+    /// Completes with the pull.
+    pub(super) pull: oneshot::Receiver<()>,
+    _seat: Seat,
+}
+
+/// A place among the calls that wait.
+#[derive(Debug)]
+struct Seat(Arc<AtomicUsize>);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // Relaxed, here and below: a count orders nothing.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Locator {
@@ -30,7 +57,7 @@ impl Locator {
         pulls: Option<Arc<Pulls>>,
         keep_alive: KeepAlive,
     ) -> Self {
-        Self { environment, registry, pulls, _keep_alive: keep_alive }
+        Self { environment, registry, pulls, waiting: Arc::default(), _keep_alive: keep_alive }
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -55,6 +82,22 @@ impl Locator {
     /// Returns the sequence number of the latest pull of any tenant.
     pub(super) fn pull_seq(&self) -> u64 {
         self.pulls.as_ref().map_or(0, |pulls| pulls.pull_seq())
+    }
+
+    /// Requests a pull that may find the host of `tenant`, which is not known, or joins one.
+    ///
+    /// `None` when a call should not wait: the state API is off or finds nothing, the tenant is
+    /// closed, or too many calls wait.
+    pub(super) fn locate(&self, tenant: &TenantId) -> Option<Locating> {
+        let pulls = self.pulls.as_ref()?;
+        if self.registry.closed(tenant).is_some() {
+            return None;
+        }
+        let seat = Seat(Arc::clone(&self.waiting));
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
+            return None;
+        }
+        Some(Locating { pull: pulls.locate(tenant)?, _seat: seat })
     }
 
     /// Pulls `tenant` because a call to it, sent after pull `pull_seq`, was answered with 421.

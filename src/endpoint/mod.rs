@@ -1,7 +1,7 @@
 //! The outbound side: each call goes to the host that serves its tenant now.
 //!
 //! [`EndpointLayer`], from [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer), wraps
-//! a guarded client in an [`Endpoint`]. It rewrites the host of calls to tenants that moved, and
+//! a guarded client in an [`Endpoint`]. It finds the host of each tenant, and
 //! repeats a call that was answered with *421 Misdirected Request* where the tenant lives now.
 
 mod clone_request;
@@ -14,7 +14,7 @@ mod service;
 
 pub(crate) use self::locate::Locator;
 pub use self::{
-    clone_request::{CloneBody, CloneEmpty, CloneRequest, CloneWith, NoRetry},
+    clone_request::{CloneBody, CloneEmpty, CloneRequest, CloneSmall, CloneWith, NoRetry},
     future::ResponseFuture,
     has_status::HasStatus,
     layer::EndpointLayer,

@@ -1,7 +1,7 @@
 //! The service: sends a call to its tenant.
 
 use std::{
-    fmt,
+    fmt, mem,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -9,27 +9,32 @@ use std::{
 use tower_service::Service;
 
 use super::{
-    clone_request::{CloneEmpty, CloneRequest},
+    clone_request::{CloneRequest, CloneSmall},
     future::{ResponseFuture, Retry},
     has_status::HasStatus,
     locate::Locator,
     retarget::Retarget,
 };
-use crate::key::{TenantKey, UrlKey};
+use crate::{
+    environment::Origin,
+    key::{TenantKey, UrlKey},
+};
 
 /// Sends each call to the host that serves its tenant now; see
 /// [`EndpointLayer`](crate::EndpointLayer).
 #[derive(Clone)]
-pub struct Endpoint<S, P = CloneEmpty, K = UrlKey> {
+pub struct Endpoint<S, P = CloneSmall, K = UrlKey> {
     inner: S,
     locator: Arc<Locator>,
     policy: P,
     key: K,
+    /// Whether calls to tenants of unknown host wait until it is found.
+    locate: bool,
 }
 
 impl<S, P, K> Endpoint<S, P, K> {
-    pub(super) fn new(inner: S, locator: Arc<Locator>, policy: P, key: K) -> Self {
-        Self { inner, locator, policy, key }
+    pub(super) fn new(inner: S, locator: Arc<Locator>, policy: P, key: K, locate: bool) -> Self {
+        Self { inner, locator, policy, key, locate }
     }
 
     /// Returns the wrapped service.
@@ -66,18 +71,35 @@ where
         // Read before the host: a pull that starts in between then counts as later.
         let pull_seq = self.locator.pull_seq();
         let sent_to = self.locator.origin(&tenant);
-        if let Some(origin) = &sent_to
-            && !request.goes_to(origin.scheme(), origin.authority())
-        {
-            request.send_to(origin.scheme(), origin.authority());
+        if let Some(origin) = &sent_to {
+            retarget(&mut request, origin);
         }
+        let locating = match &sent_to {
+            None if self.locate => self.locator.locate(&tenant),
+            _ => None,
+        };
         let retry = self.locator.has_state_api().then(|| {
             let clone = self.policy.clone_request(&request);
             // This clone is driven to readiness before it is used; `inner` is ready already.
             let call = clone.map(|clone| (self.inner.clone(), clone));
             Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
         });
-        ResponseFuture::new(self.inner.call(request), retry)
+        match (locating, retry) {
+            (Some(locating), Some(retry)) => {
+                // The service that is ready waits with the call.
+                let clone = self.inner.clone();
+                let ready = mem::replace(&mut self.inner, clone);
+                ResponseFuture::located(ready, request, locating, retry)
+            }
+            (_, retry) => ResponseFuture::new(self.inner.call(request), retry),
+        }
+    }
+}
+
+/// Sends `request` to `origin`, unless it goes there already.
+pub(super) fn retarget(request: &mut impl Retarget, origin: &Origin) {
+    if !request.goes_to(origin.scheme(), origin.authority()) {
+        request.send_to(origin.scheme(), origin.authority());
     }
 }
 
@@ -87,6 +109,7 @@ impl<S: fmt::Debug, P: fmt::Debug, K: fmt::Debug> fmt::Debug for Endpoint<S, P, 
             .field("inner", &self.inner)
             .field("policy", &self.policy)
             .field("key", &self.key)
+            .field("locate", &self.locate)
             .finish_non_exhaustive()
     }
 }

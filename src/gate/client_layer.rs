@@ -4,7 +4,7 @@ use tower_layer::Layer;
 
 use super::TenantGate;
 use crate::{
-    endpoint::{CloneBody, CloneEmpty, CloneWith, Endpoint, EndpointLayer, NoRetry},
+    endpoint::{CloneBody, CloneEmpty, CloneSmall, CloneWith, Endpoint, EndpointLayer, NoRetry},
     guard::{Guard, GuardLayer},
     key::{KeyFn, UrlKey},
     notification::Notifications,
@@ -26,7 +26,7 @@ use crate::{
 ///
 /// # async fn run(gate: TenantGate) -> Result<(), Box<dyn std::error::Error>> {
 /// let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
-/// let client = gate.client_layer().clone_body().layer(client);
+/// let client = gate.client_layer().layer(client);
 /// let request = http::Request::post("https://online3.superoffice.com/Cust12345/api/v1/Contact")
 ///     .body(Full::from("{}"))?;
 /// match client.oneshot(request).await {
@@ -38,7 +38,7 @@ use crate::{
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-pub struct ClientLayer<P = CloneEmpty, K = UrlKey> {
+pub struct ClientLayer<P = CloneSmall, K = UrlKey> {
     endpoint: EndpointLayer<P, K>,
     guard: GuardLayer<K>,
 }
@@ -59,14 +59,27 @@ impl<P, K> ClientLayer<P, K> {
     }
 
     /// Lets calls to closed tenants pass, and counts and logs them: see
-    /// [`GuardLayer::observe_only`].
+    /// [`GuardLayer::observe_only`]. Calls wait for nothing then.
     #[must_use]
-    pub fn observe_only(mut self) -> Self {
-        self.guard = self.guard.observe_only();
+    pub fn observe_only(self) -> Self {
+        Self { endpoint: self.endpoint.locate(false), guard: self.guard.observe_only() }
+    }
+
+    /// Sets whether a call to a tenant of unknown host waits until the host is found: see
+    /// [`EndpointLayer::locate`].
+    #[must_use]
+    pub fn locate(mut self, locate: bool) -> Self {
+        self.endpoint = self.endpoint.locate(locate);
         self
     }
 
-    /// Repeats misdirected calls with a body too: see [`EndpointLayer::clone_body`].
+    /// Repeats misdirected calls without a body alone: see [`EndpointLayer::clone_empty`].
+    #[must_use]
+    pub fn clone_empty(self) -> ClientLayer<CloneEmpty, K> {
+        ClientLayer { endpoint: self.endpoint.clone_empty(), guard: self.guard }
+    }
+
+    /// Repeats misdirected calls with a body of any size too: see [`EndpointLayer::clone_body`].
     #[must_use]
     pub fn clone_body(self) -> ClientLayer<CloneBody, K> {
         ClientLayer { endpoint: self.endpoint.clone_body(), guard: self.guard }
@@ -86,7 +99,7 @@ impl<P, K> ClientLayer<P, K> {
 }
 
 /// A client with both layers around it, for the field of a struct: `Client<reqwest::Client>`.
-pub type Client<S, P = CloneEmpty, K = UrlKey> = Endpoint<Guard<S, K>, P, K>;
+pub type Client<S, P = CloneSmall, K = UrlKey> = Endpoint<Guard<S, K>, P, K>;
 
 impl<S, P: Clone, K: Clone> Layer<S> for ClientLayer<P, K> {
     type Service = Client<S, P, K>;

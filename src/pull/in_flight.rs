@@ -60,6 +60,8 @@ struct RecentPull {
     at: Instant,
     /// It was made for a misdirected call, and returned the host of that call.
     unhelpful: bool,
+    /// Number of pulls in a row that found the tenant at no new place.
+    fruitless: u32,
 }
 
 /// The pull that a misdirected call waits for.
@@ -76,6 +78,11 @@ pub(crate) enum Join {
 
 /// Time after a pull that did not explain a 421 in which no other is made for one.
 const MISDIRECT_COOLDOWN: Duration = Duration::from_secs(5);
+
+/// Time after a pull that did not find a tenant's host in which calls to it don't wait for another:
+/// it doubles from the first to the longest.
+const FIRST_LOCATE_PAUSE: Duration = Duration::from_secs(15);
+const LONGEST_LOCATE_PAUSE: Duration = Duration::from_secs(300);
 
 /// While so many tenants wait for a requested pull, misdirected calls request no more: their
 /// callers would not wait that long.
@@ -211,6 +218,28 @@ impl InFlight {
         if in_flight { Join::Joined(receiver) } else { Join::Requested(receiver) }
     }
 
+    /// Joins a pull that may find the host of a tenant that has none yet. `waiting` tenants wait for
+    /// a requested pull.
+    pub(crate) fn locate(&mut self, tenant: &TenantId, waiting: usize, now: Instant) -> Join {
+        let (waiter, receiver) = oneshot::channel();
+        if let Some(pull) = self.pulls.get_mut(tenant) {
+            pull.released.waiters.push(waiter);
+            return Join::Joined(receiver);
+        }
+        if let Some(waiters) = self.waiters.get_mut(tenant) {
+            waiters.push(waiter);
+            return Join::Joined(receiver);
+        }
+        let recent = self.recent.get(tenant);
+        if waiting >= MOST_WAITING
+            || recent.is_some_and(|recent| now - recent.at < recent.locate_pause())
+        {
+            return Join::None;
+        }
+        self.waiters.entry(tenant.clone()).or_default().push(waiter);
+        Join::Requested(receiver)
+    }
+
     /// Ends the pull of `tenant`. `moved` says whether it found the tenant at a new place. Returns
     /// whether another pull has to follow at once, and those that waited.
     pub(crate) fn complete(
@@ -225,10 +254,12 @@ impl InFlight {
             pull.released.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
         }
         let unhelpful = pull.misdirected && !moved;
-        let recent = RecentPull { number: pull.number, at: now, unhelpful };
+        let before = self.recent.get(tenant).map_or(0, |recent| recent.fruitless);
+        let fruitless = if moved { 0 } else { before.saturating_add(1) };
+        let recent = RecentPull { number: pull.number, at: now, unhelpful, fruitless };
         self.recent.insert(tenant.clone(), recent);
         if self.recent.len() > SLACK {
-            self.recent.retain(|_, recent| now - recent.at < RECENT);
+            self.recent.retain(|_, recent| now - recent.at < RECENT.max(recent.locate_pause()));
         }
         (pull.rerun || self.is_awaited(tenant), pull.released)
     }
@@ -269,6 +300,12 @@ impl Released {
 }
 
 impl RecentPull {
+    /// Time after this pull in which no other is made to locate the tenant.
+    fn locate_pause(&self) -> Duration {
+        let doublings = self.fruitless.saturating_sub(1).min(8);
+        FIRST_LOCATE_PAUSE.saturating_mul(1 << doublings).min(LONGEST_LOCATE_PAUSE)
+    }
+
     /// Whether there is no point in a pull because of a 421 to a call sent when `mark` was the
     /// last.
     fn answers(&self, mark: u64, now: Instant) -> bool {
@@ -332,6 +369,24 @@ mod tests {
         assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None));
         let later = now + MISDIRECT_COOLDOWN;
         assert!(matches!(in_flight.join(&tenant(), mark, 0, later), Join::Requested(_)));
+    }
+
+    #[test]
+    fn locating_joins_one_pull_and_pauses_when_it_finds_nothing() {
+        let (mut in_flight, mut now) = (InFlight::default(), Instant::now());
+        let mut pause = FIRST_LOCATE_PAUSE;
+        for _ in 0..8 {
+            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Requested(_)));
+            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Joined(_)));
+            in_flight.start(&tenant(), 0);
+            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Joined(_)));
+            in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
+            now += pause - Duration::from_millis(1);
+            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::None));
+            now += Duration::from_millis(1);
+            pause = (pause * 2).min(LONGEST_LOCATE_PAUSE);
+        }
+        assert!(matches!(in_flight.locate(&tenant(), MOST_WAITING, now), Join::None));
     }
 
     #[test]

@@ -248,14 +248,24 @@ impl Pulls {
         let mut state = self.state();
         let State { scheduler, in_flight, .. } = &mut *state;
         let join = in_flight.join(tenant, pull_seq, scheduler.requests(), now.instant);
-        let receiver = match join {
-            Join::None => return None,
-            Join::Joined(receiver) => receiver,
-            Join::Requested(receiver) => {
-                scheduler.request(tenant, now.elapsed);
-                receiver
-            }
-        };
+        let receiver = requested(join, || scheduler.request(tenant, now.elapsed))?;
+        drop(state);
+        self.wake.notify_one();
+        Some(receiver)
+    }
+
+    /// Requests a pull that may find the host of `tenant`, which is not known, and joins it. The
+    /// receiver ends when the pull is over; there is none while pulls of this tenant find nothing,
+    /// or too many wait.
+    pub(crate) fn locate(&self, tenant: &TenantId) -> Option<oneshot::Receiver<()>> {
+        let now = self.now();
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        if scheduler.paused(now.instant).is_some() {
+            return None;
+        }
+        let join = in_flight.locate(tenant, scheduler.requests(), now.instant);
+        let receiver = requested(join, || scheduler.request(tenant, now.elapsed))?;
         drop(state);
         self.wake.notify_one();
         Some(receiver)
@@ -293,6 +303,18 @@ impl Pulls {
 
     pub(super) fn set_pull_seq(&self, started: u64) {
         self.pull_seq.store(started, Ordering::Release);
+    }
+}
+
+/// Makes the request of a `join` with `request`, and returns its receiver.
+fn requested(join: Join, request: impl FnOnce()) -> Option<oneshot::Receiver<()>> {
+    match join {
+        Join::None => None,
+        Join::Joined(receiver) => Some(receiver),
+        Join::Requested(receiver) => {
+            request();
+            Some(receiver)
+        }
     }
 }
 

@@ -162,6 +162,7 @@ fn layers_services_and_futures_go_anywhere() {
     is_cloned::<guard::Guard<Client>>();
     is_cloned::<guard::Guard<reqwest::Client>>();
     is_shared::<guard::ResponseFuture<Ready<()>>>();
+    is_copied::<endpoint::CloneSmall>();
     is_copied::<endpoint::CloneEmpty>();
     is_copied::<endpoint::CloneBody>();
     is_copied::<endpoint::CloneWith<Cloned>>();

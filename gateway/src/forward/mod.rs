@@ -54,7 +54,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
     let (upstream, target) = match &args.upstream {
         Some(target) => (Upstream::new(guarded), target.clone()),
         None => {
-            let located = gate.endpoint_layer().layer(guarded);
+            let located = gate.endpoint_layer().clone_empty().layer(guarded);
             (Upstream::new(located), default_origin(gate, args)?)
         }
     };

@@ -20,6 +20,7 @@ fn client() -> Client {
 async fn send_follows_a_move_and_refuses_a_closed_tenant() {
     let TestEnv { simulator, gate, tenant, .. } = TestEnv::new().await;
     let url = simulator.url(&tenant, "api/v1/Contact");
+    assert_eq!(gate.send(client().get(&url)).await.unwrap().status(), StatusCode::OK);
     simulator.move_tenant(&tenant).without_notification();
     let response = gate.send(client().post(&url).body("x")).await.unwrap();
     assert_eq!(response.status(), StatusCode::OK);
@@ -75,8 +76,10 @@ async fn middleware_follows_a_move_with_one_chain() {
         .with(gate.reqwest_middleware())
         .with(attempts.clone())
         .build();
-    simulator.move_tenant(&tenant).without_notification();
     let url = simulator.hosts()[0].to_string() + "Cust1/api/v1/Contact";
+    assert_eq!(client.get(&url).send().await.unwrap().status(), StatusCode::OK);
+    assert_eq!(attempts.0.swap(0, Ordering::SeqCst), 1);
+    simulator.move_tenant(&tenant).without_notification();
     assert_eq!(client.post(url).body("x").send().await.unwrap().status(), StatusCode::OK);
     assert_eq!(attempts.0.load(Ordering::SeqCst), 2, "the 421 and its repetition");
 }

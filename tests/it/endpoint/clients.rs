@@ -21,7 +21,7 @@ async fn hyper_and_reqwest_follow_a_move() {
     let TestEnv { simulator, gate, tenant, .. } = TestEnv::new().await;
     let connector: Client<HttpConnector, Body> = Client::builder(TokioExecutor::new()).build_http();
     let hyper = ServiceBuilder::new()
-        .layer(gate.endpoint_layer().clone_body())
+        .layer(gate.endpoint_layer().locate(false).clone_body())
         .layer(gate.guard_layer())
         .service(connector);
     simulator.move_tenant(&tenant).without_notification();
@@ -29,7 +29,7 @@ async fn hyper_and_reqwest_follow_a_move() {
     assert_eq!(answer.status(), 200);
 
     let reqwest = ServiceBuilder::new()
-        .layer(gate.endpoint_layer())
+        .layer(gate.endpoint_layer().locate(false))
         .layer(gate.guard_layer())
         .service(reqwest::Client::new());
     simulator.move_tenant(&tenant).without_notification();
@@ -68,7 +68,7 @@ fn endpoint_types_are_clone_send_sync_unpin() {
             .await
             .unwrap();
         let network: Network = Simulator::start().await.unwrap().network();
-        let layer = gate.endpoint_layer();
+        let layer = gate.endpoint_layer().locate(false);
         needed(&layer);
         needed(&layer.layer(network.clone()));
         needed(&layer.clone().clone_body().layer(network.clone()));

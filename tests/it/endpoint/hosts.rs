@@ -29,7 +29,7 @@ async fn call_to_no_tenant_host_passes_unchanged() {
             Response::builder().status(421).header("url", url).body(()).unwrap(),
         )
     });
-    let client = gate.endpoint_layer().layer(echo);
+    let client = gate.endpoint_layer().locate(false).layer(echo);
     let host = format!("{}/", simulator.environment().origin());
     for url in [
         "http://example.org/Cust1/api".to_owned(),
@@ -77,7 +77,7 @@ async fn crafted_endpoint_never_receives_a_byte() {
     for state_api in [true, false] {
         let env = TestEnv::with(|builder| builder.state_api(state_api)).await;
         let TestEnv { simulator, gate, tenant, .. } = &env;
-        let client = gate.endpoint_layer().clone_body().layer(connector.clone());
+        let client = gate.endpoint_layer().locate(false).clone_body().layer(connector.clone());
         for endpoint in &endpoints {
             // By a verified notification, and by the state API itself.
             simulator.state_api(Fault::Json(format!(

@@ -2,6 +2,7 @@
 
 mod clients;
 mod hosts;
+mod locating;
 mod moves;
 mod repetition;
 

@@ -12,7 +12,7 @@ use super::{Body, call, send};
 #[tokio::test(start_paused = true)]
 async fn moved_tenant_is_followed_after_one_421() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
-    let client = gate.endpoint_layer().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).layer(simulator.network());
     assert_eq!(send(client.clone(), call(&simulator, "")).await, 200);
     assert_eq!(simulator.all_state_requests(), 0, "a pull without a trigger");
     assert_eq!(gate.endpoint(&tenant("Cust1")), None);
@@ -42,7 +42,7 @@ async fn announced_move_costs_no_call() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
     simulator.move_tenant(&tenant("Cust1")).await.unwrap();
     sleep(Duration::from_secs(1)).await;
-    let client = gate.endpoint_layer().no_retry().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).no_retry().layer(simulator.network());
     assert_eq!(send(client, call(&simulator, "x")).await, 200);
     assert_eq!(simulator.misdirected_calls(&tenant("Cust1")), 0);
 }
@@ -62,7 +62,7 @@ async fn concurrent_misdirected_calls_share_one_pull() {
             answer
         }
     });
-    let client = gate.endpoint_layer().clone_body().layer(uneven);
+    let client = gate.endpoint_layer().locate(false).clone_body().layer(uneven);
     let calls = (0..1000).map(|_| send(client.clone(), call(&simulator, "content")));
     let answers = join_all(calls).await;
     assert!(answers.iter().all(|status| *status == 200));
@@ -74,7 +74,7 @@ async fn concurrent_misdirected_calls_share_one_pull() {
 #[tokio::test(start_paused = true)]
 async fn calls_sent_during_a_pull_join_it() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
-    let client = gate.endpoint_layer().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).layer(simulator.network());
     for moves in 1..=2 {
         simulator.move_tenant(&tenant("Cust1")).without_notification();
         simulator.state_api(Fault::Slow(Duration::from_millis(500)));
@@ -95,7 +95,7 @@ async fn move_to_a_tenant_host_is_followed_without_state_api() {
     let TestEnv { simulator, gate, .. } =
         TestEnv::on_tokio_clock_with(|builder| builder.state_api(false)).await;
     simulator.move_tenant(&tenant("Cust1")).await.unwrap();
-    let client = gate.endpoint_layer().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).layer(simulator.network());
     assert_eq!(send(client.clone(), call(&simulator, "content")).await, 200);
     simulator.move_tenant(&tenant("Cust1")).without_notification();
     assert_eq!(send(client, call(&simulator, "")).await, 421, "no pull can find the host");

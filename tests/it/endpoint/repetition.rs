@@ -33,7 +33,7 @@ async fn repeated_call_keeps_path_query_headers_and_body() {
             network.oneshot(Request::from_parts(parts, Body::from(body))).await
         }
     });
-    let client = gate.endpoint_layer().clone_body().layer(client);
+    let client = gate.endpoint_layer().locate(false).clone_body().layer(client);
     assert_eq!(send(client, call(&simulator, "content")).await, 200);
     let seen = seen.lock().unwrap();
     let [(first, first_headers, first_body), (second, second_headers, second_body)] = &seen[..]
@@ -49,10 +49,15 @@ async fn repeated_call_keeps_path_query_headers_and_body() {
 #[tokio::test(start_paused = true)]
 async fn call_without_a_copy_is_421_and_later_calls_succeed() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
-    let layer = gate.endpoint_layer();
+    let layer = gate.endpoint_layer().locate(false);
     let clone_none = layer.clone().clone_request(|_: &Request<Body>| None);
     for (number, client) in [
-        layer.clone().layer(simulator.network()).map_request(|r: Request<Body>| r).boxed_clone(),
+        layer
+            .clone()
+            .clone_empty()
+            .layer(simulator.network())
+            .map_request(|r: Request<Body>| r)
+            .boxed_clone(),
         layer.clone().no_retry().layer(simulator.network()).boxed_clone(),
         clone_none.layer(simulator.network()).boxed_clone(),
     ]
@@ -72,7 +77,7 @@ async fn call_without_a_copy_is_421_and_later_calls_succeed() {
 #[tokio::test(start_paused = true)]
 async fn misdirected_call_waits_five_seconds_at_most() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
-    let client = gate.endpoint_layer().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).layer(simulator.network());
     simulator.move_tenant(&tenant("Cust1")).without_notification();
     simulator.state_api(Fault::Hang);
     let start = Instant::now();
@@ -101,7 +106,7 @@ async fn misdirected_call_is_repeated_once_only() {
         r#"{{"ContextIdentifier":"Cust1","State":"Running","IsRunning":true,"Endpoint":"{}Cust1"}}"#,
         simulator.hosts()[2]
     )));
-    let client = gate.endpoint_layer().layer(simulator.network());
+    let client = gate.endpoint_layer().locate(false).layer(simulator.network());
     assert_eq!(send(client, call(&simulator, "")).await, 421);
     assert_eq!(simulator.misdirected_calls(&tenant("Cust1")), 2);
     assert_eq!(simulator.all_state_requests(), 1);
@@ -117,7 +122,7 @@ async fn unexplained_421_is_returned() {
         let answer = Response::builder().status(421).body(SimulatorBody::default()).unwrap();
         async { Ok::<_, std::io::Error>(answer) }
     });
-    let client = gate.endpoint_layer().layer(stubborn);
+    let client = gate.endpoint_layer().locate(false).layer(stubborn);
     for _ in 0..50 {
         assert_eq!(send(client.clone(), call(&simulator, "")).await, 421);
         sleep(Duration::from_millis(50)).await;
@@ -132,7 +137,7 @@ async fn repetition_takes_over_the_permit() {
     let TestEnv { simulator, gate, .. } = TestEnv::on_tokio_clock().await;
     simulator.move_tenant(&tenant("Cust1")).without_notification();
     let client = ServiceBuilder::new()
-        .layer(gate.endpoint_layer())
+        .layer(gate.endpoint_layer().locate(false))
         .concurrency_limit(1)
         .service(simulator.network());
     let calls = (0..20).map(|_| send(client.clone(), call(&simulator, "")));
@@ -146,7 +151,7 @@ async fn repetition_passes_the_guard_again() {
     simulator.move_tenant(&tenant("Cust1")).without_notification();
     simulator.suspend(&tenant("Cust1")).without_notification();
     let client = ServiceBuilder::new()
-        .layer(gate.endpoint_layer())
+        .layer(gate.endpoint_layer().locate(false))
         .layer(gate.guard_layer())
         .service(simulator.network());
     match client.oneshot(call(&simulator, "")).await {

@@ -44,7 +44,7 @@ impl GuardState {
         self.url_key.clone()
     }
 
-    /// Whether any tenant is closed. While none is, calls pass unread.
+    /// Whether any tenant is closed. While none is, calls pass without being parsed.
     #[inline]
     pub(super) fn any_closed(&self) -> bool {
         self.registry.any_closed()

@@ -60,17 +60,17 @@ pub(crate) fn status_without_override(record: &Record) -> Derived {
         let closed = Some(Closed { reason: UnavailableReason::Unreadable, since: 0 });
         return Derived { closed, evidence: Evidence::Notification, confirmed: false };
     }
-    let story = Story::new(record);
-    match story.newest_settled() {
-        Some(pulled) => story.by_pull(pulled),
-        None => story.by_notifications(),
+    let derivation = Derivation::new(record);
+    match derivation.newest_settled() {
+        Some(pulled) => derivation.by_pull(pulled),
+        None => derivation.by_notifications(),
     }
 }
 
 /// Returns the outcome that notifications alone lead to.
 pub(crate) fn outcome_without_pulls(record: &Record) -> PullOutcome {
-    let story = Story { record, deciding: record.latest_open_close(), running: None };
-    outcome_of(story.by_notifications().closed)
+    let derivation = Derivation { record, deciding: record.latest_open_close(), running: None };
+    outcome_of(derivation.by_notifications().closed)
 }
 
 fn outcome_of(closed: Option<Closed>) -> PullOutcome {
@@ -98,14 +98,14 @@ fn by_override(record: &Record) -> Option<Derived> {
 }
 
 /// A record, and the two facts that most rules refer to.
-struct Story<'a> {
+struct Derivation<'a> {
     record: &'a Record,
     deciding: Option<&'a Notified>,
     /// The settled Running pull: an opening, right behind the notification that it knew.
     running: Option<&'a Pulled>,
 }
 
-impl<'a> Story<'a> {
+impl<'a> Derivation<'a> {
     fn new(record: &'a Record) -> Self {
         let running = record.settled(PullOutcome::Running);
         Self { record, deciding: record.latest_open_close(), running }

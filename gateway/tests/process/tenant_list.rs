@@ -21,7 +21,7 @@ use crate::{process::Gateway, wire::peer::find};
 const TENANTS: usize = 40_000;
 
 /// Asks for the list over a connection with a small buffer, and reads nothing of it.
-async fn ask(gateway: &Gateway) -> TcpStream {
+async fn request_list(gateway: &Gateway) -> TcpStream {
     let address = gateway.url("/").authority().unwrap().as_str().parse().unwrap();
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(256 * 1024).unwrap();
@@ -55,7 +55,7 @@ async fn readers_that_do_not_read_are_few_and_are_ended() {
     let gateway = Gateway::start(&[&args[..], &["--store", &store]].concat()).await;
     let start = Instant::now();
 
-    let stuck = join_all((0..8).map(|_| ask(&gateway))).await;
+    let stuck = join_all((0..8).map(|_| request_list(&gateway))).await;
     let refused = gateway.get("/tenants").await;
     assert_eq!(refused.status, 503);
     assert!(refused.headers.contains_key("retry-after"));

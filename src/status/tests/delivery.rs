@@ -15,7 +15,7 @@ use crate::status::{
 };
 
 /// Notifications of a token second each, in order.
-fn stories() -> impl Strategy<Value = Vec<ChangeType>> {
+fn sequences() -> impl Strategy<Value = Vec<ChangeType>> {
     vec((0_u32..7).prop_map(ChangeType::from), 0..8)
 }
 
@@ -27,24 +27,24 @@ fn notified(change: ChangeType, second: usize, received_at: u64) -> Notified {
 proptest! {
     #[test]
     fn any_delivery_of_distinct_seconds_ends_as_in_order(
-        story in stories(),
+        sequence in sequences(),
         deliveries in vec((any::<Index>(), 0_usize..3, 0_u64..9), 0..30),
     ) {
         let mut ordered = Record::default();
-        for (second, change) in story.iter().enumerate() {
+        for (second, change) in sequence.iter().enumerate() {
             ordered.record_notification(notified(*change, second, 5));
         }
         // Three replicas get some of them, in any order and as often as they come; at last each is
         // delivered once.
         let mut replicas: [Record; 3] = Default::default();
-        if !story.is_empty() {
+        if !sequence.is_empty() {
             for (index, replica, received_at) in deliveries {
-                let second = index.index(story.len());
-                let own = notified(story[second], second, received_at);
+                let second = index.index(sequence.len());
+                let own = notified(sequence[second], second, received_at);
                 replicas[replica].record_notification(own);
             }
         }
-        for (second, change) in story.iter().enumerate().rev() {
+        for (second, change) in sequence.iter().enumerate().rev() {
             replicas[second % 3].record_notification(notified(*change, second, 5));
         }
         let [a, b, c] = &replicas;

@@ -210,6 +210,23 @@ fn an_expired_override_ends_itself_and_no_later_one() {
 }
 
 #[test]
+fn expiry_is_the_same_whenever_it_is_noticed_and_keeps_the_note() {
+    let end = |now| {
+        let mut record = Record::default();
+        let close =
+            record.next_override(OverrideAction::Close, "moving the disks".into(), 10, Some(20));
+        record.insert(&close);
+        let release = record.latest_override().unwrap().expired(now).unwrap();
+        record.insert(&Fact::Override(Box::new(release)));
+        record
+    };
+    let (on_time, mut late) = (end(20), end(9_999));
+    assert!(!late.merge(&on_time));
+    let release = late.latest_override().unwrap();
+    assert_eq!((release.action, &*release.note), (OverrideAction::Release, "moving the disks"));
+}
+
+#[test]
 fn versions_are_those_of_the_newest_notification_that_has_them() {
     let named = |change, at, version: &str, file: &str| {
         let (version_name, file_version) = (version.into(), file.into());

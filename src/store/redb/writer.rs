@@ -115,7 +115,7 @@ impl Writer {
         tenant: TenantId,
         given: Record,
     ) -> Result<Record, StoreError> {
-        self.ask(|answer| Job::Merge(Merge { tenant, given, answer })).await
+        self.request(|answer| Job::Merge(Merge { tenant, given, answer })).await
     }
 
     pub(super) async fn load(
@@ -124,7 +124,7 @@ impl Writer {
         impl Stream<Item = Result<Vec<(TenantId, Record)>, StoreError>> + Send + use<>,
         StoreError,
     > {
-        let snapshot = self.ask(Job::Load).await?;
+        let snapshot = self.request(Job::Load).await?;
         reader::pages(
             self.name.clone(),
             self.tables.tenants.clone(),
@@ -133,7 +133,7 @@ impl Writer {
         )
     }
 
-    async fn ask<T>(
+    async fn request<T>(
         &self,
         job: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Job,
     ) -> Result<T, StoreError> {

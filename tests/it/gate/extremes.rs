@@ -69,7 +69,7 @@ async fn gate(simulator: &Simulator, now: SystemTime, setting: Setting) -> Tenan
 }
 
 /// Closes and opens tenants in each way there is, and waits for what follows.
-async fn night(simulator: &Simulator, gate: &TenantGate, place: usize, now: SystemTime) {
+async fn upgrade_burst(simulator: &Simulator, gate: &TenantGate, place: usize, now: SystemTime) {
     let tenant = |number: usize| TenantId::new(format!("Cust{place}_{number}")).unwrap();
     let mut events = gate.events();
     let [one, two, three, four] = [1, 2, 3, 4].map(tenant);
@@ -129,7 +129,7 @@ async fn no_setting_panics_or_wraps_at_its_extremes() {
         let now = clock();
         let gate = gate(&simulator, now, setting).await;
         simulator.notify_service(gate.notification_service());
-        night(&simulator, &gate, place, now).await;
+        upgrade_burst(&simulator, &gate, place, now).await;
         for task in gate.health().tasks() {
             assert_eq!((task.restarts(), task.is_down()), (0, false), "{name}: {}", task.name());
         }

@@ -94,7 +94,7 @@ async fn each_order_of_an_operator_replaces_an_unreadable_record() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn duplicate_of_a_lost_notification_replaces_an_unreadable_record() {
+async fn duplicate_of_a_lost_notification_replaces_unreadable_record() {
     let store = damaged_store();
     let env = env(&store, Fault::Unknown).await;
     let suspend = env.notification(ChangeType::Suspend);

@@ -61,7 +61,7 @@ async fn concurrent_refreshes_join_one_pull() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refresh_after_a_notification_is_not_answered_by_an_earlier_pull() {
+async fn refresh_after_a_notification_joins_no_earlier_pull() {
     let env = TestEnv::on_tokio_clock().await;
     let gate = slow_gate(&env).await;
     env.simulator.notify_service(gate.notification_service());

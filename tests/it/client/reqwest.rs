@@ -10,7 +10,7 @@ use http::{Extensions, StatusCode};
 use reqwest::{Client, Request, Response, redirect::Policy};
 use reqwest_middleware::{ClientBuilder, Middleware, Next};
 use reqwest_retry::{RetryTransientMiddleware, policies::ExponentialBackoff};
-use tower_superoffice::{GuardError, TenantUnavailable};
+use tower_superoffice::{GuardError, TenantUnavailable, simulator::Fault};
 
 fn client() -> Client {
     Client::builder().redirect(Policy::none()).build().unwrap()
@@ -106,7 +106,8 @@ async fn closed_tenant_is_tried_once_and_its_reason_is_found() {
     assert!(TenantUnavailable::find(&*boxed).is_some());
     assert_eq!(attempts.0.swap(0, Ordering::SeqCst), 1);
 
-    let unreachable = client.get("http://127.0.0.1:1/Cust2/api").send().await.unwrap_err();
-    assert!(TenantUnavailable::find(&unreachable).is_none());
+    simulator.tenant_hosts(Fault::Status(StatusCode::BAD_GATEWAY));
+    let failed = client.get(simulator.url(&tenant("Cust2"), "api")).send().await.unwrap();
+    assert_eq!(failed.status(), StatusCode::BAD_GATEWAY);
     assert_eq!(attempts.0.load(Ordering::SeqCst), 4, "an open tenant is retried");
 }

@@ -21,7 +21,7 @@ use super::{call, get_json, key_url, state_url, tenant};
 async fn state_api_responds_as_documented() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_millis(1_771_840_321_934);
     let simulator = Simulator::builder().clock(move || now).start().await.unwrap();
-    let endpoint = format!("{}/Cust12345", simulator.environment().origin());
+    let endpoint = format!("{}Cust12345", simulator.hosts()[0]);
     assert_eq!(
         get_json(&state_url(&simulator)).await,
         json!({

@@ -218,6 +218,16 @@ fn an_unsettled_running_pull_is_followed_soon() {
     assert_eq!(tenant.next(), Some((15, Closed)));
 }
 
+/// Once an upgraded tenant was seen closed, Running counts a settle time later, and is looked for
+/// then, whatever the step.
+#[test]
+fn running_after_an_upgrade_is_pulled_again_as_it_settles() {
+    let mut tenant = Tenant::at(5_000);
+    tenant.notify(ChangeType::Upgrade, 5).wait(60).pull(State::OfflineMaintenance);
+    tenant.wait(50).pull(State::Running);
+    assert_eq!(tenant.next(), Some((10, Closed)));
+}
+
 #[test]
 fn pulls_go_on_under_any_override() {
     for action in [OverrideAction::Open, OverrideAction::Close, OverrideAction::Release] {

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 pub use crate::notification::counts::NotificationCounts;
-use crate::pull::PullHealth;
+use crate::{pull::PullHealth, store::StoreWarning};
 
 /// The health of a gate; from [`TenantGate::health`](crate::TenantGate::health).
 ///
@@ -14,6 +14,7 @@ pub struct Health {
     pub(crate) closed: usize,
     pub(crate) unreadable: usize,
     pub(crate) store: StoreHealth,
+    pub(crate) store_warnings: Vec<StoreWarning>,
     pub(crate) dirty: usize,
     pub(crate) notifications: NotificationCounts,
     pub(crate) pulls: Option<PullHealth>,
@@ -47,6 +48,13 @@ impl Health {
     #[must_use]
     pub fn store(&self) -> StoreHealth {
         self.store
+    }
+
+    /// Returns what is wrong with the configuration of the store, such as a server that may evict
+    /// records; empty as well when there is no store, or it has not connected yet.
+    #[must_use]
+    pub fn store_warnings(&self) -> &[StoreWarning] {
+        &self.store_warnings
     }
 
     /// Returns the number of tenants whose present record may not be in the store yet.

@@ -87,6 +87,12 @@ impl Config {
         let pulls = builder.state_api.then(|| Ok(PullConfig { fetch: fetch()?, schedule }));
         let Settle { usual, upgrade } = builder.settle;
         let (timeout, optional) = (builder.store_timeout.min(LONGEST), builder.start_without_store);
+        if let Some(store) = builder.store.as_ref().and_then(|store| store.environment())
+            && store != environment.name()
+        {
+            let (store, gate) = (store.to_owned(), environment.name().to_owned());
+            return Err(BuildError::StoreEnvironment { store, gate });
+        }
         Ok(Self {
             verifier,
             notification_path,

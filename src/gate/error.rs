@@ -38,6 +38,13 @@ pub enum BuildError {
     NoRuntime,
     /// A [key file](crate::TenantGateBuilder::key_file) can't be used.
     Keys(KeyError),
+    /// The store was opened for another environment than the gate's.
+    StoreEnvironment {
+        /// The name of the store's environment.
+        store: String,
+        /// The name of the gate's environment.
+        gate: String,
+    },
     /// The store could not be loaded.
     Store(StoreError),
 }
@@ -71,6 +78,10 @@ impl fmt::Display for BuildError {
             Self::Client(_) => f.write_str("the built-in client could not be created"),
             Self::Keys(error) => write!(f, "a key file can't be used: {error}"),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
+            Self::StoreEnvironment { store, gate } => write!(
+                f,
+                "the store was opened for the environment {store}, and the gate is {gate}'s: open it for {gate}"
+            ),
             Self::Store(error) => write!(f, "the store could not be loaded: {error}"),
         }
     }

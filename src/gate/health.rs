@@ -26,6 +26,7 @@ impl TenantGate {
                 StoreState::Stale { since } => StoreHealth::Stale { since: system_time(since) },
                 StoreState::Failed => StoreHealth::Failed,
             },
+            store_warnings: write_back.map_or_else(Vec::new, |given| given.warnings()),
             dirty: write_back.map_or(0, |write_back| write_back.dirty()),
             notifications: parts.handler.counts(),
             pulls: parts.pulls.as_ref().map(|pulls| pulls.health()),

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::WriteBack;
-use crate::store::{Store, StoreError};
+use crate::store::{Store, StoreError, StoreWarning};
 
 impl WriteBack {
     /// Returns the store.
@@ -17,6 +17,11 @@ impl WriteBack {
     pub(super) fn store(&self) -> Result<Arc<dyn Store>, StoreError> {
         let store = self.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
         store.ok_or_else(|| StoreError::unavailable("the gate was shut down"))
+    }
+
+    /// Returns the warnings of the store; none once it is freed.
+    pub(crate) fn warnings(&self) -> Vec<StoreWarning> {
+        self.store().map(|store| store.warnings()).unwrap_or_default()
     }
 
     /// Has what is dirty written as soon as the store takes it, without long pauses between the

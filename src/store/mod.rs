@@ -20,6 +20,7 @@ mod redb;
 mod redis;
 #[cfg(any(feature = "redb", feature = "redis"))]
 mod value;
+mod warning;
 
 use std::{sync::Arc, time::Duration};
 
@@ -30,8 +31,8 @@ pub use self::redb::Medium;
 #[cfg(feature = "redb")]
 pub use self::redb::RedbStore;
 #[cfg(feature = "redis")]
-pub use self::redis::RedisStore;
-pub use self::{error::StoreError, leases::Lease, memory::MemoryStore};
+pub use self::redis::{RedisStore, RedisStoreBuilder};
+pub use self::{error::StoreError, leases::Lease, memory::MemoryStore, warning::StoreWarning};
 use crate::{status::Record, tenant_id::TenantId};
 
 /// Keeps the records of tenants.
@@ -132,6 +133,18 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the name of this store for logs and errors. It contains no secret.
     fn name(&self) -> String;
 
+    /// Returns the [name](crate::Environment::name) of the environment whose records it keeps; `None`,
+    /// the default, when it does not know. A gate refuses the store of another environment.
+    fn environment(&self) -> Option<&str> {
+        None
+    }
+
+    /// Returns what is wrong with the configuration of this store at present, for
+    /// [`Health::store_warnings`](crate::health::Health::store_warnings). It answers at once.
+    fn warnings(&self) -> Vec<StoreWarning> {
+        Vec::new()
+    }
+
     /// Streams all records in pages, in any order. A tenant may be repeated, as merging is
     /// idempotent.
     ///
@@ -206,6 +219,14 @@ pub enum Change {
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn name(&self) -> String {
         (**self).name()
+    }
+
+    fn environment(&self) -> Option<&str> {
+        (**self).environment()
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        (**self).warnings()
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {

@@ -31,7 +31,9 @@ impl Args {
         if let Some(url) = &self.key_url {
             gate = gate.key_url(url.clone());
         }
-        Ok(store::open(gate, &self.store, &environment)?.build().await?)
+        Ok(store::open(gate, &self.store, &environment, self.store_connect_timeout)?
+            .build()
+            .await?)
     }
 
     /// Refuses values that would silently do something else than was meant.

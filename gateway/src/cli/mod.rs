@@ -101,8 +101,10 @@ pub(crate) struct Args {
     )]
     pub(crate) notification_path: String,
 
-    /// Store of the tenants' records: memory, redb:FILE, or redis://HOST:PORT[/DB]. A password in it
-    /// is safer in the variable, or in a file that SUPEROFFICE_GATEWAY_STORE_FILE names.
+    /// Store of the tenants' records: memory, redb:FILE, redis://HOST:PORT[/DB],
+    /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB] or redis+unix:///PATH; rediss:// and
+    /// rediss+sentinel:// with TLS. A password in it is safer in the variable, or in a file that
+    /// SUPEROFFICE_GATEWAY_STORE_FILE names.
     #[arg(
         long,
         env = "SUPEROFFICE_GATEWAY_STORE",
@@ -111,6 +113,10 @@ pub(crate) struct Args {
         default_value = "memory"
     )]
     store: String,
+
+    /// Time-out of connecting to a Redis server, TLS and login included; longer for one far away.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_STORE_CONNECT_TIMEOUT", value_name = "SECONDS", default_value = "1", value_parser = seconds)]
+    store_connect_timeout: Duration,
 
     /// Switches pulls from the state API on or off [default: on with --environment, off with
     /// --base-url].

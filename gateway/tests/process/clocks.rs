@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{Directory, RedisServer, simulator_at_own_host, skip, until};
+use harness::{Directory, RedisServer, libfaketime, simulator_at_own_host, until};
 use serde_json::Value;
 use tokio::process::Command;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator, status::State};
@@ -30,15 +30,7 @@ struct WallClock {
 impl WallClock {
     /// `None`, after a line on stderr, when there is no libfaketime: the test has nothing to do.
     fn new() -> Option<Self> {
-        const NAME: &str = "faketime/libfaketimeMT.so.1";
-        let architecture = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
-        let directories = [architecture.as_str(), "/usr/lib", "/usr/lib64", "/usr/local/lib"];
-        let library =
-            directories.iter().map(|at| PathBuf::from(at).join(NAME)).find(|path| path.exists());
-        let Some(library) = library else {
-            skip("faketime");
-            return None;
-        };
+        let library = libfaketime()?;
         let clock = Self { library, directory: Directory::new() };
         clock.set(0);
         Some(clock)

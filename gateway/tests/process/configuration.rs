@@ -78,20 +78,29 @@ async fn variables_that_make_no_sense_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn password_of_the_store_is_shown_nowhere() {
-    let secret = "redis://:hunter2@127.0.0.1:1";
     let directory = Directory::new();
     let file = directory.join("store");
-    std::fs::write(&file, format!("{secret}\n")).unwrap();
-    for variables in [[("STORE", secret)], [("STORE_FILE", file.to_str().unwrap())]] {
-        for arguments in [&["--help"][..], &["--base-url", "http://127.0.0.1:1", "--any-audience"]]
-        {
-            let mut command = command(&variables);
-            let output = command.args(arguments).kill_on_drop(true).output().await.unwrap();
-            let text = [output.stdout, output.stderr].concat();
-            let text = String::from_utf8(text).unwrap();
-            assert!(!text.contains("hunter2"), "{arguments:?}: {text}");
-            // Redis is not there, which is said of the address.
-            assert!(text.contains("127.0.0.1:1") || arguments == ["--help"], "{text}");
+    // Redis is not there, which is said of the address.
+    for (secret, shown) in [
+        ("redis://:hunter2@127.0.0.1:1", "redis://127.0.0.1:1/0"),
+        (
+            "redis+sentinel://user:hunter2@127.0.0.1:1/service?sentinel_password=hunter2",
+            "redis+sentinel://127.0.0.1:1/service/0",
+        ),
+        ("redis+unix:///nowhere/redis.sock?pass=hunter2", "redis+unix:///nowhere/redis.sock?db=0"),
+        ("redis+other://user:hunter2@127.0.0.1", "--store takes"),
+    ] {
+        std::fs::write(&file, format!("{secret}\n")).unwrap();
+        for variables in [[("STORE", secret)], [("STORE_FILE", file.to_str().unwrap())]] {
+            let base = ["--base-url", "http://127.0.0.1:1", "--any-audience"];
+            for arguments in [&["--help"][..], &base] {
+                let mut command = command(&variables);
+                let output = command.args(arguments).kill_on_drop(true).output().await.unwrap();
+                let text = [output.stdout, output.stderr].concat();
+                let text = String::from_utf8(text).unwrap();
+                assert!(!text.contains("hunter2"), "{arguments:?}: {text}");
+                assert!(text.contains(shown) || arguments == ["--help"], "{text}");
+            }
         }
     }
 }

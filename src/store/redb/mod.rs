@@ -71,6 +71,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// ```
 pub struct RedbStore {
     name: String,
+    environment: String,
     writer: Writer,
 }
 
@@ -119,7 +120,8 @@ impl RedbStore {
             unreadable: format!("unreadable:{environment}"),
         };
         let writer = Writer::start(name.clone(), tables, Box::new(medium))?;
-        Ok(Self { name, writer })
+        let environment = environment.name().to_owned();
+        Ok(Self { name, environment, writer })
     }
 
     /// Waits for an answer of the writer, with a time-out because a disk can hang.
@@ -140,6 +142,10 @@ impl RedbStore {
 impl Store for RedbStore {
     fn name(&self) -> String {
         self.name.clone()
+    }
+
+    fn environment(&self) -> Option<&str> {
+        Some(&self.environment)
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {

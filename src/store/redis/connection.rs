@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -12,30 +12,33 @@ use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, future::Shared};
 use redis::{
     AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
-    ScriptInvocation, ServerErrorKind, Value, aio::MultiplexedConnection,
+    ScriptInvocation, Value, aio::MultiplexedConnection,
 };
 use tokio::{
+    sync::watch,
     task::JoinHandle,
     time::{Instant, timeout},
 };
 
 use super::{
     endpoint::Endpoint,
-    error::{late, store_error, unreachable_server},
+    error::{code, late, replica, store_error},
+    server::{self, Role},
 };
 use crate::{
     backoff::{Attempts, STORE},
-    store::StoreError,
+    store::{StoreError, StoreWarning},
 };
 
 /// Time-out of a command.
 pub(super) const ANSWER: Duration = Duration::from_secs(2);
 
-/// Time-out of connecting and logging in.
-pub(super) const CONNECT: Duration = Duration::from_secs(1);
-
 /// Interval of the heartbeats, without which a lost network would go unnoticed.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
+
+/// A connection whose writes have been refused for this long is replaced: another server may answer
+/// by now at the address, or Sentinels name another.
+const REFUSED: Duration = Duration::from_secs(5);
 
 /// Number of commands that may wait to be written to the socket.
 const PIPELINE: usize = 1024;
@@ -53,6 +56,13 @@ struct State {
     /// The error of the last attempt, and the time of the next. Until then calls fail at once.
     failure: Option<(StoreError, Instant)>,
     attempts: Attempts,
+    /// Whether the server was not the primary, and no write has succeeded since. Back-off then goes
+    /// on although connecting succeeds.
+    demoted: bool,
+    /// The warnings of the last check.
+    warnings: Vec<StoreWarning>,
+    /// The number of times that another primary was found.
+    primary: watch::Sender<u64>,
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
@@ -61,9 +71,21 @@ type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
 #[derive(Clone)]
 struct Live {
     connection: MultiplexedConnection,
-    /// Set when the connection has failed.
-    dead: Arc<AtomicBool>,
+    condition: Arc<Condition>,
+    /// Whether the server said so. Its user may not be allowed to read it.
+    is_primary: bool,
     tasks: Arc<Tasks>,
+}
+
+/// What its users have found out about a connection.
+#[derive(Default)]
+struct Condition {
+    /// Set when the connection has failed, or is to be replaced.
+    dead: AtomicBool,
+    /// Set when a write has succeeded.
+    written: AtomicBool,
+    /// Since when all writes have been refused.
+    refused: Mutex<Option<Instant>>,
 }
 
 /// The tasks of a connection. They end with its last user.
@@ -75,7 +97,31 @@ struct Tasks {
 impl Live {
     fn is_usable(&self) -> bool {
         // The driver ends when the server closes the connection.
-        !self.dead.load(Ordering::Relaxed) && !self.tasks.driver.is_finished()
+        !self.condition.is_dead() && !self.tasks.driver.is_finished()
+    }
+}
+
+impl Condition {
+    fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Relaxed)
+    }
+
+    fn bury(&self) {
+        self.dead.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that the server refused a write.
+    fn refuse(&self, now: Instant) {
+        let since = *lock(&self.refused).get_or_insert(now);
+        if now.saturating_duration_since(since) >= REFUSED {
+            self.bury();
+        }
+    }
+
+    /// Notes that a write succeeded, and returns whether it is the first.
+    fn accept(&self) -> bool {
+        *lock(&self.refused) = None;
+        !self.written.swap(true, Ordering::Relaxed)
     }
 }
 
@@ -91,6 +137,8 @@ pub(super) enum Question<'a> {
     Command(&'a Cmd),
     /// Sent by its hash, and in full to a server that doesn't know it yet.
     Script(&'a ScriptInvocation<'a>),
+    /// A script that returns a number once it has stored something.
+    Write(&'a ScriptInvocation<'a>),
 }
 
 impl<'a> From<&'a Cmd> for Question<'a> {
@@ -106,10 +154,14 @@ impl<'a> From<&'a ScriptInvocation<'a>> for Question<'a> {
 }
 
 impl Question<'_> {
+    fn is_write(&self) -> bool {
+        matches!(self, Self::Write(_))
+    }
+
     async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
             Self::Command(command) => command.query_async(connection).await,
-            Self::Script(call) => call.invoke_async(connection).await,
+            Self::Script(call) | Self::Write(call) => call.invoke_async(connection).await,
         }
     }
 }
@@ -132,19 +184,33 @@ impl Link {
             let mut live = self.live().await?;
             let error = match timeout(ANSWER, question.ask(&mut live.connection)).await {
                 Ok(Ok(answer)) => {
+                    let stored = question.is_write() && matches!(answer, Value::Int(_));
+                    if stored && live.condition.accept() {
+                        lock(&self.state).accepted();
+                    }
                     return redis::from_redis_value(answer)
                         .map_err(|error| store_error(name, error.into()));
                 }
-                Ok(Err(error)) if is_final(&error) => return Err(store_error(name, error)),
-                Ok(Err(error)) => error,
+                Ok(Err(error)) if is_replica(&error) => {
+                    let error = store_error(name, error);
+                    lock(&self.state).demote(&live, &error, !again);
+                    error
+                }
+                Ok(Err(error)) if is_final(&error) => {
+                    if question.is_write() {
+                        live.condition.refuse(Instant::now());
+                    }
+                    return Err(store_error(name, error));
+                }
+                Ok(Err(error)) => store_error(name, error),
                 Err(_) => {
-                    live.dead.store(true, Ordering::Relaxed);
+                    live.condition.bury();
                     return Err(late(name));
                 }
             };
-            live.dead.store(true, Ordering::Relaxed);
+            live.condition.bury();
             if !std::mem::take(&mut again) {
-                return Err(store_error(name, error));
+                return Err(error);
             }
         }
     }
@@ -156,6 +222,17 @@ impl Link {
         state.live = None;
         state.failure = None;
         state.attempts.reset();
+    }
+
+    /// Returns the warnings of the last check.
+    pub(super) fn warnings(&self) -> Vec<StoreWarning> {
+        lock(&self.state).warnings.clone()
+    }
+
+    /// Returns a number that changes when another primary was found: a subscription to the former one
+    /// may never end by itself.
+    pub(super) fn primary(&self) -> watch::Receiver<u64> {
+        lock(&self.state).primary.subscribe()
     }
 
     async fn live(&self) -> Result<Live, StoreError> {
@@ -178,7 +255,8 @@ impl Link {
     fn attempt(&self) -> Attempt {
         let (endpoint, state) = (self.endpoint.clone(), self.state.clone());
         let attempt = tokio::spawn(async move {
-            let connected = timeout(CONNECT, connect(&endpoint)).await;
+            let connect = connect(&endpoint, &state);
+            let connected = timeout(endpoint.connect_timeout, connect).await;
             let connected = connected.unwrap_or_else(|_| Err(late(&endpoint.name)));
             lock(&state).conclude(&endpoint.name, &connected);
             connected
@@ -190,7 +268,15 @@ impl Link {
 
 impl Default for State {
     fn default() -> Self {
-        Self { live: None, attempt: None, failure: None, attempts: Attempts::new(STORE) }
+        Self {
+            live: None,
+            attempt: None,
+            failure: None,
+            attempts: Attempts::new(STORE),
+            demoted: false,
+            warnings: Vec::new(),
+            primary: watch::Sender::new(0),
+        }
     }
 }
 
@@ -202,59 +288,127 @@ impl State {
                 if self.failure.take().is_some() {
                     crate::log::info!(store = name, "store connected");
                 }
-                self.attempts.reset();
+                if live.is_primary || !self.demoted {
+                    self.accepted();
+                }
                 self.live = Some(live.clone());
             }
-            Err(error) => {
-                self.failure = Some((error.clone(), Instant::now() + self.attempts.fail()));
-            }
+            Err(error) => self.fail(error),
         }
+    }
+
+    fn fail(&mut self, error: &StoreError) {
+        self.failure = Some((error.clone(), Instant::now() + self.attempts.fail()));
+    }
+
+    /// Notes that the server at the other end of `live` is a replica. With `back_off` a new
+    /// connection has found the same.
+    fn demote(&mut self, live: &Live, error: &StoreError, back_off: bool) {
+        self.demoted = true;
+        // Of many calls that find it out at the same time one counts.
+        let first = self.live.take_if(|current| Arc::ptr_eq(&current.condition, &live.condition));
+        if first.is_some() && back_off {
+            self.fail(error);
+        }
+    }
+
+    /// Notes that the server is the primary: it says so, or has stored something.
+    fn accepted(&mut self) {
+        self.attempts.reset();
+        if std::mem::take(&mut self.demoted) {
+            self.primary.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Notes the result of a check.
+    fn checked(&mut self, name: &str, report: &mut server::Report) {
+        let warnings = std::mem::take(&mut report.warnings);
+        server::log_new(name, &self.warnings, &warnings);
+        self.warnings = warnings;
+        self.demoted |= report.is_replica();
     }
 }
 
-fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change under the lock is complete, so a poisoned lock is safe to use.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Returns whether a new connection would get the same error.
-///
-/// A server that has become a replica may have a successor at the same address.
-fn is_final(error: &RedisError) -> bool {
-    match error.kind() {
-        ErrorKind::Server(kind) => {
-            !matches!(kind, ServerErrorKind::ReadOnly | ServerErrorKind::MasterDown)
-        }
-        ErrorKind::Extension | ErrorKind::UnexpectedReturnType => true,
-        _ => false,
-    }
+/// Returns whether the server is a replica. It may have a successor at the same address.
+fn is_replica(error: &RedisError) -> bool {
+    matches!(code(error), Some("READONLY" | "MASTERDOWN"))
 }
 
-async fn connect(endpoint: &Endpoint) -> Result<Live, StoreError> {
+/// Returns whether a new connection would get the same error.
+fn is_final(error: &RedisError) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType
+    )
+}
+
+async fn connect(endpoint: &Endpoint, state: &Arc<Mutex<State>>) -> Result<Live, StoreError> {
     let name = &endpoint.name;
-    let socket = endpoint.connect().await;
-    let socket = socket.map_err(|error| unreachable_server(name).caused_by(error))?;
+    let socket = endpoint.connect().await?;
     // `ask` has its own time-out, after which it drops the connection.
     let config =
         AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINE);
     let made = MultiplexedConnection::new_with_config(&endpoint.login, socket, config).await;
-    let (mut connection, driver) = made.map_err(|error| store_error(name, error))?;
+    let (connection, driver) = made.map_err(|error| store_error(name, error))?;
     let driver = tokio::spawn(driver);
-    let dead = Arc::new(AtomicBool::new(false));
-    let heartbeat = tokio::spawn(heartbeat(connection.clone(), dead.clone()));
+    let condition = Arc::new(Condition::default());
+    let heart = Heart {
+        connection: connection.clone(),
+        condition: condition.clone(),
+        name: name.clone(),
+        state: Arc::downgrade(state),
+    };
+    let heartbeat = tokio::spawn(heart.beat());
     let tasks = Arc::new(Tasks { driver, heartbeat });
     // A paused server accepts connections, and so does one that needs a password.
-    ping(&mut connection).await.map_err(|error| store_error(name, error))?;
-    Ok(Live { connection, dead, tasks })
+    let checked = server::check(&connection).await;
+    let mut report = checked.map_err(|error| store_error(name, error))?;
+    lock(state).checked(name, &mut report);
+    if report.is_replica() {
+        return Err(replica(name));
+    }
+    let is_primary = report.role == Some(Role::Primary);
+    Ok(Live { connection, condition, is_primary, tasks })
 }
 
 /// Detects a failed connection: its calls may be dropped before their time-out.
-async fn heartbeat(mut connection: MultiplexedConnection, dead: Arc<AtomicBool>) {
-    while !dead.load(Ordering::Relaxed) {
-        tokio::time::sleep(HEARTBEAT).await;
-        if !matches!(timeout(ANSWER, ping(&mut connection)).await, Ok(Ok(()))) {
-            dead.store(true, Ordering::Relaxed);
+struct Heart {
+    connection: MultiplexedConnection,
+    condition: Arc<Condition>,
+    name: String,
+    state: Weak<Mutex<State>>,
+}
+
+impl Heart {
+    async fn beat(mut self) {
+        let mut check = Instant::now() + server::INTERVAL;
+        while !self.condition.is_dead() {
+            tokio::time::sleep(HEARTBEAT).await;
+            let alive = if Instant::now() < check {
+                matches!(timeout(ANSWER, ping(&mut self.connection)).await, Ok(Ok(())))
+            } else {
+                check = Instant::now() + server::INTERVAL;
+                self.check().await
+            };
+            if !alive {
+                self.condition.bury();
+            }
         }
+    }
+
+    /// Returns whether the server answers and is still the primary.
+    async fn check(&self) -> bool {
+        let Ok(Ok(mut report)) = timeout(ANSWER, server::check(&self.connection)).await else {
+            return false;
+        };
+        let Some(state) = self.state.upgrade() else { return false };
+        lock(&state).checked(&self.name, &mut report);
+        !report.is_replica()
     }
 }
 

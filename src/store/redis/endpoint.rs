@@ -1,14 +1,14 @@
 //! The address of the server, and the connections to it.
 
-use std::io;
+use std::{fmt, io, time::Duration};
 
-use redis::{ConnectionAddr, ConnectionInfo, RedisConnectionInfo};
+use redis::RedisConnectionInfo;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
 };
 
-use super::tls::Tls;
+use super::{error::unreachable_server, sentinel::Sentinels, tls::Tls, url::StoreUrl};
 use crate::store::StoreError;
 
 /// The address of a server, and its credentials.
@@ -16,9 +16,32 @@ pub(super) struct Endpoint {
     /// The URL without user and password, for logs and errors.
     pub(super) name: String,
     pub(super) login: RedisConnectionInfo,
-    host: String,
-    port: u16,
+    /// Time-out of connecting and logging in.
+    pub(super) connect_timeout: Duration,
+    place: Place,
     tls: Option<Tls>,
+}
+
+/// The place of the server, or of those that know it.
+pub(super) enum Place {
+    Server(Host),
+    Sentinels(Sentinels),
+    #[cfg(unix)]
+    Unix(std::path::PathBuf),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Host {
+    /// A DNS name or an IP address, without brackets.
+    pub(super) name: String,
+    pub(super) port: u16,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, port } = self;
+        if name.contains(':') { write!(f, "[{name}]:{port}") } else { write!(f, "{name}:{port}") }
+    }
 }
 
 /// A connection, encrypted or not.
@@ -29,38 +52,59 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 impl Endpoint {
-    /// Parses a `redis://` or `rediss://` URL. For the latter `roots`, in PEM, are trusted instead
-    /// of the public authorities.
-    pub(super) fn parse(url: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
-        // None of the errors quotes the URL: it may hold a password.
-        let wrong = || {
-            StoreError::misconfigured(
-                "invalid URL of the Redis store: write redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE], or rediss:// for TLS",
-            )
-        };
-        let (scheme, rest) = url.split_once("://").ok_or_else(wrong)?;
-        let tls = match scheme {
-            "redis" => false,
-            "rediss" => true,
-            _ => return Err(wrong()),
-        };
-        let info: ConnectionInfo = format!("redis://{rest}").parse().map_err(|_| wrong())?;
-        let ConnectionAddr::Tcp(host, port) = info.addr().clone() else { return Err(wrong()) };
-        // The library would send its own name, with a command of Redis 7.2.
-        let login = info.redis_settings().clone().set_skip_set_lib_name();
-        let shown = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-        let name = format!("{scheme}://{shown}:{port}/{}", login.db());
-        let tls = tls.then(|| Tls::new(&host, roots)).transpose()?;
-        Ok(Self { name, login, host, port, tls })
+    /// Parses a URL. With TLS `roots`, in PEM, are trusted instead of the public authorities.
+    pub(super) fn parse(
+        url: &str,
+        roots: Option<&[u8]>,
+        connect_timeout: Duration,
+    ) -> Result<Self, StoreError> {
+        let StoreUrl { name, login, place, tls } = StoreUrl::parse(url)?;
+        let tls = tls.then(|| Tls::new(roots)).transpose()?;
+        if tls.is_some() {
+            place.hosts().iter().try_for_each(|host| Tls::check(&host.name))?;
+        }
+        Ok(Self { name, login, connect_timeout, place, tls })
     }
 
-    /// Connects, without logging in.
-    pub(super) async fn connect(&self) -> io::Result<Socket> {
-        let socket = TcpStream::connect((self.host.as_str(), self.port)).await?;
+    /// Connects, without logging in. With Sentinels this is to the server that they name.
+    pub(super) async fn connect(&self) -> Result<Socket, StoreError> {
+        let tls = self.tls.as_ref();
+        let connected = match &self.place {
+            Place::Server(host) => host.connect(tls).await,
+            Place::Sentinels(sentinels) => {
+                // What remains is for the server itself.
+                let within = self.connect_timeout / 2;
+                sentinels.primary(&self.name, tls, within).await?.connect(tls).await
+            }
+            #[cfg(unix)]
+            Place::Unix(path) => {
+                let connected = tokio::net::UnixStream::connect(path).await;
+                connected.map(|socket| Box::new(socket) as Socket)
+            }
+        };
+        connected.map_err(|error| unreachable_server(&self.name).caused_by(error))
+    }
+}
+
+impl Place {
+    fn hosts(&self) -> &[Host] {
+        match self {
+            Self::Server(host) => std::slice::from_ref(host),
+            Self::Sentinels(sentinels) => &sentinels.hosts,
+            #[cfg(unix)]
+            Self::Unix(_) => &[],
+        }
+    }
+}
+
+impl Host {
+    /// Connects, to the first of its addresses that can be reached.
+    pub(super) async fn connect(&self, tls: Option<&Tls>) -> io::Result<Socket> {
+        let socket = TcpStream::connect((self.name.as_str(), self.port)).await?;
         socket.set_nodelay(true)?;
-        Ok(match &self.tls {
+        Ok(match tls {
             None => Box::new(socket),
-            Some(tls) => tls.connect(socket).await?,
+            Some(tls) => tls.connect(&self.name, socket).await?,
         })
     }
 }
@@ -70,36 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_has_no_credentials() {
-        for (url, name) in [
-            ("redis://127.0.0.1", "redis://127.0.0.1:6379/0"),
-            ("redis://user:secret@[::1]:7000/3", "redis://[::1]:7000/3"),
-            ("rediss://:se%2fcret@redis.example:7000", "rediss://redis.example:7000/0"),
-        ] {
-            assert_eq!(Endpoint::parse(url, None).unwrap().name, name);
-        }
-        let endpoint = Endpoint::parse("redis://user:se%2Fcret@h", None).unwrap();
-        assert_eq!(endpoint.login.username(), Some("user"));
-        assert_eq!(endpoint.login.password(), Some("se/cret"));
-    }
-
-    #[test]
-    fn invalid_url_is_refused_without_quoting_it() {
-        for url in [
-            "",
-            "localhost",
-            "http://secret@host",
-            "redis://",
-            "redis://user:secret@host/database",
-            "redis://user:secret@host:port",
-            "redis+unix:///secret",
-            "redis://user:secret@0.0.0.0",
-        ] {
-            let error = Endpoint::parse(url, None).err().expect(url);
+    fn unusable_root_is_refused_without_quoting_it() {
+        let second = Duration::from_secs(1);
+        for url in ["rediss://host", "rediss+sentinel://host/service"] {
+            let error = Endpoint::parse(url, Some(b"secret"), second).err().unwrap();
             assert!(error.is_misconfigured(), "{error:?}");
-            assert!(!format!("{error:?} {error}").contains("secret"), "{error:?}");
+            assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }
-        let error = Endpoint::parse("rediss://host", Some(b"secret")).err().unwrap();
-        assert!(error.is_misconfigured() && !format!("{error:?}").contains("secret"), "{error:?}");
     }
 }

@@ -2,6 +2,7 @@
 --
 -- KEYS[1]  the hash of all tenants
 -- KEYS[2]  the hash of malformed values that were replaced, at most one for each tenant
+-- KEYS[3]  a key that never exists
 -- ARGV[1]  the tenant's field
 -- ARGV[2]  the SHA-1 of the expected value, in hex; empty for none
 -- ARGV[3]  the value to store; empty when the expected value contains everything
@@ -15,6 +16,9 @@ if digest ~= ARGV[2] then
   return stored
 end
 if ARGV[3] ~= '' then
+  -- Changes nothing, and fails as HSET would on a server that is full or refuses writes. Redis decides
+  -- that at the first write of a script, so HSET then succeeds.
+  redis.call('SET', KEYS[3], '', 'XX')
   if ARGV[6] == '1' and stored ~= '' then
     redis.call('HSET', KEYS[2], ARGV[1], stored)
   end

@@ -1,5 +1,6 @@
 //! A store on a Redis server, shared by replicas.
 
+mod builder;
 mod cache;
 mod connection;
 mod data_loss;
@@ -7,10 +8,13 @@ mod endpoint;
 mod error;
 mod keyed_lock;
 mod names;
+mod sentinel;
+mod server;
 mod subscriber;
 mod subscription;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
 mod tls;
+mod url;
 
 use std::{
     fmt,
@@ -27,16 +31,17 @@ use tokio::{
     time::timeout,
 };
 
+pub use self::builder::RedisStoreBuilder;
 use self::{
     cache::{Cache, CachedValue},
-    connection::Link,
+    connection::{Link, Question},
     endpoint::Endpoint,
     error::late,
     keyed_lock::KeyedLock,
     names::Names,
     subscription::FirstSubscription,
 };
-use super::{Change, Lease, Store, StoreError, value};
+use super::{Change, Lease, Store, StoreError, StoreWarning, value};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// Time-out of a whole merge, which is repeated while others write the same tenant.
@@ -51,6 +56,28 @@ const PAGE: usize = 1000;
 /// interruption of the subscription they load everything again, so no change is lost. Open one
 /// store per gate: it distinguishes its own writes from those of others.
 ///
+/// # The URL
+///
+/// | form | the server |
+/// |---|---|
+/// | `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]` | is at this address |
+/// | `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]/SERVICE[/DATABASE]` | is the primary that most of these Sentinels name, at each connection |
+/// | `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` | listens on this Unix socket |
+///
+/// `rediss://` and `rediss+sentinel://` connect with TLS, the latter to the Sentinels too; the
+/// certificates are of the host names, or of the addresses that Sentinels give. User and password
+/// are the server's. Those of Sentinels that need some follow as
+/// `?sentinel_username=USER&sentinel_password=PASSWORD`. Special characters are percent-encoded.
+///
+/// # Failover
+///
+/// The server must be a primary. One that becomes a replica is left at once, even if it keeps its
+/// connections, and one that refuses writes for another reason is left after 5 s; the address is
+/// resolved, or the Sentinels are queried, again and again, at most 5 s apart, until there is a
+/// primary. What a failover of Redis loses is stored again by running replicas.
+///
+/// # Time
+///
 /// A merge takes one round trip; two when another replica has just written the same tenant, or when
 /// there are more than the 131,072 tenants of the cache. No call takes longer than a few seconds,
 /// whether the server is down, paused or unreachable. While there is no connection, calls fail at
@@ -59,8 +86,10 @@ const PAGE: usize = 1000;
 /// # The server
 ///
 /// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
-/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `GET`, `PTTL`, `SET` with `PX`, `SUBSCRIBE`; `AUTH` and
-/// `SELECT` if the URL needs them. For the environment `production` they use:
+/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `GET`, `PTTL`, `SET` with `PX` or `XX`, `SUBSCRIBE`; `AUTH`
+/// and `SELECT` if the URL needs them; `INFO` and `TIME` for [`warnings`](Store::warnings) and for
+/// noticing a replica before the first write, both of which are left out without these rights. For
+/// the environment `production` they use:
 ///
 /// | name | content |
 /// |---|---|
@@ -70,14 +99,18 @@ const PAGE: usize = 1000;
 /// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
 /// The minimal ACL rule:
-/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select`.
+/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select +info +time`.
+///
+/// `{tower-superoffice:production}:absent` is a key that never exists: a merge attempts to overwrite
+/// it, so that a server without memory refuses the whole merge before anything is published.
 ///
 /// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
 /// names that node.
 ///
 /// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash must not be
-/// evicted. The server's `appendfsync` bounds the loss in a crash. Running replicas store lost
-/// records again: when they reconnect, or within seconds when they find fewer tenants than before.
+/// evicted, and another policy is a [warning](Store::warnings). The server's `appendfsync` bounds
+/// the loss in a crash. Running replicas store lost records again: when they reconnect, or within
+/// seconds when they find fewer tenants than before.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::RedisStore};
@@ -92,6 +125,7 @@ pub struct RedisStore {
 struct Shared {
     endpoint: Arc<Endpoint>,
     names: Names,
+    environment: String,
     link: Link,
     script: Script,
     lease_script: Script,
@@ -108,8 +142,8 @@ struct Shared {
 }
 
 impl RedisStore {
-    /// Creates a store on the server at `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]`, or
-    /// `rediss://` for TLS with a certificate of a public authority.
+    /// Creates a store on the server at `url`: see [its forms](RedisStore#the-url). With TLS its
+    /// certificate is one of a public authority.
     ///
     /// It does not connect yet: [`load`](Store::load) reports an unavailable server.
     ///
@@ -117,7 +151,7 @@ impl RedisStore {
     ///
     /// When the URL is invalid. The error does not quote it.
     pub fn connect(url: &str, environment: &Environment) -> Result<Self, StoreError> {
-        Ok(Self::new(Endpoint::parse(url, None)?, environment))
+        Self::builder(url, environment).connect()
     }
 
     /// Like [`connect`](RedisStore::connect), for a server with a certificate of your own
@@ -131,7 +165,13 @@ impl RedisStore {
         environment: &Environment,
         pem: impl AsRef<[u8]>,
     ) -> Result<Self, StoreError> {
-        Ok(Self::new(Endpoint::parse(url, Some(pem.as_ref()))?, environment))
+        Self::builder(url, environment).roots(pem.as_ref()).connect()
+    }
+
+    /// Begins a store on the server at `url`, with more settings than
+    /// [`connect`](RedisStore::connect) has.
+    pub fn builder(url: impl Into<String>, environment: &Environment) -> RedisStoreBuilder {
+        RedisStoreBuilder::new(url.into(), environment)
     }
 
     fn new(endpoint: Endpoint, environment: &Environment) -> Self {
@@ -139,6 +179,7 @@ impl RedisStore {
         let shared = Shared {
             link: Link::new(endpoint.clone()),
             names: Names::new(environment, endpoint.login.db()),
+            environment: environment.name().to_owned(),
             endpoint,
             script: Script::new(include_str!("merge.lua")),
             lease_script: Script::new(include_str!("lease.lua")),
@@ -212,10 +253,14 @@ impl Shared {
         malformed: bool,
     ) -> Result<Put, StoreError> {
         let mut call = self.script.key(&self.names.tenants);
-        call.key(&self.names.unreadable);
+        call.key(&self.names.unreadable).key(&self.names.absent);
         call.arg(key).arg(digest.unwrap_or_default()).arg(value.unwrap_or_default());
         call.arg(&self.writer).arg(&self.names.changes).arg(u8::from(malformed));
-        match self.link.ask(&call).await? {
+        let question = match value {
+            Some(_) => Question::Write(&call),
+            None => Question::Script(&call),
+        };
+        match self.link.ask(question).await? {
             Value::Int(_) => Ok(Put::Done),
             Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
             Value::BulkString(other) => Ok(Put::Other(Some(other))),
@@ -259,6 +304,14 @@ enum Put {
 impl Store for RedisStore {
     fn name(&self) -> String {
         self.shared.endpoint.name.clone()
+    }
+
+    fn environment(&self) -> Option<&str> {
+        Some(&self.shared.environment)
+    }
+
+    fn warnings(&self) -> Vec<StoreWarning> {
+        self.shared.link.warnings()
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {

@@ -15,6 +15,8 @@ pub(super) struct Names {
     pub(super) unreadable: String,
     /// A channel, one per database: every stored value with its writer.
     pub(super) changes: String,
+    /// A key that never exists.
+    pub(super) absent: String,
     /// The prefix of the keys of leases.
     lease: String,
 }
@@ -39,6 +41,7 @@ impl Names {
             tenants: format!("{tag}}}:tenants"),
             unreadable: format!("{tag}}}:unreadable"),
             changes: format!("{tag}{suffix}}}:changes"),
+            absent: format!("{tag}}}:absent"),
             lease: format!("{tag}}}:lease:"),
         }
     }
@@ -62,6 +65,7 @@ mod tests {
             assert_eq!(names.tenants, format!("{tag}:tenants"));
             assert_eq!(names.unreadable, format!("{tag}:unreadable"));
             assert_eq!(names.changes, format!("{tag}:changes"));
+            assert_eq!(names.absent, format!("{tag}:absent"));
             assert_eq!(names.lease("cust1", 31), format!("{tag}:lease:cust1:1f"));
         }
         let names = Names::new(&Environment::Production, 3);

@@ -10,13 +10,17 @@ use crate::store::StoreError;
 pub(super) struct Tls(Infallible);
 
 impl Tls {
-    pub(super) fn new(_: &str, _: Option<&[u8]>) -> Result<Self, StoreError> {
+    pub(super) fn new(_: Option<&[u8]>) -> Result<Self, StoreError> {
         Err(StoreError::misconfigured(
             "the Redis store's URL asks for TLS: enable the feature `client` or `client-ring`",
         ))
     }
 
-    pub(super) async fn connect(&self, _: TcpStream) -> io::Result<Socket> {
+    pub(super) fn check(_: &str) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    pub(super) async fn connect(&self, _: &str, _: TcpStream) -> io::Result<Socket> {
         match self.0 {}
     }
 }

@@ -8,15 +8,18 @@ use redis::{
     aio::{PubSub, PubSubSink},
 };
 use tokio::{
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        watch,
+    },
     time::timeout,
 };
 
 use super::{
     Shared,
     cache::CachedValue,
-    connection::{ANSWER, CONNECT, HEARTBEAT},
-    error::{late, store_error, unreachable_server},
+    connection::{ANSWER, HEARTBEAT},
+    error::{late, store_error},
     subscription::FirstSubscription,
 };
 use crate::{
@@ -55,6 +58,7 @@ impl Subscriber {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
         loop {
+            let primary = self.shared.link.primary();
             match subscribe(&self.shared).await {
                 Ok(subscribed) => {
                     attempts.reset();
@@ -68,7 +72,7 @@ impl Subscriber {
                     // Lets waiting loads start.
                     drop(starting.take());
                     self.disconnected = false;
-                    let lost = self.follow(subscribed).await;
+                    let lost = self.follow(subscribed, primary).await;
                     crate::log::warn!(store = %self.shared.endpoint.name, lost, "change subscription lost; reconnecting");
                     self.send_disconnected();
                 }
@@ -88,7 +92,11 @@ impl Subscriber {
     }
 
     /// Forwards messages until the connection is lost, and returns the reason.
-    async fn follow(&mut self, subscribed: PubSub) -> &'static str {
+    async fn follow(
+        &mut self,
+        subscribed: PubSub,
+        mut primary: watch::Receiver<u64>,
+    ) -> &'static str {
         let (sink, mut messages) = subscribed.split();
         let mut silent = std::pin::pin!(heartbeat(sink));
         let shared = self.shared.clone();
@@ -101,6 +109,7 @@ impl Subscriber {
                     None => return "the server closed the connection",
                 },
                 () = &mut silent => return "the server does not answer",
+                Ok(()) = primary.changed() => return "another server is the primary",
                 // The reader's load finds what is missing, and stores it again.
                 () = &mut emptied => {
                     if !std::mem::replace(&mut self.lagged, true) {
@@ -174,13 +183,12 @@ async fn subscribe(shared: &Shared) -> Result<PubSub, StoreError> {
     let endpoint = &shared.endpoint;
     let name = &endpoint.name;
     let work = async {
-        let socket = endpoint.connect().await;
-        let socket = socket.map_err(|error| unreachable_server(name).caused_by(error))?;
+        let socket = endpoint.connect().await?;
         let made = PubSub::new(&endpoint.login, socket).await;
         let mut made = made.map_err(|error| store_error(name, error))?;
         let subscribed = made.subscribe(&shared.names.changes).await;
         subscribed.map_err(|error| store_error(name, error))?;
         Ok(made)
     };
-    timeout(CONNECT, work).await.unwrap_or_else(|_| Err(late(name)))
+    timeout(endpoint.connect_timeout, work).await.unwrap_or_else(|_| Err(late(name)))
 }

@@ -11,7 +11,8 @@ impl Shared {
     pub(super) async fn begin_load(&self) {
         let mut starting = self.starting.subscribe();
         // After the time-out the load starts anyway, and the subscription requests another one.
-        let _ = timeout(connection::ANSWER, starting.wait_for(|&count| count == 0)).await;
+        let longest = connection::ANSWER.max(self.endpoint.connect_timeout);
+        let _ = timeout(longest, starting.wait_for(|&count| count == 0)).await;
         self.loads.fetch_add(1, Ordering::SeqCst);
     }
 }

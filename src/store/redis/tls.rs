@@ -1,6 +1,6 @@
 //! TLS to the server, with the provider of the feature `client` or `client-ring`.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use rustls::{
     RootCertStore,
@@ -14,28 +14,36 @@ use crate::{store::StoreError, tls};
 
 pub(super) struct Tls {
     connector: TlsConnector,
-    server: ServerName<'static>,
 }
 
 impl Tls {
-    /// Creates the connector for the server `host`. `roots`, in PEM, are trusted instead of the
-    /// public authorities.
-    pub(super) fn new(host: &str, roots: Option<&[u8]>) -> Result<Self, StoreError> {
+    /// Creates the connector. `roots`, in PEM, are trusted instead of the public authorities.
+    pub(super) fn new(roots: Option<&[u8]>) -> Result<Self, StoreError> {
         let roots = match roots {
             Some(pem) => read_roots(pem)?,
             None => tls::public_roots(),
         };
         let config = tls::client_config(roots)
             .map_err(|error| StoreError::misconfigured("TLS is not available").caused_by(error))?;
-        let server = ServerName::try_from(host.to_owned()).map_err(|error| {
-            StoreError::misconfigured("the Redis store's host can't be in a certificate")
-                .caused_by(error)
-        })?;
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server })
+        Ok(Self { connector: TlsConnector::from(Arc::new(config)) })
     }
 
-    pub(super) async fn connect(&self, socket: TcpStream) -> std::io::Result<Socket> {
-        Ok(Box::new(self.connector.connect(self.server.clone(), socket).await?))
+    /// Checks that a certificate can name `host`.
+    pub(super) fn check(host: &str) -> Result<(), StoreError> {
+        match ServerName::try_from(host) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                Err(StoreError::misconfigured("the Redis store's host can't be in a certificate")
+                    .caused_by(error))
+            }
+        }
+    }
+
+    /// Encrypts `socket`, whose server must have a certificate of `host`.
+    pub(super) async fn connect(&self, host: &str, socket: TcpStream) -> io::Result<Socket> {
+        let server = ServerName::try_from(host.to_owned())
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+        Ok(Box::new(self.connector.connect(server, socket).await?))
     }
 }
 

@@ -31,7 +31,7 @@ pub use self::{
     },
     proxy::{Network, Proxy},
     records::suspended,
-    redis_server::{RedisServer, free_port},
-    tools::{installed, openssl, skip},
+    redis_server::{RedisServer, RedisVersion, free_port},
+    tools::{installed, libfaketime, openssl, skip, skip_without},
     wait::{MAX_WAIT, until, within},
 };

@@ -1,6 +1,13 @@
 //! A network between a client and a server that can fail.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU16, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,7 +15,8 @@ use tokio::{
         TcpListener, TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
     },
-    sync::watch,
+    sync::{mpsc, watch},
+    time::Instant,
 };
 
 /// The state of the network, which decides what happens to connections.
@@ -26,6 +34,9 @@ pub enum Network {
     NewSlow,
     /// Existing connections work; new ones are silent.
     NewSilent,
+    /// The server of new connections is far away: each byte takes this long in each direction, and so
+    /// do the two of the handshake of TCP.
+    Far(Duration),
 }
 
 /// A listener on loopback that forwards to a port, as far as the network lets it.
@@ -33,6 +44,7 @@ pub enum Network {
 pub struct Proxy {
     address: SocketAddr,
     network: watch::Sender<Network>,
+    target: Arc<AtomicU16>,
 }
 
 impl Proxy {
@@ -42,6 +54,8 @@ impl Proxy {
         let address = listener.local_addr().expect("a listener has an address");
         let network = watch::Sender::new(Network::Up);
         let seen = network.subscribe();
+        let target = Arc::new(AtomicU16::new(port));
+        let current = Arc::clone(&target);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let mut seen = seen.clone();
@@ -50,6 +64,7 @@ impl Proxy {
                 if now == Network::Cut {
                     continue;
                 }
+                let port = current.load(Ordering::Relaxed);
                 tokio::spawn(async move {
                     if matches!(now, Network::Silent | Network::NewSilent) {
                         // Such a connection stays silent until the network changes.
@@ -59,16 +74,33 @@ impl Proxy {
                     if now == Network::NewSlow {
                         tokio::time::sleep(Duration::from_millis(500)).await;
                     }
+                    let delay = match now {
+                        Network::Far(delay) => delay,
+                        _ => Duration::ZERO,
+                    };
+                    tokio::time::sleep(delay * 2).await;
                     let Ok(server) = TcpStream::connect(("127.0.0.1", port)).await else { return };
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
+                    let (to_server, server_line) = delayed(to_server, delay);
+                    let (to_client, client_line) = delayed(to_client, delay);
                     let there = forward(from_client, to_server, seen.clone());
                     let back = forward(from_server, to_client, seen);
-                    tokio::join!(there, back);
+                    tokio::join!(there, back, server_line, client_line);
                 });
             }
         });
-        Self { address, network }
+        Self { address, network, target }
+    }
+
+    /// Forwards new connections to `port`. Existing ones stay.
+    pub fn forward_to(&self, port: u16) {
+        self.target.store(port, Ordering::Relaxed);
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.address.port()
     }
 
     /// Changes the network.
@@ -82,9 +114,37 @@ impl Proxy {
     }
 }
 
+/// A line on which bytes travel for `delay`: the end to send on, and its work.
+fn delayed(
+    mut to: OwnedWriteHalf,
+    delay: Duration,
+) -> (mpsc::Sender<Vec<u8>>, impl Future<Output = ()>) {
+    let (tx, mut rx) = mpsc::channel::<(Instant, Vec<u8>)>(1024);
+    let (line, mut given) = mpsc::channel::<Vec<u8>>(1);
+    let stamp = async move {
+        while let Some(bytes) = given.recv().await {
+            if tx.send((Instant::now() + delay, bytes)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let deliver = async move {
+        while let Some((due, bytes)) = rx.recv().await {
+            tokio::time::sleep_until(due).await;
+            if to.write_all(&bytes).await.is_err() {
+                return;
+            }
+        }
+    };
+    let work = async move {
+        tokio::join!(stamp, deliver);
+    };
+    (line, work)
+}
+
 async fn forward(
     mut from: OwnedReadHalf,
-    mut to: OwnedWriteHalf,
+    to: mpsc::Sender<Vec<u8>>,
     mut seen: watch::Receiver<Network>,
 ) {
     let mut buffer = vec![0; 64 * 1024];
@@ -103,7 +163,7 @@ async fn forward(
             }
             read = from.read(&mut buffer) => match read {
                 Ok(length) if length > 0 => {
-                    if to.write_all(&buffer[..length]).await.is_err() {
+                    if to.send(buffer[..length].to_vec()).await.is_err() {
                         return;
                     }
                 }

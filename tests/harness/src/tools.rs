@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, Write},
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
 };
 
@@ -9,9 +10,14 @@ use std::{
 ///
 /// Written past the test runner's capture: a skipped test must not look like one that passed.
 pub fn skip(program: &str) {
+    skip_without(&format!("{program} is missing (Debian: apt install {program})"));
+}
+
+/// As [`skip`], for another `reason`.
+pub fn skip_without(reason: &str) {
     let current = std::thread::current();
     let test = current.name().unwrap_or("a test");
-    let line = format!("SKIPPED {test}: {program} is missing (Debian: apt install {program})\n");
+    let line = format!("SKIPPED {test}: {reason}\n");
     // A closed stderr is no reason to fail.
     let _ = io::stderr().write_all(line.as_bytes());
 }
@@ -35,6 +41,20 @@ pub fn installed(program: &str) -> bool {
         }
         Err(error) => panic!("{program} can't be started: {error}"),
     }
+}
+
+/// Returns the path of the library with which the dynamic linker shifts a process's clock.
+///
+/// `None`, after a line on stderr, when there is none: the test has nothing to do.
+pub fn libfaketime() -> Option<PathBuf> {
+    const NAME: &str = "faketime/libfaketimeMT.so.1";
+    let architecture = format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH);
+    let directories = [architecture.as_str(), "/usr/lib", "/usr/lib64", "/usr/local/lib"];
+    let library = directories.iter().map(|at| Path::new(at).join(NAME)).find(|path| path.exists());
+    if library.is_none() {
+        skip("faketime");
+    }
+    library
 }
 
 /// Runs openssl with `input` on its stdin.

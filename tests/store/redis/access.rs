@@ -142,10 +142,11 @@ fn make_certificates(server: &RedisServer) -> Option<()> {
     .concat())
 }
 
-#[tokio::test]
-async fn tls_connects_to_a_server_with_a_trusted_certificate() {
-    let Some(mut server) = RedisServer::stopped(&[]) else { return };
-    let Some(()) = make_certificates(&server) else { return };
+/// Starts a server that takes TLS and the password `hush`, and returns it with the certificate of its
+/// authority; `None` without openssl.
+pub(super) fn start_with_tls() -> Option<(RedisServer, Vec<u8>)> {
+    let mut server = RedisServer::stopped(&[])?;
+    make_certificates(&server)?;
     let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
     let (port, root) = (server.port().to_string(), path("root.pem"));
     let arguments = [
@@ -159,9 +160,14 @@ async fn tls_connects_to_a_server_with_a_trusted_certificate() {
     ];
     server.set_arguments(arguments.as_flattened());
     server.run();
+    Some((server, std::fs::read(root).unwrap()))
+}
 
+#[tokio::test]
+async fn tls_connects_to_a_server_with_a_trusted_certificate() {
+    let Some((server, pem)) = start_with_tls() else { return };
+    let port = server.port();
     let url = format!("rediss://:hush@127.0.0.1:{port}");
-    let pem = std::fs::read(root).unwrap();
     let open = || RedisStore::connect_with_roots(&url, &Environment::Production, &pem).unwrap();
     let (here, there) = (open(), open());
     assert_eq!(here.name(), format!("rediss://127.0.0.1:{port}/0"));

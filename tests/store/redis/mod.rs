@@ -3,7 +3,11 @@
 mod access;
 mod changes;
 mod conformance;
+mod connect;
+mod failover;
 mod outages;
+mod sentinel;
+mod server;
 
 use std::time::{Duration, Instant};
 
@@ -28,6 +32,13 @@ async fn load(store: &RedisStore) -> Result<Vec<(TenantId, Record)>, StoreError>
 async fn next(changes: &mut BoxStream<'static, Change>) -> Change {
     let next = tokio::time::timeout(Duration::from_secs(20), changes.next()).await;
     next.expect("no change arrived").expect("the stream of changes ended")
+}
+
+/// Waits for the end of a subscription and for the next one.
+async fn resubscribed(changes: &mut BoxStream<'static, Change>) {
+    // The data that the other server lacks may have been noticed before.
+    while next(changes).await != Change::Disconnected {}
+    assert_eq!(next(changes).await, Change::Resync);
 }
 
 /// Repeats a merge until the store is available.

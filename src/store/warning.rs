@@ -1,0 +1,58 @@
+//! Warnings about the configuration of a store.
+
+use std::{borrow::Cow, fmt};
+
+/// A configuration with which a store works, but may lose records or mislead.
+///
+/// Its [`Display`](fmt::Display) says what to do, and contains no secret.
+///
+/// ```
+/// use tower_superoffice::store::StoreWarning;
+///
+/// let warning = StoreWarning::Eviction { policy: "allkeys-lru".to_owned() };
+/// assert_eq!(
+///     warning.to_string(),
+///     "the store's server may evict records under its maxmemory-policy allkeys-lru: set it to noeviction"
+/// );
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreWarning {
+    /// The server evicts records when its memory is full.
+    Eviction {
+        /// Its `maxmemory-policy`.
+        policy: String,
+    },
+    /// The clock of the server differs from this machine's by more than a minute. No stored record
+    /// depends on it, but one of the clocks is wrong.
+    Clock {
+        /// Seconds by which the server's clock is ahead, negative when behind.
+        ahead: i64,
+    },
+    /// The version of the server is older than the oldest supported one.
+    Version {
+        /// The version of the server.
+        version: String,
+    },
+    /// A warning of another store, with its advice.
+    Other(Cow<'static, str>),
+}
+
+impl fmt::Display for StoreWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Eviction { policy } => write!(
+                f,
+                "the store's server may evict records under its maxmemory-policy {policy}: set it to noeviction"
+            ),
+            Self::Clock { ahead } => write!(
+                f,
+                "the clock of the store's server is ahead by {ahead} s: synchronise both clocks"
+            ),
+            Self::Version { version } => {
+                write!(f, "the store's server has the unsupported version {version}: upgrade it")
+            }
+            Self::Other(warning) => f.write_str(warning),
+        }
+    }
+}

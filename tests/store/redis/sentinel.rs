@@ -1,0 +1,173 @@
+//! Sentinels, which name the primary, and promote a replica when it fails.
+
+use std::{
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use harness::{RedisServer, RedisVersion, free_port, suspended, tenant_number as tenant, until};
+use tower_superoffice::store::{Change, RedisStore, Store};
+
+use super::{load, merge_eventually, next, open, resubscribed};
+
+/// A Sentinel of the service `primary`. It ends with the test.
+struct Sentinel {
+    port: u16,
+    child: Child,
+}
+
+impl Sentinel {
+    /// Starts one of three that monitor `server`, and promote another within seconds.
+    fn start(server: &RedisServer) -> Self {
+        let port = free_port();
+        let path = server.file(&format!("sentinel{port}.conf"));
+        let configuration = format!(
+            "port {port}\nbind 127.0.0.1\n\
+             sentinel monitor primary 127.0.0.1 {} 2\n\
+             sentinel down-after-milliseconds primary 1000\n\
+             sentinel failover-timeout primary 4000\n",
+            server.port()
+        );
+        std::fs::write(&path, configuration).unwrap();
+        let mut command = Command::new("redis-server");
+        command.arg(&path).arg("--sentinel").arg("--daemonize").arg("no");
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        Self { port, child: command.spawn().unwrap() }
+    }
+
+    fn ask<T: redis::FromRedisValue>(&self, arguments: &[&str]) -> Option<T> {
+        let url = format!("redis://127.0.0.1:{}", self.port);
+        let mut connection = redis::Client::open(url).unwrap().get_connection().ok()?;
+        redis::cmd("SENTINEL").arg(arguments).query(&mut connection).ok()
+    }
+
+    /// Whether it knows the replicas and the other Sentinels.
+    fn is_ready(&self, others: usize) -> bool {
+        let found = |of: &str| self.ask::<Vec<redis::Value>>(&[of, "primary"]).map(|all| all.len());
+        found("sentinels") == Some(others) && found("replicas") == Some(1)
+    }
+}
+
+impl Drop for Sentinel {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What `server` says of its replication; nothing while it closes its connections to change its role.
+fn replication(server: &RedisServer) -> String {
+    let client = redis::Client::open(server.url()).unwrap();
+    let info = |mut connection| redis::cmd("INFO").arg("replication").query(&mut connection);
+    client.get_connection().and_then(info).unwrap_or_default()
+}
+
+async fn primary_is_found_after_a_failover(version: RedisVersion) {
+    let (Some(mut first), Some(second)) =
+        (RedisServer::start_version(version), RedisServer::start_version(version))
+    else {
+        return;
+    };
+    second.replicate(first.port());
+    until!(replication(&second).contains("master_link_status:up"));
+    let sentinels = [(); 3].map(|()| Sentinel::start(&first));
+    for sentinel in &sentinels {
+        until!(sentinel.is_ready(2));
+    }
+    // The first of the addresses is one that nothing listens at.
+    let ports: Vec<_> =
+        sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
+    let url =
+        format!("redis+sentinel://user:word@127.0.0.1:{},{}/primary", free_port(), ports.join(","));
+    for server in [&first, &second] {
+        let mut acl = redis::cmd("ACL");
+        acl.arg("SETUSER").arg("user").arg("on").arg(">word").arg("~*").arg("&*").arg("+@all");
+        acl.exec(&mut server.connection()).unwrap();
+    }
+    let store = open(&url);
+    assert!(!store.name().contains("word"), "{}", store.name());
+    let mut changes = store.changes();
+    assert_eq!(load(&store).await.unwrap(), []);
+    store.merge(&tenant(1), &suspended(1)).await.unwrap();
+    assert_eq!(load(&open(&first.url())).await.unwrap(), [(tenant(1), suspended(1))]);
+    let replicated = || {
+        let length: u64 = redis::cmd("HLEN")
+            .arg("{tower-superoffice:production}:tenants")
+            .query(&mut second.connection())
+            .unwrap();
+        length == 1
+    };
+    until!(replicated());
+
+    first.kill();
+    let error = store.merge(&tenant(1), &suspended(2)).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    until!(replication(&second).contains("role:master"));
+    let began = Instant::now();
+    assert_eq!(merge_eventually(&store, &tenant(1), &suspended(2)).await, suspended(2));
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    assert_eq!(load(&open(&second.url())).await.unwrap(), [(tenant(1), suspended(2))]);
+    resubscribed(&mut changes).await;
+    load(&store).await.unwrap();
+    open(&second.url()).merge(&tenant(2), &suspended(3)).await.unwrap();
+    assert_eq!(next(&mut changes).await, Change::Merged(tenant(2), suspended(3)));
+}
+
+#[tokio::test]
+async fn primary_is_found_again_after_a_failover() {
+    primary_is_found_after_a_failover(RedisVersion::Installed).await;
+}
+
+#[tokio::test]
+async fn redis_6_primary_is_found_again_after_a_failover() {
+    if !harness::installed("redis-server") {
+        return;
+    }
+    primary_is_found_after_a_failover(RedisVersion::Six).await;
+}
+
+#[tokio::test]
+async fn sentinel_that_disagrees_with_the_others_is_outvoted() {
+    let (Some(real), Some(stale)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let sentinels = [Sentinel::start(&stale), Sentinel::start(&real), Sentinel::start(&real)];
+    for sentinel in &sentinels {
+        until!(sentinel.ask::<redis::Value>(&["myid"]).is_some());
+    }
+    let ports: Vec<_> =
+        sentinels.iter().map(|sentinel| format!("127.0.0.1:{}", sentinel.port)).collect();
+    let store = open(&format!("redis+sentinel://{}/primary", ports.join(",")));
+    store.merge(&tenant(1), &suspended(1)).await.unwrap();
+    assert_eq!(load(&open(&real.url())).await.unwrap(), [(tenant(1), suspended(1))]);
+    assert_eq!(load(&open(&stale.url())).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn replica_that_sentinels_name_is_refused() {
+    let (Some(first), Some(second)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let sentinel = Sentinel::start(&first);
+    until!(sentinel.ask::<redis::Value>(&["myid"]).is_some());
+    first.replicate(second.port());
+    let store = open(&format!("redis+sentinel://127.0.0.1:{}/primary", sentinel.port));
+    let error = load(&store).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error:?}");
+    assert!(error.to_string().contains("is a replica"), "{error}");
+}
+
+#[tokio::test]
+async fn unknown_service_and_absent_sentinels_are_reported() {
+    let Some(server) = RedisServer::start() else { return };
+    let sentinel = Sentinel::start(&server);
+    until!(sentinel.ask::<redis::Value>(&["myid"]).is_some());
+    let fault = async |url: String, message: &str| {
+        let store: RedisStore = open(&url);
+        let error = load(&store).await.unwrap_err();
+        assert!(error.is_unavailable(), "{error:?}");
+        assert!(error.to_string().contains(message), "{error}");
+    };
+    let port = sentinel.port;
+    fault(format!("redis+sentinel://127.0.0.1:{port}/other"), "know no service other").await;
+    fault(format!("redis+sentinel://127.0.0.1:{}/primary", free_port()), "no Sentinel of").await;
+    // A server is no Sentinel.
+    let port = server.port();
+    fault(format!("redis+sentinel://127.0.0.1:{port}/primary"), "a Sentinel of").await;
+}

@@ -1,32 +1,30 @@
-//! The connection for commands: shared by all calls, and reconnected after a failure.
+//! The link to the server: one connection for commands, shared by all calls, and replaced after a
+//! failure or a failover.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_core::future::BoxFuture;
 use futures_util::{FutureExt, future::Shared};
 use redis::{
-    AsyncConnectionConfig, Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult,
-    ScriptInvocation, Value, aio::MultiplexedConnection,
+    Cmd, ErrorKind, FromRedisValue, RedisError, RedisResult, ScriptInvocation, Value,
+    aio::MultiplexedConnection,
 };
 use tokio::{
     sync::watch,
-    task::JoinHandle,
     time::{Instant, timeout},
 };
 
 use super::{
     endpoint::Endpoint,
-    error::{code, late, replica, store_error},
-    server::{self, Role},
+    error::{code, late, store_error},
+    live::{Live, connect},
+    server,
 };
 use crate::{
-    backoff::{Attempts, STORE},
+    backoff::{Attempts, BackOff},
     store::{StoreError, StoreWarning},
 };
 
@@ -36,19 +34,16 @@ pub(super) const ANSWER: Duration = Duration::from_secs(2);
 /// Interval of the heartbeats, without which a lost network would go unnoticed.
 pub(super) const HEARTBEAT: Duration = Duration::from_secs(5);
 
-/// A connection whose writes have been refused for this long is replaced: another server may answer
-/// by now at the address, or Sentinels name another.
-const REFUSED: Duration = Duration::from_secs(5);
-
-/// Number of commands that may wait to be written to the socket.
-const PIPELINE: usize = 1024;
+/// The delays between attempts to connect. Calls are repeated at most 5 s apart, so that one comes
+/// within 10 s of the server's return.
+const RECONNECT: BackOff = BackOff::new(Duration::from_millis(50), Duration::from_secs(2));
 
 pub(super) struct Link {
     endpoint: Arc<Endpoint>,
     state: Arc<Mutex<State>>,
 }
 
-struct State {
+pub(super) struct State {
     live: Option<Live>,
     /// The current attempt to connect, shared by all waiting calls. It is a task of its own, so
     /// that it completes even when all of them have given up.
@@ -66,71 +61,6 @@ struct State {
 }
 
 type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
-
-/// A connection in use.
-#[derive(Clone)]
-struct Live {
-    connection: MultiplexedConnection,
-    condition: Arc<Condition>,
-    /// Whether the server said so. Its user may not be allowed to read it.
-    is_primary: bool,
-    tasks: Arc<Tasks>,
-}
-
-/// What its users have found out about a connection.
-#[derive(Default)]
-struct Condition {
-    /// Set when the connection has failed, or is to be replaced.
-    dead: AtomicBool,
-    /// Set when a write has succeeded.
-    written: AtomicBool,
-    /// Since when all writes have been refused.
-    refused: Mutex<Option<Instant>>,
-}
-
-/// The tasks of a connection. They end with its last user.
-struct Tasks {
-    driver: JoinHandle<()>,
-    heartbeat: JoinHandle<()>,
-}
-
-impl Live {
-    fn is_usable(&self) -> bool {
-        // The driver ends when the server closes the connection.
-        !self.condition.is_dead() && !self.tasks.driver.is_finished()
-    }
-}
-
-impl Condition {
-    fn is_dead(&self) -> bool {
-        self.dead.load(Ordering::Relaxed)
-    }
-
-    fn bury(&self) {
-        self.dead.store(true, Ordering::Relaxed);
-    }
-
-    /// Notes that the server refused a write.
-    fn refuse(&self, now: Instant) {
-        let since = *lock(&self.refused).get_or_insert(now);
-        if now.saturating_duration_since(since) >= REFUSED {
-            self.bury();
-        }
-    }
-
-    /// Notes that a write succeeded, and returns whether it is the first.
-    fn accept(&self) -> bool {
-        *lock(&self.refused) = None;
-        !self.written.swap(true, Ordering::Relaxed)
-    }
-}
-
-impl Drop for Tasks {
-    fn drop(&mut self) {
-        self.driver.abort();
-        self.heartbeat.abort();
-    }
-}
 
 /// A request to the server.
 pub(super) enum Question<'a> {
@@ -272,7 +202,7 @@ impl Default for State {
             live: None,
             attempt: None,
             failure: None,
-            attempts: Attempts::new(STORE),
+            attempts: Attempts::new(RECONNECT),
             demoted: false,
             warnings: Vec::new(),
             primary: watch::Sender::new(0),
@@ -306,7 +236,7 @@ impl State {
     fn demote(&mut self, live: &Live, error: &StoreError, back_off: bool) {
         self.demoted = true;
         // Of many calls that find it out at the same time one counts.
-        let first = self.live.take_if(|current| Arc::ptr_eq(&current.condition, &live.condition));
+        let first = self.live.take_if(|current| current.is_same(live));
         if first.is_some() && back_off {
             self.fail(error);
         }
@@ -321,7 +251,7 @@ impl State {
     }
 
     /// Notes the result of a check.
-    fn checked(&mut self, name: &str, report: &mut server::Report) {
+    pub(super) fn checked(&mut self, name: &str, report: &mut server::Report) {
         let warnings = std::mem::take(&mut report.warnings);
         server::log_new(name, &self.warnings, &warnings);
         self.warnings = warnings;
@@ -329,7 +259,7 @@ impl State {
     }
 }
 
-fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(state: &Mutex<T>) -> MutexGuard<'_, T> {
     // Every change under the lock is complete, so a poisoned lock is safe to use.
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -345,73 +275,4 @@ fn is_final(error: &RedisError) -> bool {
         error.kind(),
         ErrorKind::Server(_) | ErrorKind::Extension | ErrorKind::UnexpectedReturnType
     )
-}
-
-async fn connect(endpoint: &Endpoint, state: &Arc<Mutex<State>>) -> Result<Live, StoreError> {
-    let name = &endpoint.name;
-    let socket = endpoint.connect().await?;
-    // `ask` has its own time-out, after which it drops the connection.
-    let config =
-        AsyncConnectionConfig::new().set_response_timeout(None).set_pipeline_buffer_size(PIPELINE);
-    let made = MultiplexedConnection::new_with_config(&endpoint.login, socket, config).await;
-    let (connection, driver) = made.map_err(|error| store_error(name, error))?;
-    let driver = tokio::spawn(driver);
-    let condition = Arc::new(Condition::default());
-    let heart = Heart {
-        connection: connection.clone(),
-        condition: condition.clone(),
-        name: name.clone(),
-        state: Arc::downgrade(state),
-    };
-    let heartbeat = tokio::spawn(heart.beat());
-    let tasks = Arc::new(Tasks { driver, heartbeat });
-    // A paused server accepts connections, and so does one that needs a password.
-    let checked = server::check(&connection).await;
-    let mut report = checked.map_err(|error| store_error(name, error))?;
-    lock(state).checked(name, &mut report);
-    if report.is_replica() {
-        return Err(replica(name));
-    }
-    let is_primary = report.role == Some(Role::Primary);
-    Ok(Live { connection, condition, is_primary, tasks })
-}
-
-/// Detects a failed connection: its calls may be dropped before their time-out.
-struct Heart {
-    connection: MultiplexedConnection,
-    condition: Arc<Condition>,
-    name: String,
-    state: Weak<Mutex<State>>,
-}
-
-impl Heart {
-    async fn beat(mut self) {
-        let mut check = Instant::now() + server::INTERVAL;
-        while !self.condition.is_dead() {
-            tokio::time::sleep(HEARTBEAT).await;
-            let alive = if Instant::now() < check {
-                matches!(timeout(ANSWER, ping(&mut self.connection)).await, Ok(Ok(())))
-            } else {
-                check = Instant::now() + server::INTERVAL;
-                self.check().await
-            };
-            if !alive {
-                self.condition.bury();
-            }
-        }
-    }
-
-    /// Returns whether the server answers and is still the primary.
-    async fn check(&self) -> bool {
-        let Ok(Ok(mut report)) = timeout(ANSWER, server::check(&self.connection)).await else {
-            return false;
-        };
-        let Some(state) = self.state.upgrade() else { return false };
-        lock(&state).checked(&self.name, &mut report);
-        !report.is_replica()
-    }
-}
-
-async fn ping(connection: &mut MultiplexedConnection) -> RedisResult<()> {
-    redis::cmd("PING").query_async(connection).await
 }

@@ -7,6 +7,7 @@ mod data_loss;
 mod endpoint;
 mod error;
 mod keyed_lock;
+mod live;
 mod names;
 mod sentinel;
 mod server;
@@ -73,7 +74,7 @@ const PAGE: usize = 1000;
 ///
 /// The server must be a primary. One that becomes a replica is left at once, even if it keeps its
 /// connections, and one that refuses writes for another reason is left after 5 s; the address is
-/// resolved, or the Sentinels are queried, again and again, at most 5 s apart, until there is a
+/// resolved, or the Sentinels are queried, again and again, at most 2 s apart, until there is a
 /// primary. What a failover of Redis loses is stored again by running replicas.
 ///
 /// # Time
@@ -81,7 +82,7 @@ const PAGE: usize = 1000;
 /// A merge takes one round trip; two when another replica has just written the same tenant, or when
 /// there are more than the 131,072 tenants of the cache. No call takes longer than a few seconds,
 /// whether the server is down, paused or unreachable. While there is no connection, calls fail at
-/// once, and attempts to connect are 50 ms to 5 s apart.
+/// once, and attempts to connect are 50 ms to 2 s apart.
 ///
 /// # The server
 ///

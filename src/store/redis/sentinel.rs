@@ -8,11 +8,7 @@ use redis::{
 };
 use tokio::time::{Instant, timeout_at};
 
-use super::{
-    endpoint::Host,
-    error::{code, store_error},
-    tls::Tls,
-};
+use super::{endpoint::Host, error::store_error, tls::Tls};
 use crate::store::StoreError;
 
 /// The Sentinels of a service.
@@ -69,7 +65,7 @@ impl Sentinels {
                 self.service
             ))),
             None => Err(match failure {
-                Some(error) if code(&error).is_some() => {
+                Some(error) if !error.is_io_error() => {
                     store_error(&format!("a Sentinel of {store}"), error)
                 }
                 failure => no_sentinel(store, failure),

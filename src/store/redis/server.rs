@@ -75,7 +75,7 @@ impl Report {
         for line in info.lines() {
             match line.split_once(':') {
                 Some(("role", "master")) => self.role = Some(Role::Primary),
-                Some(("role", _)) => self.role = Some(Role::Replica),
+                Some(("role", "slave" | "replica")) => self.role = Some(Role::Replica),
                 Some(("redis_version", version)) if is_old(version) => {
                     self.warnings.push(StoreWarning::Version { version: version.to_owned() });
                 }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use harness::{RedisServer, amount};
+use harness::{RedisServer, RedisVersion, amount};
 use redis::Commands;
 use tower_superoffice::store::conformance::Conformance;
 
@@ -60,9 +60,18 @@ async fn conforms_while_the_server_is_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn conforms_on_redis_6() {
+    let Some(server) = RedisServer::start_version(RedisVersion::Six) else { return };
+    let url = server.url();
+    let report =
+        Conformance::new(move || std::future::ready(Ok(open(&url)))).tenants(1000).run().await;
+    report.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_the_documented_rights_only() {
     let Some(server) = RedisServer::start() else { return };
-    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select";
+    let documented = "~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select +info +time";
     let source = include_str!("../../../src/store/redis/mod.rs");
     assert!(source.contains(documented), "the documentation names other rights");
     let mut acl = redis::cmd("ACL");

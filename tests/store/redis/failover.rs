@@ -2,9 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{Proxy, RedisServer, RedisVersion, suspended, tenant_number as tenant, until};
+use harness::{
+    Proxy, RedisServer, RedisVersion, gate_builder, post, suspended, tenant_number as tenant, until,
+};
+use http::StatusCode;
 use tower_superoffice::{
-    TenantId,
+    ChangeType, TenantId,
+    simulator::Simulator,
     store::{Change, RedisStore, Store},
 };
 
@@ -62,6 +66,33 @@ async fn primary_at_the_address_is_found() {
 #[tokio::test]
 async fn primary_at_the_address_is_found_by_redis_6() {
     primary_is_found(RedisVersion::Six).await;
+}
+
+#[tokio::test]
+async fn notifications_are_stored_again_after_a_failover() {
+    let (Some(old), Some(new)) = (RedisServer::start(), RedisServer::start()) else { return };
+    let proxy = Proxy::start(old.port()).await;
+    let simulator = Simulator::start().await.unwrap();
+    let store = RedisStore::connect(&proxy.url(), &simulator.environment()).unwrap();
+    let gate = gate_builder(&simulator).state_api(false).store(store).build().await.unwrap();
+    let suspend = |number| simulator.notification(ChangeType::Suspend, &tenant(number)).body();
+    assert_eq!(post(&gate, suspend(1)).await.status(), StatusCode::NO_CONTENT);
+
+    old.replicate(harness::free_port());
+    let began = Instant::now();
+    // Long enough for all back-off to have grown.
+    while began.elapsed() < Duration::from_secs(8) {
+        assert_eq!(post(&gate, suspend(2)).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+    proxy.forward_to(new.port());
+    let began = Instant::now();
+    while post(&gate, suspend(2)).await.status() != StatusCode::NO_CONTENT {
+        assert!(began.elapsed() < FAILOVER, "{:?}", began.elapsed());
+    }
+    // Also those that were stored at the former primary alone.
+    until!(gate.health().dirty() == 0);
+    let store = RedisStore::connect(&new.url(), &simulator.environment()).unwrap();
+    until!(load(&store).await.unwrap().len() == 2);
 }
 
 /// Errors of a script are as those of a command, in each version.

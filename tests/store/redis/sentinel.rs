@@ -6,9 +6,12 @@ use std::{
 };
 
 use harness::{RedisServer, RedisVersion, free_port, suspended, tenant_number as tenant, until};
-use tower_superoffice::store::{Change, RedisStore, Store};
+use tower_superoffice::{
+    Environment,
+    store::{Change, RedisStore, Store},
+};
 
-use super::{load, merge_eventually, next, open, resubscribed};
+use super::{access::start_with_tls, load, merge_eventually, next, open, resubscribed};
 
 /// A Sentinel of the service `primary`. It ends with the test.
 struct Sentinel {
@@ -19,13 +22,19 @@ struct Sentinel {
 impl Sentinel {
     /// Starts one of three that monitor `server`, and promote another within seconds.
     fn start(server: &RedisServer) -> Self {
+        Self::start_with(server, |port| format!("port {port}\n"), "")
+    }
+
+    /// Starts one that listens as `listen` says for a port, with `more` settings.
+    fn start_with(server: &RedisServer, listen: impl Fn(u16) -> String, more: &str) -> Self {
         let port = free_port();
         let path = server.file(&format!("sentinel{port}.conf"));
         let configuration = format!(
-            "port {port}\nbind 127.0.0.1\n\
+            "{}bind 127.0.0.1\n\
              sentinel monitor primary 127.0.0.1 {} 2\n\
              sentinel down-after-milliseconds primary 1000\n\
-             sentinel failover-timeout primary 4000\n",
+             sentinel failover-timeout primary 4000\n{more}",
+            listen(port),
             server.port()
         );
         std::fs::write(&path, configuration).unwrap();
@@ -124,6 +133,36 @@ async fn redis_6_primary_is_found_again_after_a_failover() {
         return;
     }
     primary_is_found_after_a_failover(RedisVersion::Six).await;
+}
+
+#[tokio::test]
+async fn tls_and_a_login_reach_sentinel_and_server() {
+    let Some((server, pem)) = start_with_tls() else { return };
+    let file = |name: &str| server.file(name).to_str().unwrap().to_owned();
+    let sentinel = Sentinel::start_with(
+        &server,
+        |port| {
+            format!(
+                "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients no\n\
+                 tls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\nrequirepass sesame\n",
+                file("redis.pem"),
+                file("redis.key"),
+                file("root.pem")
+            )
+        },
+        "sentinel auth-pass primary hush\n",
+    );
+    let store = |login: &str| {
+        let address = format!("127.0.0.1:{}", sentinel.port);
+        let url = format!("rediss+sentinel://:hush@{address}/primary{login}");
+        RedisStore::connect_with_roots(&url, &Environment::Production, &pem).unwrap()
+    };
+    let known = store("?sentinel_password=sesame");
+    assert_eq!(merge_eventually(&known, &tenant(1), &suspended(1)).await, suspended(1));
+    let error = load(&store("?sentinel_password=wrong")).await.unwrap_err();
+    assert!(error.is_misconfigured(), "{error:?}");
+    assert!(error.to_string().contains("a Sentinel of rediss+sentinel://127.0.0.1"), "{error}");
+    assert!(!format!("{error:?}").contains("wrong"), "{error:?}");
 }
 
 #[tokio::test]

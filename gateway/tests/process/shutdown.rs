@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use harness::{RedisServer, until};
+use harness::{RedisServer, simulator_at_own_host, until};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tower_superoffice::{ChangeType, simulator::Simulator};
@@ -39,7 +39,7 @@ async fn with_five_unwritten(
 #[tokio::test]
 async fn redis_back_after_sigterm_gets_what_it_lacks() {
     let Some(mut server) = RedisServer::start() else { return };
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     let (mut gateway, tenants) = with_five_unwritten(&mut server, &simulator).await;
     let began = Instant::now();
     gateway.send_sigterm().await;
@@ -63,7 +63,7 @@ async fn redis_back_after_sigterm_gets_what_it_lacks() {
 #[tokio::test]
 async fn redis_gone_at_sigterm_is_told_in_time() {
     let Some(mut server) = RedisServer::start() else { return };
-    let simulator = Simulator::start().await.unwrap();
+    let simulator = simulator_at_own_host().await;
     let (mut gateway, _) = with_five_unwritten(&mut server, &simulator).await;
     let began = Instant::now();
     assert_eq!(gateway.terminate().await.code(), Some(0));

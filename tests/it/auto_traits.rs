@@ -61,6 +61,8 @@ fn gate_and_configuration_go_anywhere() {
     is_cloned::<store::MemoryStore>();
     is_shared::<store::RedbStore>();
     is_shared::<store::RedisStore>();
+    is_shared::<store::RedisStoreBuilder>();
+    is_cloned::<store::StoreWarning>();
     is_shared::<store::conformance::Conformance>();
 }
 

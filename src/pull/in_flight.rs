@@ -221,6 +221,9 @@ impl InFlight {
     /// Joins a pull that may find the host of a tenant that has none yet. `waiting` tenants wait for
     /// a requested pull.
     pub(crate) fn locate(&mut self, tenant: &TenantId, waiting: usize, now: Instant) -> Join {
+        if self.ended {
+            return Join::None;
+        }
         let (waiter, receiver) = oneshot::channel();
         if let Some(pull) = self.pulls.get_mut(tenant) {
             pull.released.waiters.push(waiter);
@@ -413,6 +416,7 @@ mod tests {
             assert_eq!(ended, oneshot::error::TryRecvError::Closed);
         }
         assert!(matches!(in_flight.join(&tenant(), 9, 0, now), Join::None));
+        assert!(matches!(in_flight.locate(&other, 0, now), Join::None));
         assert!(matches!(in_flight.refresh(&other, 0), Err(RefreshError::ShutDown)));
         assert_eq!(in_flight.len(), 0);
     }

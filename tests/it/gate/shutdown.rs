@@ -239,6 +239,18 @@ async fn unwritten_tenants_are_logged_once_at_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn call_after_shutdown_waits_for_no_pull() {
+    let env = TestEnv::on_tokio_clock().await;
+    env.gate.clone().shutdown(Duration::ZERO).await;
+    let client = env.gate.client_layer().layer(env.simulator.network());
+    let request = Request::get(env.simulator.url(&env.tenant, "/x"));
+    let request = request.body(Empty::<Bytes>::new()).unwrap();
+    let began = Instant::now();
+    client.oneshot(request).await.unwrap();
+    assert_eq!(began.elapsed(), Duration::ZERO, "it was to be located first");
+}
+
+#[tokio::test(start_paused = true)]
 async fn call_that_waits_for_a_pull_goes_on_at_shutdown() {
     let env = TestEnv::on_tokio_clock().await;
     env.simulator.state_api(simulator::Fault::Hang);

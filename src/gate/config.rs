@@ -90,7 +90,7 @@ impl Config {
         if let Some(store) = builder.store.as_ref().and_then(|store| store.environment())
             && store != environment.name()
         {
-            let (store, gate) = (store.to_owned(), environment.name().to_owned());
+            let (store, gate) = (store.to_owned(), environment.name());
             return Err(BuildError::StoreEnvironment { store, gate });
         }
         Ok(Self {

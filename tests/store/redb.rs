@@ -66,6 +66,7 @@ async fn environments_are_kept_apart() {
     let custom = Environment::custom("http://127.0.0.1:9000".parse().unwrap());
     for environment in [Environment::Production, Environment::Sod, custom] {
         let store = RedbStore::open(&path, &environment).unwrap();
+        assert_eq!(store.environment(), Some(environment.name().as_str()));
         assert_eq!(load(&store).await.unwrap(), []);
         store.merge(&tenant(1), &suspended(1)).await.unwrap();
     }

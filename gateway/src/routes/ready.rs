@@ -77,6 +77,7 @@ fn degraded(health: &Health, keys: &KeysReport) -> Vec<&'static str> {
     chosen([
         (matches!(store, StoreHealth::Stale { .. }), "store_stale"),
         (store == StoreHealth::Failed, "store_failed"),
+        (!health.store_warnings().is_empty(), "store_misconfigured"),
         (keys.age().is_some_and(|age| age >= OLD_KEYS), "keys_old"),
         (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
     ])
@@ -96,10 +97,13 @@ mod tests {
         time::SystemTime,
     };
 
+    use harness::RedisServer;
     use http_body_util::BodyExt;
     use serde_json::{Value, json};
     use tower_superoffice::{
-        Environment, TenantGateBuilder, TenantId, store::MemoryStore, token::SigningKeys,
+        Environment, TenantGateBuilder, TenantId,
+        store::{MemoryStore, RedisStore},
+        token::SigningKeys,
     };
 
     use super::*;
@@ -162,6 +166,16 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (status, report) = answer(&gate).await;
         assert_eq!((status, &report["degraded"]), (200, &json!(["store_stale"])));
+    }
+
+    #[tokio::test]
+    async fn store_that_may_lose_records_degrades() {
+        let arguments = ["--maxmemory-policy", "allkeys-lru"];
+        let Some(server) = RedisServer::start_with(&arguments) else { return };
+        let store = RedisStore::connect(&server.url(), &Environment::Production).unwrap();
+        let gate = builder().store(store).build().await.unwrap();
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["degraded"]), (200, &json!(["store_misconfigured"])));
     }
 
     #[tokio::test]

@@ -120,7 +120,7 @@ impl RedbStore {
             unreadable: format!("unreadable:{environment}"),
         };
         let writer = Writer::start(name.clone(), tables, Box::new(medium))?;
-        let environment = environment.name().to_owned();
+        let environment = environment.name();
         Ok(Self { name, environment, writer })
     }
 

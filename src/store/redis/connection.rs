@@ -67,7 +67,7 @@ pub(super) enum Question<'a> {
     Command(&'a Cmd),
     /// Sent by its hash, and in full to a server that doesn't know it yet.
     Script(&'a ScriptInvocation<'a>),
-    /// A script that returns a number once it has stored something.
+    /// A script that returns a string when it has stored nothing.
     Write(&'a ScriptInvocation<'a>),
 }
 
@@ -114,7 +114,7 @@ impl Link {
             let mut live = self.live().await?;
             let error = match timeout(ANSWER, question.ask(&mut live.connection)).await {
                 Ok(Ok(answer)) => {
-                    let stored = question.is_write() && matches!(answer, Value::Int(_));
+                    let stored = question.is_write() && !matches!(answer, Value::BulkString(_));
                     if stored && live.condition.accept() {
                         lock(&self.state).accepted();
                     }

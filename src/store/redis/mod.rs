@@ -180,7 +180,7 @@ impl RedisStore {
         let shared = Shared {
             link: Link::new(endpoint.clone()),
             names: Names::new(environment, endpoint.login.db()),
-            environment: environment.name().to_owned(),
+            environment: environment.name(),
             endpoint,
             script: Script::new(include_str!("merge.lua")),
             lease_script: Script::new(include_str!("lease.lua")),

@@ -336,6 +336,8 @@ async fn token_without_a_key_to_verify_it_is_503() {
         .key_server(tower_superoffice::simulator::Fault::Status(StatusCode::INTERNAL_SERVER_ERROR));
     let gate = tower_superoffice::TenantGate::builder(env.simulator.environment())
         .audience(env.simulator.application_id())
+        // The refusal requests a pull, whose answer would be a record.
+        .state_api(false)
         .build()
         .await
         .unwrap();

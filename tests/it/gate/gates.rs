@@ -314,3 +314,15 @@ async fn path_and_limits_are_those_of_any_gate() {
         assert_eq!(TenantGates::new(gates).err(), Some(error));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn gate_that_is_shut_down_refuses_its_own_notifications_only() {
+    let env = TwoEnv::new().await;
+    env.gate(0).clone().shutdown(Duration::from_secs(1)).await;
+    let refusal = env.gates.receive(env.body(0, ChangeType::Suspend)).await.unwrap_err();
+    assert!(matches!(refusal, Refusal::Interrupted { .. }), "{refusal}");
+    assert_eq!(refusal.status(), StatusCode::SERVICE_UNAVAILABLE);
+    env.gates.receive(env.body(1, ChangeType::Suspend)).await.unwrap();
+    assert_eq!(env.closed(), [true, true], "what it says is in force all the same");
+    assert_eq!(env.rejected(), [1, 0, 0]);
+}

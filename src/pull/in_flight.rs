@@ -103,6 +103,7 @@ impl InFlight {
         self.pulls.len()
     }
 
+    #[cfg(test)]
     pub(crate) fn tenants(&self) -> impl Iterator<Item = &TenantId> {
         self.pulls.keys()
     }

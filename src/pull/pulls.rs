@@ -16,12 +16,13 @@ use tokio::{
 
 use super::{
     error::RefreshError,
+    health::PullHealth,
     in_flight::{InFlight, Join, Refreshed},
     lease,
     schedule::Schedule,
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
-    stats::{CorrectionStats, CorrectionSummary, PullCounters},
+    stats::{CorrectionStats, PullCounters},
 };
 use crate::{
     clock::Clock,
@@ -60,67 +61,6 @@ pub(super) struct State {
     pub(super) failing: bool,
 }
 
-/// The health of pulls. Counters start when the gate is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PullHealth {
-    waiting: usize,
-    oldest: Duration,
-    in_flight: usize,
-    counters: PullCounters,
-    corrections: Vec<(Option<ChangeType>, CorrectionSummary)>,
-}
-
-impl PullHealth {
-    /// Returns the number of overdue pulls that wait for the rate limit.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting
-    }
-
-    /// Returns how long the oldest of them has waited.
-    #[must_use]
-    pub fn oldest(&self) -> Duration {
-        self.oldest
-    }
-
-    /// Returns the number of pulls in flight.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.in_flight
-    }
-
-    /// Returns the number of answers with the state of a tenant.
-    #[must_use]
-    pub fn answered(&self) -> u64 {
-        self.counters.answered
-    }
-
-    /// Returns the number of answers without a state, such as `Unknown`.
-    #[must_use]
-    pub fn unknown(&self) -> u64 {
-        self.counters.unknown
-    }
-
-    /// Returns the number of pulls without a valid answer: no connection, an error, an invalid answer.
-    #[must_use]
-    pub fn failed(&self) -> u64 {
-        self.counters.failed
-    }
-
-    /// Returns the number of pulls left to another replica.
-    #[must_use]
-    pub fn delegated(&self) -> u64 {
-        self.counters.delegated
-    }
-
-    /// Returns the statuses that pulls had to correct, by the notification that was missed: one that
-    /// was lost, late or, where it had said otherwise, untrue. `None` where SuperOffice has none.
-    #[must_use]
-    pub fn corrections(&self) -> &[(Option<ChangeType>, CorrectionSummary)] {
-        &self.corrections
-    }
-}
-
 impl Pulls {
     pub(crate) fn new(
         registry: Arc<Registry>,
@@ -130,6 +70,7 @@ impl Pulls {
         store: Option<Weak<dyn Store>>,
     ) -> Self {
         let at_once = schedule.at_once();
+        registry.note_wanted();
         let state = Mutex::new(State {
             scheduler: Scheduler::new(schedule),
             in_flight: InFlight::default(),
@@ -248,7 +189,7 @@ impl Pulls {
         let mut state = self.state();
         let State { scheduler, in_flight, .. } = &mut *state;
         let join = in_flight.join(tenant, pull_seq, scheduler.requests(), now.instant);
-        let receiver = requested(join, || scheduler.request(tenant, now.elapsed))?;
+        let receiver = requested(join, || self.request_for_call(scheduler, tenant, now.elapsed))?;
         drop(state);
         self.wake.notify_one();
         Some(receiver)
@@ -265,21 +206,30 @@ impl Pulls {
             return None;
         }
         let join = in_flight.locate(tenant, scheduler.requests(), now.instant);
-        let receiver = requested(join, || scheduler.request(tenant, now.elapsed))?;
+        let receiver = requested(join, || self.request_for_call(scheduler, tenant, now.elapsed))?;
         drop(state);
         self.wake.notify_one();
         Some(receiver)
     }
 
+    /// Requests a pull that a call waits for. Calls can name any tenant, so those that nothing is known
+    /// of come after the pulls that are due.
+    fn request_for_call(&self, scheduler: &mut Scheduler, tenant: &TenantId, now: Duration) {
+        if self.registry.read(tenant, |_| ()).is_some() {
+            scheduler.request(tenant, now);
+        } else {
+            scheduler.request_unheard(tenant, now);
+        }
+    }
+
     pub(crate) fn health(&self) -> PullHealth {
         let now = self.now().elapsed;
-        // Not under the lock: there may be a million, and a change of any tenant needs the lock.
-        let overdue = self.registry.overdue(now);
-        let state = self.state();
-        let State { scheduler, in_flight, .. } = &*state;
-        let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, overdue, now);
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, now);
         PullHealth {
             waiting,
+            awaiting: scheduler.awaiting(),
             oldest: oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(oldest)),
             in_flight: in_flight.len(),
             counters: state.counters,

@@ -1,50 +1,69 @@
-//! The pulls to come: requested ones first, then by the time they are due.
+//! The pulls to come: requested ones first, then those that are due.
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::{BinaryHeap, HashSet, VecDeque},
+    collections::BinaryHeap,
     time::Duration,
 };
 
-use super::schedule::Trigger;
-use crate::{status::mono::Mono, tenant_id::TenantId};
+use super::{lane::Lane, ready::ReadyPulls, schedule::Trigger};
+use crate::{status::mono::Mono, tenant_id::TenantId, tenants::entry::Ready};
 
 /// The pulls to come. Times are those since the gate was built.
 ///
-/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. Putting a pull off
-/// leaves the old entry where it is; it is told from a current one by the `due` time that is kept
-/// beside the tenant's record, and dropped when it surfaces or when such entries pile up.
+/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. When its time comes
+/// it moves to the pulls that are [ready](ReadyPulls). Rescheduling a tenant leaves the old entry
+/// where it is; it is told from a current one by what is kept beside the tenant's record, and dropped
+/// when it surfaces or when such entries pile up.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    due: BinaryHeap<Reverse<Entry>>,
+    calendar: BinaryHeap<Reverse<Entry>>,
+    ready: ReadyPulls,
+    /// Number of tenants whose pull is ready. Counted, because health is asked for more often than a
+    /// million can be walked through.
+    waiting: usize,
     requested: Lane,
     /// Requests that a stranger can cause, such as by a notification that could not be verified.
     unverified: Lane,
+    /// Requests for calls to tenants that nothing is known of.
+    unheard: Lane,
     /// How many requested pulls were made one after the other.
     in_a_row: u8,
-    /// How long the heap may get before outdated entries are swept out of it.
+    /// How long the calendar may get before outdated entries are swept out of it.
     sweep_at: usize,
 }
 
 /// A tenant's place on the calendar.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
-    due: Mono,
-    trigger: Trigger,
-    tenant: TenantId,
+pub(super) struct Entry {
+    pub(super) due: Mono,
+    pub(super) trigger: Trigger,
+    pub(super) tenant: TenantId,
 }
 
-/// Requests that wait for their pull, oldest first, each tenant once.
-#[derive(Debug, Default)]
-struct Lane {
-    /// Beside each tenant the time at which the request came.
-    order: VecDeque<(TenantId, Duration)>,
-    waiting: HashSet<TenantId, foldhash::fast::RandomState>,
+/// What is kept beside the tenants' records: when each is pulled next, and whether that time has
+/// come.
+pub(super) trait Dues {
+    /// Returns whether the pull of `tenant` is scheduled for `due`, and not ready.
+    fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool;
+
+    /// Makes the pull of `tenant` ready that is scheduled for `due`; `None` when there is none, it is
+    /// ready, or a pull is in flight.
+    fn make_ready(&mut self, tenant: &TenantId, due: Mono) -> Option<Ready>;
+
+    /// Returns whether the pull of `tenant` that was scheduled for `due` is ready.
+    fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool;
+
+    /// Starts a pull of `tenant`, and returns whether one was ready.
+    fn start(&mut self, tenant: &TenantId) -> bool;
 }
 
 /// How many tenants with unverified requests may wait. A flood of forged notifications fills this
 /// and nothing else.
 const UNVERIFIED: usize = 256;
+
+/// How many tenants that nothing is known of may wait. More than calls wait for: see `in_flight`.
+const UNHEARD: usize = 2048;
 
 /// After so many requested pulls one is made that is due: calls to a host that serves other tenants
 /// cause requests, and must not keep closed tenants from being pulled.
@@ -66,258 +85,175 @@ impl PartialOrd for Entry {
     }
 }
 
-impl Lane {
-    fn push(&mut self, tenant: &TenantId, now: Duration, limit: usize) {
-        if self.order.len() < limit && self.waiting.insert(tenant.clone()) {
-            self.order.push_back((tenant.clone(), now));
-        }
-    }
-
-    fn pop(&mut self) -> Option<TenantId> {
-        let (tenant, _) = self.order.pop_front()?;
-        self.waiting.remove(&tenant);
-        Some(tenant)
-    }
-
-    fn oldest(&self) -> Option<Duration> {
-        self.order.front().map(|(_, came)| *came)
-    }
-}
-
 impl Queue {
-    /// Puts a pull on the calendar. `is_current` says whether a tenant's pull is due at a time.
-    pub(crate) fn push(
+    /// Puts a pull on the calendar. `is_scheduled` says whether a tenant's pull is due at a time.
+    pub(super) fn push(
         &mut self,
         tenant: TenantId,
         due: Mono,
         trigger: Trigger,
-        is_current: impl Fn(&TenantId, Mono) -> bool,
+        is_scheduled: impl Fn(&TenantId, Mono) -> bool,
     ) {
-        self.due.push(Reverse(Entry { due, trigger, tenant }));
-        if self.due.len() > self.sweep_at.max(SLACK) {
-            self.due.retain(|Reverse(entry)| is_current(&entry.tenant, entry.due));
+        self.calendar.push(Reverse(Entry { due, trigger, tenant }));
+        if self.calendar.len() > self.sweep_at.max(SLACK) {
+            self.calendar.retain(|Reverse(entry)| is_scheduled(&entry.tenant, entry.due));
             // By the time it has grown by half again, sweeping has cost a few look-ups an entry.
-            self.sweep_at = self.due.len() + self.due.len() / 2;
+            self.sweep_at = self.calendar.len() + self.calendar.len() / 2;
+        }
+    }
+
+    /// Notes that a pull which was ready is scheduled for another time.
+    pub(super) fn rescheduled(&mut self) {
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Has the pull of `tenant`, if it is ready, come before those that are not wanted.
+    pub(super) fn want(&mut self, tenant: TenantId, due: Mono, dues: &impl Dues) {
+        if dues.is_ready(&tenant, due) {
+            self.ready.push_wanted(Entry { due, trigger: Trigger::Closed, tenant });
         }
     }
 
     /// Requests a pull at once. A tenant that waits already keeps its place.
-    pub(crate) fn push_requested(&mut self, tenant: &TenantId, now: Duration) {
+    pub(super) fn push_requested(&mut self, tenant: &TenantId, now: Duration) {
         self.requested.push(tenant, now, usize::MAX);
     }
 
+    /// Requests a pull for a call to a tenant that nothing is known of.
+    pub(super) fn push_unheard(&mut self, tenant: &TenantId, now: Duration) {
+        if !self.requested.contains(tenant) {
+            self.unheard.push(tenant, now, UNHEARD);
+        }
+    }
+
     /// Requests a pull for an unverified reason. Dropped when too many of these wait.
-    pub(crate) fn push_unverified(&mut self, tenant: &TenantId, now: Duration) {
-        if !self.requested.waiting.contains(tenant) {
+    pub(super) fn push_unverified(&mut self, tenant: &TenantId, now: Duration) {
+        if !self.requested.contains(tenant) {
             self.unverified.push(tenant, now, UNVERIFIED);
         }
     }
 
     /// Takes the pull to make at `now`. Unverified requests are served only when the caller says
     /// so.
-    pub(crate) fn pop(
+    pub(super) fn pop(
         &mut self,
         now: Duration,
         unverified: bool,
-        is_current: impl Fn(&TenantId, Mono) -> bool,
+        dues: &mut impl Dues,
     ) -> Option<(TenantId, Trigger)> {
-        if self.in_a_row >= IN_A_ROW
-            && let Some(due) = self.pop_due(now, &is_current)
-        {
-            return Some(due);
+        self.ripen(now, dues);
+        if self.in_a_row >= IN_A_ROW {
+            self.in_a_row = 0;
+            let due = self.pop_ready(ReadyPulls::pop, dues);
+            if let Some(due) = due.or_else(|| self.pop_ready(ReadyPulls::pop_requested, dues)) {
+                return Some(due);
+            }
         }
         if let Some(tenant) = self.requested.pop() {
-            self.in_a_row = self.in_a_row.saturating_add(1);
-            return Some((tenant, Trigger::Requested));
+            self.in_a_row += 1;
+            return Some(self.start(tenant, Trigger::Requested, dues));
+        }
+        if let Some(tracked) = self.pop_ready(ReadyPulls::pop_requested, dues) {
+            self.in_a_row += 1;
+            return Some(tracked);
         }
         if unverified && let Some(tenant) = self.unverified.pop() {
-            return Some((tenant, Trigger::Unverified));
+            return Some(self.start(tenant, Trigger::Unverified, dues));
         }
-        self.pop_due(now, is_current)
+        if let Some(due) = self.pop_ready(ReadyPulls::pop, dues) {
+            self.in_a_row = 0;
+            return Some(due);
+        }
+        if let Some(tenant) = self.unheard.pop() {
+            return Some(self.start(tenant, Trigger::Requested, dues));
+        }
+        self.pop_ready(ReadyPulls::pop_idle, dues)
     }
 
-    fn pop_due(
+    fn pop_ready(
         &mut self,
-        now: Duration,
-        is_current: impl Fn(&TenantId, Mono) -> bool,
+        pop: fn(&mut ReadyPulls) -> Option<Entry>,
+        dues: &mut impl Dues,
     ) -> Option<(TenantId, Trigger)> {
-        while self.due.peek().is_some_and(|Reverse(first)| first.due.time() <= now) {
-            let Reverse(entry) = self.due.pop()?;
-            if is_current(&entry.tenant, entry.due) {
-                self.in_a_row = 0;
-                return Some((entry.tenant, entry.trigger));
+        while let Some(Entry { due, trigger, tenant }) = pop(&mut self.ready) {
+            if dues.is_ready(&tenant, due) {
+                return Some(self.start(tenant, trigger, dues));
             }
         }
         None
+    }
+
+    /// Starts a pull of `tenant`, and with it the one that was ready, if one was.
+    fn start(
+        &mut self,
+        tenant: TenantId,
+        trigger: Trigger,
+        dues: &mut impl Dues,
+    ) -> (TenantId, Trigger) {
+        self.waiting = self.waiting.saturating_sub(usize::from(dues.start(&tenant)));
+        (tenant, trigger)
+    }
+
+    /// Moves the pulls that are due from the calendar to those that are ready.
+    fn ripen(&mut self, now: Duration, dues: &mut impl Dues) {
+        while self.calendar.peek().is_some_and(|Reverse(first)| first.due.time() <= now) {
+            let Some(Reverse(entry)) = self.calendar.pop() else { break };
+            if let Some(ready) = dues.make_ready(&entry.tenant, entry.due) {
+                self.waiting += 1;
+                self.ready.push(entry, ready);
+            }
+        }
+        // A million pulls that are ready need no room on the calendar too.
+        let length = self.calendar.len();
+        if self.calendar.capacity() / 4 > length.max(SLACK) {
+            self.calendar.shrink_to(length * 2);
+        }
+        self.ready.sweep(self.waiting, |entry| dues.is_ready(&entry.tenant, entry.due));
     }
 
     /// Returns when the next pull is due: zero for at once, `None` when none is to come.
-    pub(crate) fn next(
-        &mut self,
-        is_current: impl Fn(&TenantId, Mono) -> bool,
-    ) -> Option<Duration> {
-        if !self.requested.order.is_empty() {
+    pub(super) fn next(&mut self, dues: &impl Dues) -> Option<Duration> {
+        if self.waiting > 0 || !self.requested.is_empty() || !self.unheard.is_empty() {
             return Some(Duration::ZERO);
         }
-        while let Some(Reverse(first)) = self.due.peek() {
-            if is_current(&first.tenant, first.due) {
+        while let Some(Reverse(first)) = self.calendar.peek() {
+            if dues.is_scheduled(&first.tenant, first.due) {
                 return Some(first.due.time());
             }
-            self.due.pop();
+            self.calendar.pop();
         }
         None
     }
 
-    pub(crate) fn has_unverified(&self) -> bool {
-        !self.unverified.order.is_empty()
+    pub(super) fn has_unverified(&self) -> bool {
+        !self.unverified.is_empty()
     }
 
-    /// Returns how many requests wait for their pull, and when the oldest came.
-    pub(crate) fn requests(&self) -> (usize, Option<Duration>) {
-        let lanes = [&self.requested, &self.unverified];
-        let length = lanes.iter().map(|lane| lane.order.len()).sum();
-        (length, lanes.iter().filter_map(|lane| lane.oldest()).min())
+    /// Returns how many requests wait for their pull.
+    pub(super) fn requests(&self) -> usize {
+        self.requested.len() + self.unverified.len() + self.unheard.len()
+    }
+
+    /// Returns how many pulls wait for their turn at `now`, and since when the oldest does.
+    pub(super) fn waiting(
+        &mut self,
+        now: Duration,
+        dues: &mut impl Dues,
+    ) -> (usize, Option<Duration>) {
+        self.ripen(now, dues);
+        let ready = self.ready.oldest(|entry| dues.is_ready(&entry.tenant, entry.due));
+        let lanes = [&self.requested, &self.unverified, &self.unheard];
+        let requests = lanes.into_iter().filter_map(Lane::oldest);
+        (self.waiting + self.requests(), requests.chain(ready).min())
     }
 
     /// Returns the room taken, in entries: memory goes by that.
     #[cfg(test)]
     fn capacity(&self) -> usize {
-        self.due.capacity()
+        self.calendar.capacity()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::HashMap;
-
-    use super::*;
-
-    fn tenant(number: usize) -> TenantId {
-        TenantId::new(format!("Cust{number}")).unwrap()
-    }
-
-    fn at(seconds: u64) -> Mono {
-        Mono::at(s(seconds))
-    }
-
-    fn s(seconds: u64) -> Duration {
-        Duration::from_secs(seconds)
-    }
-
-    /// A queue with the due times that the registry keeps beside it.
-    #[derive(Default)]
-    struct Calendar {
-        queue: Queue,
-        dues: HashMap<TenantId, Mono>,
-    }
-
-    impl Calendar {
-        fn put(&mut self, number: usize, due: u64) {
-            self.dues.insert(tenant(number), at(due));
-            let Self { queue, dues } = self;
-            let is_current = |tenant: &TenantId, due| dues.get(tenant) == Some(&due);
-            queue.push(tenant(number), at(due), Trigger::Closed, is_current);
-        }
-
-        fn pop(&mut self, now: u64) -> Option<TenantId> {
-            let Self { queue, dues } = self;
-            let is_current = |tenant: &TenantId, due| dues.get(tenant) == Some(&due);
-            let (tenant, _) = queue.pop(s(now), false, is_current)?;
-            dues.remove(&tenant);
-            Some(tenant)
-        }
-    }
-
-    #[test]
-    fn pulls_come_by_due_time_and_not_before() {
-        let mut calendar = Calendar::default();
-        for (number, due) in [(1, 300), (2, 100), (3, 200)] {
-            calendar.put(number, due);
-        }
-        assert_eq!(calendar.pop(99), None);
-        assert_eq!(calendar.pop(250), Some(tenant(2)));
-        assert_eq!(calendar.pop(250), Some(tenant(3)));
-        assert_eq!(calendar.pop(250), None);
-        assert_eq!(calendar.pop(300), Some(tenant(1)));
-    }
-
-    #[test]
-    fn requests_come_first_and_each_tenant_once() {
-        let mut calendar = Calendar::default();
-        calendar.put(1, 0);
-        for number in [2, 3, 2] {
-            calendar.queue.push_requested(&tenant(number), s(5));
-        }
-        calendar.queue.push_unverified(&tenant(4), s(6));
-        calendar.queue.push_unverified(&tenant(3), s(6));
-        assert_eq!(calendar.queue.requests(), (3, Some(s(5))));
-        assert_eq!(calendar.pop(10), Some(tenant(2)));
-        assert_eq!(calendar.pop(10), Some(tenant(3)));
-        assert_eq!(calendar.pop(10), Some(tenant(1)));
-        assert_eq!(calendar.pop(10), None);
-        let next = calendar.queue.pop(s(10), true, |_, _| true);
-        assert_eq!(next, Some((tenant(4), Trigger::Unverified)));
-    }
-
-    #[test]
-    fn a_flood_of_requests_leaves_a_quarter_to_due_pulls() {
-        let mut calendar = Calendar::default();
-        for number in 0..100 {
-            calendar.queue.push_requested(&tenant(number), s(0));
-            calendar.put(1000 + number, 1);
-        }
-        let due = (0..40).filter(|_| {
-            let (_, trigger) = calendar.queue.pop(s(10), false, |_, _| true).unwrap();
-            trigger == Trigger::Closed
-        });
-        assert_eq!(due.count(), 10);
-    }
-
-    #[test]
-    fn a_pull_that_was_put_off_is_made_once() {
-        let mut calendar = Calendar::default();
-        calendar.put(1, 100);
-        calendar.put(1, 50);
-        calendar.put(1, 200);
-        assert_eq!(calendar.pop(150), None);
-        assert_eq!(calendar.pop(200), Some(tenant(1)));
-        assert_eq!(calendar.pop(1000), None);
-    }
-
-    #[test]
-    fn a_flood_of_unverified_requests_is_cut() {
-        let mut queue = Queue::default();
-        for number in 0..10_000 {
-            queue.push_unverified(&tenant(number), s(0));
-        }
-        assert_eq!(queue.requests().0, UNVERIFIED);
-        assert_eq!(queue.next(|_, _| true), None);
-        assert!(queue.has_unverified());
-    }
-
-    #[test]
-    fn outdated_entries_do_not_pile_up() {
-        let mut calendar = Calendar::default();
-        for round in 0..50 {
-            for number in 0..1000 {
-                calendar.put(number, 1000 + round * 7 + number as u64);
-            }
-        }
-        assert!(calendar.queue.due.len() <= 1000 + 1000 / 2 + 1, "{}", calendar.queue.due.len());
-        let mut left = 0;
-        while calendar.pop(1_000_000).is_some() {
-            left += 1;
-        }
-        assert_eq!(left, 1000);
-    }
-
-    #[test]
-    fn a_million_pulls_cost_at_most_40_bytes_each() {
-        assert_eq!(size_of::<Entry>(), 32);
-        let mut queue = Queue::default();
-        for number in 0..1_000_000 {
-            queue.push(tenant(number), at(number as u64), Trigger::Closed, |_, _| true);
-        }
-        assert!(queue.capacity() * size_of::<Entry>() <= 40 * 1_000_000);
-    }
-}
+#[path = "queue_tests.rs"]
+mod tests;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     backoff::BackOff,
     status::{
-        Record, UnavailableReason,
+        ChangeType, Record, UnavailableReason,
         derive::{Derived, status_without_override},
         history::{Attempts, PullHistory},
         knowledge::Knowledge,
@@ -66,6 +66,9 @@ pub(crate) enum Trigger {
     Turned,
     /// An unverified sender gave a hint.
     Unverified,
+    /// A Resume that answers an Upgrade has settled, and no settled pull knows it: as it ends what
+    /// the Upgrade announced, the answer can wait until nothing else is due.
+    Idle,
 }
 
 /// The next pull of a tenant.
@@ -211,7 +214,8 @@ impl Schedule {
     ) -> Option<NextPull> {
         let status = status_without_override(tenant.record);
         let requested = tenant.requested.then_some((Duration::ZERO, Trigger::Requested));
-        let owed = self.owed(tenant, random).map(|at| (at, Trigger::Owed));
+        let settling = if ends_upgrade(tenant.record) { Trigger::Idle } else { Trigger::Owed };
+        let owed = self.owed(tenant, random).map(|at| (at, settling));
         // Until the first pull after a notification, what is owed says when that is made.
         let unasked = tenant.history.news().is_none_or(|news| news < tenant.knowledge.since());
         let closed = self.closed(tenant, &status, now, random).map(|at| (at, Trigger::Closed));
@@ -283,7 +287,9 @@ impl Schedule {
     ) -> Option<Duration> {
         let attempt = tenant.history.attempt()?;
         let pause = match tenant.history.attempts() {
-            Attempts::None if trigger == Trigger::Owed => return Some(attempt.plus(GAP)),
+            Attempts::None if matches!(trigger, Trigger::Owed | Trigger::Idle) => {
+                return Some(attempt.plus(GAP));
+            }
             Attempts::None => return None,
             Attempts::Failed(tries) => self.failed.doubled(tries),
             Attempts::Unknown(tries) => {
@@ -319,6 +325,17 @@ impl Schedule {
 fn running_settles_at(tenant: &Situation<'_>) -> Option<Duration> {
     let deciding = tenant.record.deciding()?;
     Some(tenant.knowledge.running_settles_at(deciding.change, tenant.settle))
+}
+
+/// Returns whether the deciding notification is a Resume right after an Upgrade.
+fn ends_upgrade(record: &Record) -> bool {
+    let closings = [ChangeType::Upgrade, ChangeType::Suspend, ChangeType::Delete];
+    let closings = closings.into_iter().filter_map(|closing| record.notified(closing));
+    let last = closings.max_by_key(|closing| closing.position());
+    let resumed = record.notified(ChangeType::Resume).zip(last);
+    resumed.is_some_and(|(resume, last)| {
+        last.change() == ChangeType::Upgrade && resume.position() > last.position()
+    })
 }
 
 /// Returns whether the last pull by number found the tenant running, and has not settled.

@@ -6,14 +6,14 @@ use tokio::time::Instant;
 
 use super::{
     in_flight::InFlight,
-    queue::Queue,
+    queue::{Dues, Queue},
     rate_limiter::RateLimiter,
     schedule::{NextPull, Schedule, Situation, Trigger},
 };
 use crate::{
     status::{Record, history::PullHistory, knowledge::Knowledge, mono::Mono},
     tenant_id::TenantId,
-    tenants::registry::Registry,
+    tenants::{entry::Ready, registry::Registry},
 };
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
@@ -48,6 +48,15 @@ struct AwaitingAnswer {
 struct Unregistered {
     history: PullHistory,
     due: Mono,
+    ready: bool,
+}
+
+/// The times of all pulls to come, in the registry and beside it.
+struct AllDues<'a> {
+    registry: &'a Registry,
+    unregistered: &'a mut Map<Unregistered>,
+    /// A pull in flight schedules the next when it is over.
+    in_flight: &'a InFlight,
 }
 
 /// The result of the last own pull of a tenant.
@@ -134,14 +143,17 @@ impl Scheduler {
             }
             next.map(|next| Mono::at(next.at))
         };
-        if registry.schedule(tenant, &mut schedule).is_some() {
-            self.due_unregistered.remove(tenant);
-        } else {
-            let own = self.due_unregistered.remove(tenant);
+        let registered = registry.schedule(tenant, &mut schedule);
+        let own = self.due_unregistered.remove(tenant);
+        if registered == Some(true) || own.as_ref().is_some_and(|own| own.ready) {
+            self.queue.rescheduled();
+        }
+        if registered.is_none() {
             let mut history = own.map(|own| own.history).unwrap_or_default();
             let due = schedule(&Record::default(), &Knowledge::default(), &mut history);
             if let Some(due) = due {
-                self.due_unregistered.insert(tenant.clone(), Unregistered { history, due });
+                let own = Unregistered { history, due, ready: false };
+                self.due_unregistered.insert(tenant.clone(), own);
             }
         }
         if !requested {
@@ -158,9 +170,9 @@ impl Scheduler {
 
     fn push(&mut self, tenant: &TenantId, registry: &Registry, next: NextPull) {
         let due = Mono::at(next.at);
-        let unregistered = &self.due_unregistered;
-        self.queue.push(tenant.clone(), due, next.trigger, |tenant, due| {
-            is_current(registry, unregistered, tenant, due)
+        let Self { queue, due_unregistered, .. } = self;
+        queue.push(tenant.clone(), due, next.trigger, |tenant, due| {
+            is_scheduled(registry, due_unregistered, tenant, due)
         });
     }
 
@@ -186,6 +198,11 @@ impl Scheduler {
         self.queue.push_requested(tenant, now);
     }
 
+    /// Has `tenant`, of which nothing is known, pulled for a call.
+    pub(crate) fn request_unheard(&mut self, tenant: &TenantId, now: Duration) {
+        self.queue.push_unheard(tenant, now);
+    }
+
     /// Has `tenant` pulled in the lane of unverified requests.
     pub(crate) fn request_unverified(&mut self, tenant: &TenantId, now: Duration) {
         self.queue.push_unverified(tenant, now);
@@ -195,14 +212,19 @@ impl Scheduler {
     pub(crate) fn next(&mut self, registry: &Registry, in_flight: &InFlight, now: Now) -> Next {
         let may_start = self.limiter.next(now.instant);
         let Self { queue, due_unregistered, .. } = self;
-        let current = |tenant: &TenantId, due| is_current(registry, due_unregistered, tenant, due);
+        let mut dues = AllDues { registry, unregistered: due_unregistered, in_flight };
         if may_start > now.instant {
-            let waits = queue.next(current).is_some() || queue.has_unverified();
+            let waits = queue.next(&dues).is_some() || queue.has_unverified();
             return Next::Wait(waits.then(|| may_start - now.instant));
+        }
+        for tenant in registry.take_wanted() {
+            if let Some(due) = registry.due(&tenant) {
+                queue.want(tenant, due, &dues);
+            }
         }
         let unverified_may_start = self.unverified_limiter.next(now.instant);
         let unverified = unverified_may_start <= now.instant;
-        while let Some((tenant, trigger)) = queue.pop(now.elapsed, unverified, current) {
+        while let Some((tenant, trigger)) = queue.pop(now.elapsed, unverified, &mut dues) {
             // One in flight per tenant. Its completion puts the next on the calendar.
             if in_flight.contains(&tenant) {
                 continue;
@@ -214,7 +236,7 @@ impl Scheduler {
             return Next::Start { tenant, trigger };
         }
         let unverified = queue.has_unverified().then(|| unverified_may_start - now.instant);
-        let due = queue.next(current).map(|due| due.saturating_sub(now.elapsed));
+        let due = queue.next(&dues).map(|due| due.saturating_sub(now.elapsed));
         Next::Wait(unverified.into_iter().chain(due).min())
     }
 
@@ -241,30 +263,37 @@ impl Scheduler {
 
     /// Returns how many requests wait for their pull.
     pub(crate) fn requests(&self) -> usize {
-        self.queue.requests().0
+        self.queue.requests()
     }
 
-    /// Returns how many pulls should have been made by now, and since when the oldest waits. The
-    /// [overdue](Registry::overdue) ones are counted by the caller, before this is locked.
+    /// Returns how many pulls should have been made by now, and since when the oldest waits.
     pub(crate) fn waiting(
-        &self,
+        &mut self,
         registry: &Registry,
         in_flight: &InFlight,
-        (overdue, since): (usize, Option<Mono>),
         now: Duration,
     ) -> (usize, Option<Duration>) {
-        let is_overdue = |due: Mono| due.time() <= now;
-        let (requests, oldest) = self.queue.requests();
-        let unregistered = self
-            .due_unregistered
-            .iter()
-            .filter(|(tenant, own)| is_overdue(own.due) && !in_flight.contains(tenant));
-        let unregistered: Vec<_> = unregistered.map(|(_, own)| own.due.time()).collect();
-        let started =
-            in_flight.tenants().filter(|tenant| registry.due(tenant).is_some_and(is_overdue));
-        let waiting = (overdue + requests + unregistered.len()).saturating_sub(started.count());
-        let oldest = since.map(Mono::time).into_iter().chain(oldest).chain(unregistered).min();
-        (waiting, oldest.filter(|_| waiting > 0))
+        let unregistered = &mut self.due_unregistered;
+        let mut dues = AllDues { registry, unregistered, in_flight };
+        self.queue.waiting(now, &mut dues)
+    }
+
+    /// Counts, in a walk, the requests and the pulls due by `now` of tenants without an entry in the
+    /// registry.
+    #[cfg(test)]
+    pub(super) fn walk_beside_the_registry(
+        &self,
+        now: Duration,
+        in_flight: impl Fn(&TenantId) -> bool,
+    ) -> usize {
+        let due = self.due_unregistered.iter();
+        let due = due.filter(|(tenant, own)| own.due.time() <= now && !in_flight(tenant));
+        self.requests() + due.count()
+    }
+
+    /// Returns for how many tenants an answer is awaited: they were tracked or requested.
+    pub(crate) fn awaiting(&self) -> usize {
+        self.awaiting_answer.len()
     }
 }
 
@@ -282,13 +311,43 @@ impl AwaitingAnswer {
     }
 }
 
-fn is_current(
+impl Dues for AllDues<'_> {
+    fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool {
+        is_scheduled(self.registry, self.unregistered, tenant, due)
+    }
+
+    fn make_ready(&mut self, tenant: &TenantId, due: Mono) -> Option<Ready> {
+        if self.in_flight.contains(tenant) {
+            return None;
+        }
+        if let Some(ready) = self.registry.make_ready(tenant, due) {
+            return Some(ready);
+        }
+        let own = self.unregistered.get_mut(tenant).filter(|own| own.due == due && !own.ready)?;
+        own.ready = true;
+        Some(Ready { wanted: false, closed: None })
+    }
+
+    fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool {
+        let own = self.unregistered.get(tenant);
+        self.registry.is_ready(tenant, due) || own.is_some_and(|own| own.due == due && own.ready)
+    }
+
+    fn start(&mut self, tenant: &TenantId) -> bool {
+        let own = self.unregistered.get_mut(tenant);
+        let own = own.is_some_and(|own| std::mem::take(&mut own.ready));
+        self.registry.start_pull(tenant) || own
+    }
+}
+
+fn is_scheduled(
     registry: &Registry,
     unregistered: &Map<Unregistered>,
     tenant: &TenantId,
     due: Mono,
 ) -> bool {
-    registry.due(tenant) == Some(due) || unregistered.get(tenant).is_some_and(|own| own.due == due)
+    let own = unregistered.get(tenant);
+    registry.is_scheduled(tenant, due) || own.is_some_and(|own| own.due == due && !own.ready)
 }
 
 #[cfg(test)]

@@ -203,6 +203,10 @@ impl Pulls {
         if recovered {
             log::info!("state API answers again");
         }
+        if tenants.is_waited_for(&tenant) {
+            // It is wanted for the next pull too.
+            self.registry.want(&tenant);
+        }
         let LastPull::Answered { valid_for } = last else { return None };
         self.extension(tenant, term, valid_for, now.elapsed)
     }

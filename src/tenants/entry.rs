@@ -1,6 +1,9 @@
 //! A tenant's entry in the registry: its record, what is known beside it, and its summary.
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU8, Ordering},
+    time::Duration,
+};
 
 use crate::{
     status::{
@@ -25,7 +28,8 @@ use crate::{
 pub(super) struct Entry {
     pub(super) known: Box<Known>,
     /// When it is pulled next.
-    pub(super) due: Due,
+    due: Due,
+    pull: PullFlags,
     closed: Option<(UnavailableReason, Evidence)>,
     /// Closed as not ready until something is known of it.
     pending: bool,
@@ -41,6 +45,41 @@ pub(super) struct Known {
     pub(super) history: PullHistory,
     /// Since when it is closed, ms since the epoch.
     since: u64,
+}
+
+/// The state of the pull that a tenant is scheduled for. Atomic, because calls are refused under a
+/// shared lock.
+#[derive(Debug, Default)]
+struct PullFlags(AtomicU8);
+
+/// It is due, and waits for its turn.
+const READY: u8 = 1;
+/// Calls were refused since the last pull started, or the tenant is waited for.
+const WANTED: u8 = 2;
+
+impl PullFlags {
+    fn has(&self, flag: u8) -> bool {
+        // Relaxed: a flag orders nothing else.
+        self.0.load(Ordering::Relaxed) & flag != 0
+    }
+
+    fn set(&self, flag: u8) {
+        self.0.fetch_or(flag, Ordering::Relaxed);
+    }
+
+    /// Clears `flags`, and returns whether READY was set.
+    fn clear(&self, flags: u8) -> bool {
+        self.0.fetch_and(!flags, Ordering::Relaxed) & READY != 0
+    }
+}
+
+/// A tenant whose pull has become due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ready {
+    /// Calls are refused at it, or it is waited for.
+    pub(crate) wanted: bool,
+    /// Since when it is closed; `None` for an open one.
+    pub(crate) closed: Option<Mono>,
 }
 
 /// An optional moment, in the size of a moment.
@@ -104,6 +143,48 @@ impl Entry {
         Some(self.due.0).filter(|due| *due != Mono::NEVER)
     }
 
+    /// Schedules the next pull, and returns whether the one that was scheduled had become due.
+    pub(super) fn set_due(&mut self, due: Option<Mono>) -> bool {
+        self.due = due.into();
+        self.pull.clear(READY)
+    }
+
+    /// Returns whether a pull is scheduled for `due`, and has not become due.
+    pub(super) fn is_scheduled(&self, due: Mono) -> bool {
+        self.due.0 == due && !self.pull.has(READY)
+    }
+
+    /// Returns whether the pull scheduled for `due` has become due, and was not started.
+    pub(super) fn is_ready(&self, due: Mono) -> bool {
+        self.due.0 == due && self.pull.has(READY)
+    }
+
+    /// Has the pull scheduled for `due` wait for its turn, unless it does already.
+    pub(super) fn make_ready(&self, due: Mono) -> Option<Ready> {
+        if !self.is_scheduled(due) {
+            return None;
+        }
+        self.pull.set(READY);
+        let closed = self.is_closed().then(|| self.known.history.closed());
+        Some(Ready { wanted: self.pull.has(WANTED), closed })
+    }
+
+    /// Starts a pull, and returns whether the one that was scheduled had become due.
+    pub(super) fn start_pull(&self) -> bool {
+        self.pull.clear(READY | WANTED)
+    }
+
+    /// Returns whether its pull would be worth more than others, and that is not noted yet: an
+    /// override is not for the state API to lift.
+    pub(super) fn may_be_wanted(&self) -> bool {
+        !self.pull.has(WANTED)
+            && self.closed.is_some_and(|(_, evidence)| evidence != Evidence::Operator)
+    }
+
+    pub(super) fn set_wanted(&self) {
+        self.pull.set(WANTED);
+    }
+
     pub(super) fn summary(&self) -> Option<ClosedSummary> {
         let (reason, evidence) = self.closed?;
         Some(ClosedSummary { reason, evidence, since: self.known.since, due: self.due() })
@@ -144,6 +225,9 @@ impl Entry {
         let status = self.status();
         self.closed = status.closed.map(|closed| (closed.reason, status.evidence));
         self.known.since = status.closed.map_or(0, |closed| closed.since);
+        if self.closed.is_none() {
+            self.pull.clear(WANTED);
+        }
         status
     }
 

@@ -8,6 +8,7 @@
 //! - [`correction`]: pulls that contradicted the notifications.
 //! - [`events`]: the stream of events.
 //! - [`waiters`]: waiting until a tenant opens.
+//! - `wanted`: the tenants whose pulls come first.
 //! - [`overrides`]: the expiry of overrides.
 //!
 //! Every update of a tenant goes through [`Tenants::apply`]:
@@ -28,6 +29,7 @@ pub(crate) mod overrides;
 pub(crate) mod registry;
 mod update;
 pub(crate) mod waiters;
+mod wanted;
 
 use std::{
     fmt,
@@ -133,6 +135,11 @@ impl Tenants {
     /// Waits until `tenant` is open, and then for a random part of `jitter`.
     pub(crate) fn available(&self, tenant: TenantId, jitter: Duration) -> Available {
         Available::new(Arc::clone(&self.registry), Arc::clone(&self.waiters), tenant, jitter)
+    }
+
+    /// Returns whether `tenant` is waited for.
+    pub(crate) fn is_waited_for(&self, tenant: &TenantId) -> bool {
+        self.waiters.contains(tenant)
     }
 
     pub(crate) fn events(&self) -> Events {

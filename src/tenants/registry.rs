@@ -6,10 +6,12 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use dashmap::DashMap;
+
+#[cfg(test)]
+use std::time::Duration;
 
 use crate::{
     clock::Clock,
@@ -20,9 +22,10 @@ use crate::{
     tenant_id::TenantId,
     tenants::{
         correction::Correction,
-        entry::{ClosedSummary, Entry, Known},
+        entry::{ClosedSummary, Entry, Known, Ready},
         events::{EventSender, Events},
         update::{Applied, Outcome, Update},
+        wanted::Wanted,
     },
 };
 
@@ -39,6 +42,7 @@ pub(crate) struct Registry {
     closed: AtomicUsize,
     /// Number of tenants that are closed because their stored record is malformed.
     unreadable: AtomicUsize,
+    wanted: Wanted,
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
@@ -51,6 +55,7 @@ impl Registry {
             events: EventSender::new(event_capacity),
             closed: AtomicUsize::new(0),
             unreadable: AtomicUsize::new(0),
+            wanted: Wanted::default(),
             settle,
             clock,
             interner: Mutex::default(),
@@ -65,10 +70,36 @@ impl Registry {
         self.closed.load(Ordering::Acquire) != 0
     }
 
-    /// Returns the data of the refusal if `tenant` is closed.
+    /// Returns the data of the refusal if `tenant` is closed, and notes that it is wanted.
     #[inline]
     pub(crate) fn closed(&self, tenant: &TenantId) -> Option<ClosedSummary> {
-        self.tenants.get(tenant)?.summary()
+        let entry = self.tenants.get(tenant)?;
+        let summary = entry.summary()?;
+        self.note_as_wanted(tenant, &entry);
+        Some(summary)
+    }
+
+    /// Notes that `tenant` is wanted, if it is closed.
+    pub(crate) fn want(&self, tenant: &TenantId) {
+        if let Some(entry) = self.tenants.get(tenant) {
+            self.note_as_wanted(tenant, &entry);
+        }
+    }
+
+    fn note_as_wanted(&self, tenant: &TenantId, entry: &Entry) {
+        if entry.may_be_wanted() && self.wanted.note(tenant) {
+            entry.set_wanted();
+        }
+    }
+
+    /// Has [`take_wanted`](Self::take_wanted) return tenants from now on.
+    pub(crate) fn note_wanted(&self) {
+        self.wanted.enable();
+    }
+
+    /// Takes the closed tenants that were asked for since the last time.
+    pub(crate) fn take_wanted(&self) -> Vec<TenantId> {
+        self.wanted.take()
     }
 
     pub(crate) fn closed_count(&self) -> usize {
@@ -197,18 +228,39 @@ impl Registry {
         }
     }
 
-    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. `None`
-    /// without an entry.
+    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns
+    /// whether the one before had [become due](Self::make_ready), and was not started; `None` without
+    /// an entry.
     pub(crate) fn schedule(
         &self,
         tenant: &TenantId,
         next: impl FnOnce(&Record, &Knowledge, &mut PullHistory) -> Option<Mono>,
-    ) -> Option<()> {
+    ) -> Option<bool> {
         let mut entry = self.tenants.get_mut(tenant)?;
         let Known { record, knowledge, history, .. } = &mut *entry.known;
         let due = next(record, knowledge, history);
-        entry.due = due.into();
-        Some(())
+        Some(entry.set_due(due))
+    }
+
+    /// Returns whether a pull of `tenant` is scheduled for `due`, and has not become due.
+    pub(crate) fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.is_scheduled(due))
+    }
+
+    /// Has the pull of `tenant` that is scheduled for `due` wait for its turn; `None` when there is
+    /// none, or it does already.
+    pub(crate) fn make_ready(&self, tenant: &TenantId, due: Mono) -> Option<Ready> {
+        self.tenants.get(tenant)?.make_ready(due)
+    }
+
+    /// Returns whether the pull of `tenant` that was scheduled for `due` waits for its turn.
+    pub(crate) fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.is_ready(due))
+    }
+
+    /// Starts a pull of `tenant`, and returns whether the one that was scheduled waited for its turn.
+    pub(crate) fn start_pull(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.start_pull())
     }
 
     /// Sets the time of the next pull of `tenant`; `false` without an entry.
@@ -217,12 +269,12 @@ impl Registry {
         self.schedule(tenant, |_, _, _| due).is_some()
     }
 
-    /// Counts the pulls that are due by `now`, and returns the earliest of them. It walks through
-    /// all tenants, and delays a change of one of them for a moment only.
+    /// Counts the pulls that are due by `now`, and returns the earliest of them, in a walk through
+    /// all tenants.
+    #[cfg(test)]
     pub(crate) fn overdue(&self, now: Duration) -> (usize, Option<Mono>) {
-        let now = Mono::at(now);
         let due = self.tenants.iter().filter_map(|entry| entry.due());
-        due.filter(|due| *due <= now).fold((0, None), |(count, earliest), due| {
+        due.filter(|due| due.time() <= now).fold((0, None), |(count, earliest), due| {
             (count + 1, Some(earliest.map_or(due, |earliest: Mono| earliest.min(due))))
         })
     }

@@ -81,6 +81,11 @@ impl<K: Eq + Hash> WaitList<K> {
         Waiter { list: self, key, id }
     }
 
+    /// Returns whether `key` has a waiter.
+    pub(crate) fn contains(&self, key: &K) -> bool {
+        self.lock().by_key.contains_key(key)
+    }
+
     /// Returns whether no waiter is left.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {

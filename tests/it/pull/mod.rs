@@ -4,6 +4,7 @@
 
 mod healing;
 mod limits;
+mod priority;
 mod refresh;
 mod replicas;
 mod triggers;

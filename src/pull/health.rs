@@ -1,0 +1,75 @@
+//! The health of pulls, in numbers.
+
+use std::time::Duration;
+
+use super::stats::{CorrectionSummary, PullCounters};
+use crate::status::ChangeType;
+
+/// The health of pulls. Counters start when the gate is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PullHealth {
+    pub(super) waiting: usize,
+    pub(super) oldest: Duration,
+    pub(super) awaiting: usize,
+    pub(super) in_flight: usize,
+    pub(super) counters: PullCounters,
+    pub(super) corrections: Vec<(Option<ChangeType>, CorrectionSummary)>,
+}
+
+impl PullHealth {
+    /// Returns the number of overdue pulls that wait for the rate limit.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Returns how long the oldest of them has waited.
+    #[must_use]
+    pub fn oldest(&self) -> Duration {
+        self.oldest
+    }
+
+    /// Returns the number of tenants whose answer is awaited, because they are tracked or a pull was
+    /// requested.
+    #[must_use]
+    pub fn awaiting(&self) -> usize {
+        self.awaiting
+    }
+
+    /// Returns the number of pulls in flight.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// Returns the number of answers with the state of a tenant.
+    #[must_use]
+    pub fn answered(&self) -> u64 {
+        self.counters.answered
+    }
+
+    /// Returns the number of answers without a state, such as `Unknown`.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.counters.unknown
+    }
+
+    /// Returns the number of pulls without a valid answer: no connection, an error, an invalid answer.
+    #[must_use]
+    pub fn failed(&self) -> u64 {
+        self.counters.failed
+    }
+
+    /// Returns the number of pulls left to another replica.
+    #[must_use]
+    pub fn delegated(&self) -> u64 {
+        self.counters.delegated
+    }
+
+    /// Returns the statuses that pulls had to correct, by the notification that was missed: one that
+    /// was lost, late or, where it had said otherwise, untrue. `None` where SuperOffice has none.
+    #[must_use]
+    pub fn corrections(&self) -> &[(Option<ChangeType>, CorrectionSummary)] {
+        &self.corrections
+    }
+}

@@ -1,0 +1,216 @@
+use std::collections::HashMap;
+
+use super::*;
+
+fn tenant(number: usize) -> TenantId {
+    TenantId::new(format!("Cust{number}")).unwrap()
+}
+
+fn at(seconds: u64) -> Mono {
+    Mono::at(s(seconds))
+}
+
+fn s(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// A queue with the due times that the registry keeps beside it.
+#[derive(Default)]
+struct Calendar {
+    queue: Queue,
+    dues: Due,
+}
+
+/// When tenants are due, and whether they are ready.
+#[derive(Default)]
+struct Due(HashMap<TenantId, (Mono, bool)>);
+
+impl Dues for Due {
+    fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool {
+        self.0.get(tenant) == Some(&(due, false))
+    }
+
+    fn make_ready(&mut self, tenant: &TenantId, due: Mono) -> Option<Ready> {
+        let own = self.0.get_mut(tenant).filter(|own| **own == (due, false))?;
+        own.1 = true;
+        Some(Ready { wanted: false, closed: Some(Mono::at(s(0))) })
+    }
+
+    fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool {
+        self.0.get(tenant) == Some(&(due, true))
+    }
+
+    fn start(&mut self, tenant: &TenantId) -> bool {
+        self.0.remove(tenant).is_some_and(|own| own.1)
+    }
+}
+
+impl Calendar {
+    fn put(&mut self, number: usize, due: u64) {
+        self.put_as(number, due, Trigger::Closed);
+    }
+
+    fn put_as(&mut self, number: usize, due: u64, trigger: Trigger) {
+        if self.dues.0.insert(tenant(number), (at(due), false)).is_some_and(|own| own.1) {
+            self.queue.rescheduled();
+        }
+        let Self { queue, dues } = self;
+        queue.push(tenant(number), at(due), trigger, |tenant, due| dues.is_scheduled(tenant, due));
+    }
+
+    fn pop(&mut self, now: u64) -> Option<TenantId> {
+        let (tenant, _) = self.queue.pop(s(now), false, &mut self.dues)?;
+        Some(tenant)
+    }
+
+    fn waiting(&mut self, now: u64) -> (usize, Option<Duration>) {
+        self.queue.waiting(s(now), &mut self.dues)
+    }
+}
+
+#[test]
+fn pulls_come_by_due_time_and_not_before() {
+    let mut calendar = Calendar::default();
+    for (number, due) in [(1, 300), (2, 100), (3, 200)] {
+        calendar.put(number, due);
+    }
+    assert_eq!(calendar.pop(99), None);
+    assert_eq!(calendar.pop(250), Some(tenant(2)));
+    assert_eq!(calendar.pop(250), Some(tenant(3)));
+    assert_eq!(calendar.pop(250), None);
+    assert_eq!(calendar.pop(300), Some(tenant(1)));
+}
+
+#[test]
+fn requests_come_first_and_each_tenant_once() {
+    let mut calendar = Calendar::default();
+    calendar.put(1, 0);
+    for number in [2, 3, 2] {
+        calendar.queue.push_requested(&tenant(number), s(5));
+    }
+    calendar.queue.push_unverified(&tenant(4), s(6));
+    calendar.queue.push_unverified(&tenant(3), s(6));
+    assert_eq!(calendar.queue.requests(), 3);
+    assert_eq!(calendar.waiting(10), (4, Some(s(0))));
+    assert_eq!(calendar.pop(10), Some(tenant(2)));
+    assert_eq!(calendar.pop(10), Some(tenant(3)));
+    assert_eq!(calendar.pop(10), Some(tenant(1)));
+    assert_eq!(calendar.pop(10), None);
+    let next = calendar.queue.pop(s(10), true, &mut calendar.dues);
+    assert_eq!(next, Some((tenant(4), Trigger::Unverified)));
+}
+
+#[test]
+fn a_flood_of_requests_leaves_a_quarter_to_due_pulls() {
+    let mut calendar = Calendar::default();
+    for number in 0..100 {
+        calendar.queue.push_requested(&tenant(number), s(0));
+        calendar.put(1000 + number, 1);
+    }
+    let due = (0..40).filter(|_| {
+        let (_, trigger) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
+        trigger == Trigger::Closed
+    });
+    assert_eq!(due.count(), 10);
+}
+
+#[test]
+fn a_pull_that_was_put_off_is_made_once() {
+    let mut calendar = Calendar::default();
+    calendar.put(1, 100);
+    calendar.put(1, 50);
+    calendar.put(1, 200);
+    assert_eq!(calendar.pop(150), None);
+    assert_eq!(calendar.pop(200), Some(tenant(1)));
+    assert_eq!(calendar.pop(1000), None);
+}
+
+#[test]
+fn a_flood_of_unverified_requests_is_cut() {
+    let mut queue = Queue::default();
+    for number in 0..10_000 {
+        queue.push_unverified(&tenant(number), s(0));
+    }
+    assert_eq!(queue.requests(), UNVERIFIED);
+    assert_eq!(queue.next(&Due::default()), None);
+    assert!(queue.has_unverified());
+}
+
+#[test]
+fn outdated_entries_do_not_pile_up() {
+    let mut calendar = Calendar::default();
+    for round in 0..50 {
+        for number in 0..1000 {
+            calendar.put(number, 1000 + round * 7 + number as u64);
+        }
+    }
+    assert!(
+        calendar.queue.calendar.len() <= 1000 + 1000 / 2 + 1,
+        "{}",
+        calendar.queue.calendar.len()
+    );
+    let mut left = 0;
+    while calendar.pop(1_000_000).is_some() {
+        left += 1;
+    }
+    assert_eq!(left, 1000);
+}
+
+#[test]
+fn a_million_pulls_cost_at_most_40_bytes_each() {
+    assert_eq!(size_of::<Entry>(), 32);
+    let mut queue = Queue::default();
+    for number in 0..1_000_000 {
+        queue.push(tenant(number), at(number as u64), Trigger::Closed, |_, _| true);
+    }
+    assert!(queue.capacity() * size_of::<Entry>() <= 40 * 1_000_000);
+}
+
+#[test]
+fn idle_pulls_and_unheard_tenants_come_last() {
+    let mut calendar = Calendar::default();
+    calendar.put_as(1, 5, Trigger::Idle);
+    calendar.put_as(2, 10, Trigger::Closed);
+    calendar.put_as(3, 0, Trigger::Requested);
+    calendar.queue.push_unheard(&tenant(4), s(1));
+    calendar.queue.push_requested(&tenant(5), s(9));
+    let order = [5, 3, 2, 4, 1].map(|number| Some(tenant(number)));
+    assert_eq!(std::array::from_fn(|_| calendar.pop(10)), order);
+    assert_eq!(calendar.pop(10), None);
+}
+
+#[test]
+fn rescheduled_pull_leaves_the_count_and_comes_once() {
+    let mut calendar = Calendar::default();
+    (0..10).for_each(|number| calendar.put(number, 5));
+    assert_eq!(calendar.waiting(10), (10, Some(s(5))));
+    (0..9).for_each(|number| calendar.put(number, 20));
+    calendar.put(9, 5);
+    assert_eq!(calendar.waiting(10), (1, Some(s(5))));
+    assert_eq!((calendar.pop(10), calendar.pop(10)), (Some(tenant(9)), None));
+    assert_eq!(calendar.waiting(10), (0, None));
+    assert_eq!(calendar.waiting(20), (9, Some(s(20))));
+}
+
+#[test]
+fn wanted_tenant_comes_next_and_once() {
+    let mut calendar = Calendar::default();
+    (0..10).for_each(|number| calendar.put(number, 5));
+    assert_eq!(calendar.waiting(10).0, 10);
+    calendar.queue.want(tenant(7), at(5), &calendar.dues);
+    calendar.queue.want(tenant(8), at(6), &calendar.dues);
+    assert_eq!(calendar.pop(10), Some(tenant(7)));
+    let rest: Vec<_> = std::iter::from_fn(|| calendar.pop(10)).collect();
+    assert_eq!(rest.len(), 9);
+    assert!(!rest.contains(&tenant(7)));
+}
+
+#[test]
+fn outdated_ready_pulls_do_not_pile_up() {
+    let mut calendar = Calendar::default();
+    for round in 0..50 {
+        (0..1_000).for_each(|number| calendar.put(number, round));
+        assert_eq!(calendar.waiting(round).0, 1_000);
+    }
+    assert!(calendar.queue.ready.len() <= 2 * 1_000 + SLACK + 1, "{}", calendar.queue.ready.len());
+}

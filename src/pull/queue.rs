@@ -167,7 +167,13 @@ impl Queue {
         if let Some(tenant) = self.unheard.pop() {
             return Some(self.start(tenant, Trigger::Requested, dues));
         }
-        self.pop_ready(ReadyPulls::pop_idle, dues)
+        let idle = self.pop_ready(ReadyPulls::pop_idle, dues);
+        if idle.is_none() {
+            // All lanes are empty. A count that is wrong must not have the task spin.
+            debug_assert_eq!(self.waiting, 0, "pulls are counted as they come and go");
+            self.waiting = 0;
+        }
+        idle
     }
 
     fn pop_ready(

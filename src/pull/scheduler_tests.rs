@@ -62,9 +62,8 @@ impl Calendar {
         self.scheduler.reschedule(&tenant(1), self.tenants.registry(), last, elapsed);
     }
 
-    fn waiting(&self, elapsed: Duration) -> (usize, Option<Duration>) {
-        let registry = self.tenants.registry();
-        self.scheduler.waiting(registry, &self.in_flight, registry.overdue(elapsed), elapsed)
+    fn waiting(&mut self, elapsed: Duration) -> (usize, Option<Duration>) {
+        self.scheduler.waiting(self.tenants.registry(), &self.in_flight, elapsed)
     }
 }
 
@@ -141,9 +140,16 @@ fn tenant_in_flight_is_neither_started_nor_overdue() {
     calendar.scheduler.request(&tenant(2), s(0));
     assert_eq!(calendar.waiting(s(1)), (2, Some(s(0))));
     assert_eq!(calendar.next(s(1)), Ok((tenant(2), Trigger::Requested)));
+    // Its pull is due, and starts because another is requested.
+    calendar.scheduler.request(&tenant(1), s(1));
+    assert_eq!(calendar.next(s(1)), Ok((tenant(1), Trigger::Requested)));
     calendar.in_flight.start(&tenant(1), 0);
     assert_eq!(calendar.waiting(s(1)), (0, None));
-    assert_eq!(calendar.next(s(1)), Err(None));
+    // One that is in flight when its pull comes to be due.
+    calendar.delegate(3, s(2));
+    calendar.in_flight.start(&tenant(3), 0);
+    assert_eq!(calendar.waiting(s(2)), (0, None));
+    assert_eq!(calendar.next(s(2)), Err(None));
 }
 
 #[test]

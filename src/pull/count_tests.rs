@@ -124,6 +124,7 @@ async fn counts_equal_a_walk_after_random_changes() {
 
 /// Prints what a walk and the counts cost, and holds the counts to a fraction of it.
 #[tokio::test]
+#[expect(clippy::print_stdout, reason = "the figure is read by people")]
 async fn health_of_many_tenants_costs_no_walk() {
     let many = std::env::var("TENANTS").map_or(100_000, |many| many.parse().unwrap());
     let (tenants, pulls) = tenants_and_pulls(10);

@@ -1,5 +1,7 @@
 //! The health of a gate, in numbers.
 
+mod json;
+
 use std::time::SystemTime;
 
 pub use crate::notification::counts::NotificationCounts;
@@ -8,6 +10,29 @@ use crate::{pull::PullHealth, store::StoreWarning};
 /// The health of a gate; from [`TenantGate::health`](crate::TenantGate::health).
 ///
 /// Counters count since the gate was built.
+///
+/// With serde it is an object of the names of its getters; `null` is `None`. Times are in RFC 3339,
+/// durations in whole seconds under names that end in `_seconds`, and the store is an object of its
+/// `state` (`fresh`, `stale` or `failed`) and `since`. More names may come.
+///
+/// ```
+/// # use tower_superoffice::{Environment, TenantGate};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let gate = TenantGate::builder(Environment::Production)
+/// #     .any_audience()
+/// #     .signing_keys(tower_superoffice::token::SigningKeys::from_pem(include_bytes!(
+/// #         "../tests/fixtures/v1-sha1.crt"
+/// #     ))?)
+/// #     .state_api(false)
+/// #     .build()
+/// #     .await?;
+/// let health = serde_json::to_value(gate.health())?;
+/// assert_eq!(health["tenants"], 0);
+/// assert_eq!(health["store"]["state"], "fresh");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     pub(crate) tenants: usize,

@@ -2,9 +2,12 @@
 
 use std::{borrow::Cow, fmt};
 
+use serde::{Serialize, Serializer};
+
 /// A configuration with which a store works, but may lose records or mislead.
 ///
-/// Its [`Display`](fmt::Display) says what to do, and contains no secret.
+/// Its [`Display`](fmt::Display) says what to do, and contains no secret. With serde it is that
+/// text.
 ///
 /// ```
 /// use tower_superoffice::store::StoreWarning;
@@ -54,5 +57,11 @@ impl fmt::Display for StoreWarning {
             }
             Self::Other(warning) => f.write_str(warning),
         }
+    }
+}
+
+impl Serialize for StoreWarning {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }

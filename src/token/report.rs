@@ -2,13 +2,19 @@
 
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
+
 use super::key::Key;
 
 /// The signing keys a gate holds, and how fresh they are. From `TenantGate::keys`.
-#[derive(Debug, Clone)]
+///
+/// With serde it is an object of `keys`, each with `id`, `bits` and `source` (`given` or `url`), and
+/// of `url`, `age_seconds` and `last_error`; `null` is `None`.
+#[derive(Debug, Clone, Serialize)]
 pub struct KeysReport {
     pub(super) keys: Vec<KeyReport>,
     pub(super) url: Option<String>,
+    #[serde(rename = "age_seconds", serialize_with = "serialize_seconds")]
     pub(super) age: Option<Duration>,
     pub(super) last_error: Option<String>,
 }
@@ -40,8 +46,16 @@ impl KeysReport {
     }
 }
 
+/// Writes a duration in whole seconds.
+fn serialize_seconds<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    duration.as_ref().map(Duration::as_secs).serialize(serializer)
+}
+
 /// One signing key of a [`KeysReport`].
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct KeyReport {
     id: Option<String>,
     bits: usize,
@@ -73,11 +87,46 @@ impl KeyReport {
 }
 
 /// The source of a signing key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum KeySource {
     /// It was given when the gate was built.
     Given,
     /// It was fetched from the key URL.
     Url,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn report_is_serialized_with_documented_names() {
+        let given = KeyReport { id: None, bits: 2048, source: KeySource::Given };
+        let fetched = KeyReport { id: Some("kid-1".into()), bits: 4096, source: KeySource::Url };
+        let report = KeysReport {
+            keys: vec![given, fetched],
+            url: Some("https://online.superoffice.com/keys".into()),
+            age: Some(Duration::from_millis(61_900)),
+            last_error: None,
+        };
+        let expected = json!({
+            "keys": [
+                { "id": null, "bits": 2048, "source": "given" },
+                { "id": "kid-1", "bits": 4096, "source": "url" },
+            ],
+            "url": "https://online.superoffice.com/keys", "age_seconds": 61, "last_error": null,
+        });
+        assert_eq!(serde_json::to_value(report).unwrap(), expected);
+    }
+
+    #[test]
+    fn report_without_a_fetch_is_serialized_with_null() {
+        let report = KeysReport { keys: Vec::new(), url: None, age: None, last_error: None };
+        let expected = json!({ "keys": [], "url": null, "age_seconds": null, "last_error": null });
+        assert_eq!(serde_json::to_value(report).unwrap(), expected);
+    }
 }

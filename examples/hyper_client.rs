@@ -47,8 +47,8 @@ async fn main() -> Result<(), BoxError> {
         let (simulator, tenant) = (simulator.clone(), tenant.clone());
         async move { simulator.resume(&tenant).await }
     });
-    // Resolves as soon as the tenant opens.
-    gate.available(&tenant).await;
+    // Resolves as soon as the tenant opens; an error if it is deleted.
+    gate.available(&tenant).await?;
     call(&mut client, &url).await?;
     resumed.await??;
     println!("calls that reached the tenant while closed: {}", simulator.calls_while_closed());

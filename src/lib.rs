@@ -141,10 +141,11 @@ pub mod client {
 /// Events of tenants, and waiting for one to open.
 ///
 /// [`TenantGate::events`] returns the stream of all tenants' [`TenantEvent`]s, and
-/// [`TenantGate::available`] a future that resolves when calls to a tenant are allowed.
+/// [`TenantGate::available`] a future that resolves when calls to a tenant are allowed, or when it is
+/// deleted.
 pub mod events {
-    pub use crate::tenants::{
-        events::{Events, TenantEvent},
-        waiters::Available,
+    pub use crate::{
+        gate::Available,
+        tenants::events::{Events, TenantEvent},
     };
 }

@@ -157,7 +157,8 @@ impl Scenario {
         self.output.step(format!("SuperOffice resumes {tenant}, but the notification is lost."));
         let before = counts.answered.load(Relaxed);
         self.simulator.resume(tenant).without_notification();
-        let opened = tokio::time::timeout(MAX_WAIT, self.gate.available(tenant)).await.is_ok();
+        let opening = tokio::time::timeout(MAX_WAIT, self.gate.available(tenant));
+        let opened = matches!(opening.await, Ok(Ok(())));
         if opened {
             self.output.step("... The gate pulled the state API and opened it.");
         }

@@ -1,5 +1,6 @@
 //! The gate: owns what is known of the tenants and hands out the layers.
 
+mod available;
 mod builder;
 mod client_layer;
 mod config;
@@ -28,6 +29,7 @@ use smol_str::SmolStr;
 pub use self::reqwest_middleware::TenantMiddleware;
 use self::tasks::Tasks;
 pub use self::{
+    available::Available,
     builder::TenantGateBuilder,
     client_layer::{Client, ClientLayer},
     error::BuildError,
@@ -48,7 +50,7 @@ use crate::{
     pull::{Pulls, RefreshError},
     status::{Record, TenantStatus},
     tenant_id::TenantId,
-    tenants::{Tenants, awaited::Awaited, events::Events, waiters::Available},
+    tenants::{Tenants, awaited::Awaited, events::Events},
     token::KeysReport,
 };
 
@@ -226,11 +228,6 @@ impl TenantGate {
         });
         tenants.sort_by(|(a, _), (b, _)| a.cmp(b));
         tenants
-    }
-
-    /// Returns a future that resolves when `tenant` can be called: at once if it can.
-    pub fn available(&self, tenant: &TenantId) -> Available {
-        self.parts.tenants.available(tenant.clone(), self.parts.resume_jitter)
     }
 
     /// Returns the stream of events from now on.

@@ -18,11 +18,8 @@ use tokio::time::{Sleep, sleep};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::TenantGate;
-use crate::{
-    key::{KeyFn, TenantKey, UrlKey},
-    tenants::waiters::Available,
-};
+use super::{Available, TenantGate};
+use crate::key::{KeyFn, TenantKey, UrlKey};
 
 /// Number of calls that wait at a time by default.
 const MOST_WAITING: usize = 10_000;
@@ -196,6 +193,7 @@ impl<S: Service<R>, R> Future for WaitFuture<S, R> {
             let call = match state.as_mut().project() {
                 StateProj::Called { call } => return call.poll(cx),
                 StateProj::Waiting { available, deadline, call } => {
+                    // Deleted, or still closed at the deadline: the guard inside refuses the call.
                     if available.poll(cx).is_pending() {
                         ready!(deadline.poll(cx));
                     }

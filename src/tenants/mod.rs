@@ -45,12 +45,15 @@ pub(crate) use self::{
 };
 
 use self::{
-    events::Events,
-    overrides::OverrideExpiry,
-    registry::Registry,
-    waiters::{Available, Waiters},
+    entry::ClosedSummary, events::Events, overrides::OverrideExpiry, registry::Registry,
+    waiters::Waiters,
 };
-use crate::{clock::Clock, log, status::settle::Settle, tenant_id::TenantId};
+use crate::{
+    clock::Clock,
+    log,
+    status::{TenantStatus, UnavailableReason, settle::Settle},
+    tenant_id::TenantId,
+};
 
 /// All tenants of a gate, and the only way to change one.
 ///
@@ -101,7 +104,7 @@ impl Tenants {
             if let Some(expires) = applied.expires {
                 self.expiry.note(expires, tenant);
             }
-            if applied.status_changed() && applied.after.is_available() {
+            if applied.status_changed() && Self::ends_waiting(&applied.after) {
                 self.waiters.wake(tenant);
             }
             for observer in self.observers() {
@@ -132,9 +135,20 @@ impl Tenants {
         }
     }
 
-    /// Waits until `tenant` is open, and then for a random part of `jitter`.
-    pub(crate) fn available(&self, tenant: TenantId, jitter: Duration) -> Available {
-        Available::new(Arc::clone(&self.registry), Arc::clone(&self.waiters), tenant, jitter)
+    /// Waits until `tenant` is open, and then for a random part of `jitter`. Ends with the data of
+    /// the refusal when the tenant is deleted.
+    pub(crate) fn available(
+        &self,
+        tenant: TenantId,
+        jitter: Duration,
+    ) -> impl Future<Output = Result<(), ClosedSummary>> + Send + use<> {
+        let (registry, waiters) = (Arc::clone(&self.registry), Arc::clone(&self.waiters));
+        waiters::available(registry, waiters, tenant, jitter)
+    }
+
+    /// Returns whether nothing is left to wait for: the tenant is open, or deleted.
+    fn ends_waiting(status: &TenantStatus) -> bool {
+        matches!(status.reason(), None | Some(UnavailableReason::Deleted))
     }
 
     /// Returns whether `tenant` is waited for.

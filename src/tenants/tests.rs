@@ -181,9 +181,27 @@ async fn pending_tenant_opens_with_the_first_news_and_wakes_waiters() {
     tokio_test::assert_pending!(available.poll());
     tenants.apply(&cust(1), notified(ChangeType::Resume, 5));
     assert!(available.is_woken());
-    tokio_test::assert_ready!(available.poll());
+    tokio_test::assert_ready_ok!(available.poll());
     tenants.close_until_known(&cust(1));
     assert!(!tenants.registry().any_closed(), "something is known of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletion_ends_the_wait_with_the_refusal() {
+    let tenants = tenants();
+    tenants.apply(&cust(1), notified(ChangeType::Suspend, 5));
+    let mut available = tokio_test::task::spawn(tenants.available(cust(1), Duration::ZERO));
+    tokio_test::assert_pending!(available.poll());
+    tenants.apply(&cust(1), notified(ChangeType::Delete, 6));
+    assert!(available.is_woken(), "a job of a deleted tenant is parked for good");
+    let refused = tokio_test::assert_ready_err!(available.poll());
+    assert_eq!(refused.reason, UnavailableReason::Deleted);
+    let again = tenants.available(cust(1), Duration::ZERO).await;
+    assert_eq!(again.map_err(|closed| closed.reason), Err(UnavailableReason::Deleted));
+    // A Resume still opens it for those who ask later.
+    tenants.apply(&cust(1), notified(ChangeType::Resume, 7));
+    assert!(tenants.available(cust(1), Duration::ZERO).await.is_ok());
+    assert!(tenants.waiters.is_empty());
 }
 
 struct Panicking;
@@ -203,7 +221,7 @@ async fn panicking_observer_stops_neither_waiters_nor_other_observers() {
     let mut available = tokio_test::task::spawn(tenants.available(cust(1), Duration::ZERO));
     tokio_test::assert_pending!(available.poll());
     assert_eq!(tenants.apply(&cust(1), notified(ChangeType::Resume, 6)).outcome, Outcome::Applied);
-    tokio_test::assert_ready!(available.poll());
+    tokio_test::assert_ready_ok!(available.poll());
     assert_eq!(log.0.lock().unwrap().last(), Some(&("changed", None)));
 }
 

@@ -2,19 +2,14 @@
 
 mod list;
 
-use std::{
-    fmt,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
-
-use futures_core::future::BoxFuture;
+use std::{sync::Arc, time::Duration};
 
 use self::list::WaitList;
-use crate::{tenant_id::TenantId, tenants::registry::Registry};
+use crate::{
+    status::UnavailableReason,
+    tenant_id::TenantId,
+    tenants::{entry::ClosedSummary, registry::Registry},
+};
 
 /// The lock of the wait list. `tests/model` puts that of a model checker in its place.
 mod sync {
@@ -24,48 +19,26 @@ mod sync {
 /// Waiters by tenant.
 pub(crate) type Waiters = WaitList<TenantId>;
 
-/// A future that resolves as soon as a tenant can be called, returned by
-/// [`TenantGate::available`](crate::TenantGate::available).
-///
-/// Thousands may wait for one tenant, and would all call it when it resumes: the gate's
-/// [`resume_jitter`](crate::TenantGateBuilder::resume_jitter) spreads them. When the tenant has
-/// closed again by then, the future waits on.
-#[must_use = "futures do nothing unless polled"]
-pub struct Available {
-    inner: BoxFuture<'static, ()>,
-}
-
-impl Available {
-    pub(crate) fn new(
-        registry: Arc<Registry>,
-        waiters: Arc<Waiters>,
-        tenant: TenantId,
-        jitter: Duration,
-    ) -> Self {
-        let inner = Box::pin(async move {
-            while registry.closed(&tenant).is_some() {
-                waiters.wait(&tenant, || registry.closed(&tenant).is_some()).await;
-                if !jitter.is_zero() {
-                    tokio::time::sleep(jitter.mul_f64(fastrand::f64())).await;
-                }
-            }
-        });
-        Self { inner }
+/// Waits until `tenant` is open, and then for a random part of `jitter`; when it has closed again by
+/// then, it waits on. Ends with the data of the refusal when the tenant is deleted.
+pub(super) async fn available(
+    registry: Arc<Registry>,
+    waiters: Arc<Waiters>,
+    tenant: TenantId,
+    jitter: Duration,
+) -> Result<(), ClosedSummary> {
+    let is_deleted = |closed: &ClosedSummary| closed.reason == UnavailableReason::Deleted;
+    while let Some(closed) = registry.closed(&tenant) {
+        if is_deleted(&closed) {
+            return Err(closed);
+        }
+        let is_awaited = || registry.closed(&tenant).is_some_and(|closed| !is_deleted(&closed));
+        waiters.wait(&tenant, is_awaited).await;
+        if !jitter.is_zero() && registry.closed(&tenant).is_none() {
+            tokio::time::sleep(jitter.mul_f64(fastrand::f64())).await;
+        }
     }
-}
-
-impl Future for Available {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        self.inner.as_mut().poll(cx)
-    }
-}
-
-impl fmt::Debug for Available {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Available").finish_non_exhaustive()
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -98,7 +71,7 @@ mod tests {
                 let over = Arc::clone(&over);
                 tokio::spawn(async move {
                     while !over.load(Ordering::Acquire) {
-                        tenants.available(tenant.clone(), Duration::ZERO).await;
+                        tenants.available(tenant.clone(), Duration::ZERO).await.unwrap();
                         tokio::task::yield_now().await;
                     }
                 })

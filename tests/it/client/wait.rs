@@ -6,9 +6,9 @@ use futures::{FutureExt, future::join_all};
 use harness::{TestEnv, tenant};
 use http::{Request, StatusCode};
 use http_body_util::Empty;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceBuilder, ServiceExt};
-use tower_superoffice::GuardError;
+use tower_superoffice::{GuardError, UnavailableReason};
 
 type Body = Empty<bytes::Bytes>;
 
@@ -64,6 +64,27 @@ async fn call_beyond_the_most_waiting_is_refused_at_once() {
     // One that gives up makes room.
     drop(first);
     assert!(send().now_or_never().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn call_of_a_deleted_tenant_is_refused_before_the_limit() {
+    let environment = TestEnv::on_tokio_clock().await;
+    let TestEnv { gate, simulator, .. } = &environment;
+    let client = gate.wait_layer(LIMIT).layer(gate.client_layer().layer(simulator.network()));
+    simulator.suspend(&tenant("Cust1")).await.unwrap();
+    let waiting = Box::pin(client.oneshot(call(&environment, "Cust1")));
+    let available = gate.available(&tenant("Cust1"));
+    let began = Instant::now();
+    let delete = async {
+        sleep(Duration::from_secs(1)).await;
+        simulator.delete(&tenant("Cust1")).await.unwrap();
+    };
+    let (called, available, ()) = tokio::join!(waiting, available, delete);
+    assert!(began.elapsed() < LIMIT, "it waited for a tenant that is gone");
+    assert!(matches!(called, Err(GuardError::Unavailable(_))));
+    let deleted = available.unwrap_err();
+    assert_eq!(deleted.reason(), UnavailableReason::Deleted);
+    assert_eq!(deleted.tenant(), &tenant("Cust1"));
 }
 
 #[tokio::test(start_paused = true)]

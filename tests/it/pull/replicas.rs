@@ -97,8 +97,8 @@ async fn replicas_share_one_pull() {
     // One gate pulls every 7.5 to 15 min; two without leases would do so twice as often.
     assert!((40..=95).contains(&requests), "{requests}");
     env.simulator.resume(&one).without_notification();
-    within(16 * MINUTE, env.gate.available(&one)).await;
-    within(Duration::from_secs(1), other.available(&one)).await;
+    within(16 * MINUTE, async { env.gate.available(&one).await.unwrap() }).await;
+    within(Duration::from_secs(1), async { other.available(&one).await.unwrap() }).await;
     let left = env.pulls().delegated() + other.health().pulls().unwrap().delegated();
     assert!(left > 0, "no pull was left to the other");
 }
@@ -178,8 +178,11 @@ async fn pulls_continue_after_a_restart() {
     let gate = gate_builder_on(&simulator, &clock).store(store).build().await.unwrap();
     assert_eq!(gate.status(&tenant(1)).reason(), Some(UnavailableReason::Suspended));
     // Nothing is timed from before the restart: the first pulls are spread over the first step.
-    within(Duration::from_secs(16), gate.available(&tenant(2))).await;
-    within(5 * MINUTE + Duration::from_secs(1), gate.available(&tenant(1))).await;
+    within(Duration::from_secs(16), async { gate.available(&tenant(2)).await.unwrap() }).await;
+    within(5 * MINUTE + Duration::from_secs(1), async {
+        gate.available(&tenant(1)).await.unwrap()
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +238,8 @@ async fn lease_of_an_earlier_answer_delays_no_later_settle() {
     drop(gate);
     simulator.suspend(&tenant(1)).await.unwrap();
     simulator.resume(&tenant(1)).without_notification();
-    within(MINUTE + Duration::from_secs(1), other.available(&tenant(1))).await;
+    within(MINUTE + Duration::from_secs(1), async { other.available(&tenant(1)).await.unwrap() })
+        .await;
 }
 
 /// Counts what is stored from now on.
@@ -267,8 +271,8 @@ async fn repeated_answers_are_neither_stored_nor_sent() {
     sleep(HOUR).await;
     assert!(next.status(&one).is_confirmed());
     env.simulator.resume(&one).without_notification();
-    within(16 * MINUTE, env.gate.available(&one)).await;
-    within(Duration::from_secs(1), next.available(&one)).await;
+    within(16 * MINUTE, async { env.gate.available(&one).await.unwrap() }).await;
+    within(Duration::from_secs(1), async { next.available(&one).await.unwrap() }).await;
     sleep(HOUR).await;
     assert_eq!(stored(), 4, "the correction, and three that agree");
 }

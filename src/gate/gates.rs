@@ -18,9 +18,9 @@ use crate::{
 /// for an application.
 ///
 /// A notification does not name its environment. The key that signed its token decides, then the
-/// token's issuer and audience: it goes to the one gate that would accept it on its own. What no gate
-/// accepts is refused with 503 if any that it could be for has no keys, else with the 401 of the
-/// gate whose checks it passed furthest. It is counted and logged once, by this type: see
+/// token's issuer and audience: it goes to the one gate that would accept it on its own. What no
+/// gate accepts is refused with 503 if any that it could be for has no keys, else with the 401 of
+/// the gate whose checks it passed furthest. It is counted and logged once, by this type: see
 /// [`notifications`](Self::notifications).
 ///
 /// Everything else is done with the gates themselves. A client belongs to one environment:
@@ -48,8 +48,8 @@ use crate::{
 /// # Gates with the same key
 ///
 /// They are refused. Keys that are fetched later can't be compared here. Should two gates hold the
-/// same key then, a token goes to the gate whose issuer and audience it has. One that both accept is
-/// refused with [`Refusal::Ambiguous`], and both pull its tenant.
+/// same key then, a token goes to the gate whose issuer and audience it has. One that both accept
+/// is refused with [`Refusal::Ambiguous`], and both pull its tenant.
 #[derive(Clone)]
 pub struct TenantGates {
     gates: Arc<[TenantGate]>,

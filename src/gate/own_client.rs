@@ -39,10 +39,10 @@ impl TenantGateBuilder {
         self
     }
 
-    /// Trusts the certificate authorities of the operating system instead of Mozilla's list, for the
-    /// gate's own requests through the built-in client.
+    /// Trusts the certificate authorities of the operating system instead of Mozilla's list, for
+    /// the gate's own requests through the built-in client.
     ///
-    /// They are read once, when the gate is [built](Self::build), which fails with
+    /// They are read when the gate is [built](Self::build) and not again. It fails with
     /// [`BuildError::Roots`] when there are none. `SSL_CERT_FILE` and `SSL_CERT_DIR` name others.
     #[cfg(all(feature = "native-roots", any(feature = "client", feature = "client-ring")))]
     pub fn native_roots(mut self) -> Self {

@@ -24,8 +24,8 @@ pub struct Notification {
 impl Notification {
     /// Parses the body of a notification without verifying it.
     ///
-    /// **It proves nothing.** Anyone can write such a body, and its token is not even looked for.
-    /// Use it to show or to sort what you have, and pass the same bytes to
+    /// **It proves nothing.** Any client can write such a body, and its token is not read. Use it to
+    /// show or to sort messages, and pass the same bytes to
     /// [`TenantGate::receive`](crate::TenantGate::receive) for everything that has an effect.
     ///
     /// The spelling is parsed as liberally as by the notification route: a byte order mark is

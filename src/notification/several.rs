@@ -86,7 +86,7 @@ impl SeveralGates {
             Choice::Accepted { index, verified } => {
                 return self.hand_over(index, notification, token, Ok(verified));
             }
-            // It passed every check of that gate but one, so the gate deals with it.
+            // It passed every check of that gate but one, so the refusal is that gate's.
             Choice::LoginToken { index, tenant } => {
                 let error = Err(VerifyError::LoginToken { tenant });
                 return self.hand_over(index, notification, token, error);

@@ -1,8 +1,8 @@
 //! The choice among several verifiers: a token belongs to the one that accepts it.
 //!
 //! The names of keys in a token's header select candidates and prove nothing. A candidate accepts a
-//! token exactly when it would on its own: issuer, audience and times first, which cost little, then
-//! the signature with its own keys.
+//! token exactly when it would on its own: issuer, audience and times first, which cost little,
+//! then the signature with its own keys.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 

@@ -44,6 +44,7 @@ async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreErro
     for tenant in &lacking {
         write_back.mark(tenant);
     }
+    registry.loaded();
     Ok(())
 }
 

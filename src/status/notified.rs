@@ -105,6 +105,11 @@ impl Notified {
         ChangeType::from(self.number)
     }
 
+    /// Returns whether it says whether its tenant is open.
+    pub(crate) fn opens_or_closes(&self) -> bool {
+        OpenClose::from_change(self.change()).is_some()
+    }
+
     pub(crate) fn position(&self) -> Position {
         Position { token_time: self.token_time, place: self.place, rank: rank(self.change()) }
     }

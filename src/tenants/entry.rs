@@ -13,6 +13,7 @@ use crate::{
         knowledge::Knowledge,
         mono::Mono,
         past::Past,
+        record::Gains,
         settle::Settle,
         tenant_status::Closed,
     },
@@ -112,13 +113,13 @@ pub(crate) struct ClosedSummary {
 
 impl Entry {
     /// Merges `update` into the record, the only place where it changes, and updates the rest of
-    /// the entry. Returns whether it changed, or why the update has no effect.
+    /// the entry. Returns what was gained, or why the update has no effect.
     pub(super) fn merge(
         &mut self,
         update: Update,
         settle: &Settle,
         now: Duration,
-    ) -> Result<bool, Outcome> {
+    ) -> Result<Gains, Outcome> {
         let (past, is_load) = (Past::of(&self.known.record), update.is_load());
         let awaited = self.known.history.turned().is_some();
         let gains = update.merge_into(&mut self.known.record, settle, awaited)?;
@@ -132,7 +133,7 @@ impl Entry {
             self.known.knowledge.update(&past, &self.known.record, now);
             self.known.history.update(&past, &self.known.record, gained, now);
         }
-        Ok(gains.any)
+        Ok(gains)
     }
 
     pub(super) fn agreed_within(&self, now: Duration) -> Option<Duration> {

@@ -13,10 +13,16 @@ use tokio::sync::broadcast::{self, Receiver, error::RecvError};
 use crate::{
     status::{ChangeType, TenantStatus},
     tenant_id::TenantId,
-    tenants::{correction::Correction, update::Applied},
+    tenants::correction::Correction,
 };
 
 /// A change of a tenant.
+///
+/// Each gate publishes what its record of the tenant gains, once: by a notification that it
+/// received, a pull that it made, an order, or the record of another replica, even one that it
+/// learns of late. Of several notifications of one type that are learnt of at once, the newest is
+/// published. What the store had when the gate started was gained before, and is in the
+/// [`snapshot`](crate::TenantGate::snapshot).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantEvent {
@@ -27,6 +33,17 @@ pub enum TenantEvent {
         /// Its new status.
         status: TenantStatus,
     },
+    /// A notification was recorded that was not known: a newer one of its type.
+    Notified {
+        /// The tenant.
+        tenant: TenantId,
+        /// The type of the notification.
+        change: ChangeType,
+        /// Its `VersionName`, if it names one. Free text.
+        version_name: Option<String>,
+        /// Its `FileVersion`, if it names one.
+        file_version: Option<String>,
+    },
     /// The tenant's data went back in time: it was restored from a backup, or cloned into a
     /// sandbox.
     Restored {
@@ -35,7 +52,8 @@ pub enum TenantEvent {
         /// The new [`epoch`](TenantStatus::epoch).
         epoch: i64,
     },
-    /// SuperOffice announced that the tenant moved. A pull of its new host is requested.
+    /// SuperOffice announced that the tenant moved. The replica that received it requests a pull of
+    /// the new host.
     Moved {
         /// The tenant.
         tenant: TenantId,
@@ -56,6 +74,14 @@ pub enum TenantEvent {
         /// The missing notification, and for how long the status was wrong.
         correction: Correction,
     },
+    /// The tenant's status became a confirmed deletion: a pull agrees that it is deleted. See
+    /// [`is_confirmed`](TenantStatus::is_confirmed).
+    Confirmed {
+        /// The tenant.
+        tenant: TenantId,
+        /// Its status.
+        status: TenantStatus,
+    },
     /// The receiver lagged and this many events were dropped. Read
     /// [`snapshot`](crate::TenantGate::snapshot) to catch up.
     Missed(u64),
@@ -67,6 +93,23 @@ pub enum TenantEvent {
 /// has their number. The stream ends with the gate.
 pub struct Events {
     inner: Pin<Box<dyn Stream<Item = TenantEvent> + Send + Sync>>,
+}
+
+impl TenantEvent {
+    /// Returns the tenant; `None` for [`Missed`](Self::Missed).
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Changed { tenant, .. }
+            | Self::Notified { tenant, .. }
+            | Self::Restored { tenant, .. }
+            | Self::Moved { tenant }
+            | Self::Unknown { tenant, .. }
+            | Self::Corrected { tenant, .. }
+            | Self::Confirmed { tenant, .. } => Some(tenant),
+            Self::Missed(_) => None,
+        }
+    }
 }
 
 impl Events {
@@ -99,46 +142,13 @@ impl EventSender {
         Events::new(self.0.subscribe())
     }
 
-    /// Publishes the events of a change.
-    pub(super) fn publish(
-        &self,
-        tenant: &TenantId,
-        applied: &Applied,
-        notification: Option<(ChangeType, i64)>,
-    ) {
-        let Applied { before, after, .. } = applied;
-        self.publish_change(tenant, before, after);
-        if let Some((change, token_time)) = notification.filter(|_| applied.changed()) {
-            let tenant = tenant.clone();
-            match change {
-                ChangeType::BackupRestored => {
-                    self.send(TenantEvent::Restored { tenant, epoch: token_time });
-                }
-                ChangeType::Move => self.send(TenantEvent::Moved { tenant }),
-                ChangeType::Other(number) => self.send(TenantEvent::Unknown { tenant, number }),
-                _ => {}
-            }
-        }
-        if let Some(correction) = applied.correction {
-            let (tenant, status) = (tenant.clone(), after.clone());
-            self.send(TenantEvent::Corrected { tenant, status, correction });
-        }
+    /// Returns whether anything receives events. Once a tenant is locked, what begins to receive
+    /// later finds the tenant as it is when it is unlocked.
+    pub(super) fn has_receivers(&self) -> bool {
+        self.0.receiver_count() > 0
     }
 
-    /// Publishes that a status changed, if it did.
-    pub(super) fn publish_change(
-        &self,
-        tenant: &TenantId,
-        before: &TenantStatus,
-        after: &TenantStatus,
-    ) {
-        if before.reason() != after.reason() {
-            let (tenant, status) = (tenant.clone(), after.clone());
-            self.send(TenantEvent::Changed { tenant, status });
-        }
-    }
-
-    fn send(&self, event: TenantEvent) {
+    pub(super) fn send(&self, event: TenantEvent) {
         // Fails without subscribers.
         let _ = self.0.send(event);
     }

@@ -6,6 +6,7 @@
 //! - [`awaited`]: the tracked tenants of which nothing is known yet.
 //! - [`observer`]: the observers of changes, such as the write-back and the pulls.
 //! - [`correction`]: pulls that contradicted the notifications.
+//! - [`gained`]: the events of an update, from what the record gained.
 //! - [`events`]: the stream of events.
 //! - [`waiters`]: waiting until a tenant opens.
 //! - `wanted`: the tenants whose pulls come first.
@@ -24,6 +25,7 @@ pub(crate) mod awaited;
 pub(crate) mod correction;
 pub(crate) mod entry;
 pub(crate) mod events;
+mod gained;
 pub(crate) mod observer;
 pub(crate) mod overrides;
 pub(crate) mod registry;

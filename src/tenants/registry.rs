@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -17,13 +17,14 @@ use crate::{
     clock::Clock,
     status::{
         Record, TenantStatus, derive::status, history::PullHistory, intern::Interner,
-        knowledge::Knowledge, mono::Mono, settle::Settle, stamp::PullStamp,
+        knowledge::Knowledge, mono::Mono, record::Gains, settle::Settle, stamp::PullStamp,
     },
     tenant_id::TenantId,
     tenants::{
         correction::Correction,
         entry::{ClosedSummary, Entry, Known, Ready},
-        events::{EventSender, Events},
+        events::{EventSender, Events, TenantEvent},
+        gained::{self, Heard, Turn},
         update::{Applied, Outcome, Update},
         wanted::Wanted,
     },
@@ -43,6 +44,8 @@ pub(crate) struct Registry {
     /// Number of tenants that are closed because their stored record is malformed.
     unreadable: AtomicUsize,
     wanted: Wanted,
+    /// Whether all that the store had at the start is loaded.
+    loaded: AtomicBool,
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
@@ -56,6 +59,7 @@ impl Registry {
             closed: AtomicUsize::new(0),
             unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
+            loaded: AtomicBool::new(false),
             settle,
             clock,
             interner: Mutex::default(),
@@ -157,39 +161,59 @@ impl Registry {
         mark: impl FnOnce(),
     ) -> Applied {
         update.intern(&mut self.interner());
-        let (notification, is_pull) = (update.notification(), update.is_pull());
+        let (notification, is_load) = (update.notification(), update.is_load());
         let now = self.clock.elapsed();
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
-        let before = entry.status();
+        let (before, heard) = (entry.status(), Heard::of(&entry.known.record));
         // The first fact of a tenant corrects nothing.
-        let corrects = is_pull && !entry.known.record.is_empty();
-        let within = entry.agreed_within(now).filter(|_| corrects);
-        let outcome = match entry.merge(update, &self.settle, now) {
-            Ok(true) => Outcome::Recorded,
-            Ok(false) => Outcome::Stale,
-            Err(outcome) => outcome,
+        let (first, within) = (entry.known.record.is_empty(), entry.agreed_within(now));
+        let (gains, outcome) = match entry.merge(update, &self.settle, now) {
+            Ok(gains) if gains.any => (gains, Outcome::Recorded),
+            Ok(_) => (Gains::default(), Outcome::Stale),
+            Err(outcome) => (Gains::default(), outcome),
         };
-        let changed = outcome == Outcome::Recorded;
         entry.note_unreadable(self.clock.unix_ms());
         // First, so that the summary fits the record whatever the marking does.
         let after = self.summarize(&mut entry);
-        if changed {
+        if gains.any {
             mark();
         }
-        let correction = Correction::between(&before, &after, within);
+        let gained = heard.gained_by(&entry.known.record);
+        let mut turn = Turn { before: &before, after: &after, correction: None };
+        if !first && turn.is_by_pull(gains.pulls, &gained) {
+            turn.correction = Correction::between(&before, &after, within);
+        }
+        // What the store has at the start was gained before, even if the store was away then.
+        let quiet = is_load && !self.loaded.load(Ordering::Relaxed);
+        self.publish(|| match quiet {
+            true => turn.changed(tenant).into_iter().collect(),
+            false => gained::events(tenant, &gained, &turn),
+        });
+        let correction = turn.correction;
         let mut applied = Applied {
             outcome,
-            notified: notification.filter(|_| changed).map(|(change, _)| change),
-            correction: correction.filter(|_| changed && corrects),
+            notified: notification.filter(|_| gains.any),
+            correction,
             expires: entry.known.record.latest_override().and_then(|latest| latest.end()),
             before,
             after,
         };
-        if changed && applied.status_changed() {
+        if gains.any && applied.status_changed() {
             applied.outcome = Outcome::Applied;
         }
-        self.events.publish(tenant, &applied, notification);
         applied
+    }
+
+    /// Publishes events while their tenant is locked.
+    fn publish(&self, events: impl FnOnce() -> Vec<TenantEvent>) {
+        if self.events.has_receivers() {
+            events().into_iter().for_each(|event| self.events.send(event));
+        }
+    }
+
+    /// Ends the start: from now on, what a load brings is news.
+    pub(crate) fn loaded(&self) {
+        self.loaded.store(true, Ordering::Relaxed);
     }
 
     /// Adopts the spelling of the store for `tenant`, if it has an entry, so that all replicas
@@ -213,7 +237,8 @@ impl Registry {
             entry.close_until_known(now);
         }
         let after = self.summarize(&mut entry);
-        self.events.publish_change(tenant, &before, &after);
+        let turn = Turn { before: &before, after: &after, correction: None };
+        self.publish(|| turn.changed(tenant).into_iter().collect());
     }
 
     /// Returns the stamp of a pull of `tenant` that is sent now.

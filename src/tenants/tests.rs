@@ -151,24 +151,61 @@ fn dirty_mark_is_set_while_the_tenant_is_locked() {
     assert_eq!(*peek.seen.lock().unwrap(), [false]);
 }
 
+/// Names the events that have been published.
+fn published(events: &mut Events) -> Vec<String> {
+    use events::TenantEvent::{Changed, Notified, Restored};
+    use futures_util::{FutureExt, StreamExt};
+
+    let mut seen = Vec::new();
+    while let Some(event) = events.next().now_or_never() {
+        seen.push(match event.unwrap() {
+            Changed { status, .. } => format!("{:?}", status.reason()),
+            Restored { epoch, .. } => format!("restored {epoch}"),
+            Notified { change, .. } => format!("notified {change}"),
+            other => panic!("{other:?}"),
+        });
+    }
+    seen
+}
+
 #[tokio::test]
 async fn events_of_one_tenant_come_in_the_order_of_its_changes() {
-    use futures_util::StreamExt;
-
     let tenants = tenants();
     let mut events = tenants.events();
     tenants.apply(&cust(1), notified(ChangeType::Suspend, 5));
     tenants.apply(&cust(1), notified(ChangeType::BackupRestored, 6));
     tenants.apply(&cust(1), notified(ChangeType::Resume, 7));
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        seen.push(match events.next().await.unwrap() {
-            events::TenantEvent::Changed { status, .. } => format!("{:?}", status.reason()),
-            events::TenantEvent::Restored { epoch, .. } => format!("restored {epoch}"),
-            other => panic!("{other:?}"),
-        });
-    }
-    assert_eq!(seen, ["Some(Suspended)", "restored 6", "None"]);
+    let expected = [
+        "notified Suspend",
+        "Some(Suspended)",
+        "notified BackupRestored",
+        "restored 6",
+        "notified Resume",
+        "None",
+    ];
+    assert_eq!(published(&mut events), expected);
+}
+
+#[tokio::test]
+async fn only_a_load_after_the_first_publishes_facts() {
+    let record = |changes: &[ChangeType]| {
+        let other = self::tenants();
+        for change in changes {
+            other.apply(&cust(1), notified(*change, 6));
+        }
+        other.registry().record(&cust(1)).unwrap()
+    };
+    let tenants = tenants();
+    let mut events = tenants.events();
+    let first = [ChangeType::BackupRestored, ChangeType::Suspend];
+    tenants.apply(&cust(1), Update::Loaded(record(&first)));
+    assert_eq!(published(&mut events), ["Some(Suspended)"], "calls see that");
+    tenants.registry().loaded();
+    tenants.apply(&cust(1), Update::Loaded(record(&first)));
+    assert_eq!(published(&mut events), [""; 0]);
+    tenants.apply(&cust(2), Update::Loaded(record(&first)));
+    let expected = ["notified BackupRestored", "restored 6", "notified Suspend", "Some(Suspended)"];
+    assert_eq!(published(&mut events), expected);
 }
 
 #[tokio::test(start_paused = true)]

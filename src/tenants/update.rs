@@ -40,7 +40,7 @@ pub(crate) struct Applied {
     pub(crate) after: TenantStatus,
     /// The notification that the record gained, if it was received here.
     pub(crate) notified: Option<ChangeType>,
-    /// The correction, when a pull changed the status.
+    /// The correction, when a pull changed the status, whichever replica made it.
     pub(crate) correction: Option<Correction>,
     /// The end of the current override, in ms since the epoch.
     pub(crate) expires: Option<u64>,
@@ -83,17 +83,12 @@ impl Update {
         matches!(self, Self::Stored(_) | Self::Loaded(_))
     }
 
-    /// The type of the notification, the token time of which is returned with it.
-    pub(super) fn notification(&self) -> Option<(ChangeType, i64)> {
+    /// Returns the type of the notification, if it is one that was received here.
+    pub(super) fn notification(&self) -> Option<ChangeType> {
         match self {
-            Self::Notification(notified) => Some((notified.change(), notified.token_time)),
+            Self::Notification(notified) => Some(notified.change()),
             _ => None,
         }
-    }
-
-    /// Returns whether it is a pull of this replica.
-    pub(super) fn is_pull(&self) -> bool {
-        matches!(self, Self::Pull { .. })
     }
 
     /// Returns whether it comes from the load of a store.

@@ -27,23 +27,39 @@ async fn lagging_event_stream_reports_missed_events() {
 }
 
 #[tokio::test]
-async fn notification_publishes_its_event_only() {
+async fn notification_publishes_its_events_only() {
     let env = TestEnv::with(|builder| builder.state_api(false)).await;
     let TestEnv { simulator, gate, tenant, .. } = &env;
     let mut events = gate.events();
     let first = env.notification(ChangeType::Suspend);
     assert_eq!(env.post(first.body()).await.status(), StatusCode::NO_CONTENT);
+    let expected = TenantEvent::Notified {
+        tenant: tenant.clone(),
+        change: ChangeType::Suspend,
+        version_name: gate.status(tenant).version_name().map(ToOwned::to_owned),
+        file_version: gate.status(tenant).file_version().map(ToOwned::to_owned),
+    };
+    assert!(gate.status(tenant).version_name().is_some());
+    assert_eq!(events.next().await, Some(expected));
     assert!(matches!(events.next().await, Some(TenantEvent::Changed { .. })));
-    // A duplicate, and a second Suspend that changes nothing.
+    let mut notified = async |expected: ChangeType| match events.next().await {
+        Some(TenantEvent::Notified { change, .. }) if change == expected => {
+            events.next().now_or_never()
+        }
+        event => panic!("{event:?}"),
+    };
+    // A duplicate, and a notification that changes nothing.
     env.post(first.body()).await;
-    simulator.notify(ChangeType::Suspend, tenant).await.unwrap();
     simulator.notify(ChangeType::BackupRestored, tenant).await.unwrap();
-    let Some(TenantEvent::Restored { epoch, .. }) = events.next().await else { panic!() };
-    assert_eq!(gate.status(tenant).epoch(), epoch);
+    let epoch = gate.status(tenant).epoch();
+    let restored = TenantEvent::Restored { tenant: tenant.clone(), epoch };
+    assert_eq!(notified(ChangeType::BackupRestored).await, Some(Some(restored)));
     simulator.notify(ChangeType::Move, tenant).await.unwrap();
-    assert!(matches!(events.next().await, Some(TenantEvent::Moved { .. })));
+    let moved = TenantEvent::Moved { tenant: tenant.clone() };
+    assert_eq!(notified(ChangeType::Move).await, Some(Some(moved)));
     simulator.notify(ChangeType::Other(77), tenant).await.unwrap();
-    assert!(matches!(events.next().await, Some(TenantEvent::Unknown { number: 77, .. })));
+    let unknown = TenantEvent::Unknown { tenant: tenant.clone(), number: 77 };
+    assert_eq!(notified(ChangeType::Other(77)).await, Some(Some(unknown)));
     assert!(events.next().now_or_never().is_none());
 }
 

@@ -9,6 +9,7 @@ mod lifecycle;
 mod network;
 mod overrides;
 mod ready;
+mod replica_events;
 mod shutdown;
 mod store;
 mod store_faults;

@@ -46,16 +46,13 @@ async fn lost_resume_heals_within_the_longest_step() {
             };
             assert_eq!(corrected.count(), 1);
             assert!(corrected.last().unwrap() <= bound, "{corrected:?}");
-            let corrected = events
-                .by_ref()
-                .take(3)
-                .filter(|event| {
-                    let found = matches!(event, TenantEvent::Corrected { status, correction, .. }
-                        if status.is_available() && correction.missed() == Some(ChangeType::Resume));
-                    async move { found }
-                })
-                .count();
-            assert_eq!(corrected.await, 1);
+            let mut corrected = 0;
+            while let Some(Some(event)) = events.next().now_or_never() {
+                let found = matches!(event, TenantEvent::Corrected { status, correction, .. }
+                    if status.is_available() && correction.missed() == Some(ChangeType::Resume));
+                corrected += usize::from(found);
+            }
+            assert_eq!(corrected, 1);
         }
     }
 }
@@ -110,8 +107,11 @@ async fn state_api_lag_below_the_settle_time_flaps_nothing() {
     assert!(env.pulls().corrections().is_empty());
     let mut changes = 0;
     while let Some(Some(event)) = events.next().now_or_never() {
-        assert!(matches!(event, TenantEvent::Changed { .. }), "{event:?}");
-        changes += 1;
+        match event {
+            TenantEvent::Notified { .. } => {}
+            TenantEvent::Changed { .. } => changes += 1,
+            other => panic!("{other:?}"),
+        }
     }
     assert_eq!(changes, 12);
 }

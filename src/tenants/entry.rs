@@ -250,3 +250,13 @@ impl Entry {
 fn is_silent(record: &Record) -> bool {
     record.pulls().next().is_none() && record.deciding().is_none() && !record.is_unreadable()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_takes_16_bytes() {
+        assert_eq!(size_of::<Entry>(), 16);
+    }
+}

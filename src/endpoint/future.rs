@@ -20,6 +20,7 @@ use super::{
     locate::{Locating, Locator},
     retarget::Retarget,
     service::retarget,
+    symptom::is_symptom,
 };
 use crate::{environment::Origin, tenant_id::TenantId};
 
@@ -115,9 +116,15 @@ where
         }
         loop {
             if let Some(call) = this.call.as_mut().as_pin_mut() {
-                let response = ready!(call.poll(cx))?;
-                let retry = this.retry.as_ref().filter(|_| is_misdirected(&response));
-                let Some(retry) = retry else { return Poll::Ready(Ok(response)) };
+                let result = ready!(call.poll(cx));
+                let Some(retry) = this.retry.as_ref() else { return Poll::Ready(result) };
+                let response = match result {
+                    Ok(response) if is_misdirected(&response) => response,
+                    result => {
+                        retry.note(&result);
+                        return Poll::Ready(result);
+                    }
+                };
                 // It may hold a permit that the retry needs.
                 this.call.set(None);
                 let pull = retry.request_pull();
@@ -167,6 +174,21 @@ where
             (None, None) => true,
         };
         (!went_there).then_some(origin)
+    }
+
+    /// Notes a result that suggests that the tenant is closed.
+    fn note<E>(&self, result: &Result<S::Response, E>)
+    where
+        S::Response: HasStatus,
+    {
+        let suspect = match result {
+            Ok(response) => is_symptom(response, &self.tenant, self.locator.environment()),
+            // A refusal is one too, and no symptom: the tenant is not open.
+            Err(_) => true,
+        };
+        if suspect {
+            self.locator.symptom(&self.tenant);
+        }
     }
 
     /// Requests a pull of the tenant, unless another origin is known by now.

@@ -1,6 +1,6 @@
 //! Responses whose status can be read.
 
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 
 /// A response with a status.
 ///
@@ -12,11 +12,13 @@ use http::StatusCode;
 pub trait HasStatus: sealed::HasStatus {}
 
 mod sealed {
-    use http::StatusCode;
+    use http::{HeaderMap, StatusCode};
 
     #[expect(unnameable_types, reason = "a sealed trait is one that can't be named")]
     pub trait HasStatus {
         fn status(&self) -> StatusCode;
+
+        fn headers(&self) -> &HeaderMap;
     }
 }
 
@@ -31,6 +33,10 @@ impl<B> sealed::HasStatus for http::Response<B> {
     fn status(&self) -> StatusCode {
         self.status()
     }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
+    }
 }
 
 #[cfg(feature = "reqwest")]
@@ -40,5 +46,9 @@ impl HasStatus for reqwest::Response {}
 impl sealed::HasStatus for reqwest::Response {
     fn status(&self) -> StatusCode {
         self.status()
+    }
+
+    fn headers(&self) -> &HeaderMap {
+        self.headers()
     }
 }

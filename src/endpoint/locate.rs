@@ -74,6 +74,26 @@ impl Locator {
         self.registry.read(tenant, |record| self.origin_in(record))?
     }
 
+    /// Returns the origin that serves `tenant` for a call to it, and has the tenant pulled when what is
+    /// known of it is no longer fresh.
+    pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<Origin> {
+        let Some(pulls) = &self.pulls else { return self.origin(tenant) };
+        let (origin, stale) =
+            self.registry.read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
+        if stale {
+            pulls.request_stale(tenant);
+        }
+        origin
+    }
+
+    /// Has `tenant` pulled because a call to it failed as one to a closed tenant might, at most once
+    /// a minute, if it is open and something is known of it.
+    pub(super) fn symptom(&self, tenant: &TenantId) {
+        if let Some(pulls) = &self.pulls {
+            pulls.request_for_symptom(tenant);
+        }
+    }
+
     /// Returns the origin that serves the tenant of `record`.
     pub(crate) fn origin_in(&self, record: &Record) -> Option<Origin> {
         origin(record, &self.environment, self.pulls.is_some())

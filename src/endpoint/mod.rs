@@ -11,6 +11,7 @@ mod layer;
 mod locate;
 mod retarget;
 mod service;
+mod symptom;
 
 pub(crate) use self::locate::Locator;
 pub use self::{

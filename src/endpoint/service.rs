@@ -70,7 +70,7 @@ where
         };
         // Read before the host: a pull that starts in between then counts as later.
         let pull_seq = self.locator.pull_seq();
-        let sent_to = self.locator.origin(&tenant);
+        let sent_to = self.locator.origin_for_call(&tenant);
         if let Some(origin) = &sent_to {
             retarget(&mut request, origin);
         }

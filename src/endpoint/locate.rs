@@ -79,7 +79,8 @@ impl Locator {
     pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<Origin> {
         let Some(pulls) = &self.pulls else { return self.origin(tenant) };
         let (origin, stale) =
-            self.registry.read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
+            self.registry
+                .read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
         if stale {
             pulls.request_stale(tenant);
         }

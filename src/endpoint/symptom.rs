@@ -26,7 +26,8 @@ fn leads_away(response: &impl HasStatus, tenant: &TenantId, environment: &Enviro
     let at_tenant_host = location.host().is_none_or(|host| environment.is_tenant_host(host));
     // A path that does not begin with a slash goes on from the present one.
     let relative = !location.path().starts_with('/');
-    !relative && !(at_tenant_host && UrlKey::tenant_of_path(location.path()).as_ref() == Some(tenant))
+    !relative
+        && !(at_tenant_host && UrlKey::tenant_of_path(location.path()).as_ref() == Some(tenant))
 }
 
 #[cfg(test)]

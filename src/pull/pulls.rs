@@ -19,7 +19,7 @@ use super::{
     health::PullHealth,
     in_flight::{InFlight, Join, Refreshed},
     lease,
-    schedule::Schedule,
+    schedule::{Schedule, Trigger},
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
     stats::{CorrectionStats, PullCounters},
@@ -48,6 +48,8 @@ pub(crate) struct Pulls {
     pub(super) wake: Notify,
     /// The number of the pull started last, for calls to take along without a lock.
     pull_seq: AtomicU64,
+    /// Seconds since the gate was built, a few late: calls read no clock.
+    coarse: AtomicU64,
 }
 
 /// All that changes under one lock.
@@ -78,8 +80,8 @@ impl Pulls {
             corrections: CorrectionStats::default(),
             failing: false,
         });
-        let (wake, pull_seq) = (Notify::new(), AtomicU64::new(0));
-        Self { registry, clock, at_once, api, store, state, wake, pull_seq }
+        let (wake, pull_seq, coarse) = (Notify::new(), AtomicU64::new(0), AtomicU64::new(0));
+        Self { registry, clock, at_once, api, store, state, wake, pull_seq, coarse }
     }
 
     /// Requests a pull of `tenant` at once, and again until it is answered: it was restored or
@@ -210,6 +212,45 @@ impl Pulls {
         drop(state);
         self.wake.notify_one();
         Some(receiver)
+    }
+
+    /// Returns the time since the gate was built, up to ten seconds late. It reads no clock, because
+    /// every call asks.
+    pub(crate) fn coarse_now(&self) -> Duration {
+        // Relaxed: a time orders nothing.
+        Duration::from_secs(self.coarse.load(Ordering::Relaxed))
+    }
+
+    /// Moves the coarse clock on.
+    pub(super) fn tick(&self) {
+        self.coarse.store(self.clock.elapsed().as_secs(), Ordering::Relaxed);
+    }
+
+    /// Requests a pull of `tenant`, which is open and called, because its answer is no longer fresh:
+    /// its entry [says so](Registry::read_for_call).
+    pub(crate) fn request_stale(&self, tenant: &TenantId) {
+        self.request_open(tenant, Trigger::Stale);
+    }
+
+    /// Requests a pull of `tenant` because a call to it failed, if it is open, known, and was not
+    /// pulled within the last minute.
+    pub(crate) fn request_for_symptom(&self, tenant: &TenantId) {
+        if self.registry.note_symptom(tenant, self.clock.elapsed()) {
+            self.request_open(tenant, Trigger::Symptom);
+        }
+    }
+
+    fn request_open(&self, tenant: &TenantId, trigger: Trigger) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        let room =
+            state.in_flight.contains(tenant) || state.scheduler.request_open(tenant, trigger, now);
+        drop(state);
+        if room {
+            self.wake.notify_one();
+        } else {
+            self.registry.clear_called(tenant);
+        }
     }
 
     /// Requests a pull that a call waits for. Calls can name any tenant, so those that nothing is known

@@ -27,6 +27,10 @@ pub(crate) struct Queue {
     unverified: Lane,
     /// Requests for calls to tenants that nothing is known of.
     unheard: Lane,
+    /// Open tenants that are called and whose answer is no longer fresh.
+    stale: Lane,
+    /// Open tenants that calls fail at.
+    symptoms: Lane,
     /// How many requested pulls were made one after the other.
     in_a_row: u8,
     /// How long the calendar may get before outdated entries are swept out of it.
@@ -64,6 +68,9 @@ const UNVERIFIED: usize = 256;
 
 /// How many tenants that nothing is known of may wait. More than calls wait for: see `in_flight`.
 const UNHEARD: usize = 2048;
+
+/// How many open tenants may wait for each reason that calls give: in an incident that may be all.
+const OPEN: usize = 65_536;
 
 /// After so many requested pulls one is made that is due: calls to a host that serves other tenants
 /// cause requests, and must not keep closed tenants from being pulled.
@@ -126,6 +133,16 @@ impl Queue {
         }
     }
 
+    /// Requests a pull of an open tenant because of calls to it. Returns whether there was room.
+    pub(super) fn push_open(&mut self, tenant: &TenantId, trigger: Trigger, now: Duration) -> bool {
+        let lane = match trigger {
+            Trigger::Symptom => &mut self.symptoms,
+            _ => &mut self.stale,
+        };
+        lane.push(tenant, now, OPEN);
+        lane.contains(tenant)
+    }
+
     /// Requests a pull for an unverified reason. Dropped when too many of these wait.
     pub(super) fn push_unverified(&mut self, tenant: &TenantId, now: Duration) {
         if !self.requested.contains(tenant) {
@@ -166,6 +183,12 @@ impl Queue {
         }
         if let Some(tenant) = self.unheard.pop() {
             return Some(self.start(tenant, Trigger::Requested, dues));
+        }
+        if let Some(tenant) = self.stale.pop() {
+            return Some(self.start(tenant, Trigger::Stale, dues));
+        }
+        if let Some(tenant) = self.symptoms.pop() {
+            return Some(self.start(tenant, Trigger::Symptom, dues));
         }
         let idle = self.pop_ready(ReadyPulls::pop_idle, dues);
         if idle.is_none() {
@@ -219,7 +242,8 @@ impl Queue {
 
     /// Returns when the next pull is due: zero for at once, `None` when none is to come.
     pub(super) fn next(&mut self, dues: &impl Dues) -> Option<Duration> {
-        if self.waiting > 0 || !self.requested.is_empty() || !self.unheard.is_empty() {
+        let lanes = [&self.requested, &self.unheard, &self.stale, &self.symptoms];
+        if self.waiting > 0 || lanes.into_iter().any(|lane| !lane.is_empty()) {
             return Some(Duration::ZERO);
         }
         while let Some(Reverse(first)) = self.calendar.peek() {
@@ -248,9 +272,10 @@ impl Queue {
     ) -> (usize, Option<Duration>) {
         self.ripen(now, dues);
         let ready = self.ready.oldest(|entry| dues.is_ready(&entry.tenant, entry.due));
-        let lanes = [&self.requested, &self.unverified, &self.unheard];
+        let lanes = [&self.requested, &self.unverified, &self.unheard, &self.stale, &self.symptoms];
         let requests = lanes.into_iter().filter_map(Lane::oldest);
-        (self.waiting + self.requests(), requests.chain(ready).min())
+        let open = self.stale.len() + self.symptoms.len();
+        (self.waiting + self.requests() + open, requests.chain(ready).min())
     }
 
     /// Returns the room taken, in entries: memory goes by that.

@@ -66,6 +66,10 @@ pub(crate) enum Trigger {
     Turned,
     /// An unverified sender gave a hint.
     Unverified,
+    /// The tenant is open and called, and the last answer is no longer fresh.
+    Stale,
+    /// A call to the open tenant failed, as one to a closed tenant might.
+    Symptom,
     /// A Resume that answers an Upgrade has settled, and no settled pull knows it: as it ends what
     /// the Upgrade announced, the answer can wait until nothing else is due.
     Idle,

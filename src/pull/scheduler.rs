@@ -125,7 +125,10 @@ impl Scheduler {
         let mut schedule = |record: &Record, knowledge: &Knowledge, history: &mut PullHistory| {
             match last {
                 LastPull::None | LastPull::Delegated { .. } => {}
-                LastPull::Answered { .. } => history.attempted(Default::default(), now),
+                LastPull::Answered { valid_for } => {
+                    history.attempted(Default::default(), now);
+                    history.set_fresh(valid_for);
+                }
                 LastPull::UnknownState => history.attempted(history.attempts().unknown(), now),
                 LastPull::Failed => history.attempted(history.attempts().failed(), now),
             }
@@ -201,6 +204,17 @@ impl Scheduler {
     /// Has `tenant`, of which nothing is known, pulled for a call.
     pub(crate) fn request_unheard(&mut self, tenant: &TenantId, now: Duration) {
         self.queue.push_unheard(tenant, now);
+    }
+
+    /// Has an open tenant pulled because of calls to it, after everything else. Returns whether there
+    /// was room.
+    pub(crate) fn request_open(
+        &mut self,
+        tenant: &TenantId,
+        trigger: Trigger,
+        now: Duration,
+    ) -> bool {
+        self.queue.push_open(tenant, trigger, now)
     }
 
     /// Has `tenant` pulled in the lane of unverified requests.

@@ -4,7 +4,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, StreamExt, stream::FuturesUnordered};
 use smol_str::SmolStr;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::{
     error::{PullError, RefreshError},
@@ -23,6 +23,9 @@ use crate::{
     tenant_id::TenantId,
     tenants::{Tenants, Update, correction::Correction},
 };
+
+/// How late the clock of calls may be. What it decides is measured in minutes.
+const TICK: Duration = Duration::from_secs(10);
 
 /// A pull that starts.
 struct Start {
@@ -64,6 +67,9 @@ impl Pulls {
         self.request_interrupted();
         let mut in_flight = FuturesUnordered::new();
         let mut extensions = FuturesUnordered::new();
+        let mut ticks = tokio::time::interval(TICK);
+        // A late tick is not made up for: what counts is the time it tells.
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wait = loop {
                 if in_flight.len() >= self.at_once {
@@ -83,6 +89,7 @@ impl Pulls {
                 // A permit is kept for a wake-up that comes while this does not wait.
                 () = self.wake.notified() => {}
                 () = sleep(wait.unwrap_or_default()), if wait.is_some() => {}
+                _ = ticks.tick() => self.tick(),
             }
         }
     }

@@ -25,8 +25,9 @@ pub(crate) struct PullHistory {
     attempts: Attempts,
     /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when none is awaited.
     agreeing: u8,
-    /// Nothing has been gained since the tenant was loaded.
-    loaded: bool,
+    /// For how many minutes the last answer is fresh; 0 while no pull has been gained since the tenant
+    /// was loaded.
+    fresh: u8,
 }
 
 /// Consecutive own pulls without a new fact.
@@ -51,6 +52,12 @@ pub(crate) enum Gained {
     Loaded,
 }
 
+/// Limits of the time for which an answer about an open tenant is fresh, in minutes.
+const FRESH: (u8, u8) = (5, 60);
+
+/// Shortest time between pulls of an open tenant because of calls to it.
+const CALLED_PAUSE: Duration = Duration::from_secs(60);
+
 /// Number of pulls that must agree with a status that came to rest on one.
 const AGREEING: u8 = 3;
 
@@ -62,7 +69,7 @@ impl Default for PullHistory {
             attempt: Mono::NEVER,
             attempts: Attempts::None,
             agreeing: AGREEING,
-            loaded: false,
+            fresh: 0,
         }
     }
 }
@@ -73,11 +80,11 @@ impl PullHistory {
         let next = status_without_override(after);
         if gained == Gained::Loaded && past.is_empty {
             self.news = Mono::at(now);
-            self.loaded = true;
+            self.fresh = 0;
         } else if gained == Gained::Pull {
             self.news = Mono::at(now);
-            self.loaded = false;
             self.attempts = Attempts::None;
+            self.fresh = FRESH.0;
         }
         if past.deciding != after.deciding() {
             self.attempts = Attempts::None;
@@ -103,6 +110,26 @@ impl PullHistory {
     pub(crate) fn attempted(&mut self, attempts: Attempts, now: Duration) {
         self.attempt = Mono::at(now);
         self.attempts = attempts;
+    }
+
+    /// Sets for how long the last own answer is valid. It is fresh for 5 minutes at least, and an hour
+    /// at most.
+    pub(crate) fn set_fresh(&mut self, valid_for: Option<Duration>) {
+        let minutes = valid_for.map_or(0, |valid| valid.as_secs() / 60);
+        self.fresh = u8::try_from(minutes).unwrap_or(u8::MAX).clamp(FRESH.0, FRESH.1);
+    }
+
+    /// Whether the last answer, or what was loaded, is no longer fresh at `now`.
+    pub(crate) fn is_stale(&self, now: Duration) -> bool {
+        let fresh = Duration::from_secs(60 * u64::from(self.fresh.max(FRESH.0)));
+        self.news().is_some_and(|news| news.elapsed(now) >= fresh) && self.may_pull_for_calls(now)
+    }
+
+    /// Whether calls may have the tenant pulled at `now`: not soon after another pull, and not while
+    /// pulls back off.
+    pub(crate) fn may_pull_for_calls(&self, now: Duration) -> bool {
+        let long_ago = |at: Option<Mono>| at.is_none_or(|at| at.elapsed(now) >= CALLED_PAUSE);
+        self.attempts == Attempts::None && long_ago(self.news()) && long_ago(self.attempt())
     }
 
     /// Returns when the last pull was gained, or the tenant loaded.
@@ -131,7 +158,7 @@ impl PullHistory {
 
     /// Returns the moment of the load, while nothing has been gained since.
     pub(crate) fn loaded(&self) -> Option<Mono> {
-        Some(self.news).filter(|_| self.loaded)
+        self.news().filter(|_| self.fresh == 0)
     }
 }
 

@@ -55,6 +55,8 @@ struct PullFlags(AtomicU8);
 
 /// It is due, and waits for its turn.
 const READY: u8 = 1;
+/// A pull is requested because of calls to the tenant while it is open.
+const CALLED: u8 = 4;
 /// Calls were refused since the last pull started, or the tenant is waited for.
 const WANTED: u8 = 2;
 
@@ -64,8 +66,9 @@ impl PullFlags {
         self.0.load(Ordering::Relaxed) & flag != 0
     }
 
-    fn set(&self, flag: u8) {
-        self.0.fetch_or(flag, Ordering::Relaxed);
+    /// Sets `flag`, and returns whether it was not set.
+    fn set(&self, flag: u8) -> bool {
+        self.0.fetch_or(flag, Ordering::Relaxed) & flag == 0
     }
 
     /// Clears `flags`, and returns whether READY was set.
@@ -73,6 +76,9 @@ impl PullFlags {
         self.0.fetch_and(!flags, Ordering::Relaxed) & READY != 0
     }
 }
+
+/// A pull that is due so soon is not preceded by one because of calls.
+const DUE_SOON: Duration = Duration::from_secs(60);
 
 /// A tenant whose pull has become due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +178,32 @@ impl Entry {
 
     /// Starts a pull, and returns whether the one that was scheduled had become due.
     pub(super) fn start_pull(&self) -> bool {
-        self.pull.clear(READY | WANTED)
+        self.pull.clear(READY | WANTED | CALLED)
+    }
+
+    /// Notes that a call to the tenant wants it pulled when its answer is no longer fresh. Returns
+    /// whether that has to be requested.
+    pub(super) fn note_stale(&self, now: Duration) -> bool {
+        let Known { record, history, .. } = &*self.known;
+        !self.pull.has(CALLED)
+            && history.is_stale(now)
+            && record.pulls().next().is_some()
+            && self.note_called(now)
+    }
+
+    /// Notes that a call to the tenant failed. Returns whether a pull has to be requested.
+    pub(super) fn note_symptom(&self, now: Duration) -> bool {
+        self.is_known() && self.known.history.may_pull_for_calls(now) && self.note_called(now)
+    }
+
+    fn note_called(&self, now: Duration) -> bool {
+        let due_soon = self.due().is_some_and(|due| due.time() <= now.saturating_add(DUE_SOON));
+        !self.is_closed() && !due_soon && self.pull.set(CALLED)
+    }
+
+    /// Forgets that a pull is requested because of calls: there was no room for it.
+    pub(super) fn clear_called(&self) {
+        self.pull.clear(CALLED);
     }
 
     /// Returns whether its pull would be worth more than others, and that is not noted yet: an

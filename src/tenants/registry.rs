@@ -6,12 +6,10 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use dashmap::DashMap;
-
-#[cfg(test)]
-use std::time::Duration;
 
 use crate::{
     clock::Clock,
@@ -250,6 +248,30 @@ impl Registry {
         match self.tenants.get(tenant) {
             Some(entry) => stamp(&entry),
             None => stamp(&Entry::default()),
+        }
+    }
+
+    /// Applies `of` to the tenant's record for a call to it. Also returns whether a pull has to be
+    /// requested, because what is known of the tenant is no longer fresh.
+    pub(crate) fn read_for_call<T>(
+        &self,
+        tenant: &TenantId,
+        now: Duration,
+        of: impl FnOnce(&Record) -> T,
+    ) -> Option<(T, bool)> {
+        let entry = self.tenants.get(tenant)?;
+        Some((of(&entry.known.record), entry.note_stale(now)))
+    }
+
+    /// Notes that a call to `tenant` failed. Returns whether a pull has to be requested.
+    pub(crate) fn note_symptom(&self, tenant: &TenantId, now: Duration) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.note_symptom(now))
+    }
+
+    /// Forgets that a pull is requested because of calls.
+    pub(crate) fn clear_called(&self, tenant: &TenantId) {
+        if let Some(entry) = self.tenants.get(tenant) {
+            entry.clear_called();
         }
     }
 

@@ -4,6 +4,7 @@
 
 mod healing;
 mod limits;
+mod open_tenants;
 mod priority;
 mod refresh;
 mod replicas;

@@ -21,8 +21,11 @@ pub(super) const LAST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(super) struct Dirty {
     tenants: HashMap<TenantId, Entry>,
-    /// Dirty tenants that are neither being written nor parked, oldest first.
-    queue: VecDeque<TenantId>,
+    /// Dirty tenants that are neither being written nor parked, oldest first, in the order of
+    /// [`Priority`]. A tenant that rose stays in its old queue too, where it no longer counts.
+    queues: [VecDeque<TenantId>; 3],
+    /// Number of tenants that are written because the store lacks them.
+    refilling: usize,
     /// Tenants that the store refused, by the time of their retry.
     parked: VecDeque<(Instant, TenantId)>,
     /// Number of dirty tenants that the store refused at the last attempt.
@@ -37,9 +40,26 @@ pub(super) struct Dirty {
 struct Entry {
     waiting: Vec<Waiter>,
     phase: Phase,
+    priority: Priority,
     /// Whether the store refused it at the last attempt.
     refused: bool,
 }
+
+/// The order in which tenants are written. After a loss of data there may be a million to store
+/// again, which takes minutes, and a notification is answered within seconds or refused.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Priority {
+    /// A write is waited for.
+    Awaited,
+    #[default]
+    Changed,
+    /// The store lost it. Another replica probably stores it in the meantime.
+    Lacking,
+}
+
+/// Number of concurrent writes of tenants that the store lacks. Few, so that replicas that fill the
+/// same store receive what the others have stored before they would store it too.
+const MAX_REFILLING: usize = 64;
 
 #[derive(Default, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -86,11 +106,59 @@ impl Dirty {
 
     /// Marks `tenant` after its record changed.
     pub(super) fn mark(&mut self, tenant: &TenantId) {
+        if self.tenants.contains_key(tenant) {
+            self.raise(tenant, Priority::Changed);
+        } else {
+            self.insert(tenant, Priority::Changed);
+        }
+    }
+
+    /// Marks `tenant`, which the store lacks.
+    pub(super) fn mark_lacking(&mut self, tenant: &TenantId) {
         match self.tenants.get_mut(tenant) {
             Some(entry) => entry.change(),
-            None => {
-                self.tenants.insert(tenant.clone(), Entry::default());
-                self.queue.push_back(tenant.clone());
+            None => self.insert(tenant, Priority::Lacking),
+        }
+    }
+
+    fn insert(&mut self, tenant: &TenantId, priority: Priority) {
+        self.tenants.insert(tenant.clone(), Entry { priority, ..Entry::default() });
+        self.enqueue(tenant, priority);
+    }
+
+    fn enqueue(&mut self, tenant: &TenantId, priority: Priority) {
+        let [awaited, changed, lacking] = &mut self.queues;
+        let queue = match priority {
+            Priority::Awaited => awaited,
+            Priority::Changed => changed,
+            Priority::Lacking => lacking,
+        };
+        queue.push_back(tenant.clone());
+    }
+
+    /// Notes that `tenant`, which is dirty, changed or is waited for.
+    fn raise(&mut self, tenant: &TenantId, priority: Priority) {
+        let Some(entry) = self.tenants.get_mut(tenant) else { return };
+        // The record being written may have been read before the change.
+        entry.change();
+        if priority < entry.priority && !entry.is_writing() {
+            entry.priority = priority;
+            if entry.phase == Phase::Queued {
+                self.enqueue(tenant, priority);
+            }
+        }
+    }
+
+    /// Clears the mark of `tenant`, whose current record the store has. A write in progress is
+    /// completed as any other.
+    pub(super) fn covered(&mut self, tenant: &TenantId) {
+        if self.tenants.get(tenant).is_some_and(|entry| entry.phase == Phase::Queued)
+            && let Some(entry) = self.tenants.remove(tenant)
+        {
+            self.refused -= usize::from(entry.refused);
+            for waiter in entry.waiting {
+                // Fails when the waiter has timed out and answered already.
+                let _ = waiter.send(());
             }
         }
     }
@@ -104,37 +172,74 @@ impl Dirty {
         if entry.phase != Phase::Parked && !self.ending {
             entry.waiting.push(sender);
         }
-        // The record being written may have been read before the change that is waited for.
-        entry.change();
+        self.raise(tenant, Priority::Awaited);
         Some(receiver)
     }
 
     /// Returns tenants whose write was interrupted to the queue. Their waiters are gone.
     pub(super) fn requeue_interrupted(&mut self) {
-        for (tenant, entry) in &mut self.tenants {
-            if matches!(entry.phase, Phase::Writing { .. }) {
-                entry.phase = Phase::Queued;
-                self.queue.push_back(tenant.clone());
-            }
+        let writing: Vec<_> = self.tenants.iter().filter(|(_, entry)| entry.is_writing()).collect();
+        let writing: Vec<_> = writing.into_iter().map(|(tenant, _)| tenant.clone()).collect();
+        writing.iter().for_each(|tenant| self.requeue(tenant));
+        self.refilling = 0;
+    }
+
+    /// Returns a tenant to the queue after a write.
+    fn requeue(&mut self, tenant: &TenantId) {
+        let Some(entry) = self.tenants.get_mut(tenant) else { return };
+        if matches!(entry.phase, Phase::Writing { again: true, .. }) {
+            entry.priority = entry.priority.min(Priority::Changed);
         }
+        if !entry.waiting.is_empty() {
+            entry.priority = Priority::Awaited;
+        }
+        entry.phase = Phase::Queued;
+        let priority = entry.priority;
+        self.enqueue(tenant, priority);
     }
 
     /// Returns the next tenant to write, and its waiters.
     pub(super) fn begin(&mut self) -> Option<(TenantId, Vec<Waiter>)> {
-        let tenant = self.queue.pop_front()?;
         let probe = self.outage.is_some();
-        let entry = self.tenants.entry(tenant.clone()).or_default();
-        entry.phase = Phase::Writing { again: false, probe };
-        Some((tenant, std::mem::take(&mut entry.waiting)))
+        for priority in [Priority::Awaited, Priority::Changed, Priority::Lacking] {
+            if priority == Priority::Lacking && self.refilling >= MAX_REFILLING {
+                continue;
+            }
+            while let Some(tenant) = self.dequeue(priority) {
+                let Some(entry) = self.tenants.get_mut(&tenant) else { continue };
+                if entry.phase != Phase::Queued || entry.priority != priority {
+                    continue;
+                }
+                entry.phase = Phase::Writing { again: false, probe };
+                self.refilling += usize::from(priority == Priority::Lacking);
+                return Some((tenant, std::mem::take(&mut entry.waiting)));
+            }
+        }
+        None
+    }
+
+    fn dequeue(&mut self, priority: Priority) -> Option<TenantId> {
+        let [awaited, changed, lacking] = &mut self.queues;
+        match priority {
+            Priority::Awaited => awaited.pop_front(),
+            Priority::Changed => changed.pop_front(),
+            Priority::Lacking => lacking.pop_front(),
+        }
+    }
+
+    /// Notes that a write of `tenant` ended.
+    fn end_write(&mut self, tenant: &TenantId) {
+        let lacking = |entry: &Entry| entry.priority == Priority::Lacking;
+        self.refilling -= usize::from(self.tenants.get(tenant).is_some_and(lacking));
     }
 
     /// Completes a write: the tenant is clean, unless it changed since `begin`.
     pub(super) fn finish(&mut self, tenant: &TenantId) {
+        self.end_write(tenant);
         let Some(entry) = self.tenants.get_mut(tenant) else { return };
         self.refused -= usize::from(std::mem::take(&mut entry.refused));
         if let Phase::Writing { again: true, .. } = entry.phase {
-            entry.phase = Phase::Queued;
-            self.queue.push_back(tenant.clone());
+            self.requeue(tenant);
         } else {
             self.tenants.remove(tenant);
         }
@@ -148,6 +253,7 @@ impl Dirty {
         now: Instant,
         unix_ms: u64,
     ) -> Failed {
+        self.end_write(tenant);
         let entry = self.tenants.entry(tenant.clone()).or_default();
         let phase = entry.phase;
         if !error.is_unavailable() {
@@ -160,10 +266,9 @@ impl Dirty {
             self.parked.push_back((now + pause, tenant.clone()));
             return Failed::Refused { began };
         }
-        entry.phase = Phase::Queued;
         entry.waiting.extend(waiting);
         entry.waiting.retain(|waiter| !waiter.is_closed());
-        self.queue.push_back(tenant.clone());
+        self.requeue(tenant);
         if let Some(outage) = &mut self.outage {
             // All writes in flight at the start of an outage count as one attempt.
             let probe = matches!(phase, Phase::Writing { probe: true, .. });
@@ -177,7 +282,9 @@ impl Dirty {
     /// Returns parked tenants that are due to the queue.
     pub(super) fn unpark_due(&mut self, now: Instant) {
         while self.next_unpark().is_some_and(|due| due <= now) {
-            self.queue.extend(self.parked.pop_front().map(|(_, tenant)| tenant));
+            if let Some((_, tenant)) = self.parked.pop_front() {
+                self.requeue(&tenant);
+            }
         }
     }
 
@@ -250,6 +357,10 @@ impl Dirty {
 }
 
 impl Entry {
+    fn is_writing(&self) -> bool {
+        matches!(self.phase, Phase::Writing { .. })
+    }
+
     fn change(&mut self) {
         if let Phase::Writing { again, .. } = &mut self.phase {
             *again = true;

@@ -85,6 +85,19 @@ impl WriteBack {
         self.work.notify_one();
     }
 
+    /// Marks tenants that the store lacks, after a loss of its data. Changes go first.
+    fn mark_lacking(&self, tenants: &[TenantId]) {
+        let mut dirty = self.lock();
+        tenants.iter().for_each(|tenant| dirty.mark_lacking(tenant));
+        drop(dirty);
+        self.work.notify_one();
+    }
+
+    /// Clears the mark of `tenant`, because another replica has stored its current record.
+    fn covered(&self, tenant: &TenantId) {
+        self.lock().covered(tenant);
+    }
+
     /// Returns a future that waits until the current record of `tenant` is in the store; `None`
     /// when it already is.
     ///

@@ -41,9 +41,9 @@ async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreErro
             lacking.push(tenant.clone());
         }
     });
-    for tenant in &lacking {
-        write_back.mark(tenant);
-    }
+    // Other replicas fill the same store: in the same order, each would store every tenant.
+    fastrand::shuffle(&mut lacking);
+    write_back.mark_lacking(&lacking);
     registry.loaded();
     Ok(())
 }
@@ -82,31 +82,50 @@ pub(crate) struct Resync {
     /// Whether the stream delivers all later changes of others.
     subscribed: bool,
     load: Option<Load>,
+    /// Before which no gap has the store loaded again.
+    rested: Option<Instant>,
 }
 
-/// A load that is due, because a change may have been lost.
+/// A load that is due.
 #[derive(Clone, Copy)]
 struct Load {
     due: Instant,
     failures: u32,
+    /// Whether a change may have been lost. Otherwise changes are late, and the load is dropped when
+    /// they arrive.
+    gap: bool,
 }
 
 /// Interval of loads while changes are not subscribed to.
 const DISCONNECTED_PAUSE: Duration = Duration::from_secs(30);
 
+/// A load is followed by a rest of so many times its own duration, so that a store or network that
+/// fails again and again does not keep the replicas loading.
+const REST: u32 = 10;
+
+/// The longest rest.
+const MAX_REST: Duration = Duration::from_secs(60);
+
+/// Replicas that share a store lose changes, or data, at the same moment. They load it again within
+/// this time for each tenant, at different moments.
+const SPREAD_PER_TENANT: Duration = Duration::from_micros(20);
+
+/// The longest spread.
+const MAX_SPREAD: Duration = Duration::from_secs(5);
+
 impl Load {
     fn now() -> Self {
-        Self { due: Instant::now(), failures: 0 }
+        Self { due: Instant::now(), failures: 0, gap: true }
     }
 
     fn while_disconnected() -> Self {
         let pause = DISCONNECTED_PAUSE.mul_f64(0.5 + fastrand::f64() / 2.0);
-        Self { due: Instant::now() + pause, failures: 0 }
+        Self { due: Instant::now() + pause, failures: 0, gap: false }
     }
 
-    fn after(failures: u32) -> Self {
+    fn after(failures: u32, gap: bool) -> Self {
         let wait = backoff::STORE.jittered(failures, fastrand::f64());
-        Self { due: Instant::now() + wait, failures: failures.saturating_add(1) }
+        Self { due: Instant::now() + wait, failures: failures.saturating_add(1), gap }
     }
 }
 
@@ -121,14 +140,32 @@ impl Resync {
     ) -> Self {
         let load = (!loaded).then(Load::now);
         let changes = Some(changes);
-        Self { write_back, tenants, changes, broken: false, panics: 0, subscribed: true, load }
+        Self {
+            write_back,
+            tenants,
+            changes,
+            broken: false,
+            panics: 0,
+            subscribed: true,
+            load,
+            rested: None,
+        }
     }
 
     /// Subscribes to changes and loads everything, after a panic of the previous task.
     pub(crate) fn restarted(write_back: Arc<WriteBack>, tenants: Arc<Tenants>) -> Self {
         let load = Some(Load::now());
         let changes = None;
-        Self { write_back, tenants, changes, broken: true, panics: 0, subscribed: true, load }
+        Self {
+            write_back,
+            tenants,
+            changes,
+            broken: true,
+            panics: 0,
+            subscribed: true,
+            load,
+            rested: None,
+        }
     }
 
     /// Runs until the store has no other writers.
@@ -145,9 +182,17 @@ impl Resync {
         match change {
             Ok(Some(Change::Merged(tenant, record))) => {
                 let unreadable = record.is_unreadable();
-                self.tenants.apply(&tenant, Update::Stored(record));
+                self.tenants.apply(&tenant, Update::Stored(record.clone()));
                 let registry = self.tenants.registry();
                 registry.adopt_spelling(&tenant);
+                if self.write_back.dirty() > 0 {
+                    // A change of the tenant marks it under the same lock, before or after this.
+                    registry.read(&tenant, |own| {
+                        if *own == record {
+                            self.write_back.covered(&tenant);
+                        }
+                    });
+                }
                 // What is known here replaces a malformed record.
                 if unreadable && registry.read(&tenant, Record::is_empty) == Some(false) {
                     self.write_back.mark(&tenant);
@@ -155,7 +200,15 @@ impl Resync {
             }
             Ok(Some(Change::Resync)) => {
                 self.subscribed = true;
-                self.load = Some(Load::now());
+                // One that is due covers this gap too.
+                self.load = self.load.filter(|load| load.gap).or_else(|| Some(self.after_gap()));
+            }
+            Ok(Some(Change::Resumed)) => {
+                self.subscribed = true;
+                if self.load.is_none_or(|load| !load.gap) {
+                    self.load = None;
+                    self.write_back.loaded(true);
+                }
             }
             Ok(Some(Change::Disconnected)) => {
                 self.subscribed = false;
@@ -166,14 +219,23 @@ impl Resync {
             Err(panicked) => {
                 self.changes = None;
                 self.broken = true;
-                self.load = Some(Load::after(self.panics));
+                self.load = Some(Load::after(self.panics, true));
                 self.panics = self.panics.saturating_add(1);
                 self.write_back.load_failed(&panicked);
             }
         }
     }
 
+    /// Schedules the load after a gap.
+    fn after_gap(&self) -> Load {
+        let tenants = u32::try_from(self.tenants.registry().len()).unwrap_or(u32::MAX);
+        let spread = SPREAD_PER_TENANT.saturating_mul(tenants).min(MAX_SPREAD);
+        let due = Instant::now() + spread.mul_f64(fastrand::f64());
+        Load { due: self.rested.map_or(due, |rested| rested.max(due)), ..Load::now() }
+    }
+
     async fn reload(&mut self) {
+        let began = Instant::now();
         let loading = async {
             if self.broken {
                 self.changes = Some(self.write_back.store()?.changes());
@@ -183,11 +245,16 @@ impl Resync {
         };
         match catch_store_panic(loading).await.flatten() {
             Ok(()) => {
+                let took = began.elapsed();
+                self.rested = Some(Instant::now() + took.saturating_mul(REST).min(MAX_REST));
                 self.load = (!self.subscribed).then(Load::while_disconnected);
                 self.write_back.loaded(self.subscribed);
             }
             Err(error) => {
-                self.load = self.load.map(|load| Load::after(load.failures));
+                // What an operator has to fix is retried until it is fixed, also with all changes.
+                let permanent = !error.is_unavailable();
+                let retry = |load: Load| Load::after(load.failures, load.gap || permanent);
+                self.load = self.load.map(retry);
                 self.write_back.load_failed(&error);
             }
         }

@@ -181,3 +181,77 @@ fn end_hurries_all_attempts_and_takes_no_more_waiters() {
     drop(dirty.take_waiters());
     assert_eq!(early.try_recv(), Err(TryRecvError::Closed));
 }
+
+#[test]
+fn awaited_tenants_are_written_before_lacking_ones() {
+    let mut dirty = Dirty::default();
+    for number in 0..3 {
+        dirty.mark_lacking(&tenant(number));
+    }
+    dirty.mark(&tenant(3));
+    let mut waiter = dirty.wait(&tenant(2)).unwrap();
+    let order: Vec<_> = std::iter::from_fn(|| dirty.begin())
+        .map(|(id, waiting)| {
+            waiting.into_iter().for_each(|waiter| waiter.send(()).unwrap());
+            id
+        })
+        .collect();
+    assert_eq!(order, [tenant(2), tenant(3), tenant(0), tenant(1)], "each once");
+    assert_eq!(waiter.try_recv(), Ok(()));
+}
+
+#[test]
+fn lacking_tenant_that_changes_is_written_with_the_changes() {
+    let mut dirty = Dirty::default();
+    for number in 0..2 {
+        dirty.mark_lacking(&tenant(number));
+    }
+    dirty.mark(&tenant(1));
+    let (first, _) = dirty.begin().unwrap();
+    assert_eq!(first, tenant(1));
+    // It was changed during the write, and fails.
+    dirty.mark(&tenant(1));
+    dirty.fail((&first, vec![]), &StoreError::unavailable("away"), Instant::now(), 0);
+    assert_eq!(dirty.begin().unwrap().0, tenant(1));
+    dirty.finish(&tenant(1));
+    assert_eq!(dirty.begin().unwrap().0, tenant(0));
+    dirty.finish(&tenant(0));
+    assert!(dirty.begin().is_none());
+    assert_eq!(dirty.len(), 0);
+}
+
+#[test]
+fn few_lacking_tenants_are_written_at_once() {
+    let mut dirty = Dirty::default();
+    for number in 0..1000 {
+        dirty.mark_lacking(&tenant(number));
+    }
+    let begun: Vec<_> = std::iter::from_fn(|| dirty.begin()).collect();
+    assert_eq!(begun.len(), 64);
+    dirty.mark(&tenant(1000));
+    assert_eq!(dirty.begin().unwrap().0, tenant(1000), "changes do not wait for them");
+    dirty.finish(&begun[0].0);
+    dirty.fail((&begun[1].0, vec![]), &StoreError::corrupt("bad"), Instant::now(), 0);
+    assert_eq!(std::iter::from_fn(|| dirty.begin()).count(), 2);
+}
+
+#[test]
+fn covered_tenant_is_clean_unless_it_is_being_written() {
+    let mut dirty = Dirty::default();
+    dirty.mark_lacking(&tenant(1));
+    dirty.mark(&tenant(2));
+    let mut waiter = dirty.wait(&tenant(2)).unwrap();
+    for number in 1..=3 {
+        dirty.covered(&tenant(number));
+    }
+    assert_eq!(waiter.try_recv(), Ok(()));
+    assert_eq!(dirty.len(), 0);
+    assert!(dirty.begin().is_none());
+
+    dirty.mark(&tenant(1));
+    dirty.begin().unwrap();
+    dirty.covered(&tenant(1));
+    assert_eq!(dirty.len(), 1, "the write may store something else");
+    dirty.finish(&tenant(1));
+    assert_eq!(dirty.len(), 0);
+}

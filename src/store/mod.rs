@@ -49,7 +49,8 @@ use crate::{status::Record, tenant_id::TenantId};
 /// - Tenant ids that differ only in case are one tenant. The spelling that was stored first stays.
 /// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). A record that
 ///   another writer stores after `changes` returned is yielded by `load`, arrives as
-///   [`Change::Merged`], or is covered by a [`Change::Resync`].
+///   [`Change::Merged`], or is covered by a [`Change::Resync`]. So is a change during an interruption
+///   or while the reader lags. When stored records are lost, a `Resync` follows too.
 /// - No call hangs: one that can't be served fails within a few seconds. The gate sets tighter
 ///   limits where it needs them.
 /// - A thousand merges and more may be in flight at once. A store with a cost per write batches
@@ -173,8 +174,12 @@ pub trait Store: Send + Sync + 'static {
     /// idempotent.
     ///
     /// The stream reconnects by itself after an outage, which it may report as
-    /// [`Change::Disconnected`]. It ends only when there can be no other writer, which is the
-    /// default, or when the store is dropped.
+    /// [`Change::Disconnected`]. A store with a log of changes goes on where the stream was, so that
+    /// nothing has to be loaded: [`Change::Resumed`]. A reader that is too slow loses nothing
+    /// either: it gets the changes late, or a [`Change::Resync`].
+    ///
+    /// The stream ends only when there can be no other writer, which is the default, or when the
+    /// store is dropped.
     fn changes(&self) -> BoxStream<'static, Change> {
         Box::pin(futures_util::stream::empty())
     }
@@ -209,11 +214,14 @@ pub trait Store: Send + Sync + 'static {
 pub enum Change {
     /// It stored this record: the whole stored record, under this spelling of the id.
     Merged(TenantId, Record),
-    /// Changes may have been lost: [`load`](Store::load) everything again.
+    /// Changes may have been lost, or stored records: [`load`](Store::load) everything again.
     Resync,
     /// The subscription is lost: changes by other writers do not arrive until a
-    /// [`Resync`](Change::Resync) follows.
+    /// [`Resumed`](Change::Resumed) or a [`Resync`](Change::Resync) follows.
     Disconnected,
+    /// The subscription is back, and no change was lost: those since the
+    /// [`Disconnected`](Change::Disconnected) have arrived.
+    Resumed,
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {

@@ -88,15 +88,6 @@ pub(super) fn decode_entry(
     }
 }
 
-/// Decodes a `value` without its key; `None` when it names no tenant.
-#[cfg(feature = "redis")]
-pub(super) fn decode_without_key(
-    store: &str,
-    value: &[u8],
-) -> Result<Option<(TenantId, Record)>, StoreError> {
-    decode_entry(store, split(value).0.unwrap_or_default(), value)
-}
-
 /// Splits a value into the id, if there may be one, and the encoded record.
 fn split(value: &[u8]) -> (Option<&str>, &[u8]) {
     let space = value.iter().position(|&byte| byte == b' ');

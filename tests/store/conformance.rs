@@ -26,6 +26,9 @@ enum Fault {
     DropsWhatIsNew,
     StuckWhenDropped,
     LosesChanges,
+    DropsWhatLags,
+    DropsTheLog,
+    KeepsQuietAboutLoss,
     EverybodyHolds,
     LeasesNeverEnd,
     LeasesEndEarly,
@@ -45,6 +48,7 @@ struct Broken {
     up: Arc<AtomicBool>,
     fell: Arc<AtomicBool>,
     stuck: Arc<AtomicBool>,
+    lost: Arc<AtomicBool>,
     count: Arc<AtomicU64>,
     /// The id under which a case-sensitive store keeps each spelling.
     spelled: Arc<Mutex<HashMap<String, TenantId>>>,
@@ -58,6 +62,7 @@ impl Broken {
             up: Arc::new(AtomicBool::new(true)),
             fell: Arc::default(),
             stuck: Arc::default(),
+            lost: Arc::default(),
             count: Arc::default(),
             spelled: Arc::default(),
         }
@@ -166,12 +171,17 @@ impl Store for Broken {
 
     fn changes(&self) -> BoxStream<'static, Change> {
         let (fault, fell, mut count) = (self.fault, self.fell.clone(), 0);
+        let was_lost = self.lost.clone();
         self.inner
             .changes()
-            .filter(move |_| {
+            .filter(move |change| {
                 count += 1;
                 let lost = match fault {
                     Fault::LosesChanges => count % 20 == 0,
+                    Fault::DropsWhatLags => *change == Change::Resync,
+                    Fault::DropsTheLog | Fault::KeepsQuietAboutLoss => {
+                        was_lost.swap(false, Ordering::SeqCst)
+                    }
                     Fault::DeafAfterAnOutage => fell.load(Ordering::SeqCst),
                     _ => false,
                 };
@@ -234,10 +244,19 @@ impl Store for NotAtomic {
 
 async fn run(fault: Fault) -> Result<(), String> {
     let store = Broken::new(fault);
-    let switch = store.clone();
+    let (switch, log, data) = (store.clone(), store.clone(), store.clone());
     let suite = Conformance::new(move || std::future::ready(Ok(store.clone())))
         .outage(move |up| {
             switch.switch(up);
+            std::future::ready(())
+        })
+        .log_loss(move || {
+            log.lost.store(log.fault == Fault::DropsTheLog, Ordering::SeqCst);
+            std::future::ready(())
+        })
+        .data_loss(move || {
+            data.lost.store(data.fault == Fault::KeepsQuietAboutLoss, Ordering::SeqCst);
+            data.inner.clear();
             std::future::ready(())
         })
         .tenants(20_000)
@@ -259,6 +278,9 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::DropsWhatIsNew, "merge joins"),
         (Fault::StuckWhenDropped, "a merge that is dropped"),
         (Fault::LosesChanges, "no gap"),
+        (Fault::DropsWhatLags, "a subscriber that lags"),
+        (Fault::DropsTheLog, "changes that are lost"),
+        (Fault::KeepsQuietAboutLoss, "records that are lost"),
         (Fault::EverybodyHolds, "a lease has one holder"),
         (Fault::LeasesNeverEnd, "a lease has one holder"),
         (Fault::LeasesEndEarly, "a lease has one holder"),

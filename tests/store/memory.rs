@@ -10,10 +10,14 @@ use tower_superoffice::{
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms() {
     let shared = MemoryStore::new();
-    let (switch, damaged) = (shared.clone(), shared.clone());
+    let (switch, damaged, lost) = (shared.clone(), shared.clone(), shared.clone());
     let report = Conformance::new(move || std::future::ready(Ok(shared.clone())))
         .outage(move |up| {
             switch.set_available(up);
+            std::future::ready(())
+        })
+        .data_loss(move || {
+            lost.clear();
             std::future::ready(())
         })
         .damage(move |tenant| {
@@ -24,7 +28,7 @@ async fn conforms() {
         .await
         .unwrap();
     println!("{report}");
-    assert_eq!(report.skipped().count(), 0);
+    assert_eq!(report.skipped().count(), 1, "no log to lose: {report}");
 }
 
 #[tokio::test]

@@ -23,6 +23,7 @@
 //! A store has to test by itself what is not visible from outside: that a merge survives a power
 //! cut, and that data of another program and records of a newer major schema are refused.
 
+mod change_log;
 mod damaged;
 mod laws;
 mod leases;
@@ -42,6 +43,7 @@ use super::{Store, StoreError};
 use crate::{status::Record, tenant_id::TenantId};
 
 type Open = dyn Fn() -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>> + Send + Sync;
+type Loss = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
 type Damage = dyn Fn(TenantId) -> BoxFuture<'static, ()> + Send + Sync;
 type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 
@@ -51,6 +53,8 @@ type Switch = dyn Fn(bool) -> BoxFuture<'static, ()> + Send + Sync;
 pub struct Conformance {
     open: Box<Open>,
     damage: Option<Box<Damage>>,
+    data_loss: Option<Box<Loss>>,
+    log_loss: Option<Box<Loss>>,
     switch: Option<Box<Switch>>,
     leases: bool,
     tenants: usize,
@@ -74,6 +78,8 @@ impl Conformance {
         Self {
             open: Box::new(open),
             damage: None,
+            data_loss: None,
+            log_loss: None,
             switch: None,
             leases: true,
             tenants: 100_000,
@@ -100,6 +106,28 @@ impl Conformance {
         F: Future<Output = ()> + Send + 'static,
     {
         self.damage = Some(Box::new(move |tenant| Box::pin(damage(tenant))));
+        self
+    }
+
+    /// Adds the test of lost records: `lose()` removes everything that the store keeps, while it is
+    /// in use, as an operator could.
+    #[must_use]
+    pub fn data_loss<F>(mut self, lose: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.data_loss = Some(Box::new(move || Box::pin(lose())));
+        self
+    }
+
+    /// Adds the test of lost changes: `lose()` removes the changes that the store keeps for its
+    /// subscribers, for example by trimming its log, but no records.
+    #[must_use]
+    pub fn log_loss<F>(mut self, lose: impl Fn() -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.log_loss = Some(Box::new(move || Box::pin(lose())));
         self
     }
 
@@ -138,6 +166,9 @@ impl Conformance {
         report.record(Check::Dropped, self.dropped().await)?;
         report.record(Check::OneTenant, self.one_tenant().await)?;
         report.record(Check::Changes, self.changes().await)?;
+        report.record(Check::Lagging, self.lagging().await)?;
+        report.record(Check::LogLoss, self.lost_log().await)?;
+        report.record(Check::DataLoss, self.lost_data().await)?;
         report.record(Check::Leases, self.leases().await)?;
         report.record(Check::Outage, self.outages().await)?;
         let scale = self.scale(&mut report.times).await;
@@ -181,6 +212,8 @@ impl fmt::Debug for Conformance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Conformance")
             .field("damage", &self.damage.is_some())
+            .field("data_loss", &self.data_loss.is_some())
+            .field("log_loss", &self.log_loss.is_some())
             .field("outage", &self.switch.is_some())
             .field("leases", &self.leases)
             .field("tenants", &self.tenants)

@@ -44,7 +44,7 @@ impl Conformance {
             match self.limit("a change after an outage", changes.next()).await? {
                 Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
                 Some(Change::Resync) => view = self.load(&*here).await?,
-                Some(Change::Disconnected) => {}
+                Some(Change::Disconnected | Change::Resumed) => {}
                 // No other writers: a load yields their changes.
                 None => view = self.load(&*here).await?,
             }

@@ -89,35 +89,27 @@ impl Conformance {
             self.write(&writer, before).await?;
         }
         let writing = tokio::spawn(write(writer.clone(), during.to_vec()));
-        let mut view = self.load(&*reader).await?;
+        let view = self.load(&*reader).await?;
         self.limit("many merges", writing)
             .await?
             .map_err(|error| Broken::new(format!("a merge panicked: {error}")))??;
         self.write(&writer, after).await?;
 
-        for (tenant, record) in &writes {
-            while !view.covers(tenant, record) {
-                let what = format!("a change of {tenant} by another writer");
-                match self.limit(&what, changes.next()).await? {
-                    Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
-                    Some(Change::Resync) => view = self.load(&*reader).await?,
-                    Some(Change::Disconnected) => {}
-                    None => {
-                        return Err(Broken::new("changes ended while another writer was active"));
-                    }
-                }
-            }
-        }
+        self.catch_up(&*reader, &mut changes, view, &writes).await?;
         Ok(Done::Passed)
     }
 
-    async fn write(&self, store: &Arc<dyn Store>, writes: &[Write]) -> Result<(), Broken> {
+    pub(super) async fn write(
+        &self,
+        store: &Arc<dyn Store>,
+        writes: &[Write],
+    ) -> Result<(), Broken> {
         self.limit("many merges", write(store.clone(), writes.to_vec())).await?
     }
 }
 
 /// A tenant and a record of it.
-type Write = (TenantId, Record);
+pub(super) type Write = (TenantId, Record);
 
 /// Stores `writes`, a few at a time.
 async fn write(store: Arc<dyn Store>, writes: Vec<Write>) -> Result<(), Broken> {
@@ -129,7 +121,7 @@ async fn write(store: Arc<dyn Store>, writes: Vec<Write>) -> Result<(), Broken> 
 }
 
 /// Returns whether `changes` ends at once, because the store has no other writers.
-async fn ended(changes: &mut BoxStream<'static, Change>) -> bool {
+pub(super) async fn ended(changes: &mut BoxStream<'static, Change>) -> bool {
     use std::task::Poll;
     let first = std::future::poll_fn(|cx| Poll::Ready(changes.poll_next_unpin(cx))).await;
     matches!(first, Poll::Ready(None))

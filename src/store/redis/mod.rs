@@ -2,8 +2,8 @@
 
 mod builder;
 mod cache;
+mod change_log;
 mod connection;
-mod data_loss;
 mod endpoint;
 mod error;
 mod keyed_lock;
@@ -28,13 +28,14 @@ use futures_util::{FutureExt, StreamExt, stream};
 use redis::{Script, Value};
 use tokio::{
     runtime::Handle,
-    sync::{Notify, mpsc, watch},
+    sync::{mpsc, watch},
     time::timeout,
 };
 
 pub use self::builder::RedisStoreBuilder;
 use self::{
     cache::{Cache, CachedValue},
+    change_log::ChangeLog,
     connection::{Link, Question},
     endpoint::Endpoint,
     error::late,
@@ -51,11 +52,16 @@ const MERGE: Duration = Duration::from_secs(5);
 /// Number of tenants in a page of `load`.
 const PAGE: usize = 1000;
 
+/// Number of entries that the change log keeps at least. It keeps as many as there are tenants.
+const MIN_ENTRIES: usize = 10_000;
+
 /// Keeps records on a Redis server that several replicas share.
 ///
-/// A change that one replica stores reaches the others at once, through a subscription. After an
-/// interruption of the subscription they load everything again, so no change is lost. Open one
-/// store per gate: it distinguishes its own writes from those of others.
+/// A change that one replica stores reaches the others at once: each merge appends an entry to a
+/// change log, a Redis stream, which the replicas read. After an interruption they go on where they
+/// were, and read each tenant that changed once. They load everything again only if entries that
+/// they had not read were trimmed, or data was lost. Open one store per gate: it distinguishes its
+/// own writes from those of others.
 ///
 /// # The URL
 ///
@@ -87,31 +93,30 @@ const PAGE: usize = 1000;
 /// # The server
 ///
 /// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
-/// `HSET`, `HLEN`, `PUBLISH`, `HSCAN`, `GET`, `PTTL`, `SET` with `PX` or `XX`, `SUBSCRIBE`; `AUTH`
-/// and `SELECT` if the URL needs them; `INFO` and `TIME` for [`warnings`](Store::warnings) and for
-/// noticing a replica before the first write, both of which are left out without these rights. For
-/// the environment `production` they use:
+/// `HMGET`, `HSET`, `HLEN`, `HSCAN`, `XADD` with `MAXLEN`, `XRANGE`, `XREVRANGE`, `XREAD` with
+/// `BLOCK`, `GET`, `PTTL`, `SET` with `PX`; `AUTH` and `SELECT` if the URL needs them; `INFO` and
+/// `TIME` for [`warnings`](Store::warnings) and for noticing a replica before the first write, both
+/// of which are left out without these rights. For the environment `production` they use:
 ///
 /// | name | content |
 /// |---|---|
-/// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON |
+/// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON; the empty field tells one hash from another after a loss |
+/// | `{tower-superoffice:production}:changes` | stream: which tenant changed, and which replica stored it; as many entries as there are tenants, at least 10,000, of some 45 bytes |
 /// | `{tower-superoffice:production}:unreadable` | hash: tenant id in lower case to its last malformed value, as it was found when a record replaced it |
 /// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant, by the term of the lease |
-/// | `{tower-superoffice:production}:changes` | channel: every record that was stored; in database 3, `{tower-superoffice:production#3}:changes` |
 ///
 /// The minimal ACL rule:
-/// `~{tower-superoffice:*}:* &{tower-superoffice:*}:changes -@all +ping +evalsha +script|load +hget +hset +publish +hlen +hscan +get +pttl +set +subscribe +select +info +time`.
-///
-/// `{tower-superoffice:production}:absent` is a key that never exists: a merge attempts to overwrite
-/// it, so that a server without memory refuses the whole merge before anything is published.
+/// `~{tower-superoffice:*}:* -@all +ping +evalsha +script|load +hget +hmget +hset +hlen +hscan +xadd +xrange +xrevrange +xread +get +pttl +set +select +info +time`.
 ///
 /// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
 /// names that node.
 ///
-/// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash must not be
-/// evicted, and another policy is a [warning](Store::warnings). The server's `appendfsync` bounds
-/// the loss in a crash. Running replicas store lost records again: when they reconnect, or within
-/// seconds when they find fewer tenants than before.
+/// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash and the stream
+/// must not be evicted, and another policy is a [warning](Store::warnings). The server's
+/// `appendfsync` bounds the loss in a crash. Running replicas store lost records again. They notice
+/// a loss, also of a part, by the change log: when they reconnect, with the next change, and within
+/// 5 s without one. An operator who edits the hash by hand removes the stream afterwards: then every
+/// replica loads the hash again.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::RedisStore};
@@ -130,14 +135,13 @@ struct Shared {
     link: Link,
     script: Script,
     lease_script: Script,
-    /// Distinguishes this store's messages from those of others.
+    log: ChangeLog,
+    /// Distinguishes this store's entries in the change log from those of others.
     writer: String,
     cache: Mutex<Cache>,
     turns: KeyedLock,
     /// Number of loads so far.
     loads: AtomicU64,
-    /// Notified when a stored tenant has disappeared.
-    gone: Notify,
     /// Number of first subscriptions in progress.
     starting: watch::Sender<usize>,
 }
@@ -179,16 +183,16 @@ impl RedisStore {
         let endpoint = Arc::new(endpoint);
         let shared = Shared {
             link: Link::new(endpoint.clone()),
-            names: Names::new(environment, endpoint.login.db()),
+            names: Names::new(environment),
             environment: environment.name(),
             endpoint,
             script: Script::new(include_str!("merge.lua")),
             lease_script: Script::new(include_str!("lease.lua")),
+            log: ChangeLog::new(),
             writer: format!("{:016x}", fastrand::u64(..)),
             cache: Mutex::default(),
             turns: KeyedLock::default(),
             loads: AtomicU64::new(0),
-            gone: Notify::new(),
             starting: watch::Sender::new(0),
         };
         Self { shared: Arc::new(shared) }
@@ -196,6 +200,12 @@ impl RedisStore {
 }
 
 impl Shared {
+    /// Empties the cache of stored values, after a loss of data: each merge would find that its
+    /// value is outdated.
+    fn clear_cache(&self) {
+        *self.cache() = Cache::default();
+    }
+
     fn cache(&self) -> MutexGuard<'_, Cache> {
         // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
@@ -229,12 +239,7 @@ impl Shared {
                     }
                     return Ok(record);
                 }
-                Put::Other(None) => {
-                    if there.is_some() {
-                        self.gone.notify_one();
-                    }
-                    None
-                }
+                Put::Other(None) => None,
                 Put::Other(Some(value)) => {
                     let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
                     Some((spelling, CachedValue::new(record, &value)))
@@ -254,15 +259,19 @@ impl Shared {
         malformed: bool,
     ) -> Result<Put, StoreError> {
         let mut call = self.script.key(&self.names.tenants);
-        call.key(&self.names.unreadable).key(&self.names.absent);
+        call.key(&self.names.unreadable).key(&self.names.changes);
         call.arg(key).arg(digest.unwrap_or_default()).arg(value.unwrap_or_default());
-        call.arg(&self.writer).arg(&self.names.changes).arg(u8::from(malformed));
+        call.arg(&self.writer).arg(u8::from(malformed)).arg(MIN_ENTRIES);
         let question = match value {
             Some(_) => Question::Write(&call),
             None => Question::Script(&call),
         };
         match self.link.ask(question).await? {
             Value::Int(_) => Ok(Put::Done),
+            Value::SimpleString(id) => {
+                self.log.note_written(&id);
+                Ok(Put::Done)
+            }
             Value::BulkString(other) if other.is_empty() => Ok(Put::Other(None)),
             Value::BulkString(other) => Ok(Put::Other(Some(other))),
             _ => Err(self.unexpected_reply()),
@@ -275,7 +284,8 @@ impl Shared {
         scan.arg(&self.names.tenants).arg(cursor).arg("COUNT").arg(PAGE);
         let (cursor, entries): (u64, Vec<Entry>) = self.link.ask(&scan).await?;
         let mut page = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
+        // The empty field is the incarnation of the hash.
+        for (key, value) in entries.into_iter().filter(|(key, _)| !key.is_empty()) {
             let key = String::from_utf8_lossy(&key).into_owned();
             let decoded = value::decode_entry(&self.endpoint.name, &key, &value)?;
             let Some((tenant, record)) = decoded else { continue };

@@ -1,10 +1,10 @@
-//! Names of the keys and the channel in Redis.
+//! Names of the keys in Redis.
 
 use std::fmt::Write;
 
 use crate::environment::Environment;
 
-/// The names of one environment's keys and channel.
+/// The names of one environment's keys.
 ///
 /// They share a hash tag, so that a cluster keeps them on one node and one script may use them.
 #[derive(Debug)]
@@ -13,17 +13,14 @@ pub(super) struct Names {
     pub(super) tenants: String,
     /// A hash: a tenant's id in lower case to the last malformed value that was replaced.
     pub(super) unreadable: String,
-    /// A channel, one per database: every stored value with its writer.
+    /// A stream: the change log.
     pub(super) changes: String,
-    /// A key that never exists.
-    pub(super) absent: String,
     /// The prefix of the keys of leases.
     lease: String,
 }
 
 impl Names {
-    /// Returns the names in the server's database of this number.
-    pub(super) fn new(environment: &Environment, database: i64) -> Self {
+    pub(super) fn new(environment: &Environment) -> Self {
         let mut tag = String::from("{tower-superoffice:");
         for character in environment.name().chars() {
             match character {
@@ -35,13 +32,10 @@ impl Names {
                 other => tag.push(other),
             }
         }
-        // Channels are shared by all databases. A cluster has only database 0.
-        let suffix = if database == 0 { String::new() } else { format!("#{database}") };
         Self {
             tenants: format!("{tag}}}:tenants"),
             unreadable: format!("{tag}}}:unreadable"),
-            changes: format!("{tag}{suffix}}}:changes"),
-            absent: format!("{tag}}}:absent"),
+            changes: format!("{tag}}}:changes"),
             lease: format!("{tag}}}:lease:"),
         }
     }
@@ -61,15 +55,13 @@ mod tests {
             ("http://127.0.0.1:9000/so", "{tower-superoffice:127.0.0.1:9000/so}"),
             ("http://[::1]:9000", "{tower-superoffice:[::1]:9000}"),
         ] {
-            let names = Names::new(&Environment::custom(base.parse().unwrap()), 0);
+            let names = Names::new(&Environment::custom(base.parse().unwrap()));
             assert_eq!(names.tenants, format!("{tag}:tenants"));
             assert_eq!(names.unreadable, format!("{tag}:unreadable"));
             assert_eq!(names.changes, format!("{tag}:changes"));
-            assert_eq!(names.absent, format!("{tag}:absent"));
             assert_eq!(names.lease("cust1", 31), format!("{tag}:lease:cust1:1f"));
         }
-        let names = Names::new(&Environment::Production, 3);
+        let names = Names::new(&Environment::Production);
         assert_eq!(names.tenants, "{tower-superoffice:production}:tenants");
-        assert_eq!(names.changes, "{tower-superoffice:production#3}:changes");
     }
 }

@@ -1,24 +1,20 @@
-//! The subscription to the changes of other writers, on a connection of its own.
+//! The subscription to the changes of other writers: a reader of the change log, on a connection of
+//! its own.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use futures_util::StreamExt;
-use redis::{
-    Msg,
-    aio::{PubSub, PubSubSink},
-};
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection};
 use tokio::{
-    sync::{
-        mpsc::{self, error::TrySendError},
-        watch,
-    },
-    time::timeout,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::{Instant, timeout},
 };
 
 use super::{
     Shared,
     cache::CachedValue,
-    connection::{ANSWER, HEARTBEAT},
+    change_log::{EntryKind, LogEntry, Position},
+    connection::HEARTBEAT,
     error::{late, store_error},
     subscription::FirstSubscription,
 };
@@ -27,17 +23,28 @@ use crate::{
     store::{Change, StoreError, value},
 };
 
-/// Number of changes by which a reader may lag before it gets a resync.
-pub(super) const CAPACITY: usize = 65_536;
+/// Number of changes that wait for the reader of the stream. Others wait in the log.
+pub(super) const CAPACITY: usize = 1024;
 
-/// Forwards the channel's messages to `tx` until its receiver is dropped.
+/// Pause after each reading. It bounds what the log costs the server: 200 readings a second for
+/// each replica, however many changes there are.
+const READ_PAUSE: Duration = Duration::from_millis(5);
+
+/// How long a new connection waits for an entry: not at all, as far as the server allows.
+const NO_WAIT: Duration = Duration::from_millis(1);
+
+/// A connection that lasted for this long counts as stable: the delays before attempts to connect
+/// begin again with the shortest.
+const STABLE: Duration = Duration::from_secs(60);
+
+/// Forwards the changes in the log to `tx` until its receiver is dropped.
 pub(super) async fn run(
     shared: Arc<Shared>,
     starting: FirstSubscription,
     tx: mpsc::Sender<Change>,
 ) {
     let reader_gone = tx.clone();
-    let subscriber = Subscriber { shared, tx, lagged: false, disconnected: false };
+    let subscriber = Subscriber { shared, tx, position: None, disconnected: false };
     tokio::select! {
         () = subscriber.run(starting) => {}
         () = reader_gone.closed() => {}
@@ -47,10 +54,22 @@ pub(super) async fn run(
 struct Subscriber {
     shared: Arc<Shared>,
     tx: mpsc::Sender<Change>,
-    /// Whether a resync follows when the reader has caught up.
-    lagged: bool,
-    /// Whether the reader has been sent the disconnect.
+    /// `None` before the first connection, and after a loss: a resync follows then.
+    position: Option<Position>,
+    /// Whether the reader of the stream has been sent the disconnect.
     disconnected: bool,
+}
+
+/// A connection with the task that drives it.
+struct Connection {
+    commands: MultiplexedConnection,
+    driver: JoinHandle<()>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
 }
 
 impl Subscriber {
@@ -58,137 +77,148 @@ impl Subscriber {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
         loop {
-            let primary = self.shared.link.primary();
-            match subscribe(&self.shared).await {
-                Ok(subscribed) => {
-                    attempts.reset();
-                    // A load that started earlier lacks what others have stored since.
-                    self.lagged |= starting.as_ref().is_none_or(FirstSubscription::has_loaded);
-                    if starting.is_none() {
+            let store = &self.shared.endpoint.name.clone();
+            let mut primary = self.shared.link.primary();
+            match connect(&self.shared).await {
+                Ok(mut connection) => {
+                    if self.disconnected {
                         self.shared.link.renew();
-                        // The server may have restarted without its data.
-                        self.shared.forget();
                     }
-                    // Lets waiting loads start.
-                    drop(starting.take());
-                    self.disconnected = false;
-                    let lost = self.follow(subscribed, primary).await;
-                    crate::log::warn!(store = %self.shared.endpoint.name, lost, "change subscription lost; reconnecting");
-                    self.send_disconnected();
+                    let connected = Instant::now();
+                    let commands = &mut connection.commands;
+                    let Err(error) = self.follow(commands, &mut primary, &mut starting).await;
+                    // Otherwise a connection that fails again and again would be a busy loop.
+                    let moved = primary.has_changed().unwrap_or(false);
+                    if moved || connected.elapsed() >= STABLE {
+                        attempts.reset();
+                    }
+                    crate::log::warn!(%store, %error, "change subscription lost; reconnecting");
+                }
+                Err(error) if self.disconnected => {
+                    crate::log::debug!(%store, %error, "change subscription failed again");
                 }
                 Err(error) => {
-                    let store = &self.shared.endpoint.name;
-                    if self.disconnected {
-                        crate::log::debug!(%store, %error, "change subscription failed again");
-                    } else {
-                        crate::log::warn!(%store, %error, "change subscription failed");
-                    }
-                    drop(starting.take());
-                    self.send_disconnected();
+                    crate::log::warn!(%store, %error, "change subscription failed");
                 }
+            }
+            drop(starting.take());
+            if !std::mem::replace(&mut self.disconnected, true) {
+                self.send(Change::Disconnected).await;
             }
             tokio::time::sleep(attempts.fail()).await;
         }
     }
 
-    /// Forwards messages until the connection is lost, and returns the reason.
+    /// Forwards changes until the connection fails, and returns the reason.
     async fn follow(
         &mut self,
-        subscribed: PubSub,
-        mut primary: watch::Receiver<u64>,
-    ) -> &'static str {
-        let (sink, mut messages) = subscribed.split();
-        let mut silent = std::pin::pin!(heartbeat(sink));
-        let shared = self.shared.clone();
-        let mut emptied = std::pin::pin!(shared.emptied());
+        connection: &mut MultiplexedConnection,
+        primary: &mut watch::Receiver<u64>,
+        starting: &mut Option<FirstSubscription>,
+    ) -> Result<Infallible, StoreError> {
+        let mut wait = NO_WAIT;
         loop {
-            let tx = self.tx.clone();
+            let Some(position) = self.position.clone() else {
+                self.open(connection, starting).await?;
+                continue;
+            };
+            // The first wait tells that the user may wait at all.
             tokio::select! {
-                message = messages.next() => match message {
-                    Some(message) => self.forward(&message),
-                    None => return "the server closed the connection",
-                },
-                () = &mut silent => return "the server does not answer",
-                Ok(()) = primary.changed() => return "another server is the primary",
-                // The reader's load finds what is missing, and stores it again.
-                () = &mut emptied => {
-                    if !std::mem::replace(&mut self.lagged, true) {
-                        crate::log::warn!(store = %shared.endpoint.name, "store lost data; storing it again");
-                    }
-                    shared.forget();
-                    emptied.set(shared.emptied());
-                }
-                // The channel is empty: the reader has caught up.
-                Ok(mut permits) = tx.reserve_many(CAPACITY), if self.lagged => {
-                    if let Some(permit) = permits.next() {
-                        permit.send(Change::Resync);
-                        self.lagged = false;
-                    }
+                waited = self.shared.wait_for_entry(connection, &position, wait) => waited?,
+                // A cloned receiver leaves the change to be seen by the caller.
+                Ok(()) = async { primary.clone().changed().await } => {
+                    let name = &self.shared.endpoint.name;
+                    return Err(StoreError::unavailable(format!("{name} is another server now")));
                 }
             }
-        }
-    }
-
-    fn forward(&mut self, message: &Msg) {
-        let payload = message.get_payload_bytes();
-        let Some(space) = payload.iter().position(|&byte| byte == b' ') else { return };
-        let Some((writer, value)) = payload.split_at_checked(space) else { return };
-        if writer == self.shared.writer.as_bytes() {
-            return;
-        }
-        let value = value.get(1..).unwrap_or_default();
-        match value::decode_without_key(&self.shared.endpoint.name, value) {
-            Ok(Some((tenant, record))) => {
-                self.shared.cache().put(tenant.clone(), CachedValue::new(record.clone(), value));
-                self.send(Change::Merged(tenant, record));
+            while let Some(position) = &self.position {
+                let Some(batch) = self.shared.read_log(connection, position).await? else {
+                    let store = &self.shared.endpoint.name;
+                    crate::log::warn!(%store, "change log trimmed or data lost; loading everything");
+                    self.shared.clear_cache();
+                    self.position = None;
+                    break;
+                };
+                self.position = Some(batch.position);
+                self.forward(batch.changes).await;
+                if !batch.more {
+                    break;
+                }
             }
-            Ok(None) => {}
-            // The next merge of the tenant and the next load fail with the same record.
-            Err(error) => {
-                crate::log::warn!(store = %self.shared.endpoint.name, %error, "invalid record by another writer");
+            if self.position.is_some() && std::mem::take(&mut self.disconnected) {
+                self.send(Change::Resumed).await;
+            }
+            wait = HEARTBEAT;
+            tokio::time::sleep(READ_PAUSE).await;
+        }
+    }
+
+    /// Begins at the end of the log.
+    async fn open(
+        &mut self,
+        connection: &mut MultiplexedConnection,
+        starting: &mut Option<FirstSubscription>,
+    ) -> Result<(), StoreError> {
+        self.position = Some(self.shared.open_log(connection).await?);
+        // A load that started earlier lacks what others have stored since.
+        let resync = starting.as_ref().is_none_or(FirstSubscription::has_loaded);
+        // Lets waiting loads start.
+        drop(starting.take());
+        if resync {
+            self.disconnected = false;
+            self.send(Change::Resync).await;
+        }
+        Ok(())
+    }
+
+    async fn forward(&mut self, changes: Vec<LogEntry>) {
+        let mut resync = false;
+        for LogEntry { kind, key, value } in changes {
+            if kind == EntryKind::Unknown {
+                resync = true;
+                continue;
+            }
+            // Removed since then, which a later entry tells.
+            if value.is_empty() {
+                continue;
+            }
+            let store = &self.shared.endpoint.name;
+            match value::decode_entry(store, &key, &value) {
+                Ok(Some((tenant, record))) => {
+                    let cached = CachedValue::new(record.clone(), &value);
+                    self.shared.cache().put(tenant.clone(), cached);
+                    self.send(Change::Merged(tenant, record)).await;
+                }
+                Ok(None) => {}
+                // The next merge of the tenant and the next load fail with the same record.
+                Err(error) => {
+                    crate::log::warn!(%store, %error, "invalid record by another writer");
+                }
             }
         }
-    }
-
-    /// Sends the disconnect. A resync follows, because every later subscription begins with one.
-    fn send_disconnected(&mut self) {
-        if !std::mem::replace(&mut self.disconnected, true) {
-            self.send(Change::Disconnected);
+        if resync {
+            self.send(Change::Resync).await;
         }
     }
 
-    fn send(&mut self, change: Change) {
-        if self.lagged {
-            return;
-        }
+    /// Waits until the reader of the stream has room for `change`. The log keeps the next ones until then;
+    /// if it is trimmed, a resync follows.
+    async fn send(&self, change: Change) {
         // A dropped receiver ends the task elsewhere.
-        if let Err(TrySendError::Full(_)) = self.tx.try_send(change) {
-            self.lagged = true;
-        }
+        let _ = self.tx.send(change).await;
     }
 }
 
-/// Ends when the server no longer answers.
-async fn heartbeat(mut sink: PubSubSink) {
-    loop {
-        tokio::time::sleep(HEARTBEAT).await;
-        let answer = timeout(ANSWER, sink.ping::<redis::Value>()).await;
-        if !matches!(answer, Ok(Ok(_))) {
-            return;
-        }
-    }
-}
-
-async fn subscribe(shared: &Shared) -> Result<PubSub, StoreError> {
+async fn connect(shared: &Shared) -> Result<Connection, StoreError> {
     let endpoint = &shared.endpoint;
     let name = &endpoint.name;
     let work = async {
         let socket = endpoint.connect().await?;
-        let made = PubSub::new(&endpoint.login, socket).await;
-        let mut made = made.map_err(|error| store_error(name, error))?;
-        let subscribed = made.subscribe(&shared.names.changes).await;
-        subscribed.map_err(|error| store_error(name, error))?;
-        Ok(made)
+        // Each request has its own time-out, after which the connection is dropped.
+        let config = AsyncConnectionConfig::new().set_response_timeout(None);
+        let made = MultiplexedConnection::new_with_config(&endpoint.login, socket, config).await;
+        let (commands, driver) = made.map_err(|error| store_error(name, error))?;
+        Ok(Connection { commands, driver: tokio::spawn(driver) })
     };
     timeout(endpoint.connect_timeout, work).await.unwrap_or_else(|_| Err(late(name)))
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use futures::{FutureExt, StreamExt};
-use harness::{Network, Proxy, RedisServer, suspended, tenant_number as tenant};
+use harness::{Network, Proxy, RedisServer, suspended, tenant_number as tenant, until};
 use tower_superoffice::store::{Change, Store};
 
 use super::{load, next, open, round_trips};
@@ -113,22 +113,16 @@ async fn slow_subscription_leaves_no_gap() {
 async fn subscription_ends_with_its_stream() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
-    let subscribers = || -> usize {
-        let channels = "{tower-superoffice:production}:changes";
-        let counted: (String, usize) = redis::cmd("PUBSUB")
-            .arg("NUMSUB")
-            .arg(channels)
-            .query(&mut server.connection())
-            .unwrap();
-        counted.1
+    let readers = || {
+        let clients: String =
+            redis::cmd("CLIENT").arg("LIST").query(&mut server.connection()).unwrap();
+        clients.matches("cmd=xread").count()
     };
     let changes = store.changes();
     load(&store).await.unwrap();
-    assert_eq!(subscribers(), 1);
+    until!(readers() == 1);
     drop(changes);
-    while subscribers() != 0 {
-        tokio::task::yield_now().await;
-    }
+    until!(readers() == 0);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! The store on a Redis server keeps the contract, whatever happens to the server.
 
 mod access;
+mod change_log;
 mod changes;
 mod conformance;
 mod connect;
+mod cuts;
 mod failover;
 mod outages;
+mod refill;
 mod sentinel;
 mod server;
 
@@ -56,10 +59,10 @@ async fn merge_eventually(store: &RedisStore, tenant: &TenantId, record: &Record
     }
 }
 
-/// The number of scripts that the server has run.
+/// The number of merges that the server has run: nothing else reads a single field.
 fn round_trips(server: &RedisServer) -> usize {
     let stats: String =
         redis::cmd("INFO").arg("commandstats").query(&mut server.connection()).unwrap();
-    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_evalsha:calls="));
+    let line = stats.lines().find_map(|line| line.strip_prefix("cmdstat_hget:calls="));
     line.map_or(0, |line| line.split(',').next().unwrap().parse().unwrap())
 }

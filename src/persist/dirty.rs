@@ -24,8 +24,11 @@ pub(super) struct Dirty {
     /// Dirty tenants that are neither being written nor parked, oldest first, in the order of
     /// [`Priority`]. A tenant that rose stays in its old queue too, where it no longer counts.
     queues: [VecDeque<TenantId>; 3],
-    /// Number of tenants that are written because the store lacks them.
+    /// Number of tenants that are being written because the store lacks them.
     refilling: usize,
+    /// Whether changes of others wait to be applied. They may cover tenants that the store lacked,
+    /// which are not written until then.
+    catching_up: bool,
     /// Tenants that the store refused, by the time of their retry.
     parked: VecDeque<(Instant, TenantId)>,
     /// Number of dirty tenants that the store refused at the last attempt.
@@ -53,7 +56,7 @@ enum Priority {
     Awaited,
     #[default]
     Changed,
-    /// The store lost it. Another replica probably stores it in the meantime.
+    /// The store lost it. Another replica may store it first.
     Lacking,
 }
 
@@ -149,6 +152,11 @@ impl Dirty {
         }
     }
 
+    /// Sets whether changes of others wait to be applied.
+    pub(super) fn set_catching_up(&mut self, catching_up: bool) {
+        self.catching_up = catching_up;
+    }
+
     /// Clears the mark of `tenant`, whose current record the store has. A write in progress is
     /// completed as any other.
     pub(super) fn covered(&mut self, tenant: &TenantId) {
@@ -202,7 +210,8 @@ impl Dirty {
     pub(super) fn begin(&mut self) -> Option<(TenantId, Vec<Waiter>)> {
         let probe = self.outage.is_some();
         for priority in [Priority::Awaited, Priority::Changed, Priority::Lacking] {
-            if priority == Priority::Lacking && self.refilling >= MAX_REFILLING {
+            let wait = self.catching_up || self.refilling >= MAX_REFILLING;
+            if priority == Priority::Lacking && wait {
                 continue;
             }
             while let Some(tenant) = self.dequeue(priority) {

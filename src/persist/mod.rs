@@ -87,9 +87,17 @@ impl WriteBack {
 
     /// Marks tenants that the store lacks, after a loss of its data. Changes go first.
     fn mark_lacking(&self, tenants: &[TenantId]) {
-        let mut dirty = self.lock();
-        tenants.iter().for_each(|tenant| dirty.mark_lacking(tenant));
-        drop(dirty);
+        // A notification may wait for the lock.
+        for some in tenants.chunks(1000) {
+            let mut dirty = self.lock();
+            some.iter().for_each(|tenant| dirty.mark_lacking(tenant));
+        }
+        self.work.notify_one();
+    }
+
+    /// Sets whether changes of other replicas wait to be applied.
+    fn set_catching_up(&self, catching_up: bool) {
+        self.lock().set_catching_up(catching_up);
         self.work.notify_one();
     }
 

@@ -82,6 +82,8 @@ pub(crate) struct Resync {
     /// Whether the stream delivers all later changes of others.
     subscribed: bool,
     load: Option<Load>,
+    /// Whether changes may wait in the stream.
+    catching_up: bool,
     /// Before which no gap has the store loaded again.
     rested: Option<Instant>,
 }
@@ -148,6 +150,7 @@ impl Resync {
             panics: 0,
             subscribed: true,
             load,
+            catching_up: true,
             rested: None,
         }
     }
@@ -164,6 +167,7 @@ impl Resync {
             panics: 0,
             subscribed: true,
             load,
+            catching_up: true,
             rested: None,
         }
     }
@@ -172,9 +176,25 @@ impl Resync {
     pub(crate) async fn run(mut self) {
         while self.changes.is_some() || self.load.is_some() {
             tokio::select! {
-                change = next(&mut self.changes) => self.follow(change),
-                () = due(self.load) => self.reload().await,
+                // A change is applied before a tenant is written that it may cover.
+                biased;
+                () = due(self.load) => {
+                    self.set_catching_up(true);
+                    self.reload().await;
+                }
+                change = next(&mut self.changes) => {
+                    self.set_catching_up(true);
+                    self.follow(change);
+                }
+                () = std::future::ready(()), if self.catching_up => self.set_catching_up(false),
             }
+        }
+        self.set_catching_up(false);
+    }
+
+    fn set_catching_up(&mut self, catching_up: bool) {
+        if std::mem::replace(&mut self.catching_up, catching_up) != catching_up {
+            self.write_back.set_catching_up(catching_up);
         }
     }
 

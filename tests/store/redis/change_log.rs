@@ -146,9 +146,8 @@ async fn reader_that_lags_gets_every_change() {
 async fn log_holds_as_many_entries_as_tenants() {
     let Some(server) = RedisServer::start() else { return };
     let store = open(&server.url());
-    let length = || -> usize {
-        redis::cmd("XLEN").arg(CHANGES).query(&mut server.connection()).unwrap()
-    };
+    let length =
+        || -> usize { redis::cmd("XLEN").arg(CHANGES).query(&mut server.connection()).unwrap() };
     // Many changes of few tenants.
     for at in 1..=120 {
         let tenants: Vec<_> = (0..100).map(tenant).collect();

@@ -21,9 +21,11 @@ pub(super) const LAST_PAUSE: Duration = Duration::from_millis(250);
 #[derive(Default)]
 pub(super) struct Dirty {
     tenants: HashMap<TenantId, Entry>,
-    /// Dirty tenants that are neither being written nor parked, oldest first, in the order of
-    /// [`Priority`]. A tenant that rose stays in its old queue too, where it no longer counts.
-    queues: [VecDeque<TenantId>; 3],
+    /// Dirty tenants that are neither being written nor parked, oldest first, by [`Priority`]. A
+    /// tenant that rose leaves its old place behind, whose number is no longer its own.
+    queues: [VecDeque<(u64, TenantId)>; 3],
+    /// Number of places given so far.
+    places: u64,
     /// Number of tenants that are being written because the store lacks them.
     refilling: usize,
     /// Whether changes of others wait to be applied. They may cover tenants that the store lacked,
@@ -44,6 +46,8 @@ struct Entry {
     waiting: Vec<Waiter>,
     phase: Phase,
     priority: Priority,
+    /// Its place in the queue.
+    place: u64,
     /// Whether the store refused it at the last attempt.
     refused: bool,
 }
@@ -126,17 +130,24 @@ impl Dirty {
 
     fn insert(&mut self, tenant: &TenantId, priority: Priority) {
         self.tenants.insert(tenant.clone(), Entry { priority, ..Entry::default() });
-        self.enqueue(tenant, priority);
+        self.enqueue(tenant);
     }
 
-    fn enqueue(&mut self, tenant: &TenantId, priority: Priority) {
+    fn enqueue(&mut self, tenant: &TenantId) {
+        let Some(entry) = self.tenants.get_mut(tenant) else { return };
+        self.places += 1;
+        entry.place = self.places;
+        let (priority, place) = (entry.priority, (entry.place, tenant.clone()));
+        self.queue(priority).push_back(place);
+    }
+
+    fn queue(&mut self, priority: Priority) -> &mut VecDeque<(u64, TenantId)> {
         let [awaited, changed, lacking] = &mut self.queues;
-        let queue = match priority {
+        match priority {
             Priority::Awaited => awaited,
             Priority::Changed => changed,
             Priority::Lacking => lacking,
-        };
-        queue.push_back(tenant.clone());
+        }
     }
 
     /// Notes that `tenant`, which is dirty, changed or is waited for.
@@ -147,7 +158,7 @@ impl Dirty {
         if priority < entry.priority && !entry.is_writing() {
             entry.priority = priority;
             if entry.phase == Phase::Queued {
-                self.enqueue(tenant, priority);
+                self.enqueue(tenant);
             }
         }
     }
@@ -195,15 +206,15 @@ impl Dirty {
     /// Returns a tenant to the queue after a write.
     fn requeue(&mut self, tenant: &TenantId) {
         let Some(entry) = self.tenants.get_mut(tenant) else { return };
-        if matches!(entry.phase, Phase::Writing { again: true, .. }) {
-            entry.priority = entry.priority.min(Priority::Changed);
-        }
+        let changed = matches!(entry.phase, Phase::Writing { again: true, .. });
         if !entry.waiting.is_empty() {
             entry.priority = Priority::Awaited;
+        } else if changed || entry.priority == Priority::Awaited {
+            // Its waiters have given up: the others get their turn.
+            entry.priority = Priority::Changed;
         }
         entry.phase = Phase::Queued;
-        let priority = entry.priority;
-        self.enqueue(tenant, priority);
+        self.enqueue(tenant);
     }
 
     /// Returns the next tenant to write, and its waiters.
@@ -211,12 +222,13 @@ impl Dirty {
         let probe = self.outage.is_some();
         for priority in [Priority::Awaited, Priority::Changed, Priority::Lacking] {
             let wait = self.catching_up || self.refilling >= MAX_REFILLING;
-            if priority == Priority::Lacking && wait {
+            // While the gate shuts down there is no time to wait for others.
+            if priority == Priority::Lacking && wait && !self.ending {
                 continue;
             }
-            while let Some(tenant) = self.dequeue(priority) {
+            while let Some((place, tenant)) = self.queue(priority).pop_front() {
                 let Some(entry) = self.tenants.get_mut(&tenant) else { continue };
-                if entry.phase != Phase::Queued || entry.priority != priority {
+                if entry.phase != Phase::Queued || entry.place != place {
                     continue;
                 }
                 entry.phase = Phase::Writing { again: false, probe };
@@ -225,15 +237,6 @@ impl Dirty {
             }
         }
         None
-    }
-
-    fn dequeue(&mut self, priority: Priority) -> Option<TenantId> {
-        let [awaited, changed, lacking] = &mut self.queues;
-        match priority {
-            Priority::Awaited => awaited.pop_front(),
-            Priority::Changed => changed.pop_front(),
-            Priority::Lacking => lacking.pop_front(),
-        }
     }
 
     /// Notes that a write of `tenant` ended.

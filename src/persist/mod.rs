@@ -8,6 +8,8 @@ mod dirty;
 mod end;
 pub(crate) mod resync;
 #[cfg(test)]
+mod resync_tests;
+#[cfg(test)]
 mod tests;
 
 use std::{
@@ -103,7 +105,14 @@ impl WriteBack {
 
     /// Clears the mark of `tenant`, because another replica has stored its current record.
     fn covered(&self, tenant: &TenantId) {
-        self.lock().covered(tenant);
+        let left = {
+            let mut dirty = self.lock();
+            dirty.covered(tenant);
+            dirty.len()
+        };
+        if left == 0 {
+            self.clean.notify_waiters();
+        }
     }
 
     /// Returns a future that waits until the current record of `tenant` is in the store; `None`

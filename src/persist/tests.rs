@@ -159,8 +159,8 @@ fn end_hurries_all_attempts_and_takes_no_more_waiters() {
     for number in [1, 2] {
         dirty.mark(&tenant(number));
     }
-    let mut early = dirty.wait(&tenant(2)).unwrap();
     fail(&mut dirty, &refused, now, 0);
+    let mut early = dirty.wait(&tenant(2)).unwrap();
     for _ in 0..20 {
         fail(&mut dirty, &away, now, 0);
     }
@@ -170,8 +170,10 @@ fn end_hurries_all_attempts_and_takes_no_more_waiters() {
     assert_eq!(pause_ms(&dirty), Some(LAST_PAUSE.as_millis()));
     assert_eq!(dirty.next_unpark(), Some(now), "what was refused is tried at once");
     dirty.unpark_due(now);
-    assert_eq!(fail(&mut dirty, &away, now, 0).0, tenant(2));
+    let (awaited, waiting) = dirty.begin().unwrap();
+    assert_eq!(awaited, tenant(2));
     fail(&mut dirty, &refused, now, 0);
+    dirty.fail((&awaited, waiting), &away, now, 0);
     assert_eq!(dirty.next_unpark(), Some(now + LAST_PAUSE));
 
     let mut late = dirty.wait(&tenant(2)).unwrap();
@@ -198,6 +200,19 @@ fn awaited_tenants_are_written_before_lacking_ones() {
         .collect();
     assert_eq!(order, [tenant(2), tenant(3), tenant(0), tenant(1)], "each once");
     assert_eq!(waiter.try_recv(), Ok(()));
+}
+
+#[test]
+fn tenant_that_waiters_gave_up_leaves_the_others_their_turn() {
+    let (mut dirty, away) = (Dirty::default(), StoreError::unavailable("away"));
+    for number in 1..=2 {
+        dirty.mark(&tenant(number));
+    }
+    let waiter = dirty.wait(&tenant(2)).unwrap();
+    assert_eq!(fail(&mut dirty, &away, Instant::now(), 0).0, tenant(2));
+    drop(waiter);
+    let tried: Vec<_> = (0..4).map(|_| fail(&mut dirty, &away, Instant::now(), 0).0).collect();
+    assert_eq!(tried, [tenant(2), tenant(1), tenant(2), tenant(1)]);
 }
 
 #[test]

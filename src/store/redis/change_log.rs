@@ -29,7 +29,7 @@ use super::{
 };
 use crate::store::StoreError;
 
-/// Maximum number of entries that one answer covers. The server does nothing else for some 0.5 ms.
+/// Maximum number of entries that one answer covers. The server does nothing else for about 1 ms.
 const BATCH: usize = 500;
 
 /// The scripts of the log, and what this store has appended to it.

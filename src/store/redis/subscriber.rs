@@ -128,7 +128,7 @@ impl Subscriber {
                 // A cloned receiver leaves the change to be seen by the caller.
                 Ok(()) = async { primary.clone().changed().await } => {
                     let name = &self.shared.endpoint.name;
-                    return Err(StoreError::unavailable(format!("{name} is another server now")));
+                    return Err(StoreError::unavailable(format!("{name} has another primary now")));
                 }
             }
             while let Some(position) = &self.position {

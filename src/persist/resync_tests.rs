@@ -1,0 +1,91 @@
+//! When a store is loaded again.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::{FutureExt, StreamExt, stream};
+use tokio::time::{sleep, timeout};
+
+use super::{WriteBack, resync::Resync};
+use crate::{
+    clock::Clock,
+    status::{Record, settle::Settle},
+    store::{Change, Store, StoreError},
+    tenant_id::TenantId,
+    tenants::Tenants,
+};
+
+/// A store whose load takes a second, and which sends these changes every 100 ms, over and over.
+struct Flapping {
+    changes: &'static [Change],
+    loads: Arc<AtomicUsize>,
+}
+
+impl Store for Flapping {
+    fn name(&self) -> String {
+        "flapping".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        self.loads.fetch_add(1, Ordering::Relaxed);
+        let page = async {
+            sleep(Duration::from_secs(1)).await;
+            Ok(Vec::new())
+        };
+        stream::once(page).boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        async { Ok(record.clone()) }.boxed()
+    }
+
+    fn changes(&self) -> BoxStream<'static, Change> {
+        let next = |change: &'static Change| async move {
+            sleep(Duration::from_millis(100)).await;
+            change.clone()
+        };
+        stream::iter(self.changes).cycle().then(next).boxed()
+    }
+}
+
+/// Returns the number of loads in a minute.
+async fn loads_in_a_minute(changes: &'static [Change]) -> usize {
+    let loads = Arc::new(AtomicUsize::new(0));
+    let store = Arc::new(Flapping { changes, loads: loads.clone() });
+    let write_back = WriteBack::new(store, Clock::system(), Duration::from_secs(2));
+    let tenants = Tenants::new(Settle::default(), 1, Clock::system());
+    tenants.observe(Vec::new());
+    let resync = Resync::restarted(Arc::new(write_back), Arc::new(tenants));
+    timeout(Duration::from_secs(60), resync.run()).await.unwrap_err();
+    loads.load(Ordering::Relaxed)
+}
+
+#[tokio::test(start_paused = true)]
+async fn full_loads_are_followed_by_a_pause() {
+    let loads = loads_in_a_minute(&[Change::Resync]).await;
+    // A second, and ten of rest.
+    assert!((5..=6).contains(&loads), "{loads} loads in a minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn interruptions_without_a_gap_lead_to_no_load() {
+    let loads = loads_in_a_minute(&[Change::Disconnected, Change::Resumed]).await;
+    assert_eq!(loads, 1, "the first");
+}
+
+#[tokio::test(start_paused = true)]
+async fn store_is_loaded_while_disconnected() {
+    let loads = loads_in_a_minute(&[Change::Disconnected]).await;
+    // The first, and one every 15 to 30 s.
+    assert!((3..=5).contains(&loads), "{loads} loads in a minute");
+}

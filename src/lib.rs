@@ -138,14 +138,95 @@ pub mod client {
     pub use crate::gate::{Client, ClientLayer, Wait, WaitFuture, WaitLayer};
 }
 
-/// Events of tenants, and waiting for one to open.
+/// Events of tenants, and waiting for one.
 ///
 /// [`TenantGate::events`] returns the stream of all tenants' [`TenantEvent`]s, and
-/// [`TenantGate::available`] a future that resolves when calls to a tenant are allowed, or when it is
-/// deleted.
+/// [`TenantGate::watch`] that of one tenant's statuses. [`TenantGate::available`] returns a future
+/// that resolves when calls to a tenant are allowed, or when it is deleted, and
+/// [`TenantGate::deletion_confirmed`] waits for the proof of a deletion.
+///
+/// # To start, and to catch up
+///
+/// Events tell of changes, and a snapshot how things are. Begin to receive events first and read the
+/// snapshot then: what happens in between is in both, and nothing is in neither. Read it again
+/// whenever [`Missed`](TenantEvent::Missed) tells of dropped events. A restore that happened while
+/// the service was down is no event either: keep the [`epoch`](TenantStatus::epoch) of each tenant
+/// with the data that you have of it, and compare. With
+/// [`start_without_store`](TenantGateBuilder::start_without_store), wait for
+/// [`ready`](TenantGate::ready) before the snapshot.
+///
+/// ```
+/// use std::collections::{HashMap, HashSet};
+///
+/// use futures::{FutureExt, StreamExt};
+/// use tower_superoffice::{
+///     Environment, TenantEvent, TenantGate, TenantId, TenantStatus, events::Events,
+/// };
+///
+/// /// What the service remembers, with its own data.
+/// #[derive(Default)]
+/// struct Known {
+///     epochs: HashMap<TenantId, i64>,
+///     closed: HashSet<TenantId>,
+/// }
+///
+/// impl Known {
+///     async fn follow(&mut self, gate: &TenantGate, events: &mut Events) {
+///         while let Some(event) = events.next().await {
+///             match event.tenant() {
+///                 // The status at this moment, which may be newer than the event.
+///                 Some(tenant) => self.note(tenant, &gate.status(tenant)),
+///                 None => self.catch_up(gate),
+///             }
+///         }
+///     }
+///
+///     fn catch_up(&mut self, gate: &TenantGate) {
+///         for (tenant, status) in gate.snapshot() {
+///             self.note(&tenant, &status);
+///         }
+///     }
+///
+///     fn note(&mut self, tenant: &TenantId, status: &TenantStatus) {
+///         let before = self.epochs.insert(tenant.clone(), status.epoch());
+///         if before.unwrap_or(0) != status.epoch() {
+///             println!("the data of {tenant} went back in time: synchronise again");
+///         }
+///         if status.is_available() {
+///             self.closed.remove(tenant);
+///         } else {
+///             self.closed.insert(tenant.clone());
+///         }
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let builder = TenantGate::builder(Environment::Production)
+/// #     .any_audience()
+/// #     .signing_keys(tower_superoffice::token::SigningKeys::from_pem(include_bytes!(
+/// #         "../tests/fixtures/v1-sha1.crt"
+/// #     ))?)
+/// #     .state_api(false);
+/// let gate = builder.event_capacity(2).build().await?;
+/// let tenants = ["Cust1", "Cust2", "Cust3", "Cust4"].map(TenantId::new);
+/// let mut known = Known::default();
+///
+/// let mut events = gate.events();
+/// known.catch_up(&gate);
+///
+/// // More at once than the receiver may lag.
+/// for tenant in tenants {
+///     gate.close(&tenant?, "maintenance").await?;
+/// }
+/// known.follow(&gate, &mut events).now_or_never();
+/// assert_eq!(known.closed.len(), 4);
+/// # Ok(())
+/// # }
+/// ```
 pub mod events {
     pub use crate::{
-        gate::Available,
+        gate::{Available, Deletion, Watch},
         tenants::events::{Events, TenantEvent},
     };
 }

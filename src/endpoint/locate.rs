@@ -137,7 +137,7 @@ impl Locator {
 ///
 /// The token of a Move does not sign the endpoint, so a Move counts only while the state API is off
 /// (`pulls` is false) and there is nothing better.
-fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Origin> {
+pub(crate) fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Origin> {
     let moved = || {
         let endpoint = record.notified(ChangeType::Move)?.details.endpoint.as_ref()?;
         Origin::from_host(endpoint, environment)

@@ -13,7 +13,7 @@ mod retarget;
 mod service;
 mod symptom;
 
-pub(crate) use self::locate::Locator;
+pub(crate) use self::locate::{Locator, origin};
 pub use self::{
     clone_request::{CloneBody, CloneEmpty, CloneRequest, CloneSmall, CloneWith, NoRetry},
     future::ResponseFuture,

@@ -18,16 +18,15 @@ mod shutdown;
 mod start;
 mod tasks;
 mod wait_layer;
+mod watch;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::Uri;
-use smol_str::SmolStr;
 
 #[cfg(feature = "reqwest-middleware")]
 pub use self::reqwest_middleware::TenantMiddleware;
-use self::tasks::Tasks;
 pub use self::{
     available::Available,
     builder::TenantGateBuilder,
@@ -35,7 +34,9 @@ pub use self::{
     error::BuildError,
     gates::{GatesError, TenantGates},
     wait_layer::{Wait, WaitFuture, WaitLayer},
+    watch::{Deletion, Watch},
 };
+use self::{tasks::Tasks, watch::Statuses};
 
 use crate::{
     clock::Clock,
@@ -48,7 +49,7 @@ use crate::{
     },
     persist::WriteBack,
     pull::{Pulls, RefreshError},
-    status::{Record, TenantStatus},
+    status::TenantStatus,
     tenant_id::TenantId,
     tenants::{Tenants, awaited::Awaited, events::Events},
     token::KeysReport,
@@ -77,6 +78,7 @@ struct Parts {
     notification_path: NotificationPath,
     guard_state: Arc<GuardState>,
     locator: Arc<Locator>,
+    statuses: Arc<Statuses>,
     awaited: Arc<Awaited>,
     close_tracked_until_known: bool,
     resume_jitter: Duration,
@@ -214,17 +216,17 @@ impl TenantGate {
     /// Returns the status of `tenant`. A tenant without a record is available.
     #[must_use]
     pub fn status(&self, tenant: &TenantId) -> TenantStatus {
-        let (status, record) = self.parts.tenants.registry().look_up(tenant);
-        self.with_endpoint(status, &record)
+        self.parts.statuses.get(tenant)
     }
 
     /// Returns the status of every tenant with a record, ordered by id.
     #[must_use]
     pub fn snapshot(&self) -> Vec<(TenantId, TenantStatus)> {
+        let statuses = &self.parts.statuses;
         let registry = self.parts.tenants.registry();
         let mut tenants = Vec::with_capacity(registry.len());
         registry.for_each(|tenant, status, record| {
-            tenants.push((tenant.clone(), self.with_endpoint(status, record)));
+            tenants.push((tenant.clone(), statuses.complete(status, record)));
         });
         tenants.sort_by(|(a, _), (b, _)| a.cmp(b));
         tenants
@@ -234,12 +236,6 @@ impl TenantGate {
     #[must_use]
     pub fn events(&self) -> Events {
         self.parts.tenants.events()
-    }
-
-    fn with_endpoint(&self, mut status: TenantStatus, record: &Record) -> TenantStatus {
-        let origin = self.parts.locator.origin_in(record);
-        status.endpoint = origin.map(|origin| SmolStr::new(origin.authority().as_str()));
-        status
     }
 
     /// Returns a report of the signing keys: which are available, and how they are updated.

@@ -6,6 +6,7 @@ use super::{
     BuildError, Parts, TenantGate,
     config::{Config, PullConfig, StoreConfig},
     tasks::Tasks,
+    watch::Statuses,
 };
 use crate::{
     endpoint::Locator,
@@ -74,7 +75,9 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
     );
     let locator =
         Locator::new(environment.clone(), Arc::clone(registry), pulls.clone(), keep_alive);
+    let statuses = Statuses::new(tenants.watched(), environment.clone(), pulls.is_some());
     let parts = Parts {
+        statuses: Arc::new(statuses),
         guard_state: Arc::new(guard_state),
         locator: Arc::new(locator),
         tenants,

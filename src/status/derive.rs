@@ -1,9 +1,11 @@
 //! The status of a record: derived, never stored.
 
+use smol_str::SmolStr;
+
 use super::{
     ChangeType, Evidence, TenantStatus, UnavailableReason,
     notified::{Notified, OpenClose},
-    overrides::OverrideAction,
+    overrides::{Override, OverrideAction},
     pulled::Pulled,
     record::Record,
     state::PullOutcome,
@@ -42,6 +44,7 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
         endpoint: None,
         version_name: versions.map(|own| own.details.version_name.clone()).unwrap_or_default(),
         file_version: versions.map(|own| own.details.file_version.clone()).unwrap_or_default(),
+        note: in_force(record).map(|own| SmolStr::new(&own.note)).unwrap_or_default(),
     }
 }
 
@@ -83,6 +86,11 @@ fn versions(record: &Record) -> Option<&Notified> {
         !notified.details.version_name.is_empty() || !notified.details.file_version.is_empty()
     });
     named.max_by_key(|notified| notified.position())
+}
+
+/// Returns the override of `record`, unless it is released.
+fn in_force(record: &Record) -> Option<&Override> {
+    record.latest_override().filter(|latest| latest.action != OverrideAction::Release)
 }
 
 fn by_override(record: &Record) -> Option<Derived> {

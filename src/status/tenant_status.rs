@@ -22,6 +22,7 @@ pub struct TenantStatus {
     pub(crate) endpoint: Option<SmolStr>,
     pub(crate) version_name: SmolStr,
     pub(crate) file_version: SmolStr,
+    pub(crate) note: SmolStr,
 }
 
 /// The reason and the time of a closing.
@@ -96,12 +97,18 @@ impl TenantStatus {
     pub fn file_version(&self) -> Option<&str> {
         Some(self.file_version.as_str()).filter(|version| !version.is_empty())
     }
+
+    /// Returns the note of the operator's order that is in force, if it has one.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        Some(self.note.as_str()).filter(|note| !note.is_empty())
+    }
 }
 
 impl Serialize for TenantStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let since = self.closed.map(|closed| Rfc3339(closed.since).to_string());
-        let mut fields = serializer.serialize_struct("TenantStatus", 9)?;
+        let mut fields = serializer.serialize_struct("TenantStatus", 10)?;
         fields.serialize_field("available", &self.is_available())?;
         fields.serialize_field("reason", &self.reason())?;
         fields.serialize_field("since", &since)?;
@@ -111,6 +118,7 @@ impl Serialize for TenantStatus {
         fields.serialize_field("endpoint", &self.endpoint())?;
         fields.serialize_field("version_name", &self.version_name())?;
         fields.serialize_field("file_version", &self.file_version())?;
+        fields.serialize_field("note", &self.note())?;
         fields.end()
     }
 }
@@ -132,6 +140,7 @@ mod tests {
             endpoint: Some("online3.superoffice.com".into()),
             version_name: "Release 8.4 R08".into(),
             file_version: SmolStr::default(),
+            note: "moves house".into(),
         }
     }
 
@@ -148,6 +157,7 @@ mod tests {
         assert_eq!(status.endpoint(), Some("online3.superoffice.com"));
         assert_eq!(status.version_name(), Some("Release 8.4 R08"));
         assert_eq!(status.file_version(), None);
+        assert_eq!(status.note(), Some("moves house"));
 
         status.closed = None;
         assert!(status.is_available());
@@ -160,7 +170,7 @@ mod tests {
             "available": false, "reason": "suspended", "since": "1970-01-01T00:00:01Z",
             "evidence": "state_api", "confirmed": true, "epoch": 7,
             "endpoint": "online3.superoffice.com", "version_name": "Release 8.4 R08",
-            "file_version": null,
+            "file_version": null, "note": "moves house",
         });
         assert_eq!(serde_json::to_value(suspended()).unwrap(), expected);
         let mut late = suspended();

@@ -22,7 +22,8 @@ use crate::{
 /// received, a pull that it made, an order, or the record of another replica, even one that it
 /// learns of late. Of several notifications of one type that are learnt of at once, the newest is
 /// published. What the store had when the gate started was gained before, and is in the
-/// [`snapshot`](crate::TenantGate::snapshot).
+/// [`snapshot`](crate::TenantGate::snapshot). A status in an event has no
+/// [`endpoint`](TenantStatus::endpoint).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantEvent {
@@ -90,7 +91,7 @@ pub enum TenantEvent {
 /// The events of a gate since the stream was created.
 ///
 /// A slow receiver delays nothing else: the oldest events are dropped, and [`TenantEvent::Missed`]
-/// has their number. The stream ends with the gate.
+/// has their number. The stream ends with the gate. See [how to catch up](crate::events).
 pub struct Events {
     inner: Pin<Box<dyn Stream<Item = TenantEvent> + Send + Sync>>,
 }

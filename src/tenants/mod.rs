@@ -9,6 +9,7 @@
 //! - [`gained`]: the events of an update, from what the record gained.
 //! - [`events`]: the stream of events.
 //! - [`waiters`]: waiting until a tenant opens.
+//! - `watched`: waiting for any change of a tenant.
 //! - `wanted`: the tenants whose pulls come first.
 //! - [`overrides`]: the expiry of overrides.
 //!
@@ -32,6 +33,7 @@ pub(crate) mod registry;
 mod update;
 pub(crate) mod waiters;
 mod wanted;
+mod watched;
 
 use std::{
     fmt,
@@ -44,6 +46,7 @@ pub use self::update::Outcome;
 pub(crate) use self::{
     observer::Observer,
     update::{Applied, Update},
+    watched::Watched,
 };
 
 use self::{
@@ -63,6 +66,8 @@ use crate::{
 pub(crate) struct Tenants {
     registry: Arc<Registry>,
     waiters: Arc<Waiters>,
+    /// Woken by every change, where the waiters are woken when nothing is left to wait for.
+    watchers: Arc<Waiters>,
     expiry: OverrideExpiry,
     clock: Clock,
     observers: OnceLock<Vec<Arc<dyn Observer>>>,
@@ -74,6 +79,7 @@ impl Tenants {
         Self {
             registry: Arc::new(Registry::new(settle, event_capacity, clock.clone())),
             waiters: Arc::default(),
+            watchers: Arc::default(),
             expiry: OverrideExpiry::default(),
             clock,
             observers: OnceLock::new(),
@@ -109,6 +115,7 @@ impl Tenants {
             if applied.status_changed() && Self::ends_waiting(&applied.after) {
                 self.waiters.wake(tenant);
             }
+            self.watchers.wake(tenant);
             for observer in self.observers() {
                 // A panic stops neither the other observers nor the caller.
                 let follow = AssertUnwindSafe(|| observer.after_change(self, tenant, &applied));
@@ -123,6 +130,7 @@ impl Tenants {
     /// Keeps `tenant` closed, as not ready, until it has a record.
     pub(crate) fn close_until_known(&self, tenant: &TenantId) {
         self.registry.close_until_known(tenant, self.clock.unix_ms());
+        self.watchers.wake(tenant);
     }
 
     /// Expires overrides when they are due, while it is polled.
@@ -158,12 +166,24 @@ impl Tenants {
         self.waiters.contains(tenant)
     }
 
+    /// Returns the tenants for what watches them without keeping them.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched::new(&self.registry, &self.watchers)
+    }
+
     pub(crate) fn events(&self) -> Events {
         self.registry.events()
     }
 
     fn observers(&self) -> impl Iterator<Item = &Arc<dyn Observer>> {
         self.observers.get().into_iter().flatten()
+    }
+}
+
+impl Drop for Tenants {
+    fn drop(&mut self) {
+        self.registry.end();
+        self.watchers.wake_all();
     }
 }
 

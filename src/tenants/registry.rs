@@ -44,6 +44,8 @@ pub(crate) struct Registry {
     wanted: Wanted,
     /// Whether all that the store had at the start is loaded.
     loaded: AtomicBool,
+    /// Whether nothing can change a tenant any more.
+    ended: AtomicBool,
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
@@ -58,6 +60,7 @@ impl Registry {
             unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
             loaded: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             settle,
             clock,
             interner: Mutex::default(),
@@ -212,6 +215,15 @@ impl Registry {
     /// Ends the start: from now on, what a load brings is news.
     pub(crate) fn loaded(&self) {
         self.loaded.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends what waits for a change, once it is woken.
+    pub(super) fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// Adopts the spelling of the store for `tenant`, if it has an entry, so that all replicas

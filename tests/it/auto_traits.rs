@@ -98,6 +98,8 @@ fn values_go_anywhere() {
     is_shared::<store::conformance::Report>();
     is_shared::<store::conformance::Failure>();
     is_sent::<events::Available>();
+    is_shared::<events::Watch>();
+    is_cloned::<events::Deletion>();
     is_sent::<events::Events>();
 }
 

@@ -56,6 +56,20 @@ impl<K: Eq + Hash> WaitList<K> {
         }
     }
 
+    /// Wakes all waiters of all keys. Call it after the end that each of them checks for.
+    pub(crate) fn wake_all(&self) {
+        let mut woken = Vec::new();
+        for waiters in self.lock().by_key.values_mut() {
+            let states = waiters.values_mut();
+            woken.extend(states.map(|state| std::mem::replace(state, State::Woken)));
+        }
+        for state in woken {
+            if let State::Waiting(waker) = state {
+                waker.wake();
+            }
+        }
+    }
+
     /// Waits until `wake` is called after a moment in which `is_closed` returned `true`; returns at
     /// once if it returns `false`.
     pub(crate) async fn wait(&self, key: &K, is_closed: impl Fn() -> bool)

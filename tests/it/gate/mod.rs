@@ -15,6 +15,7 @@ mod store;
 mod store_faults;
 mod supervision;
 mod unreadable;
+mod watch;
 
 use tower_superoffice::{Environment, TenantGate, TenantGateBuilder, token::SigningKeys};
 

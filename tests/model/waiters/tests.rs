@@ -112,6 +112,25 @@ fn tenant_that_flips_leaves_no_waiter_behind() {
     });
 }
 
+#[test]
+fn end_of_all_tenants_leaves_no_waiter_behind() {
+    check(|| {
+        let tenant = Tenant::closed();
+        let waiters: Vec<_> = [KEY, OTHER, KEY]
+            .into_iter()
+            .map(|key| {
+                let tenant = Arc::clone(&tenant);
+                thread::spawn(move || block_on(tenant.waiters.wait(&key, || tenant.is_closed())))
+            })
+            .collect();
+        // Here `closed` stands for a gate that goes on.
+        tenant.closed.store(false, Ordering::SeqCst);
+        tenant.waiters.wake_all();
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        assert!(tenant.waiters.is_empty());
+    });
+}
+
 /// Polled by one task and then by another, as in a `select!` that is moved.
 #[test]
 fn waiter_that_moves_is_woken_where_it_waits() {

@@ -23,11 +23,12 @@ fn leads_away(response: &impl HasStatus, tenant: &TenantId, environment: &Enviro
     // Without a location it leads nowhere: 304 is one of those.
     let Some(location) = response.headers().get(LOCATION) else { return false };
     let Ok(location) = Uri::try_from(location.as_bytes()) else { return true };
-    let at_tenant_host = location.host().is_none_or(|host| environment.is_tenant_host(host));
     // A path that does not begin with a slash goes on from the present one.
-    let relative = !location.path().starts_with('/');
-    !relative
-        && !(at_tenant_host && UrlKey::tenant_of_path(location.path()).as_ref() == Some(tenant))
+    if !location.path().starts_with('/') {
+        return false;
+    }
+    let at_tenant_host = location.host().is_none_or(|host| environment.is_tenant_host(host));
+    !at_tenant_host || UrlKey::tenant_of_path(location.path()).as_ref() != Some(tenant)
 }
 
 #[cfg(test)]

@@ -65,6 +65,23 @@ fn axum_app_responds_503_while_its_tenant_is_closed() {
 }
 
 #[test]
+fn worker_waits_drops_its_cache_and_erases_confirmed_deletions() {
+    let text = run("worker");
+    for line in [
+        "Cust2: restored, cache dropped",
+        "Cust1: waits, upgrading",
+        "Cust3: given up, deleted",
+        "Cust3: deleted, data erased",
+        "erased: true",
+        "while closed: 0",
+        "not stored: 0",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert_eq!(text.matches("Cust1: 200 OK").count(), 2, "{text}");
+}
+
+#[test]
 fn environments_behind_one_url_are_kept_apart() {
     let text = run("environments");
     let calls: Vec<_> = (text.lines())

@@ -22,14 +22,16 @@ use crate::{guard::TenantUnavailable, tenant_id::TenantId};
 /// # Errors
 ///
 /// When the tenant is deleted, at once and without jitter, as there is nothing to wait for: a job
-/// of a deleted tenant would otherwise be parked for good.
+/// of a deleted tenant would otherwise be parked for good. Also when the gate has ended while the
+/// tenant is closed, with the reason of the closing.
 ///
 /// ```
-/// # use tower_superoffice::{TenantGate, TenantId, UnavailableReason};
+/// # use tower_superoffice::{TenantGate, TenantId};
 /// # async fn run(gate: TenantGate, tenant: TenantId) {
 /// match gate.available(&tenant).await {
 ///     Ok(()) => println!("{tenant} can be called"),
-///     Err(deleted) => assert_eq!(deleted.reason(), UnavailableReason::Deleted),
+///     Err(closed) if closed.is_permanent() => println!("{tenant} is deleted"),
+///     Err(_) => println!("the gate has ended"),
 /// }
 /// # }
 /// ```

@@ -7,6 +7,8 @@ use crate::status::{
 };
 
 /// A pull that changed a tenant's status, because no notification had done so in time.
+///
+/// With serde it is an object of `missed` and `within_seconds`, in whole seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Correction {
     pub(crate) missed: Option<ChangeType>,

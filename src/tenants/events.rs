@@ -1,5 +1,7 @@
 //! The stream of events of tenants.
 
+mod json;
+
 use std::{
     fmt,
     pin::Pin,
@@ -24,6 +26,20 @@ use crate::{
 /// published. What the store had when the gate started was gained before, and is in the
 /// [`snapshot`](crate::TenantGate::snapshot). A status in an event has no
 /// [`endpoint`](TenantStatus::endpoint).
+///
+/// With serde it is an object of `event`, the name in snake case, and the fields of the event; a
+/// `correction` is an object of `missed` and `within_seconds`, and the number of `missed` is in
+/// `events`. More names may come.
+///
+/// ```
+/// use serde_json::json;
+/// use tower_superoffice::{TenantEvent, TenantId};
+///
+/// let event = TenantEvent::Restored { tenant: TenantId::new("Cust1")?, epoch: 1_700_000_000 };
+/// let expected = json!({ "event": "restored", "tenant": "Cust1", "epoch": 1_700_000_000 });
+/// assert_eq!(serde_json::to_value(event)?, expected);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantEvent {

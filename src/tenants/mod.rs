@@ -183,6 +183,7 @@ impl Tenants {
 impl Drop for Tenants {
     fn drop(&mut self) {
         self.registry.end();
+        self.waiters.wake_all();
         self.watchers.wake_all();
     }
 }

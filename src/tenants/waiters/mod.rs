@@ -20,7 +20,8 @@ mod sync {
 pub(crate) type Waiters = WaitList<TenantId>;
 
 /// Waits until `tenant` is open, and then for a random part of `jitter`; when it has closed again by
-/// then, it waits on. Ends with the data of the refusal when the tenant is deleted.
+/// then, it waits on. Ends with the data of the refusal when the tenant is deleted, or nothing is left
+/// that could open it.
 pub(super) async fn available(
     registry: Arc<Registry>,
     waiters: Arc<Waiters>,
@@ -29,10 +30,13 @@ pub(super) async fn available(
 ) -> Result<(), ClosedSummary> {
     let is_deleted = |closed: &ClosedSummary| closed.reason == UnavailableReason::Deleted;
     while let Some(closed) = registry.closed(&tenant) {
-        if is_deleted(&closed) {
+        if is_deleted(&closed) || registry.has_ended() {
             return Err(closed);
         }
-        let is_awaited = || registry.closed(&tenant).is_some_and(|closed| !is_deleted(&closed));
+        let is_awaited = || {
+            let closed = registry.closed(&tenant);
+            !registry.has_ended() && closed.is_some_and(|closed| !is_deleted(&closed))
+        };
         waiters.wait(&tenant, is_awaited).await;
         if !jitter.is_zero() && registry.closed(&tenant).is_none() {
             tokio::time::sleep(jitter.mul_f64(fastrand::f64())).await;

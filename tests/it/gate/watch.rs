@@ -54,6 +54,17 @@ async fn watch_ends_with_the_gate() {
     assert_eq!(timeout(MAX_WAIT, waiting).await.expect("it waits for good"), None);
 }
 
+#[tokio::test]
+async fn wait_for_an_opening_ends_with_the_gate() {
+    let (gate, one) = (gate().await, tenant(1));
+    gate.close(&one, "").await.unwrap();
+    let mut waiting = tokio_test::task::spawn(gate.available(&one));
+    tokio_test::assert_pending!(waiting.poll());
+    drop(gate);
+    let closed = timeout(MAX_WAIT, waiting).await.expect("it waits for good").unwrap_err();
+    assert_eq!(closed.reason(), UnavailableReason::Operator);
+}
+
 /// A tenant whose deletion was announced, at a replica that makes no pull.
 async fn deleted(env: &TestEnv, one: &TenantId) {
     env.simulator.notify(ChangeType::Delete, one).await.unwrap();

@@ -155,21 +155,23 @@ mod tests {
     #[test]
     fn merge_publishes_what_the_record_gained() {
         use ChangeType::{BackupRestored, Delete, Move, Other, Resume, Suspend};
-        let [suspend, resume, delete] = [(Suspend, 5), (Resume, 6), (Delete, 7)].map(own_fact);
-        let deleted = settled(State::Deleted, 1, Some((OpenClose::Delete, 7)));
-        let running = settled(State::Running, 2, Some((OpenClose::Suspend, 5)));
-        let closed = overridden(OverrideAction::Close, 1, None);
-        let silent = [(Move, 9), (BackupRestored, 8), (Other(77), 7)].map(own_fact);
+        let suspend = || fact(Suspend, 5);
+        let (resume, delete) = (|| fact(Resume, 6), || fact(Delete, 7));
+        let deleted = || settled(State::Deleted, 1, Some((OpenClose::Delete, 7)));
+        let running = || settled(State::Running, 2, Some((OpenClose::Suspend, 5)));
+        let closed = || overridden(OverrideAction::Close, 1, None);
+        let silent =
+            [(Move, 9), (BackupRestored, 8), (Other(77), 7)].map(|(change, at)| fact(change, at));
         let cases: [(&[Fact], &[Fact], &[&str]); 14] = [
             (&[], &[], &[]),
-            (&[], &[suspend.clone()], &["notified Suspend", "changed Some(Suspended)"]),
-            (&[suspend.clone()], &[suspend.clone()], &[]),
+            (&[], &[suspend()], &["notified Suspend", "changed Some(Suspended)"]),
+            (&[suspend()], &[suspend()], &[]),
             // Another replica's words for the same notification.
-            (&[suspend.clone()], &[named(Suspend, 5, "11.10")], &[]),
-            (&[own_fact((Suspend, 5))], &[own_fact((Suspend, 6))], &["notified Suspend"]),
-            (&[own_fact((Suspend, 6))], &[own_fact((Suspend, 5))], &[]),
+            (&[suspend()], &[named(Suspend, 5, "11.10")], &[]),
+            (&[fact(Suspend, 5)], &[fact(Suspend, 6)], &["notified Suspend"]),
+            (&[fact(Suspend, 6)], &[fact(Suspend, 5)], &[]),
             // The oldest first, and what came of it all.
-            (&[], &[resume.clone(), suspend.clone()], &["notified Suspend", "notified Resume"]),
+            (&[], &[resume(), suspend()], &["notified Suspend", "notified Resume"]),
             (
                 &[],
                 &silent,
@@ -182,25 +184,21 @@ mod tests {
                     "moved",
                 ],
             ),
-            (&silent[2..], &[own_fact((Other(78), 7))], &["notified Other(78)", "unknown 78"]),
-            (&[delete.clone()], &[deleted.clone()], &["confirmed"]),
+            (&silent[2..], &[fact(Other(78), 7)], &["notified Other(78)", "unknown 78"]),
+            (&[delete()], &[deleted()], &["confirmed"]),
             (
-                &[suspend.clone()],
-                &[delete.clone(), deleted.clone()],
+                &[suspend()],
+                &[delete(), deleted()],
                 &["notified Delete", "changed Some(Deleted)", "confirmed"],
             ),
-            (&[suspend.clone()], &[running.clone()], &["changed None", "corrected missed Resume"]),
+            (&[suspend()], &[running()], &["changed None", "corrected missed Resume"]),
             // An order explains it, or a notification: nothing was corrected.
-            (&[suspend.clone()], &[running, closed], &["changed Some(Operator)"]),
-            (&[delete, deleted.clone()], &[deleted], &[]),
+            (&[suspend()], &[running(), closed()], &["changed Some(Operator)"]),
+            (&[delete(), deleted()], &[deleted()], &[]),
         ];
         for (record, added, expected) in cases {
             assert_eq!(names(record, added), expected, "{record:?} + {added:?}");
         }
-    }
-
-    fn own_fact((change, token_time): (ChangeType, i64)) -> Fact {
-        fact(change, token_time)
     }
 
     fn named(change: ChangeType, token_time: i64, version: &str) -> Fact {

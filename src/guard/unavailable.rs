@@ -82,7 +82,7 @@ impl TenantUnavailable {
     ///
     /// Should SuperOffice restore it after all, the gate opens it. Make irreversible clean-up, such
     /// as erasing the customer's data, depend on a *confirmed* deletion:
-    /// [`TenantStatus::is_confirmed`](crate::TenantStatus::is_confirmed).
+    /// [`TenantGate::deletion_confirmed`](crate::TenantGate::deletion_confirmed).
     #[must_use]
     pub fn is_permanent(&self) -> bool {
         self.closed.reason == UnavailableReason::Deleted

@@ -63,7 +63,8 @@ impl TenantStatus {
     /// Returns whether a pull has confirmed the status since.
     ///
     /// A notification's token proves who sent it, not its content. Put irreversible actions, such
-    /// as erasing a customer's data, behind a *confirmed* deletion.
+    /// as erasing a customer's data, behind a *confirmed* deletion:
+    /// [`deletion_confirmed`](crate::TenantGate::deletion_confirmed) waits for one.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
         self.confirmed

@@ -14,6 +14,7 @@
 
 mod conformance;
 mod disk;
+mod events;
 mod figures;
 mod memory;
 mod power_cut;

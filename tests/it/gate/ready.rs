@@ -46,7 +46,9 @@ async fn store_is_awaited_until_it_was_loaded_once() {
     });
     let began = Instant::now();
     assert!(gate.ready(10 * MINUTE).await.is_ready());
-    assert_eq!(began.elapsed(), MINUTE, "it resolves when the store is loaded");
+    // Loads are tried again within seconds.
+    let took = began.elapsed();
+    assert!((MINUTE..MINUTE + Duration::from_secs(10)).contains(&took), "{took:?}");
     store.set_available(false);
     sleep(MINUTE).await;
     assert!(gate.ready(Duration::ZERO).await.is_ready(), "a stale store is no reason");

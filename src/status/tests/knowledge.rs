@@ -61,6 +61,7 @@ fn running_after_an_upgrade_counts_once_it_was_seen_closed() {
     assert!(tenant.last().settled);
     assert!(!tenant.wait(59).pull(State::Running).is_open());
     assert!(tenant.wait(1).pull(State::Running).is_open());
+    assert_eq!(tenant.last().known, 900, "the whole settle time of an Upgrade is handed on");
     // An unsettled closed pull doesn't start that wait.
     let mut tenant = Replica::default();
     tenant.notify(Upgrade, 5).wait(30).pull(State::OfflineMaintenance);
@@ -89,10 +90,11 @@ fn a_settle_time_is_handed_on_in_whole_seconds() {
         let mut knowledge = Knowledge::default();
         knowledge.update(&Past::of(&Record::default()), &record, Duration::ZERO);
         let stamp = PullStamp::new(&record, &knowledge, &settle, usual);
-        let told =
-            Told { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
-        let pulled = stamp.into_pull(told, &record, &settle);
-        assert_eq!((pulled.settled, pulled.known), (true, known), "{usual:?}");
+        for state in [State::Running, State::Suspended] {
+            let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
+            let pulled = stamp.into_pull(told, &record, &settle);
+            assert_eq!((pulled.settled, pulled.known), (true, known), "{usual:?} {state:?}");
+        }
     }
 }
 

@@ -24,11 +24,11 @@ use hyper::body::Incoming;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tower_superoffice::{GuardError, TenantGate, TenantId};
 
+pub(crate) use self::problem::{problem, unavailable};
 use self::{
     body::{RequestBody, ResponseBody},
     client::{CallError, TenantClient},
     path::NoTenant,
-    problem::problem,
     progress::Progress,
 };
 use crate::{BoxError, cli::Args};

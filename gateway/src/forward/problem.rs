@@ -60,7 +60,8 @@ pub(super) fn for_path(no_tenant: NoTenant) -> Response<Body> {
     }
 }
 
-fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
+/// The response about a closed tenant.
+pub(crate) fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
     let (status, headers) = closed.to_http_parts();
     let members = json!({
         "tenant": closed.tenant(),
@@ -73,7 +74,7 @@ fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
 }
 
 /// A problem with no members but the standard ones.
-pub(super) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
+pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
     with_members(status, detail, json!({}))
 }
 

@@ -1,6 +1,10 @@
 //! The routes of the two listeners.
 
+mod check;
 mod ready;
+mod state;
+mod status;
+mod tenant;
 mod tenants;
 mod timestamp;
 
@@ -18,10 +22,11 @@ use crate::{
 const LIVE: &str = "/live";
 const READY: &str = "/ready";
 const HEALTHZ: &str = "/healthz";
+const STATUS: &str = "/status";
 const TENANTS: &str = "/tenants";
 
-/// The gateway's own paths, besides that of notifications.
-pub(crate) const PATHS: [&str; 4] = [LIVE, READY, HEALTHZ, TENANTS];
+/// The gateway's own paths without parameters, besides that of notifications.
+pub(crate) const PATHS: [&str; 5] = [LIVE, READY, HEALTHZ, STATUS, TENANTS];
 
 /// The routes for services: the gateway's own paths and the forwarded calls.
 pub(crate) fn internal(gate: &TenantGate, draining: &Draining, forward: Forward) -> Router {
@@ -31,7 +36,12 @@ pub(crate) fn internal(gate: &TenantGate, draining: &Draining, forward: Forward)
         .route(LIVE, get(async || "ok\n"))
         .route(READY, get(ready::ready).with_state(probe.clone()))
         .route(HEALTHZ, get(ready::ready).with_state(probe))
+        .route(STATUS, get(status::status).with_state(gate.clone()))
         .route(TENANTS, tenants)
+        .route("/tenants/{ctx}", get(tenant::one).with_state(gate.clone()))
+        .route("/tenants/{ctx}/wait", get(tenant::wait).with_state(gate.clone()))
+        .route("/check/{ctx}", get(check::check).with_state(gate.clone()))
+        .route("/api/state/{ctx}", get(state::state).with_state(gate.clone()))
         .fallback_service(forward);
     server::middleware(routes)
 }

@@ -23,6 +23,7 @@ mod gateway;
 mod keys;
 mod paths;
 mod process;
+mod routes;
 mod script;
 mod shutdown;
 mod tenant_list;

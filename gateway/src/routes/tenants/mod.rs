@@ -22,9 +22,9 @@ pub(super) use self::snapshot::Snapshots;
 use self::snapshot::{Reader, Unavailable};
 use super::rfc3339;
 
-/// A tenant in the list.
+/// A tenant, as the routes show it.
 #[derive(Serialize)]
-struct Tenant<'a> {
+pub(super) struct Tenant<'a> {
     tenant: &'a TenantId,
     available: bool,
     reason: Option<&'static str>,
@@ -33,10 +33,13 @@ struct Tenant<'a> {
     epoch: i64,
     evidence: &'static str,
     confirmed: bool,
+    version_name: Option<&'a str>,
+    file_version: Option<&'a str>,
+    note: Option<&'a str>,
 }
 
 impl<'a> Tenant<'a> {
-    fn new((tenant, status): &'a (TenantId, TenantStatus)) -> Self {
+    pub(super) fn new(tenant: &'a TenantId, status: &'a TenantStatus) -> Self {
         Self {
             tenant,
             available: status.is_available(),
@@ -46,6 +49,9 @@ impl<'a> Tenant<'a> {
             epoch: status.epoch(),
             evidence: status.evidence().as_str(),
             confirmed: status.is_confirmed(),
+            version_name: status.version_name(),
+            file_version: status.file_version(),
+            note: status.note(),
         }
     }
 }
@@ -123,12 +129,12 @@ fn serialize(tenants: &[(TenantId, TenantStatus)], first: bool, last: bool) -> B
     if first {
         json.push(b'[');
     }
-    for (number, tenant) in tenants.iter().enumerate() {
+    for (number, (tenant, status)) in tenants.iter().enumerate() {
         if !(first && number == 0) {
             json.push(b',');
         }
         // Strings, numbers and booleans, written to memory: there is nothing that can fail.
-        let _infallible = serde_json::to_writer(&mut json, &Tenant::new(tenant));
+        let _infallible = serde_json::to_writer(&mut json, &Tenant::new(tenant, status));
     }
     if last {
         json.push(b']');

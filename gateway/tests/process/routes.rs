@@ -1,0 +1,119 @@
+//! The gateway's routes about one tenant, and about itself.
+
+use futures::future::join;
+use http::{Method, Request, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tower_superoffice::ChangeType;
+
+use crate::process::GatewayEnv;
+
+async fn json_of(env: &GatewayEnv, path: &str) -> Value {
+    let answer = env.gateway.get(path).await;
+    assert_eq!(answer.status, StatusCode::OK, "{path}");
+    assert_eq!(answer.headers[header::CONTENT_TYPE], "application/json", "{path}");
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+#[tokio::test]
+async fn one_tenant_has_the_members_of_the_list() {
+    let env = GatewayEnv::new(&[]).await;
+    let unknown = json_of(&env, "/tenants/Cust9").await;
+    assert_eq!((&unknown["tenant"], &unknown["available"]), (&json!("Cust9"), &json!(true)));
+    assert_eq!((&unknown["reason"], &unknown["note"]), (&Value::Null, &Value::Null));
+    assert_eq!(env.gateway.get("/tenants/a.b").await.status, StatusCode::BAD_REQUEST);
+
+    env.notify(ChangeType::Suspend).await;
+    let one = json_of(&env, "/tenants/cust1").await;
+    assert_eq!((&one["available"], &one["reason"]), (&json!(false), &json!("suspended")));
+    let members = |tenant: &Value| tenant.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    let list = json_of(&env, "/tenants").await;
+    assert_eq!(members(&one), members(&list[0]));
+    assert!(members(&one).contains(&"version_name".to_owned()));
+}
+
+#[tokio::test]
+async fn check_answers_as_a_call_or_as_asked() {
+    let env = GatewayEnv::new(&[]).await;
+    let get = async |path: &str| env.gateway.get(path).await;
+    assert_eq!(get("/check/Cust1").await.status, StatusCode::NO_CONTENT);
+    assert_eq!(get("/check/Cust1?open=200&closed=403").await.status, StatusCode::OK);
+    for query in ["open=201", "open=403", "closed=200", "closed=503", "open=x"] {
+        let refused = get(&format!("/check/Cust1?{query}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+    }
+
+    env.notify(ChangeType::Suspend).await;
+    for (path, status) in [
+        ("/check/cust1", StatusCode::SERVICE_UNAVAILABLE),
+        ("/check/Cust1?closed=401", StatusCode::UNAUTHORIZED),
+        ("/check/Cust1?open=200&closed=403", StatusCode::FORBIDDEN),
+    ] {
+        let closed = get(path).await;
+        assert_eq!(closed.status, status, "{path}");
+        assert_eq!(closed.headers["x-tenant-reason"], "suspended", "{path}");
+    }
+    env.notify(ChangeType::Delete).await;
+    assert_eq!(get("/check/Cust1").await.status, StatusCode::GONE);
+    assert_eq!(env.simulator.all_calls(), 0);
+}
+
+#[tokio::test]
+async fn state_answer_has_the_names_of_superoffice() {
+    let env = GatewayEnv::new(&[]).await;
+    for (change, state, running) in [
+        (ChangeType::Upgrade, "OfflineMaintenance", false),
+        (ChangeType::Resume, "Running", true),
+        (ChangeType::Suspend, "Suspended", false),
+        (ChangeType::Delete, "Deleted", false),
+    ] {
+        env.notify(change).await;
+        let answer = json_of(&env, "/api/state/Cust1").await;
+        assert_eq!((&answer["State"], &answer["IsRunning"]), (&json!(state), &json!(running)));
+        assert_eq!(answer["ContextIdentifier"], "Cust1");
+        assert!(answer["ValidUntil"].as_str().unwrap().ends_with('Z'));
+        for member in ["Endpoint", "Api", "Version"] {
+            assert!(answer.as_object().unwrap().contains_key(member), "{member}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn wait_ends_when_the_tenant_opens_or_in_time() {
+    let env = GatewayEnv::new(&[]).await;
+    let open = env.gateway.get("/tenants/Cust1/wait").await;
+    assert_eq!(open.status, StatusCode::NO_CONTENT);
+    env.notify(ChangeType::Suspend).await;
+    let closed = env.gateway.get("/tenants/Cust1/wait?timeout=0").await;
+    assert_eq!(closed.status, StatusCode::SERVICE_UNAVAILABLE);
+    let refused = env.gateway.get("/tenants/Cust1/wait?timeout=soon").await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+
+    let waiting = env.gateway.get("/tenants/Cust1/wait?timeout=60");
+    let (opened, _resumed) = join(waiting, env.notify(ChangeType::Resume)).await;
+    assert_eq!(opened.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn status_shows_health_keys_and_version() {
+    let env = GatewayEnv::new(&[]).await;
+    let status = json_of(&env, "/status").await;
+    assert_eq!(status["version"], env!("CARGO_PKG_VERSION"));
+    assert!(status["health"]["store"].is_string() || status["health"]["store"].is_object());
+    assert!(status["keys"].is_object());
+}
+
+#[tokio::test]
+async fn reserved_route_is_404_below_and_405_by_method() {
+    let env = GatewayEnv::new(&[]).await;
+    for path in ["/status", "/tenants/Cust1", "/tenants/Cust1/wait", "/check/Cust1"] {
+        let request = Request::builder().method(Method::DELETE).uri(env.gateway.url(path));
+        let answer = env.gateway.send(request.body(Full::default()).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+        assert_eq!(answer.headers[header::ALLOW], "GET,HEAD", "{path}");
+    }
+    for path in ["/status/x", "/Tenants/Cust1/x", "/check", "/CHECK/a/b", "/api", "/events"] {
+        assert_eq!(env.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(env.simulator.all_calls(), 0);
+}

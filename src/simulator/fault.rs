@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-/// How the simulator's state API or key URL misbehaves.
+/// How the simulator's state API, key URL or tenant host misbehaves.
 ///
 /// ```
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {

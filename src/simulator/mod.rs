@@ -24,7 +24,7 @@
 //! }
 //!
 //! async fn orders(State((client, url)): State<(Client<Network>, String)>) -> StatusCode {
-//!     let request = Request::get(url).body(Body::empty()).unwrap();
+//!     let request = Request::get(url).body(String::new()).unwrap();
 //!     client.oneshot(request).await.map_or(StatusCode::SERVICE_UNAVAILABLE, |r| r.status())
 //! }
 //!

@@ -4,7 +4,7 @@ use futures::future::join;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
-use tower_superoffice::ChangeType;
+use tower_superoffice::{ChangeType, TenantId};
 
 use crate::process::GatewayEnv;
 
@@ -116,4 +116,38 @@ async fn reserved_route_is_404_below_and_405_by_method() {
         assert_eq!(env.gateway.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
     assert_eq!(env.simulator.all_calls(), 0);
+}
+
+#[tokio::test]
+async fn list_is_filtered_and_paged() {
+    let env = GatewayEnv::new(&[]).await;
+    for (id, change) in [
+        ("Cust1", ChangeType::Suspend),
+        ("cust2", ChangeType::Delete),
+        ("Cust3", ChangeType::BackupRestored),
+        ("Other4", ChangeType::Suspend),
+    ] {
+        let tenant = TenantId::new(id).unwrap();
+        assert!(env.simulator.notify(change, &tenant).await.unwrap().is_success());
+    }
+    for (query, expected) in [
+        ("limit=2", &["cust1", "cust2"][..]),
+        ("limit=2&after=CUST2", &["cust3", "other4"]),
+        ("after=Other4", &[]),
+        ("closed", &["cust1", "cust2", "other4"]),
+        ("closed&limit=1&after=Cust2", &["other4"]),
+        ("reason=suspended", &["cust1", "other4"]),
+        ("reason=suspended&prefix=CUST", &["cust1"]),
+        ("prefix=Cust12345", &[]),
+    ] {
+        let list = json_of(&env, &format!("/tenants?{query}")).await;
+        let ids: Vec<_> = (list.as_array().unwrap().iter())
+            .map(|tenant| tenant["tenant"].as_str().unwrap().to_lowercase())
+            .collect();
+        assert_eq!(ids, expected, "{query}");
+    }
+    for query in ["limit=0", "limit=x", "reason=tired", "after=a.b", "closed=no", "close"] {
+        let refused = env.gateway.get(&format!("/tenants?{query}")).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{query}");
+    }
 }

@@ -1,12 +1,13 @@
 //! `/tenants`: all tenants as one JSON array.
 
+mod filter;
 mod snapshot;
 
 use std::{error::Error, fmt, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -19,8 +20,12 @@ use tokio::{
 use tower_superoffice::{TenantId, TenantStatus};
 
 pub(super) use self::snapshot::Snapshots;
-use self::snapshot::{Reader, Unavailable};
+use self::{
+    filter::{Filter, Parameters},
+    snapshot::{Reader, Unavailable},
+};
 use super::rfc3339;
+use crate::forward::problem;
 
 /// A tenant, as the routes show it.
 #[derive(Serialize)]
@@ -63,8 +68,15 @@ const CHUNK: usize = 512;
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Lists all tenants, chunk by chunk: a million of them as one buffer would hold up other tasks.
-pub(super) async fn list(State(snapshots): State<Snapshots>) -> Response {
-    let reader = match snapshots.reader().await {
+pub(super) async fn list(
+    State(snapshots): State<Snapshots>,
+    Query(parameters): Query<Parameters>,
+) -> Response {
+    let filter = match Filter::new(parameters) {
+        Ok(filter) => filter,
+        Err(detail) => return problem(StatusCode::BAD_REQUEST, detail),
+    };
+    let reader = match snapshots.reader(filter).await {
         Ok(reader) => reader,
         Err(Unavailable::TooManyReaders) => {
             return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
@@ -90,9 +102,12 @@ struct Chunk {
 
 async fn send_chunks(mut reader: Reader, tx: mpsc::Sender<Chunk>) -> Result<(), Elapsed> {
     let mut first = true;
+    let mut left = reader.limit();
     loop {
-        let tenants = reader.next(CHUNK);
-        let last = tenants.len() < CHUNK;
+        let count = left.min(CHUNK);
+        let tenants = reader.next(count);
+        left -= tenants.len();
+        let last = tenants.len() < count || left == 0;
         let chunk = Chunk { json: serialize(&tenants, first, last), last };
         drop(tenants);
         // The response's own end ends this as well.

@@ -8,6 +8,8 @@ use std::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_superoffice::{TenantGate, TenantId, TenantStatus};
 
+use super::filter::Filter;
+
 type Tenants = Vec<(TenantId, TenantStatus)>;
 
 /// Readers at a time.
@@ -63,14 +65,15 @@ impl Snapshots {
     }
 
     /// Returns a reader of a snapshot that shows every change from before this call.
-    pub(super) async fn reader(&self) -> Result<Reader, Unavailable> {
+    pub(super) async fn reader(&self, mut filter: Filter) -> Result<Reader, Unavailable> {
         let permit = Arc::clone(&self.readers).acquire_owned();
         let permit = match tokio::time::timeout(WAIT, permit).await {
             Ok(Ok(permit)) => permit,
             Ok(Err(_)) | Err(_) => return Err(Unavailable::TooManyReaders),
         };
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).readers += 1;
-        let reader = Reader { lent: Arc::clone(&self.lent), after: None, _permit: permit };
+        let after = filter.after.take();
+        let reader = Reader { lent: Arc::clone(&self.lent), filter, after, _permit: permit };
         self.refresh(Instant::now()).await?;
         Ok(reader)
     }
@@ -97,19 +100,29 @@ impl Snapshots {
 /// Reads the snapshot, which is freed with its last reader.
 pub(super) struct Reader {
     lent: Arc<Mutex<Lent>>,
+    filter: Filter,
     /// The tenant read last.
     after: Option<TenantId>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl Reader {
+    /// The most tenants that are to be read.
+    pub(super) fn limit(&self) -> usize {
+        self.filter.limit.map_or(usize::MAX, Into::into)
+    }
+
     /// Copies the next tenants, at most `count` of them; fewer only at the end.
     pub(super) fn next(&mut self, count: usize) -> Tenants {
         let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
         let Some(Current { tenants, .. }) = current else { return Vec::new() };
         let start = (self.after.as_ref())
             .map_or(0, |after| tenants.partition_point(|(tenant, _)| tenant <= after));
-        let next: Tenants = tenants.iter().skip(start).take(count).cloned().collect();
+        let next: Tenants = (tenants.iter().skip(start))
+            .filter(|(tenant, status)| self.filter.takes(tenant, status))
+            .take(count)
+            .cloned()
+            .collect();
         if let Some((tenant, _)) = next.last() {
             self.after = Some(tenant.clone());
         }
@@ -156,12 +169,12 @@ mod tests {
     async fn newer_snapshot_replaces_the_one_before_for_all_readers() {
         let gate = gate().await;
         let snapshots = Snapshots::new(gate.clone());
-        let mut slow = snapshots.reader().await.unwrap();
+        let mut slow = snapshots.reader(Filter::default()).await.unwrap();
         assert_eq!(ids(&slow.next(1)), ["b"]);
         let first = Arc::downgrade(&slow.lent.lock().unwrap().current.as_ref().unwrap().tenants);
 
         close(&gate, &["a", "d"]).await;
-        let mut fresh = snapshots.reader().await.unwrap();
+        let mut fresh = snapshots.reader(Filter::default()).await.unwrap();
         assert!(first.upgrade().is_none(), "two snapshots are held");
         assert_eq!(ids(&fresh.next(9)), ["a", "b", "C", "d", "e"]);
         assert_eq!(ids(&slow.next(9)), ["C", "d", "e"]);
@@ -175,10 +188,13 @@ mod tests {
         let snapshots = Snapshots::new(gate().await);
         let mut readers = Vec::new();
         for _ in 0..READERS {
-            readers.push(snapshots.reader().await.unwrap());
+            readers.push(snapshots.reader(Filter::default()).await.unwrap());
         }
-        assert_eq!(snapshots.reader().await.err(), Some(Unavailable::TooManyReaders));
+        assert_eq!(
+            snapshots.reader(Filter::default()).await.err(),
+            Some(Unavailable::TooManyReaders)
+        );
         readers.pop();
-        assert!(snapshots.reader().await.is_ok());
+        assert!(snapshots.reader(Filter::default()).await.is_ok());
     }
 }

@@ -1,0 +1,67 @@
+//! The part of the list that is asked for.
+
+use std::num::NonZeroUsize;
+
+use serde::Deserialize;
+use tower_superoffice::{TenantId, TenantStatus, UnavailableReason};
+
+const REASONS: [UnavailableReason; 6] = [
+    UnavailableReason::Upgrading,
+    UnavailableReason::Suspended,
+    UnavailableReason::Deleted,
+    UnavailableReason::NotReady,
+    UnavailableReason::Operator,
+    UnavailableReason::Unreadable,
+];
+
+/// The parameters of `/tenants`. An unknown one is refused: the list would be longer than meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Parameters {
+    closed: Option<String>,
+    reason: Option<String>,
+    prefix: Option<String>,
+    limit: Option<NonZeroUsize>,
+    after: Option<String>,
+}
+
+/// Which tenants are listed.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    closed: bool,
+    reason: Option<UnavailableReason>,
+    prefix: String,
+    /// The most tenants that are listed.
+    pub(super) limit: Option<NonZeroUsize>,
+    /// The last tenant of the page before.
+    pub(super) after: Option<TenantId>,
+}
+
+impl Filter {
+    /// Reads the parameters, or returns what is wrong with them.
+    pub(super) fn new(parameters: Parameters) -> Result<Self, &'static str> {
+        let Parameters { closed, reason, prefix, limit, after } = parameters;
+        let closed = match closed.as_deref() {
+            None => false,
+            Some("" | "true") => true,
+            Some(_) => return Err("closed takes no value."),
+        };
+        let reason = match reason {
+            None => None,
+            Some(name) => {
+                let mut reasons = REASONS.into_iter();
+                Some(reasons.find(|reason| reason.as_str() == name).ok_or("reason is unknown.")?)
+            }
+        };
+        let after = after.map(TenantId::new).transpose().map_err(|_| "after is no tenant.")?;
+        Ok(Self { closed, reason, prefix: prefix.unwrap_or_default(), limit, after })
+    }
+
+    /// Whether a tenant is listed, whichever page it is on.
+    pub(super) fn takes(&self, tenant: &TenantId, status: &TenantStatus) -> bool {
+        let start = tenant.as_str().get(..self.prefix.len());
+        (!self.closed || !status.is_available())
+            && (self.reason.is_none() || self.reason == status.reason())
+            && start.is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix))
+    }
+}

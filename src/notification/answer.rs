@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn accepted_notification_is_204_with_its_extension() {
-        let body = br#"{"ChangeType":2,"ContextIdentifier":"Cust1","VersionName":"v"}"#;
+        let body =
+            br#"{"ChangeType":2,"ContextIdentifier":"Cust1","VersionName":"v","FileVersion":"8"}"#;
         let notification = Notification::parse_unverified(body).unwrap();
         let (environment, outcome) = (Arc::new(Environment::Stage), Outcome::Recorded);
         let accepted = Accepted { environment, notification: notification.clone(), outcome };
@@ -285,7 +286,7 @@ mod tests {
         assert!(response.headers().is_empty());
         let accepted = response.extensions().get::<Accepted>().unwrap();
         assert_eq!((accepted.tenant().as_str(), accepted.change()), ("Cust1", ChangeType::Suspend));
-        assert_eq!((accepted.version_name(), accepted.file_version()), (Some("v"), None));
+        assert_eq!((accepted.version_name(), accepted.file_version()), (Some("v"), Some("8")));
         assert_eq!(accepted.notification(), &notification);
         assert_eq!((accepted.environment(), accepted.outcome()), (&Environment::Stage, outcome));
     }

@@ -104,7 +104,7 @@ mod tests {
     fn documented_body_is_parsed() {
         let body = r#"{"ChangeType":5,"ContextIdentifier":"Cust1","VersionName":"Release 8.4 R08",
             "FileVersion":"8.4.12.1234","Token":"a.b.c","PublicEndpoint":"sod3.superoffice.com",
-            "Novelty":[{}]}"#;
+            "Novelty":[{}],"Zone":1}"#;
         let payload = parse(body).unwrap();
         assert_eq!(payload.change, ChangeType::Move);
         assert_eq!(payload.tenant.as_str(), "Cust1");

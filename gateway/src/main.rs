@@ -68,7 +68,8 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         announce(&public);
-        let app = routes::public(&gate, routes::internal(&gate, &draining, forward));
+        let app = routes::internal(&gate, &draining, forward, args.hold_tracked);
+        let app = routes::public(&gate, app);
         return server::run(signals, draining, gate, vec![(public, app, outside)]).await;
     };
     let internal = Listener::bind(internal).await?;
@@ -77,7 +78,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };
     let servers = vec![
         (public, routes::public(&gate, axum::Router::new()), outside),
-        (internal, routes::internal(&gate, &draining, forward), inside),
+        (internal, routes::internal(&gate, &draining, forward, args.hold_tracked), inside),
     ];
     server::run(signals, draining, gate, servers).await
 }

@@ -1,8 +1,8 @@
 //! The gate that a command line describes.
 
-use tower_superoffice::{Environment, TenantGate, token::SigningKeys};
+use tower_superoffice::{Environment, TenantGate, pull::Schedule, token::SigningKeys};
 
-use super::{Args, NamedEnvironment, Switch, store};
+use super::{Args, NamedEnvironment, Switch, store, track};
 use crate::{BoxError, routes};
 
 impl Args {
@@ -15,6 +15,8 @@ impl Args {
             .settle(self.settle)
             .upgrade_settle(self.upgrade_settle)
             .login_tokens(self.login_tokens)
+            .schedule(Schedule::new().pulls_per_second(self.pulls_per_second))
+            .start_without_store(self.start_without_store)
             .state_api(self.state_api());
         for audience in &self.audience {
             gate = gate.audience(audience);
@@ -31,15 +33,26 @@ impl Args {
         if let Some(url) = &self.key_url {
             gate = gate.key_url(url.clone());
         }
-        Ok(store::open(gate, &self.store, &environment, self.store_connect_timeout)?
-            .build()
-            .await?)
+        if self.hold_tracked {
+            gate = gate.close_tracked_until_known();
+        }
+        let tracked = self.track.as_deref().map_or(Ok(Vec::new()), track::read)?;
+        let gate = store::open(gate, &self.store, &environment, self.store_connect_timeout)?;
+        let gate = gate.build().await?;
+        gate.track(tracked);
+        Ok(gate)
     }
 
     /// Refuses values that would silently do something else than was meant.
     fn check(&self) -> Result<(), BoxError> {
         if routes::PATHS.contains(&&*self.notification_path) {
             return Err("--notification-path is a path of the gateway's own: choose another".into());
+        }
+        if self.track.is_some() && !self.state_api() {
+            return Err("--track needs the state API: add --state-api on".into());
+        }
+        if self.hold_tracked && self.track.is_none() {
+            return Err("--hold-tracked needs --track FILE".into());
         }
         if self.issuer.iter().any(|issuer| issuer.trim().is_empty()) {
             return Err("--issuer is empty".into());

@@ -3,6 +3,7 @@
 mod gate;
 mod parse;
 mod store;
+mod track;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -130,6 +131,27 @@ pub(crate) struct Args {
     /// Settle time of an upgrade, whose notification precedes it.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPGRADE_SETTLE", value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
     upgrade_settle: Duration,
+
+    /// Pulls that are made in a second, at most.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_PULLS_PER_SECOND", value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
+    pulls_per_second: u32,
+
+    /// File with the tenants to pull at the start: an id a line, `#` begins a comment. Needs the state
+    /// API.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_TRACK", value_name = "FILE")]
+    track: Option<PathBuf>,
+
+    /// Keeps the tenants of --track closed, as not ready, until something is known of each.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_HOLD_TRACKED", value_parser = BoolishValueParser::new())]
+    pub(crate) hold_tracked: bool,
+
+    /// Forwards calls to closed tenants too, and counts and logs them, for the first days.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_OBSERVE_ONLY", value_parser = BoolishValueParser::new())]
+    pub(crate) observe_only: bool,
+
+    /// Starts even when the store can't be reached: every tenant is open until it can.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_START_WITHOUT_STORE", value_parser = BoolishValueParser::new())]
+    start_without_store: bool,
 
     /// How long a tenant may take from the end of a request to the start of its response, and how
     /// long either body may pause while it flows.

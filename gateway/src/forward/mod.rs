@@ -50,11 +50,16 @@ pub(crate) struct Forward {
 
 /// Builds the service that forwards to the tenants of `gate`.
 pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
-    let guarded = gate.guard_layer().layer(TenantClient::new()?);
+    let mut guard = gate.guard_layer();
+    if args.observe_only {
+        guard = guard.observe_only();
+    }
+    let guarded = guard.layer(TenantClient::new()?);
     let (upstream, target) = match &args.upstream {
         Some(target) => (Upstream::new(guarded), target.clone()),
         None => {
-            let located = gate.endpoint_layer().clone_empty().layer(guarded);
+            let located =
+                gate.endpoint_layer().clone_empty().locate(!args.observe_only).layer(guarded);
             (Upstream::new(located), default_origin(gate, args)?)
         }
     };

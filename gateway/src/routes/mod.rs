@@ -28,10 +28,16 @@ const TENANTS: &str = "/tenants";
 /// The gateway's own paths without parameters, besides that of notifications.
 pub(crate) const PATHS: [&str; 5] = [LIVE, READY, HEALTHZ, STATUS, TENANTS];
 
-/// The routes for services: the gateway's own paths and the forwarded calls.
-pub(crate) fn internal(gate: &TenantGate, draining: &Draining, forward: Forward) -> Router {
+/// The routes for services: the gateway's own paths and the forwarded calls. `hold_tracked` says whether
+/// tracked tenants are closed until something is known of them.
+pub(crate) fn internal(
+    gate: &TenantGate,
+    draining: &Draining,
+    forward: Forward,
+    hold_tracked: bool,
+) -> Router {
     let tenants = get(tenants::list).with_state(Snapshots::new(gate.clone()));
-    let probe = Probe::new(gate.clone(), draining.clone());
+    let probe = Probe::new(gate.clone(), draining.clone(), hold_tracked);
     let routes = Router::new()
         .route(LIVE, get(async || "ok\n"))
         .route(READY, get(ready::ready).with_state(probe.clone()))

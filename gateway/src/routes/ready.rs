@@ -28,11 +28,13 @@ const WRONG_CLOCK: i64 = 10;
 pub(super) struct Probe {
     gate: TenantGate,
     draining: Draining,
+    /// Whether calls to tracked tenants are refused until something is known of them.
+    hold_tracked: bool,
 }
 
 impl Probe {
-    pub(super) fn new(gate: TenantGate, draining: Draining) -> Self {
-        Self { gate, draining }
+    pub(super) fn new(gate: TenantGate, draining: Draining, hold_tracked: bool) -> Self {
+        Self { gate, draining, hold_tracked }
     }
 }
 
@@ -49,11 +51,13 @@ struct Report {
 }
 
 /// Answers 200, or 503, with the reasons as JSON.
-pub(super) async fn ready(State(Probe { gate, draining }): State<Probe>) -> Response {
+pub(super) async fn ready(State(probe): State<Probe>) -> Response {
+    let Probe { gate, draining, hold_tracked } = probe;
     let readiness = gate.ready(Duration::ZERO).await;
+    let reasons = reasons(&readiness, draining.has_begun(), hold_tracked);
     let report = Report {
-        ready: readiness.is_ready() && !draining.has_begun(),
-        reasons: reasons(&readiness, draining.has_begun()),
+        ready: reasons.is_empty(),
+        reasons,
         degraded: degraded(&gate.health(), &gate.keys()),
         tasks_down: readiness.tasks_down().to_vec(),
         tracked_awaited: readiness.tracked_awaited(),
@@ -62,11 +66,11 @@ pub(super) async fn ready(State(Probe { gate, draining }): State<Probe>) -> Resp
     (status, Json(report)).into_response()
 }
 
-fn reasons(readiness: &Readiness, draining: bool) -> Vec<&'static str> {
+fn reasons(readiness: &Readiness, draining: bool, hold_tracked: bool) -> Vec<&'static str> {
     chosen([
         (readiness.is_store_awaited(), "store_not_loaded"),
         (readiness.is_key_awaited(), "no_key"),
-        (readiness.tracked_awaited() > 0, "tracked_awaited"),
+        (hold_tracked && readiness.tracked_awaited() > 0, "tracked_awaited"),
         (!readiness.tasks_down().is_empty(), "task_down"),
         (draining || readiness.is_shut_down(), "draining"),
     ])
@@ -116,7 +120,7 @@ mod tests {
     }
 
     async fn answer(gate: &TenantGate) -> (u16, Value) {
-        let response = ready(State(Probe::new(gate.clone(), Draining::default()))).await;
+        let response = ready(State(Probe::new(gate.clone(), Draining::default(), true))).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())

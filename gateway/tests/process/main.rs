@@ -18,6 +18,7 @@ mod configuration;
 mod connections;
 mod crash_recovery;
 mod examples;
+mod flags;
 mod fleet;
 mod gateway;
 mod keys;

@@ -2,12 +2,9 @@
 
 use std::collections::HashMap;
 
-use tokio::{
-    sync::oneshot,
-    time::{Duration, Instant},
-};
+use tokio::{sync::oneshot, time::Instant};
 
-use super::error::RefreshError;
+use super::{error::RefreshError, recent::RecentPulls};
 use crate::tenant_id::TenantId;
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
@@ -24,7 +21,7 @@ pub(crate) struct InFlight {
     waiters: Map<Vec<Waiter>>,
     /// Refreshes that wait for a pull that has not started yet.
     refreshes: Map<Vec<oneshot::Sender<Refreshed>>>,
-    recent: Map<RecentPull>,
+    recent: RecentPulls,
     /// The number of the pull that was started last. Pulls are ordered by it, not by a clock.
     pull_seq: u64,
     /// No pull is made any more.
@@ -53,15 +50,14 @@ pub(crate) struct Released {
     refreshes: Vec<oneshot::Sender<Refreshed>>,
 }
 
-/// The last pull of a tenant, kept for as long as calls that were sent before it may come back.
-#[derive(Debug, Clone, Copy)]
-struct RecentPull {
-    number: u64,
-    at: Instant,
-    /// It was made for a misdirected call, and returned the host of that call.
-    unhelpful: bool,
-    /// Number of pulls in a row that found the tenant at no new place.
-    fruitless: u32,
+/// What a pull that is over found of the tenant's host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FoundHost {
+    /// Another one than before, or the first.
+    New,
+    Same,
+    /// None is known.
+    None,
 }
 
 /// The pull that a misdirected call waits for.
@@ -76,23 +72,9 @@ pub(crate) enum Join {
     None,
 }
 
-/// Time after a pull that did not explain a 421 in which no other is made for one.
-const MISDIRECT_COOLDOWN: Duration = Duration::from_secs(5);
-
-/// Time after a pull that did not find a tenant's host in which calls to it don't wait for another:
-/// it doubles from the first to the longest.
-const FIRST_LOCATE_PAUSE: Duration = Duration::from_secs(15);
-const LONGEST_LOCATE_PAUSE: Duration = Duration::from_secs(300);
-
 /// While so many tenants wait for a requested pull, misdirected calls request no more: their
 /// callers would not wait that long.
 const MOST_WAITING: usize = 1024;
-
-/// How long a call may be in flight and still use a pull made since it was sent.
-const RECENT: Duration = Duration::from_secs(60);
-
-/// Recent pulls of fewer tenants are not swept.
-const SLACK: usize = 1024;
 
 impl InFlight {
     pub(crate) fn contains(&self, tenant: &TenantId) -> bool {
@@ -209,9 +191,7 @@ impl InFlight {
             }
             pull => pull.is_some(),
         };
-        if self.recent.get(tenant).is_some_and(|recent| recent.answers(mark, now))
-            || (!in_flight && waiting >= MOST_WAITING)
-        {
+        if self.recent.answers(tenant, mark, now) || (!in_flight && waiting >= MOST_WAITING) {
             return Join::None;
         }
         // While a pull is in flight they wait for what it finds: see `complete`.
@@ -234,37 +214,29 @@ impl InFlight {
             waiters.push(waiter);
             return Join::Joined(receiver);
         }
-        let recent = self.recent.get(tenant);
-        if waiting >= MOST_WAITING
-            || recent.is_some_and(|recent| now - recent.at < recent.locate_pause())
-        {
+        if waiting >= MOST_WAITING || self.recent.pauses_locating(tenant, now) {
             return Join::None;
         }
         self.waiters.entry(tenant.clone()).or_default().push(waiter);
         Join::Requested(receiver)
     }
 
-    /// Ends the pull of `tenant`. `moved` says whether it found the tenant at a new place. Returns
-    /// whether another pull has to follow at once, and those that waited.
+    /// Ends the pull of `tenant`. Returns whether another pull has to follow at once, and those that
+    /// waited.
     pub(crate) fn complete(
         &mut self,
         tenant: &TenantId,
-        moved: bool,
+        found: FoundHost,
         now: Instant,
     ) -> (bool, Released) {
         let Some(mut pull) = self.pulls.remove(tenant) else { return (false, Released::default()) };
+        let moved = found == FoundHost::New;
         if moved {
             // Calls that were sent while it was in flight went to the old place too.
             pull.released.waiters.extend(self.waiters.remove(tenant).unwrap_or_default());
         }
         let unhelpful = pull.misdirected && !moved;
-        let before = self.recent.get(tenant).map_or(0, |recent| recent.fruitless);
-        let fruitless = if moved { 0 } else { before.saturating_add(1) };
-        let recent = RecentPull { number: pull.number, at: now, unhelpful, fruitless };
-        self.recent.insert(tenant.clone(), recent);
-        if self.recent.len() > SLACK {
-            self.recent.retain(|_, recent| now - recent.at < RECENT.max(recent.locate_pause()));
-        }
+        self.recent.record(tenant, pull.number, unhelpful, found == FoundHost::None, now);
         (pull.rerun || self.is_awaited(tenant), pull.released)
     }
 
@@ -303,189 +275,6 @@ impl Released {
     }
 }
 
-impl RecentPull {
-    /// Time after this pull in which no other is made to locate the tenant.
-    fn locate_pause(&self) -> Duration {
-        let doublings = self.fruitless.saturating_sub(1).min(8);
-        FIRST_LOCATE_PAUSE.saturating_mul(1 << doublings).min(LONGEST_LOCATE_PAUSE)
-    }
-
-    /// Whether there is no point in a pull because of a 421 to a call sent when `mark` was the
-    /// last.
-    fn answers(&self, mark: u64, now: Instant) -> bool {
-        self.number > mark || (self.unhelpful && now - self.at < MISDIRECT_COOLDOWN)
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tenant() -> TenantId {
-        TenantId::new("Cust1").unwrap()
-    }
-
-    fn joined(join: Join) -> oneshot::Receiver<()> {
-        match join {
-            Join::Joined(receiver) | Join::Requested(receiver) => receiver,
-            Join::None => panic!("there is nothing to wait for"),
-        }
-    }
-
-    #[test]
-    fn calls_sent_before_a_pull_join_it_and_go_on_when_it_ends() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        let mark = in_flight.pull_seq();
-        assert!(!in_flight.start(&tenant(), 0));
-        let mut receiver = joined(in_flight.join(&tenant(), mark, 0, now));
-        assert!(
-            receiver.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty)
-        );
-        let (rerun, waiters) = in_flight.complete(&tenant(), true, now);
-        assert!(!rerun);
-        waiters.release(&Ok(()));
-        assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None), "made since");
-    }
-
-    #[test]
-    fn calls_sent_during_a_pull_get_another_unless_it_found_a_new_place() {
-        for moved in [false, true] {
-            let (mut in_flight, now) = (InFlight::default(), Instant::now());
-            in_flight.start(&tenant(), 0);
-            let mark = in_flight.pull_seq();
-            let join = in_flight.join(&tenant(), mark, 0, now);
-            assert!(matches!(join, Join::Joined(_)));
-            let (rerun, _) = in_flight.complete(&tenant(), moved, now);
-            assert_eq!(rerun, !moved);
-            assert_eq!(in_flight.start(&tenant(), 0), !moved, "a misdirected call waits");
-        }
-    }
-
-    #[test]
-    fn an_unhelpful_pull_is_not_repeated_for_a_while() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        let join = in_flight.join(&tenant(), 0, 0, now);
-        assert!(matches!(join, Join::Requested(_)));
-        assert!(in_flight.start(&tenant(), 0));
-        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
-        let mark = in_flight.pull_seq();
-        assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None));
-        let later = now + MISDIRECT_COOLDOWN;
-        assert!(matches!(in_flight.join(&tenant(), mark, 0, later), Join::Requested(_)));
-    }
-
-    #[test]
-    fn locating_joins_one_pull_and_pauses_when_it_finds_nothing() {
-        let (mut in_flight, mut now) = (InFlight::default(), Instant::now());
-        let mut pause = FIRST_LOCATE_PAUSE;
-        for _ in 0..8 {
-            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Requested(_)));
-            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Joined(_)));
-            in_flight.start(&tenant(), 0);
-            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::Joined(_)));
-            in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
-            now += pause - Duration::from_millis(1);
-            assert!(matches!(in_flight.locate(&tenant(), 0, now), Join::None));
-            now += Duration::from_millis(1);
-            pause = (pause * 2).min(LONGEST_LOCATE_PAUSE);
-        }
-        assert!(matches!(in_flight.locate(&tenant(), MOST_WAITING, now), Join::None));
-    }
-
-    #[test]
-    fn too_many_waiting_tenants_get_no_more_requests() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING, now), Join::None));
-        assert!(matches!(in_flight.join(&tenant(), 0, MOST_WAITING - 1, now), Join::Requested(_)));
-    }
-
-    #[test]
-    fn end_releases_all_that_wait_and_refuses_the_next() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        let other = TenantId::new("Cust2").unwrap();
-        in_flight.start(&tenant(), 0);
-        let mut calls = [&tenant(), &other].map(|tenant| joined(in_flight.join(tenant, 0, 0, now)));
-        let mut refreshes =
-            [&tenant(), &other].map(|tenant| in_flight.refresh(tenant, 0).unwrap().0);
-        drop(in_flight.end());
-        for call in &mut calls {
-            assert_eq!(call.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-        }
-        for refresh in &mut refreshes {
-            let ended = refresh.try_recv().unwrap_err();
-            assert_eq!(ended, oneshot::error::TryRecvError::Closed);
-        }
-        assert!(matches!(in_flight.join(&tenant(), 9, 0, now), Join::None));
-        assert!(matches!(in_flight.locate(&other, 0, now), Join::None));
-        assert!(matches!(in_flight.refresh(&other, 0), Err(RefreshError::ShutDown)));
-        assert_eq!(in_flight.len(), 0);
-    }
-
-    #[test]
-    fn a_delegated_pull_keeps_its_waiters() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        in_flight.start(&tenant(), 0);
-        assert!(!in_flight.delegate(&tenant()) && !in_flight.contains(&tenant()));
-        in_flight.start(&tenant(), 0);
-        let mut receiver = joined(in_flight.join(&tenant(), 0, 0, now));
-        assert!(in_flight.delegate(&tenant()));
-        assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Empty));
-        assert!(in_flight.start(&tenant(), 0), "it waits on");
-        in_flight.rerun(&tenant());
-        assert!(in_flight.delegate(&tenant()));
-    }
-
-    /// The result that a refresh has, if any.
-    fn result(receiver: &mut oneshot::Receiver<Refreshed>) -> Option<Refreshed> {
-        receiver.try_recv().ok()
-    }
-
-    #[test]
-    fn refresh_joins_a_pull_that_knows_the_same_notifications() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        let (mut first, requested) = in_flight.refresh(&tenant(), 7).unwrap();
-        assert!(requested);
-        assert!(in_flight.start(&tenant(), 7), "it is waited for");
-        let (mut second, requested) = in_flight.refresh(&tenant(), 7).unwrap();
-        assert!(!requested);
-        // A notification came in between.
-        let (mut third, requested) = in_flight.refresh(&tenant(), 8).unwrap();
-        assert!(!requested, "it follows at once");
-        let (rerun, released) = in_flight.complete(&tenant(), false, now);
-        assert!(rerun);
-        released.release(&Err(RefreshError::UnknownState));
-        for joined in [&mut first, &mut second] {
-            assert!(matches!(result(joined), Some(Err(RefreshError::UnknownState))));
-        }
-        assert!(result(&mut third).is_none());
-        assert!(in_flight.start(&tenant(), 8));
-        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
-        assert!(matches!(result(&mut third), Some(Ok(()))));
-    }
-
-    #[test]
-    fn refresh_outlives_delegated_and_interrupted_pulls() {
-        let (mut in_flight, now) = (InFlight::default(), Instant::now());
-        in_flight.start(&tenant(), 0);
-        let (mut receiver, _) = in_flight.refresh(&tenant(), 0).unwrap();
-        assert!(in_flight.delegate(&tenant()), "another follows at once");
-        assert!(in_flight.start(&tenant(), 0));
-        assert_eq!(in_flight.interrupted(), [tenant()]);
-        assert!(result(&mut receiver).is_none());
-        assert!(in_flight.start(&tenant(), 0));
-        in_flight.complete(&tenant(), false, now).1.release(&Ok(()));
-        assert!(matches!(result(&mut receiver), Some(Ok(()))));
-    }
-
-    #[test]
-    fn refreshes_of_too_many_tenants_are_refused() {
-        let mut in_flight = InFlight::default();
-        let tenant = |number| TenantId::new(format!("Cust{number}")).unwrap();
-        for number in 0..MOST_WAITING {
-            assert!(in_flight.refresh(&tenant(number), 0).is_ok());
-        }
-        assert!(matches!(in_flight.refresh(&tenant(MOST_WAITING), 0), Err(RefreshError::Busy)));
-        assert!(in_flight.refresh(&tenant(0), 0).is_ok(), "it waits already");
-    }
-}
+#[path = "in_flight_tests.rs"]
+mod tests;

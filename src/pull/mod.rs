@@ -6,7 +6,7 @@
 // - `scheduler`: the calendar of pulls, on `queue`, with `lane` for requests and `ready` for the order
 //   of those that are due; `rate_limiter`: how fast they start.
 // - `health`: their numbers.
-// - `in_flight`: one pull per tenant, and the calls that wait for it.
+// - `in_flight`: one pull per tenant, and the calls that wait for it; `recent`: the last of each tenant.
 // - `lease`: one pull per fleet; `error`: the errors of a requested pull.
 // - `state_api`: the request, and `response`: its answer.
 // - `stats`: the results of pulls, and the corrections of a status.
@@ -25,6 +25,7 @@ mod pulls;
 mod queue;
 mod rate_limiter;
 mod ready;
+mod recent;
 mod response;
 mod schedule;
 mod scheduler;

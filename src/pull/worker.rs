@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep};
 
 use super::{
     error::{PullError, RefreshError},
-    in_flight::Released,
+    in_flight::{FoundHost, Released},
     lease,
     pulls::{Pulls, State},
     response::StateResponse,
@@ -180,7 +180,11 @@ impl Pulls {
                 return None;
             }
         };
-        let moved = self.endpoint(&tenant) != before;
+        let found = match self.endpoint(&tenant) {
+            None => FoundHost::None,
+            host if host == before => FoundHost::Same,
+            Some(_) => FoundHost::New,
+        };
         let now = self.now();
         let mut state = self.state();
         let recovered = last != LastPull::Failed && std::mem::take(&mut state.failing);
@@ -190,7 +194,7 @@ impl Pulls {
             LastPull::Failed => state.counters.failed += 1,
             LastPull::None | LastPull::Delegated { .. } => {}
         }
-        let (rerun, released) = state.in_flight.complete(&tenant, moved, now.instant);
+        let (rerun, released) = state.in_flight.complete(&tenant, found, now.instant);
         state.scheduler.reschedule(&tenant, &self.registry, last, now.elapsed);
         if rerun {
             state.scheduler.request(&tenant, now.elapsed);

@@ -1,11 +1,8 @@
 //! The origin that serves a tenant, as far as the gate knows it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
     environment::{Environment, Origin},
@@ -23,31 +20,20 @@ pub(crate) struct Locator {
     registry: Arc<Registry>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
-    /// Number of calls that wait for the host of their tenant.
-    waiting: Arc<AtomicUsize>,
+    /// The places of calls that wait for the host of their tenant. Calls beyond pass on at once.
+    places: Arc<Semaphore>,
     _keep_alive: KeepAlive,
 }
 
-/// Most calls that wait at a time. Further ones pass on at once.
-const MOST_WAITING: usize = 1024;
+/// Most calls that wait at a time.
+const PLACES: usize = 1024;
 
 /// A call that waits for the host of its tenant.
 #[derive(Debug)]
 pub(super) struct Locating {
     /// Completes with the pull.
     pub(super) pull: oneshot::Receiver<()>,
-    _seat: Seat,
-}
-
-/// A place among the calls that wait.
-#[derive(Debug)]
-struct Seat(Arc<AtomicUsize>);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // Relaxed, here and below: a count orders nothing.
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
+    _place: OwnedSemaphorePermit,
 }
 
 impl Locator {
@@ -57,7 +43,8 @@ impl Locator {
         pulls: Option<Arc<Pulls>>,
         keep_alive: KeepAlive,
     ) -> Self {
-        Self { environment, registry, pulls, waiting: Arc::default(), _keep_alive: keep_alive }
+        let places = Arc::new(Semaphore::new(PLACES));
+        Self { environment, registry, pulls, places, _keep_alive: keep_alive }
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -114,11 +101,8 @@ impl Locator {
         if self.registry.closed(tenant).is_some() {
             return None;
         }
-        let seat = Seat(Arc::clone(&self.waiting));
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
-            return None;
-        }
-        Some(Locating { pull: pulls.locate(tenant)?, _seat: seat })
+        let place = Arc::clone(&self.places).try_acquire_owned().ok()?;
+        Some(Locating { pull: pulls.locate(tenant)?, _place: place })
     }
 
     /// Pulls `tenant` because a call to it, sent after pull `pull_seq`, was answered with 421.

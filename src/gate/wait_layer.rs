@@ -5,16 +5,16 @@ use std::{
     future::Future,
     mem,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use pin_project_lite::pin_project;
-use tokio::time::{Sleep, sleep};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Sleep, sleep},
+};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -22,7 +22,7 @@ use super::{Available, TenantGate};
 use crate::key::{KeyFn, TenantKey, UrlKey};
 
 /// Number of calls that wait at a time by default.
-const MOST_WAITING: usize = 10_000;
+const PLACES: usize = 10_000;
 
 /// Holds a call to a closed tenant back until the tenant opens, up to a limit. Then the guard inside
 /// decides.
@@ -52,16 +52,16 @@ pub struct WaitLayer<K = UrlKey> {
     gate: TenantGate,
     key: K,
     limit: Duration,
-    max_waiting: usize,
-    waiting: Arc<AtomicUsize>,
+    /// The places of calls that wait.
+    places: Arc<Semaphore>,
 }
 
 impl<K> WaitLayer<K> {
     /// Finds the tenant of a request with `key`, a [`TenantKey`], instead of [`UrlKey`].
     #[must_use]
     pub fn key<L>(self, key: L) -> WaitLayer<L> {
-        let Self { gate, limit, max_waiting, waiting, .. } = self;
-        WaitLayer { gate, key, limit, max_waiting, waiting }
+        let Self { gate, limit, places, .. } = self;
+        WaitLayer { gate, key, limit, places }
     }
 
     /// Finds the tenant of a request with `tenant`, a function `Fn(&Request) -> Option<TenantId>`.
@@ -70,11 +70,11 @@ impl<K> WaitLayer<K> {
         self.key(KeyFn::new(tenant))
     }
 
-    /// Sets the number of calls that wait at a time, over all clones of this layer and its
-    /// services. The default is 10,000.
+    /// Sets the number of calls that wait at a time, over all services of this layer and clones of
+    /// it that are made from now on. The default is 10,000.
     #[must_use]
     pub fn max_waiting(mut self, calls: usize) -> Self {
-        self.max_waiting = calls;
+        self.places = Arc::new(Semaphore::new(calls.min(Semaphore::MAX_PERMITS)));
         self
     }
 }
@@ -92,7 +92,7 @@ impl<K: fmt::Debug> fmt::Debug for WaitLayer<K> {
         f.debug_struct("WaitLayer")
             .field("key", &self.key)
             .field("limit", &self.limit)
-            .field("max_waiting", &self.max_waiting)
+            .field("places", &self.places.available_permits())
             .finish_non_exhaustive()
     }
 }
@@ -121,35 +121,18 @@ where
         let tenant = self.layer.key.tenant(&request);
         let closed = tenant.filter(|tenant| self.layer.gate.check(tenant).is_err());
         let wait = closed.and_then(|tenant| {
-            let seat = Seat::take(&self.layer.waiting, self.layer.max_waiting)?;
-            Some((self.layer.gate.available(&tenant), seat))
+            let place = Arc::clone(&self.layer.places).try_acquire_owned().ok()?;
+            Some((self.layer.gate.available(&tenant), place))
         });
-        let Some((available, seat)) = wait else {
+        let Some((available, place)) = wait else {
             return WaitFuture { state: State::Called { call: self.inner.call(request) } };
         };
         // The service that is ready waits with the call, as tower's contract asks for.
         let clone = self.inner.clone();
         let service = mem::replace(&mut self.inner, clone);
         let deadline = sleep(self.layer.limit);
-        let call = Some((service, request, seat));
+        let call = Some((service, request, place));
         WaitFuture { state: State::Waiting { available, deadline, call } }
-    }
-}
-
-/// A place among the waiting calls.
-struct Seat(Arc<AtomicUsize>);
-
-impl Seat {
-    fn take(waiting: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
-        let seat = Self(Arc::clone(waiting));
-        // Relaxed: a count orders nothing. When there are too many, the drop takes it back.
-        (waiting.fetch_add(1, Ordering::Relaxed) < most).then_some(seat)
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -175,7 +158,7 @@ pin_project! {
             available: Available,
             #[pin]
             deadline: Sleep,
-            call: Option<(S, R, Seat)>,
+            call: Option<(S, R, OwnedSemaphorePermit)>,
         },
         Called {
             #[pin]
@@ -201,7 +184,7 @@ impl<S: Service<R>, R> Future for WaitFuture<S, R> {
                 }
             };
             // Polled after a panic of the wrapped service: there is nothing left to call.
-            let Some((mut service, request, _seat)) = call else { return Poll::Pending };
+            let Some((mut service, request, _place)) = call else { return Poll::Pending };
             let call = service.call(request);
             state.set(State::Called { call });
         }
@@ -223,8 +206,7 @@ impl TenantGate {
             gate: self.clone(),
             key: UrlKey::new(self.environment().clone()),
             limit,
-            max_waiting: MOST_WAITING,
-            waiting: Arc::default(),
+            places: Arc::new(Semaphore::new(PLACES)),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::TenantUnavailable;
 /// A problem, as RFC 9457 describes it.
 #[derive(Serialize)]
 struct Problem<'a> {
-    title: &'a str,
+    title: Option<&'a str>,
     status: u16,
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,15 +29,7 @@ impl TenantUnavailable {
     #[must_use]
     pub fn to_response(&self) -> Response<Bytes> {
         let (status, headers) = self.to_http_parts();
-        let mut response = problem(&Problem {
-            title: status.canonical_reason().unwrap_or_default(),
-            status: status.as_u16(),
-            detail: "The tenant is closed.",
-            tenant: Some(self.tenant().as_str()),
-            reason: Some(self.reason().as_str()),
-            since: self.since_text(),
-        });
-        *response.status_mut() = status;
+        let mut response = problem(status, "The tenant is closed.", Some(self));
         response.headers_mut().extend(headers);
         response
     }
@@ -45,23 +37,26 @@ impl TenantUnavailable {
 
 /// Returns the response to a request that is for no tenant.
 pub(super) fn no_tenant() -> Response<Bytes> {
-    let status = StatusCode::BAD_REQUEST;
-    let mut response = problem(&Problem {
-        title: status.canonical_reason().unwrap_or_default(),
-        status: status.as_u16(),
-        detail: "The request is for no tenant.",
-        tenant: None,
-        reason: None,
-        since: None,
-    });
-    *response.status_mut() = status;
-    response
+    problem(StatusCode::BAD_REQUEST, "The request is for no tenant.", None)
 }
 
-fn problem(problem: &Problem<'_>) -> Response<Bytes> {
+fn problem(
+    status: StatusCode,
+    detail: &str,
+    closed: Option<&TenantUnavailable>,
+) -> Response<Bytes> {
+    let problem = Problem {
+        title: status.canonical_reason(),
+        status: status.as_u16(),
+        detail,
+        tenant: closed.map(|closed| closed.tenant().as_str()),
+        reason: closed.map(|closed| closed.reason().as_str()),
+        since: closed.and_then(TenantUnavailable::since_text),
+    };
     // Texts and a number always make JSON.
-    let body = serde_json::to_vec(problem).unwrap_or_default();
+    let body = serde_json::to_vec(&problem).unwrap_or_default();
     let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response

@@ -6,11 +6,11 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use tower_superoffice::{GuardError, TenantUnavailable};
 
 use super::{client::CallError, path::NoTenant, progress::Expired};
-use crate::{log::Limit, routes::rfc3339};
+use crate::log::Limit;
 
 static FAILURES: Limit = Limit::per_minute(30);
 
@@ -62,28 +62,16 @@ pub(super) fn for_path(no_tenant: NoTenant) -> Response<Body> {
 
 /// The response about a closed tenant.
 pub(crate) fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
-    let (status, headers) = closed.to_http_parts();
-    let members = json!({
-        "tenant": closed.tenant(),
-        "reason": closed.reason().as_str(),
-        "since": rfc3339(closed.since()),
-    });
-    let mut response = with_members(status, "The tenant is closed.", members);
-    response.headers_mut().extend(headers);
-    response
+    closed.to_response().map(Body::from)
 }
 
 /// A problem with no members but the standard ones.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    with_members(status, detail, json!({}))
-}
-
-fn with_members(status: StatusCode, detail: &str, mut members: Value) -> Response<Body> {
-    if let Some(members) = members.as_object_mut() {
-        members.insert("title".to_owned(), json!(status.canonical_reason()));
-        members.insert("status".to_owned(), json!(status.as_u16()));
-        members.insert("detail".to_owned(), json!(detail));
-    }
+    let members = json!({
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
     let mut response = (status, Json(members)).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

@@ -4,6 +4,8 @@ mod json;
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 pub use crate::notification::counts::NotificationCounts;
 use crate::{pull::PullHealth, store::StoreWarning};
 
@@ -33,7 +35,7 @@ use crate::{pull::PullHealth, store::StoreWarning};
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Health {
     pub(crate) tenants: usize,
     pub(crate) closed: usize,
@@ -134,7 +136,7 @@ impl Health {
 ///
 /// A task that panics is restarted, after a wait that grows from a tenth of a second to a minute
 /// while it goes on to panic.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TaskHealth {
     pub(crate) name: &'static str,
     pub(crate) down: bool,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     log,
-    status::Record,
+    status::{Record, history::fresh_for},
     store::{Lease, Store},
     tenant_id::TenantId,
 };
@@ -15,9 +15,6 @@ pub(super) const IN_FLIGHT: Duration = Duration::from_secs(10);
 
 /// Time-out of a request for a lease, after which the pull is made without one.
 const TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Limits of the time for which an answer spares other replicas their pull, when nothing is due.
-const FRESH: (Duration, Duration) = (Duration::from_secs(5 * 60), Duration::from_secs(3600));
 
 /// Longest lease, so that those of tenants that are pulled once a month do not pile up in the store.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
@@ -61,9 +58,7 @@ pub(super) async fn extend(store: &dyn Store, tenant: &TenantId, term: u64, ttl:
 /// Returns how long an answer spares other replicas their pull: until its own replica pulls next, in
 /// `next`, or else for as long as it is valid. `None` when that is not worth a request.
 pub(super) fn ttl(valid_for: Option<Duration>, next: Option<Duration>) -> Option<Duration> {
-    let (shortest, longest) = FRESH;
-    let fresh = || valid_for.unwrap_or(shortest).clamp(shortest, longest);
-    let ttl = next.unwrap_or_else(fresh).min(LONGEST);
+    let ttl = next.unwrap_or_else(|| fresh_for(valid_for)).min(LONGEST);
     (ttl > IN_FLIGHT).then_some(ttl)
 }
 

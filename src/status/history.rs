@@ -52,8 +52,14 @@ pub(crate) enum Gained {
     Loaded,
 }
 
-/// Limits of the time for which an answer about an open tenant is fresh, in minutes.
-const FRESH: (u8, u8) = (5, 60);
+/// Returns for how long an answer about a tenant is fresh that is valid for so long: from 5 minutes to
+/// an hour.
+pub(crate) fn fresh_for(valid_for: Option<Duration>) -> Duration {
+    valid_for.unwrap_or_default().clamp(SHORTEST_FRESH, LONGEST_FRESH)
+}
+
+const SHORTEST_FRESH: Duration = Duration::from_secs(5 * 60);
+const LONGEST_FRESH: Duration = Duration::from_secs(60 * 60);
 
 /// Shortest time between pulls of an open tenant because of calls to it.
 const CALLED_PAUSE: Duration = Duration::from_secs(60);
@@ -84,7 +90,7 @@ impl PullHistory {
         } else if gained == Gained::Pull {
             self.news = Mono::at(now);
             self.attempts = Attempts::None;
-            self.fresh = FRESH.0;
+            self.fresh = minutes(fresh_for(None));
         }
         if past.deciding != after.deciding() {
             self.attempts = Attempts::None;
@@ -112,16 +118,14 @@ impl PullHistory {
         self.attempts = attempts;
     }
 
-    /// Sets for how long the last own answer is valid. It is fresh for 5 minutes at least, and an hour
-    /// at most.
+    /// Sets for how long the last own answer is valid.
     pub(crate) fn set_fresh(&mut self, valid_for: Option<Duration>) {
-        let minutes = valid_for.map_or(0, |valid| valid.as_secs() / 60);
-        self.fresh = u8::try_from(minutes).unwrap_or(u8::MAX).clamp(FRESH.0, FRESH.1);
+        self.fresh = minutes(fresh_for(valid_for));
     }
 
     /// Whether the last answer, or what was loaded, is no longer fresh at `now`.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
-        let fresh = Duration::from_secs(60 * u64::from(self.fresh.max(FRESH.0)));
+        let fresh = fresh_for(Some(Duration::from_secs(60 * u64::from(self.fresh))));
         self.news().is_some_and(|news| news.elapsed(now) >= fresh) && self.may_pull_for_calls(now)
     }
 
@@ -160,6 +164,10 @@ impl PullHistory {
     pub(crate) fn loaded(&self) -> Option<Mono> {
         self.news().filter(|_| self.fresh == 0)
     }
+}
+
+fn minutes(duration: Duration) -> u8 {
+    u8::try_from(duration.as_secs() / 60).unwrap_or(u8::MAX)
 }
 
 impl Attempts {

@@ -202,10 +202,12 @@ impl Resync {
         match change {
             Ok(Some(Change::Merged(tenant, record))) => {
                 let unreadable = record.is_unreadable();
-                self.tenants.apply(&tenant, Update::Stored(record.clone()));
+                // Only a dirty tenant can be covered. One that becomes dirty now is written once more.
+                let stored = (self.write_back.dirty() > 0).then(|| record.clone());
+                self.tenants.apply(&tenant, Update::Stored(record));
                 let registry = self.tenants.registry();
                 registry.adopt_spelling(&tenant);
-                if self.write_back.dirty() > 0 {
+                if let Some(record) = stored {
                     // A change of the tenant marks it under the same lock, before or after this.
                     registry.read(&tenant, |own| {
                         if *own == record {

@@ -235,7 +235,8 @@ impl Pulls {
     /// Requests a pull of `tenant` because a call to it failed, if it is open, known, and was not
     /// pulled within the last minute.
     pub(crate) fn request_for_symptom(&self, tenant: &TenantId) {
-        if self.registry.note_symptom(tenant, self.clock.elapsed()) {
+        // Refusals come here too, so this reads no clock either.
+        if self.registry.note_symptom(tenant, self.coarse_now()) {
             self.request_open(tenant, Trigger::Symptom);
         }
     }

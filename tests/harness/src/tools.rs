@@ -79,3 +79,26 @@ pub fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
     let _ = child.stdin.take().expect("stdin is piped").write_all(input);
     Some(child.wait_with_output().expect("openssl ends"))
 }
+
+/// Makes an authority, `root.pem`, and a certificate of it for a server, `host.pem` and `host.key`, in
+/// `directory`. `subject` is as in a certificate, such as `IP:127.0.0.1`.
+///
+/// `None`, after a line on stderr, when there is no openssl.
+pub fn certificates(directory: &Path, subject: &str) -> Option<()> {
+    let path = |name: &str| directory.join(name).to_str().expect("a path in UTF-8").to_owned();
+    let run = |arguments: &[&str]| {
+        let output = openssl(arguments, b"")?;
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Some(())
+    };
+    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    let request = ["req", "-x509", "-days", "2"];
+    let (root, root_key) = (path("root.pem"), path("root.key"));
+    let root_subject = ["-subj", "/CN=test root", "-keyout", &root_key, "-out", &root];
+    run(&[&request[..], &key, &root_subject].concat())?;
+    let name = format!("subjectAltName={subject}");
+    let (own_key, own) = (path("host.key"), path("host.pem"));
+    let subject = ["-subj", "/CN=host", "-addext", &name, "-keyout", &own_key, "-out", &own];
+    let issuer = ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root];
+    run(&[&request[..], &key, &subject, &issuer, &["-CAkey", &root_key]].concat())
+}

@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use harness::{Directory, MAX_WAIT, openssl, until};
+use harness::{Directory, MAX_WAIT, certificates, until};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
@@ -36,26 +36,6 @@ const CA_FILE: &str = "GATE_CA_FILE";
 const LOOPBACK: &str = "GATE_LOOPBACK";
 
 const PASSWORD: &str = "pa55w0rd-of-the-proxy";
-
-/// An authority and a certificate of [`HOST`]; `None` without openssl.
-fn make_certificates(directory: &Directory) -> Option<()> {
-    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
-    let run = |arguments: &[&str]| {
-        let output = openssl(arguments, b"")?;
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(())
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let (root, root_key) = (path("root.pem"), path("root.key"));
-    let request = ["req", "-x509", "-days", "2"];
-    let root_subject = ["-subj", "/CN=company root", "-keyout", &root_key, "-out", &root];
-    run(&[&request[..], &key, &root_subject].concat())?;
-    let name = format!("subjectAltName=DNS:{HOST}");
-    let (own_key, own) = (path("host.key"), path("host.pem"));
-    let subject = ["-subj", "/CN=host", "-addext", &name, "-keyout", &own_key, "-out", &own];
-    let issuer = ["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root];
-    run(&[&request[..], &key, &subject, &issuer, &["-CAkey", &root_key]].concat())
-}
 
 /// Starts a TLS server that forwards to `port`, and returns its own.
 async fn serve_tls(directory: &Directory, port: u16) -> u16 {
@@ -122,7 +102,7 @@ async fn run_child(
     simulator: &Simulator,
 ) -> Option<(Vec<String>, String)> {
     let directory = Directory::new();
-    make_certificates(&directory)?;
+    certificates(&directory.join(""), &format!("DNS:{HOST}"))?;
     let origin = simulator.environment().origin();
     let port = origin.rsplit_once(':').unwrap().1.parse().unwrap();
     let (proxy, heads) = serve_proxy(serve_tls(&directory, port).await).await;

@@ -122,7 +122,7 @@ async fn storm_of_symptoms_stays_under_the_limit_and_delays_no_other_pull() {
         (0..TENANTS).map(|number| client.clone().oneshot(call(&env, &tenant_number(number))));
     join_all(calls).await;
     let began = Instant::now();
-    // A lost Suspend of another, announced now, is confirmed as ever.
+    // A refresh of another tenant, and the pull that a Move requests, go ahead of them.
     env.gate.refresh(&tenant_number(TENANTS + 1)).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     env.simulator.notify(ChangeType::Move, &tenant_number(TENANTS + 2)).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{RedisServer, openssl, suspended, tenant_number as tenant};
+use harness::{RedisServer, certificates, suspended, tenant_number as tenant};
 use redis::Commands;
 use tower_superoffice::{
     Environment, TenantId,
@@ -115,53 +115,18 @@ async fn environments_are_kept_apart() {
     }
 }
 
-/// Creates an authority and a certificate of 127.0.0.1 in the server's directory; `None` without
-/// openssl.
-fn make_certificates(server: &RedisServer) -> Option<()> {
-    let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
-    let run = |arguments: &[&str]| {
-        let output = openssl(arguments, b"")?;
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        Some(())
-    };
-    let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-    let (root, root_key) = (path("root.pem"), path("root.key"));
-    run(&[
-        &["req", "-x509", "-days", "2", "-subj", "/CN=test root"][..],
-        &key,
-        &["-keyout", &root_key, "-out", &root],
-    ]
-    .concat())?;
-    run(&[
-        &[
-            "req",
-            "-x509",
-            "-days",
-            "2",
-            "-subj",
-            "/CN=redis",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ][..],
-        &["-addext", "basicConstraints=critical,CA:FALSE", "-CA", &root, "-CAkey", &root_key],
-        &key,
-        &["-keyout", &path("redis.key"), "-out", &path("redis.pem")],
-    ]
-    .concat())
-}
-
 /// Starts a server that takes TLS and the password `hush`, and returns it with the certificate of its
 /// authority; `None` without openssl.
 pub(super) fn start_with_tls() -> Option<(RedisServer, Vec<u8>)> {
     let mut server = RedisServer::stopped(&[])?;
-    make_certificates(&server)?;
+    certificates(&server.file(""), "IP:127.0.0.1")?;
     let path = |name: &str| server.file(name).to_str().unwrap().to_owned();
     let (port, root) = (server.port().to_string(), path("root.pem"));
     let arguments = [
         ["--port", "0"],
         ["--tls-port", &port],
-        ["--tls-cert-file", &path("redis.pem")],
-        ["--tls-key-file", &path("redis.key")],
+        ["--tls-cert-file", &path("host.pem")],
+        ["--tls-key-file", &path("host.key")],
         ["--tls-ca-cert-file", &root],
         ["--tls-auth-clients", "no"],
         ["--requirepass", "hush"],

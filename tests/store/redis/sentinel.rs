@@ -146,8 +146,8 @@ async fn tls_and_a_login_reach_sentinel_and_server() {
             format!(
                 "port 0\ntls-port {port}\ntls-replication yes\ntls-auth-clients no\n\
                  tls-cert-file {}\ntls-key-file {}\ntls-ca-cert-file {}\nrequirepass sesame\n",
-                file("redis.pem"),
-                file("redis.key"),
+                file("host.pem"),
+                file("host.key"),
                 file("root.pem")
             )
         },

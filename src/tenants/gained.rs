@@ -9,18 +9,18 @@ use crate::{
 /// The notifications of a record before an update. Taken before each one, in place of a copy of the
 /// record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Heard([Option<(ChangeType, i64)>; SLOTS]);
+pub(super) struct KnownNotifications([Option<(ChangeType, i64)>; SLOTS]);
 
 /// Number of notifications that a record can have: one of each documented type, and one other.
 const SLOTS: usize = 7;
 
-impl Heard {
+impl KnownNotifications {
     pub(super) fn of(record: &Record) -> Self {
-        let mut heard = [None; SLOTS];
-        for (slot, own) in heard.iter_mut().zip(record.notifications()) {
+        let mut known = [None; SLOTS];
+        for (slot, own) in known.iter_mut().zip(record.notifications()) {
             *slot = Some((own.change(), own.token_time));
         }
-        Self(heard)
+        Self(known)
     }
 
     /// Returns the notifications that `record` gained, the oldest first.
@@ -126,7 +126,7 @@ mod tests {
     /// Names the events of the merge of `added` into `record`.
     fn names(record: &[Fact], added: &[Fact]) -> Vec<String> {
         let (before, after) = (record_of(record), join(&record_of(record), &record_of(added)));
-        let gained = Heard::of(&before).gained_by(&after);
+        let gained = KnownNotifications::of(&before).gained_by(&after);
         let (before, after) = (status(&before), status(&after));
         let mut turn = Turn { before: &before, after: &after, correction: None };
         let pulls = added.iter().any(|fact| matches!(fact, Fact::Pulled(_)));
@@ -212,7 +212,7 @@ mod tests {
         let tenant = TenantId::new("Cust1").unwrap();
         let status = status(&record);
         let turn = Turn { before: &status, after: &status, correction: None };
-        let gained = Heard::of(&Record::default()).gained_by(&record);
+        let gained = KnownNotifications::of(&Record::default()).gained_by(&record);
         let expected = TenantEvent::Notified {
             tenant: tenant.clone(),
             change: ChangeType::Upgrade,
@@ -230,9 +230,9 @@ mod tests {
             let mark = |own: &Notified| (own.change(), own.token_time);
             let (mut record, mut published) = (Record::default(), HashSet::new());
             for next in arriving {
-                let heard = Heard::of(&record);
+                let known = KnownNotifications::of(&record);
                 let changed = record.merge(&next);
-                let gained = heard.gained_by(&record);
+                let gained = known.gained_by(&record);
                 prop_assert!(changed || gained.is_empty());
                 prop_assert!(gained.is_sorted_by_key(|own| own.position()));
                 for own in gained {

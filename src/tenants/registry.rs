@@ -22,7 +22,7 @@ use crate::{
         correction::Correction,
         entry::{ClosedSummary, Entry, Known, Ready},
         events::{EventSender, Events, TenantEvent},
-        gained::{self, Heard, Turn},
+        gained::{self, KnownNotifications, Turn},
         update::{Applied, Outcome, Update},
         wanted::Wanted,
     },
@@ -165,7 +165,7 @@ impl Registry {
         let (notification, is_load) = (update.notification(), update.is_load());
         let now = self.clock.elapsed();
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
-        let (before, heard) = (entry.status(), Heard::of(&entry.known.record));
+        let (before, known) = (entry.status(), KnownNotifications::of(&entry.known.record));
         // The first fact of a tenant corrects nothing.
         let (first, within) = (entry.known.record.is_empty(), entry.agreed_within(now));
         let (gains, outcome) = match entry.merge(update, &self.settle, now) {
@@ -179,7 +179,7 @@ impl Registry {
         if gains.any {
             mark();
         }
-        let gained = heard.gained_by(&entry.known.record);
+        let gained = known.gained_by(&entry.known.record);
         let mut turn = Turn { before: &before, after: &after, correction: None };
         if !first && turn.is_by_pull(gains.pulls, &gained) {
             turn.correction = Correction::between(&before, &after, within);

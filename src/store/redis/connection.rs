@@ -63,7 +63,7 @@ pub(super) struct State {
 type Attempt = Shared<BoxFuture<'static, Result<Live, StoreError>>>;
 
 /// A request to the server.
-pub(super) enum Question<'a> {
+pub(super) enum Request<'a> {
     Command(&'a Cmd),
     /// Sent by its hash, and in full to a server that doesn't know it yet.
     Script(&'a ScriptInvocation<'a>),
@@ -71,24 +71,24 @@ pub(super) enum Question<'a> {
     Write(&'a ScriptInvocation<'a>),
 }
 
-impl<'a> From<&'a Cmd> for Question<'a> {
+impl<'a> From<&'a Cmd> for Request<'a> {
     fn from(command: &'a Cmd) -> Self {
         Self::Command(command)
     }
 }
 
-impl<'a> From<&'a ScriptInvocation<'a>> for Question<'a> {
+impl<'a> From<&'a ScriptInvocation<'a>> for Request<'a> {
     fn from(call: &'a ScriptInvocation<'a>) -> Self {
         Self::Script(call)
     }
 }
 
-impl Question<'_> {
+impl Request<'_> {
     fn is_write(&self) -> bool {
         matches!(self, Self::Write(_))
     }
 
-    async fn ask(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
+    async fn send(&self, connection: &mut MultiplexedConnection) -> RedisResult<Value> {
         match self {
             Self::Command(command) => command.query_async(connection).await,
             Self::Script(call) | Self::Write(call) => call.invoke_async(connection).await,
@@ -103,18 +103,18 @@ impl Link {
 
     /// Sends a request, and repeats it once on a new connection when the first failed: all requests
     /// are idempotent.
-    pub(super) async fn ask<T: FromRedisValue>(
+    pub(super) async fn send<T: FromRedisValue>(
         &self,
-        question: impl Into<Question<'_>>,
+        request: impl Into<Request<'_>>,
     ) -> Result<T, StoreError> {
         let name = &self.endpoint.name;
-        let question = question.into();
+        let request = request.into();
         let mut again = true;
         loop {
             let mut live = self.live().await?;
-            let error = match timeout(ANSWER, question.ask(&mut live.connection)).await {
+            let error = match timeout(ANSWER, request.send(&mut live.connection)).await {
                 Ok(Ok(answer)) => {
-                    let stored = question.is_write() && !matches!(answer, Value::BulkString(_));
+                    let stored = request.is_write() && !matches!(answer, Value::BulkString(_));
                     if stored && live.condition.accept() {
                         lock(&self.state).accepted();
                     }
@@ -127,7 +127,7 @@ impl Link {
                     error
                 }
                 Ok(Err(error)) if is_final(&error) => {
-                    if question.is_write() {
+                    if request.is_write() {
                         live.condition.refuse(Instant::now());
                     }
                     return Err(store_error(name, error));

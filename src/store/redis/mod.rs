@@ -36,7 +36,7 @@ pub use self::builder::RedisStoreBuilder;
 use self::{
     cache::{Cache, CachedValue},
     change_log::ChangeLog,
-    connection::{Link, Question},
+    connection::{Link, Request},
     endpoint::Endpoint,
     error::late,
     keyed_lock::KeyedLock,
@@ -262,11 +262,11 @@ impl Shared {
         call.key(&self.names.unreadable).key(&self.names.changes);
         call.arg(key).arg(digest.unwrap_or_default()).arg(value.unwrap_or_default());
         call.arg(&self.writer).arg(u8::from(malformed)).arg(MIN_ENTRIES);
-        let question = match value {
-            Some(_) => Question::Write(&call),
-            None => Question::Script(&call),
+        let request = match value {
+            Some(_) => Request::Write(&call),
+            None => Request::Script(&call),
         };
-        match self.link.ask(question).await? {
+        match self.link.send(request).await? {
             Value::Int(_) => Ok(Put::Done),
             Value::SimpleString(id) => {
                 self.log.note_written(&id);
@@ -282,7 +282,7 @@ impl Shared {
     async fn page(&self, cursor: u64) -> Result<(u64, Vec<(TenantId, Record)>), StoreError> {
         let mut scan = redis::cmd("HSCAN");
         scan.arg(&self.names.tenants).arg(cursor).arg("COUNT").arg(PAGE);
-        let (cursor, entries): (u64, Vec<Entry>) = self.link.ask(&scan).await?;
+        let (cursor, entries): (u64, Vec<Entry>) = self.link.send(&scan).await?;
         let mut page = Vec::with_capacity(entries.len());
         // The empty field is the incarnation of the hash.
         for (key, value) in entries.into_iter().filter(|(key, _)| !key.is_empty()) {
@@ -383,7 +383,7 @@ impl Store for RedisStore {
         async move {
             let mut call = self.shared.lease_script.key(key);
             call.arg(&self.shared.writer).arg(ttl);
-            let remaining: Option<i64> = self.shared.link.ask(&call).await?;
+            let remaining: Option<i64> = self.shared.link.send(&call).await?;
             Ok(match remaining {
                 None => Lease::Granted,
                 // Negative for a key without a time to live, which is none of ours.

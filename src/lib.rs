@@ -111,7 +111,7 @@ pub use self::{
     endpoint::EndpointLayer,
     environment::Environment,
     events::TenantEvent,
-    gate::{BuildError, GatesError, TenantGate, TenantGateBuilder, TenantGates},
+    gate::{BuildError, TenantGate, TenantGateBuilder, TenantGates},
     guard::{GuardError, GuardLayer, TenantUnavailable},
     key::{TenantKey, UrlKey},
     notification::{NotificationLayer, NotificationService},

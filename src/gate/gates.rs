@@ -1,6 +1,6 @@
 //! Several gates behind one State Change URL.
 
-use std::{error::Error, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 
@@ -9,8 +9,8 @@ use crate::{
     environment::Environment,
     health::NotificationCounts,
     notification::{
-        Accepted, Limits, NotificationLayer, NotificationPath, NotificationService, Refusal, Route,
-        SeveralGates,
+        Accepted, GatesError, Limits, NotificationLayer, NotificationPath, NotificationService,
+        Refusal, Route, SeveralGates,
     },
 };
 
@@ -154,48 +154,6 @@ fn given_once<T: PartialEq>(values: impl Iterator<Item = T>, default: T) -> Opti
     let Some(first) = given.next() else { return Some(default) };
     given.all(|other| other == first).then_some(first)
 }
-
-/// The reason why gates can't share a route.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum GatesError {
-    /// There is no gate.
-    NoGate,
-    /// Two gates are of the same environment.
-    SameEnvironment,
-    /// Two gates have a signing key or a key URL in common.
-    SharedKey,
-    /// Two gates were given different notification paths.
-    Path,
-    /// Two gates were given different limits of size.
-    BodyLimit,
-    /// Two gates were given different deadlines.
-    BodyDeadline,
-}
-
-impl fmt::Display for GatesError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoGate => "no gate: give one for each environment",
-            Self::SameEnvironment => {
-                "two gates are of the same environment: give one for each environment"
-            }
-            Self::SharedKey => {
-                "two gates have a signing key or a key URL in common, so a token could be for \
-                 either: give each gate the keys of its own environment"
-            }
-            Self::Path => {
-                "two gates have different paths: call .notification_path(..) for one of them"
-            }
-            Self::BodyLimit => "two gates have different limits: call .body_limit(..) for one",
-            Self::BodyDeadline => {
-                "two gates have different deadlines: call .body_deadline(..) for one"
-            }
-        })
-    }
-}
-
-impl Error for GatesError {}
 
 #[cfg(test)]
 mod tests {

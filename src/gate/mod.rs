@@ -32,7 +32,7 @@ pub use self::{
     builder::TenantGateBuilder,
     client_layer::{Client, ClientLayer},
     error::BuildError,
-    gates::{GatesError, TenantGates},
+    gates::TenantGates,
     wait_layer::{Wait, WaitFuture, WaitLayer},
     watch::{Deletion, Watch},
 };

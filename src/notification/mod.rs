@@ -13,6 +13,7 @@ mod body;
 pub(crate) mod counts;
 mod detached;
 mod future;
+mod gates_error;
 mod handler;
 mod layer;
 mod message;
@@ -28,6 +29,7 @@ pub(crate) use self::handler::check_with;
 pub use self::{
     answer::{Accepted, Refusal},
     future::{NotificationFuture, ResponseFuture},
+    gates_error::GatesError,
     layer::{NotificationLayer, Notifications},
     message::{Notification, ParseNotificationError},
     service::NotificationService,

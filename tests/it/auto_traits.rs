@@ -16,7 +16,7 @@ use std::{
 use http::{Request, Response};
 use tower::util::ServiceFn;
 use tower_superoffice::{
-    BuildError, ChangeType, Environment, GatesError, GuardError, GuardLayer, NotificationLayer,
+    BuildError, ChangeType, Environment, GuardError, GuardLayer, NotificationLayer,
     NotificationService, TenantEvent, TenantGate, TenantGateBuilder, TenantGates, TenantId,
     TenantStatus, TenantUnavailable, UnavailableReason, UrlKey, client, endpoint, events, guard,
     health, notification, pull, simulator, status, store, token,
@@ -117,7 +117,7 @@ fn errors_go_anywhere() {
     is_cloned::<store::StoreError>();
     is_cloned::<token::TokenError>();
     is_shared::<BuildError>();
-    is_copied::<GatesError>();
+    is_copied::<notification::GatesError>();
     is_shared::<token::KeyError>();
     is_shared::<simulator::StartError>();
     is_shared::<simulator::NotifyError>();

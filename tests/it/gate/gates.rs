@@ -9,8 +9,8 @@ use http_body_util::{BodyExt, Full};
 use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, Environment, GatesError, TenantGate, TenantGateBuilder, TenantGates,
-    notification::{EmptyBody, Outcome, Refusal},
+    ChangeType, Environment, TenantGate, TenantGateBuilder, TenantGates,
+    notification::{EmptyBody, GatesError, Outcome, Refusal},
     simulator::{Fault, Simulator},
     token::{SigningKeys, TokenError},
 };

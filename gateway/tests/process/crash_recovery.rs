@@ -1,6 +1,7 @@
 //! `kill -9` under load: after the restart the newest notification that was answered 204 is in force.
 //!
-//! `LIVES=200 cargo test -p superoffice-gateway --test process crash_recovery -- --nocapture` for a long run.
+//! `LIVES=200 cargo test -p superoffice-gateway --test process crash_recovery -- --nocapture` for a
+//! long run.
 
 use std::{
     sync::{
@@ -11,7 +12,7 @@ use std::{
 };
 
 use futures::future::join_all;
-use harness::{Directory, amount, simulator_at_own_host};
+use harness::{Directory, RedisServer, amount, simulator_at_own_host};
 use http::StatusCode;
 use tower_superoffice::simulator::Simulator;
 
@@ -23,9 +24,24 @@ use crate::{
 /// Number of notifications in flight.
 const TENANTS: usize = 64;
 
+/// Where the gateway keeps its records.
+enum Durable {
+    Redb(Directory),
+    /// Half of the lives it is killed with the gateway. It has synced whatever it acknowledged.
+    Redis(RedisServer),
+}
+
+impl Durable {
+    fn argument(&self) -> String {
+        match self {
+            Self::Redb(directory) => format!("redb:{}", directory.join("tenants.redb").display()),
+            Self::Redis(server) => server.url(),
+        }
+    }
+}
+
 struct Env {
     simulator: Simulator,
-    directory: Directory,
     /// The newest step of each tenant, over all restarts, that was answered or found in force.
     answered: Vec<AtomicI64>,
     /// The newest step of each tenant that was sent.
@@ -41,16 +57,11 @@ impl Env {
         let zeros = || (0..TENANTS).map(|_| AtomicI64::new(0)).collect();
         Self {
             simulator: simulator_at_own_host().await,
-            directory: Directory::new(),
             answered: zeros(),
             sent: zeros(),
             count: AtomicU64::new(0),
             unavailable: AtomicU64::new(0),
         }
-    }
-
-    fn store(&self) -> String {
-        format!("redb:{}", self.directory.join("tenants.redb").display())
     }
 
     /// Sends the steps of one tenant until the gateway no longer answers.
@@ -116,13 +127,24 @@ impl Env {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn acknowledged_notification_survives_kill_9() {
+async fn notification_stored_in_redb_survives_kill_9() {
+    no_answered_notification_is_lost(Durable::Redb(Directory::new())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notification_stored_in_redis_survives_kill_9() {
+    let Some(server) = RedisServer::start() else { return };
+    no_answered_notification_is_lost(Durable::Redis(server)).await;
+}
+
+async fn no_answered_notification_is_lost(mut durable: Durable) {
     let total = amount("LIVES", 12, 200);
     let seed = fastrand::u64(..);
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
     let env = Arc::new(Env::new().await);
-    let store = ["--store", &env.store()];
+    let argument = durable.argument();
+    let store = ["--store", &argument];
     let (mut starts, mut unanswered, mut came_through, mut young) = (Vec::new(), 0, 0, 0);
     for life in 0..=total {
         if random.u8(..4) == 0 {
@@ -150,7 +172,15 @@ async fn acknowledged_notification_survives_kill_9() {
         // The moment of the kill is random: there is no condition to wait for.
         tokio::time::sleep(Duration::from_micros(random.u64(..400_000))).await;
         killed.store(true, SeqCst);
-        gateway.kill().await;
+        match &mut durable {
+            Durable::Redis(server) if random.bool() => {
+                // The server goes first, so that the gateway has a moment to answer without it.
+                server.kill();
+                gateway.kill().await;
+                server.run();
+            }
+            _ => gateway.kill().await,
+        }
         for sender in senders {
             sender.await.unwrap();
         }

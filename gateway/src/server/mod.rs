@@ -78,7 +78,7 @@ async fn serve(
     loop {
         let accepted = async {
             let slot = slots.acquire().await;
-            (listener.accept().await, slot)
+            (listener.accept().await, slot.take())
         };
         let (stream, slot) = tokio::select! {
             accepted = accepted => accepted,
@@ -88,4 +88,43 @@ async fn serve(
     }
     drop(listener);
     slots.all_free().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpStream,
+    };
+
+    use super::*;
+
+    /// Longer than any time-out of a connection.
+    const QUIET: std::time::Duration = std::time::Duration::from_secs(300);
+
+    #[tokio::test]
+    async fn connection_after_a_quiet_time_is_served() {
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let address = listener.address();
+        let settings =
+            ListenerSettings { max_connections: 8, max_head: PUBLIC_HEAD, half_close: false };
+        let app = Router::new().route("/", get("served"));
+        let (_stop, stopped) = watch::channel(());
+        tokio::spawn(serve(listener, app, settings, stopped));
+        // Whether a connection is lost may be a matter of luck.
+        for _ in 0..20 {
+            // The listener begins to wait.
+            tokio::task::yield_now().await;
+            tokio::time::pause();
+            tokio::time::advance(QUIET).await;
+            tokio::time::resume();
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            let mut response = String::new();
+            stream.read_to_string(&mut response).await.unwrap();
+            assert!(response.starts_with("HTTP/1.1 200"), "{response}");
+            assert!(response.ends_with("served"), "{response}");
+        }
+    }
 }

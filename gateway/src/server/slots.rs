@@ -31,6 +31,13 @@ struct Taken {
     connections: HashMap<u64, Arc<Activity>>,
 }
 
+/// A slot that waits for its connection.
+#[derive(Debug)]
+pub(super) struct FreeSlot {
+    taken: Arc<Mutex<Taken>>,
+    permit: OwnedSemaphorePermit,
+}
+
 /// The slot of one connection; free again when this is dropped.
 #[derive(Debug)]
 pub(super) struct Slot {
@@ -48,16 +55,21 @@ impl Slots {
 
     /// Waits for a slot. While all are taken, the connections that are idle longest are closed:
     /// otherwise silent connections could keep all others out.
-    pub(super) async fn acquire(&self) -> Slot {
+    pub(super) async fn acquire(&self) -> FreeSlot {
+        let permit = self.permit().await;
+        FreeSlot { taken: Arc::clone(&self.taken), permit }
+    }
+
+    async fn permit(&self) -> OwnedSemaphorePermit {
         loop {
             let free = Arc::clone(&self.free);
             if let Ok(permit) = Arc::clone(&free).try_acquire_owned() {
-                return self.take(permit);
+                return permit;
             }
             self.evict_idle(Instant::now());
             tokio::select! {
                 // The semaphore is never closed.
-                Ok(permit) = free.acquire_owned() => return self.take(permit),
+                Ok(permit) = free.acquire_owned() => return permit,
                 () = sleep(MIN_IDLE) => {}
             }
         }
@@ -68,15 +80,6 @@ impl Slots {
         // Permits are counted in u32 here, and no process has so many connections.
         let total = u32::try_from(self.total).unwrap_or(u32::MAX);
         let _all = self.free.acquire_many(total).await;
-    }
-
-    fn take(&self, permit: OwnedSemaphorePermit) -> Slot {
-        let activity = Activity::new();
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let number = taken.next;
-        taken.next += 1;
-        taken.connections.insert(number, Arc::clone(&activity));
-        Slot { activity, number, taken: Arc::clone(&self.taken), _permit: permit }
     }
 
     /// Closes the connections that are idle longest, several at once, because each search looks at
@@ -91,6 +94,20 @@ impl Slots {
         for (_, connection) in idle.into_iter().take((self.total / 32).max(1)) {
             connection.evict();
         }
+    }
+}
+
+impl FreeSlot {
+    /// Takes the slot for a connection that was accepted now: its idle time begins here, not when
+    /// the listener began to wait for it.
+    pub(super) fn take(self) -> Slot {
+        let activity = Activity::new();
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = taken.next;
+        taken.next += 1;
+        taken.connections.insert(number, Arc::clone(&activity));
+        drop(taken);
+        Slot { activity, number, taken: self.taken, _permit: self.permit }
     }
 }
 
@@ -110,11 +127,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn full_listener_closes_the_connection_idle_longest() {
         let slots = Slots::new(3);
-        let busy = slots.acquire().await;
+        let busy = slots.acquire().await.take();
         let _request = busy.activity.begin();
-        let oldest = slots.acquire().await;
+        let oldest = slots.acquire().await.take();
         sleep(Duration::from_millis(500)).await;
-        let newest = slots.acquire().await;
+        let newest = slots.acquire().await.take();
 
         let start = Instant::now();
         let closing = async {
@@ -131,7 +148,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn full_listener_of_busy_connections_waits() {
         let slots = Slots::new(1);
-        let busy = slots.acquire().await;
+        let busy = slots.acquire().await.take();
         let request = busy.activity.begin();
         let waiting = tokio::time::timeout(Duration::from_secs(3600), slots.acquire()).await;
         assert!(waiting.is_err());

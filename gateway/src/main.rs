@@ -59,6 +59,11 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let listeners = if args.internal_listen.is_some() { 2 } else { 1 };
     let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
     let outside = ListenerSettings { max_connections, max_head: PUBLIC_HEAD, half_close: true };
+    let options = routes::Options {
+        hold_tracked: args.hold_tracked,
+        observe_only: args.observe_only,
+        orders: args.access_to_orders(),
+    };
     let Some(internal) = args.internal_listen else {
         if !args.listen.ip().is_loopback() {
             tracing::warn!(
@@ -68,7 +73,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         announce(&public);
-        let app = routes::internal(&gate, &draining, forward, args.hold_tracked);
+        let app = routes::internal(&gate, &draining, forward, options);
         let app = routes::public(&gate, app);
         return server::run(signals, draining, gate, vec![(public, app, outside)]).await;
     };
@@ -78,7 +83,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };
     let servers = vec![
         (public, routes::public(&gate, axum::Router::new()), outside),
-        (internal, routes::internal(&gate, &draining, forward, args.hold_tracked), inside),
+        (internal, routes::internal(&gate, &draining, forward, options), inside),
     ];
     server::run(signals, draining, gate, servers).await
 }

@@ -3,7 +3,7 @@
 use tower_superoffice::{Environment, TenantGate, pull::Schedule, token::SigningKeys};
 
 use super::{Args, NamedEnvironment, Switch, store, track};
-use crate::{BoxError, routes};
+use crate::{BoxError, forward, routes::Access};
 
 impl Args {
     /// Builds the gate.
@@ -45,8 +45,10 @@ impl Args {
 
     /// Refuses values that would silently do something else than was meant.
     fn check(&self) -> Result<(), BoxError> {
-        if routes::PATHS.contains(&&*self.notification_path) {
-            return Err("--notification-path is a path of the gateway's own: choose another".into());
+        if forward::is_reserved(&self.notification_path) {
+            let advice =
+                "--notification-path lies below a name of the gateway's own: choose another";
+            return Err(advice.into());
         }
         if self.track.is_some() && !self.state_api() {
             return Err("--track needs the state API: add --state-api on".into());
@@ -73,6 +75,16 @@ impl Args {
                     Environment::custom_with_hosts(base, self.tenant_host.clone())
                 }
             }
+        }
+    }
+
+    /// Returns what an operator's order has to show; `None` when none is to be taken, because any
+    /// host may reach the listener.
+    pub(crate) fn access_to_orders(&self) -> Option<Access> {
+        let own_hosts_only = self.internal_listen.is_some() || self.listen.ip().is_loopback();
+        match &self.operator_token {
+            Some(token) => Some(Access::Token(token.clone())),
+            None => own_hosts_only.then_some(Access::Address),
         }
     }
 

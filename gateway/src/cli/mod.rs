@@ -3,12 +3,15 @@
 mod gate;
 mod parse;
 mod store;
+mod token;
 mod track;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::http::Uri;
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
+
+pub(crate) use self::token::OperatorToken;
 
 /// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
 ///
@@ -162,6 +165,20 @@ pub(crate) struct Args {
     /// allows, at most 16384].
     #[arg(long, env = "SUPEROFFICE_GATEWAY_MAX_CONNECTIONS", value_name = "N", value_parser = connections)]
     pub(crate) max_connections: Option<usize>,
+
+    /// File with the token that an operator's orders have to show. Without one, orders are taken on
+    /// --internal-listen, or on --listen when that is a loopback address. The token can also be in the
+    /// variable SUPEROFFICE_GATEWAY_OPERATOR_TOKEN.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_OPERATOR_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    operator_token_file: Option<PathBuf>,
+
+    #[arg(skip)]
+    pub(crate) operator_token: Option<OperatorToken>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

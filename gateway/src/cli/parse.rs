@@ -1,6 +1,6 @@
 //! From the arguments and the environment to [`Args`].
 
-use std::{env, ffi::OsStr, fs};
+use std::{env, ffi::OsString, fs};
 
 use clap::{
     ArgMatches, CommandFactory, FromArgMatches,
@@ -8,20 +8,35 @@ use clap::{
     parser::ValueSource,
 };
 
-use super::Args;
+use super::{
+    Args,
+    token::{self, OperatorToken},
+};
 
 /// Names a file that holds the value of `--store`.
 const STORE_FILE: &str = "SUPEROFFICE_GATEWAY_STORE_FILE";
+
+/// Variables that hold a secret, or name its file, and are no flags.
+#[derive(Default)]
+struct Secrets {
+    store_file: Option<OsString>,
+    operator_token: Option<OsString>,
+}
+
+impl Secrets {
+    fn from_env() -> Self {
+        Self { store_file: env::var_os(STORE_FILE), operator_token: env::var_os(token::TOKEN) }
+    }
+}
 
 impl Args {
     /// Parses the command line and the environment; exits when they make no sense or ask for help.
     pub(crate) fn parse() -> Self {
         let matches = Self::command().get_matches();
-        let store_file = env::var_os(STORE_FILE);
-        Self::from_matches(&matches, store_file.as_deref()).unwrap_or_else(|error| error.exit())
+        Self::from_matches(&matches, &Secrets::from_env()).unwrap_or_else(|error| error.exit())
     }
 
-    fn from_matches(matches: &ArgMatches, store_file: Option<&OsStr>) -> Result<Self, Error> {
+    fn from_matches(matches: &ArgMatches, secrets: &Secrets) -> Result<Self, Error> {
         let mut args = Self::from_arg_matches(matches)?;
         let source = |id| matches.value_source(id);
         for (id, list) in [
@@ -33,7 +48,7 @@ impl Args {
                 *list = split_list(list);
             }
         }
-        if let Some(file) = store_file {
+        if let Some(file) = &secrets.store_file {
             if source("store") != Some(ValueSource::DefaultValue) {
                 let message = format!("{STORE_FILE} cannot be used with '--store <STORE>'");
                 return Err(error(ErrorKind::ArgumentConflict, message));
@@ -44,6 +59,10 @@ impl Args {
             })?;
             text.trim().clone_into(&mut args.store);
         }
+        let token_file = args.operator_token_file.as_deref();
+        args.operator_token =
+            OperatorToken::from_sources(token_file, secrets.operator_token.as_deref())
+                .map_err(|message| error(ErrorKind::ValueValidation, message))?;
         args.check_audience()?;
         Ok(args)
     }
@@ -77,6 +96,8 @@ fn split_list(values: &[String]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+
     use super::*;
 
     #[test]
@@ -105,6 +126,6 @@ mod tests {
     fn commas_on_the_command_line_stay() {
         let line = ["gateway", "--base-url", "http://127.0.0.1:1", "--audience", "a,b"];
         let matches = Args::command().get_matches_from(line);
-        assert_eq!(Args::from_matches(&matches, None).unwrap().audience, ["a,b"]);
+        assert_eq!(Args::from_matches(&matches, &Secrets::default()).unwrap().audience, ["a,b"]);
     }
 }

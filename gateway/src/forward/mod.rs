@@ -48,6 +48,11 @@ pub(crate) struct Forward {
     notifications: Option<TenantId>,
 }
 
+/// Whether `path` lies below a name of the gateway's own, on which no notification path may be.
+pub(crate) fn is_reserved(path: &str) -> bool {
+    path::tenant_of(path) == Err(NoTenant::Reserved)
+}
+
 /// Builds the service that forwards to the tenants of `gate`.
 pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
     let mut guard = gate.guard_layer();

@@ -5,6 +5,7 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderName, HeaderValue, Response, StatusCode},
     response::IntoResponse,
+    routing::{MethodRouter, get},
 };
 use serde::Deserialize;
 use tower_superoffice::TenantGate;
@@ -16,14 +17,25 @@ const REASON: HeaderName = HeaderName::from_static("x-tenant-reason");
 
 /// The statuses that the asking proxy understands.
 #[derive(Deserialize)]
-pub(super) struct Statuses {
+struct Statuses {
     open: Option<u16>,
     closed: Option<u16>,
 }
 
+/// Answers for the calls of `gate`, all of which are forwarded when it observes only.
+pub(super) fn route(gate: TenantGate, observe_only: bool) -> MethodRouter {
+    get(check).with_state(Calls { gate, observe_only })
+}
+
+#[derive(Clone)]
+struct Calls {
+    gate: TenantGate,
+    observe_only: bool,
+}
+
 /// Answers 204, or what a call would be answered, or with the statuses asked for.
-pub(super) async fn check(
-    State(gate): State<TenantGate>,
+async fn check(
+    State(Calls { gate, observe_only }): State<Calls>,
     Path(ctx): Path<String>,
     Query(Statuses { open, closed }): Query<Statuses>,
 ) -> Response<Body> {
@@ -43,10 +55,12 @@ pub(super) async fn check(
         Err(response) => return *response,
     };
     let Err(unavailable_now) = gate.check(&tenant) else { return open.into_response() };
-    let mut response = unavailable(&unavailable_now);
+    // Where calls are only observed they are forwarded: the reason alone shows what they would get.
+    let mut response =
+        if observe_only { open.into_response() } else { unavailable(&unavailable_now) };
     let reason = HeaderValue::from_static(unavailable_now.reason().as_str());
     response.headers_mut().insert(REASON, reason);
-    if let Some(closed) = closed {
+    if let Some(closed) = closed.filter(|_| !observe_only) {
         *response.status_mut() = closed;
     }
     response

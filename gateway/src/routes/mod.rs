@@ -1,6 +1,7 @@
 //! The routes of the two listeners.
 
 mod check;
+mod orders;
 mod ready;
 mod state;
 mod status;
@@ -12,44 +13,47 @@ use axum::{Router, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
-pub(crate) use self::timestamp::rfc3339;
+pub(crate) use self::{orders::Access, timestamp::rfc3339};
 use self::{ready::Probe, tenants::Snapshots};
 use crate::{
     forward::Forward,
     server::{self, Draining},
 };
 
-const LIVE: &str = "/live";
-const READY: &str = "/ready";
-const HEALTHZ: &str = "/healthz";
-const STATUS: &str = "/status";
-const TENANTS: &str = "/tenants";
+/// What a listener for services serves besides the state of its gate.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// Whether tracked tenants are closed until something is known of them.
+    pub(crate) hold_tracked: bool,
+    /// Whether calls to closed tenants are forwarded.
+    pub(crate) observe_only: bool,
+    /// What an operator's order has to show; `None` when none is taken.
+    pub(crate) orders: Option<Access>,
+}
 
-/// The gateway's own paths without parameters, besides that of notifications.
-pub(crate) const PATHS: [&str; 5] = [LIVE, READY, HEALTHZ, STATUS, TENANTS];
-
-/// The routes for services: the gateway's own paths and the forwarded calls. `hold_tracked` says whether
-/// tracked tenants are closed until something is known of them.
+/// The routes for services: the gateway's own paths and the forwarded calls.
 pub(crate) fn internal(
     gate: &TenantGate,
     draining: &Draining,
     forward: Forward,
-    hold_tracked: bool,
+    options: Options,
 ) -> Router {
     let tenants = get(tenants::list).with_state(Snapshots::new(gate.clone()));
-    let probe = Probe::new(gate.clone(), draining.clone(), hold_tracked);
-    let routes = Router::new()
-        .route(LIVE, get(async || "ok\n"))
-        .route(READY, get(ready::ready).with_state(probe.clone()))
-        .route(HEALTHZ, get(ready::ready).with_state(probe))
-        .route(STATUS, get(status::status).with_state(gate.clone()))
-        .route(TENANTS, tenants)
+    let probe = Probe::new(gate.clone(), draining.clone(), options.hold_tracked);
+    let mut routes = Router::new()
+        .route("/live", get(async || "ok\n"))
+        .route("/ready", get(ready::ready).with_state(probe.clone()))
+        .route("/healthz", get(ready::ready).with_state(probe))
+        .route("/status", get(status::status).with_state(gate.clone()))
+        .route("/tenants", tenants)
         .route("/tenants/{ctx}", get(tenant::one).with_state(gate.clone()))
         .route("/tenants/{ctx}/wait", get(tenant::wait).with_state(gate.clone()))
-        .route("/check/{ctx}", get(check::check).with_state(gate.clone()))
-        .route("/api/state/{ctx}", get(state::state).with_state(gate.clone()))
-        .fallback_service(forward);
-    server::middleware(routes)
+        .route("/check/{ctx}", check::route(gate.clone(), options.observe_only))
+        .route("/api/state/{ctx}", get(state::state).with_state(gate.clone()));
+    if let Some(access) = options.orders {
+        routes = routes.merge(orders::routes(gate, access));
+    }
+    server::middleware(routes.fallback_service(forward))
 }
 
 /// The notification path in front of `rest`. It is compared exactly, not as a pattern.

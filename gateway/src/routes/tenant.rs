@@ -21,8 +21,11 @@ const DEFAULT_WAIT: u64 = 30;
 /// Seconds that `wait` takes at most.
 const MAX_WAIT: u64 = 300;
 
+/// The response to a request that makes no sense.
+pub(super) type Refusal = Box<Response<Body>>;
+
 /// Reads a tenant's id from a path, or returns the problem with it.
-pub(super) fn parse(ctx: &str) -> Result<TenantId, Box<Response<Body>>> {
+pub(super) fn parse(ctx: &str) -> Result<TenantId, Refusal> {
     let no_tenant = || problem(StatusCode::BAD_REQUEST, "The path names no tenant.");
     TenantId::new(ctx).map_err(|_| Box::new(no_tenant()))
 }

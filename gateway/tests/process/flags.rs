@@ -37,6 +37,9 @@ async fn observing_gateway_forwards_calls_to_closed_tenants() {
     let change = tower_superoffice::ChangeType::Suspend;
     assert_eq!(env.notify(change).await, StatusCode::NO_CONTENT);
     assert_eq!(env.gateway.get("/Cust1/api").await.status, StatusCode::OK);
+    let check = env.gateway.get("/check/Cust1?closed=403").await;
+    assert_eq!(check.status, StatusCode::NO_CONTENT);
+    assert_eq!(check.headers["x-tenant-reason"], "suspended");
     let status = env.gateway.get("/status").await;
     let status: serde_json::Value = serde_json::from_slice(&status.body).unwrap();
     assert_eq!(status["health"]["observed_calls"], 1, "{status}");

@@ -22,6 +22,7 @@ mod flags;
 mod fleet;
 mod gateway;
 mod keys;
+mod orders;
 mod paths;
 mod process;
 mod routes;

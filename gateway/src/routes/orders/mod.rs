@@ -1,0 +1,142 @@
+//! `POST /tenants/{ctx}/open` and its kin: what an operator orders for a tenant.
+
+mod access;
+mod terms;
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::{Path, Request, State},
+    http::{HeaderValue, Response, StatusCode, header},
+    response::IntoResponse,
+    routing::post,
+};
+use tower_superoffice::{TenantGate, TenantId, pull::RefreshError, store::StoreError};
+
+pub(crate) use self::access::Access;
+use self::terms::Terms;
+use super::{
+    tenant::{self, Refusal},
+    tenants::Tenant,
+};
+use crate::forward::problem;
+
+/// Seconds after which an order that failed for want of the store may be given again.
+const RETRY_AFTER: u64 = 5;
+
+/// What an operator can order.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Order {
+    Open,
+    Close,
+    Release,
+    Refresh,
+}
+
+impl Order {
+    const ALL: [Self; 4] = [Self::Open, Self::Close, Self::Release, Self::Refresh];
+
+    /// The last segment of its route.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Close => "close",
+            Self::Release => "release",
+            Self::Refresh => "refresh",
+        }
+    }
+}
+
+/// The routes of all orders, for those that `access` lets in.
+pub(super) fn routes(gate: &TenantGate, access: Access) -> Router {
+    let mut routes = Router::new();
+    for order in Order::ALL {
+        let give = move |State((gate, access)): State<(TenantGate, Access)>,
+                         Path(ctx): Path<String>,
+                         request: Request| async move {
+            match give(order, &gate, &access, &ctx, request).await {
+                Ok(response) => response,
+                Err(refusal) => *refusal,
+            }
+        };
+        routes = routes.route(&format!("/tenants/{{ctx}}/{}", order.name()), post(give));
+    }
+    routes.with_state((gate.clone(), access))
+}
+
+/// Gives the order, and answers with the tenant as it is then.
+async fn give(
+    order: Order,
+    gate: &TenantGate,
+    access: &Access,
+    ctx: &str,
+    request: Request,
+) -> Result<Response<Body>, Refusal> {
+    let (parts, body) = request.into_parts();
+    access::check(access, &parts)?;
+    let tenant = tenant::parse(ctx)?;
+    let terms = Terms::read(body).await?;
+    if terms.until.is_some() && !matches!(order, Order::Open | Order::Close) {
+        return Err(Box::new(problem(
+            StatusCode::BAD_REQUEST,
+            "until ends an open or close: leave it out here.",
+        )));
+    }
+    tracing::info!(%tenant, order = order.name(), note = terms.note, "operator's order received");
+    execute(order, gate, &tenant, &terms).await?;
+    Ok(Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response())
+}
+
+async fn execute(
+    order: Order,
+    gate: &TenantGate,
+    tenant: &TenantId,
+    Terms { note, until }: &Terms,
+) -> Result<(), Refusal> {
+    let stored = match (order, *until) {
+        (Order::Open, None) => gate.open(tenant, note).await,
+        (Order::Open, Some(end)) => gate.open_until(tenant, note, end).await,
+        (Order::Close, None) => gate.close(tenant, note).await,
+        (Order::Close, Some(end)) => gate.close_until(tenant, note, end).await,
+        (Order::Release, _) => gate.release(tenant, note).await,
+        (Order::Refresh, _) => {
+            let pulled = gate.refresh(tenant).await;
+            return pulled.map(drop).map_err(|error| not_refreshed(&error));
+        }
+    };
+    stored.map_err(|error| not_stored(&error))
+}
+
+fn not_stored(error: &StoreError) -> Refusal {
+    retry_later(StatusCode::SERVICE_UNAVAILABLE, &error.to_string(), Some(RETRY_AFTER))
+}
+
+fn not_refreshed(error: &RefreshError) -> Refusal {
+    let (status, retry_after) = match error {
+        RefreshError::StateApiOff => {
+            let advice = "The state API is off: start the gateway with --state-api on.";
+            return Box::new(problem(StatusCode::CONFLICT, advice));
+        }
+        RefreshError::RateLimited { retry_after } => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.as_secs().max(1)))
+        }
+        RefreshError::Busy | RefreshError::ShutDown => {
+            (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER))
+        }
+        // The state API failed, or has no state of the tenant.
+        _ => (StatusCode::BAD_GATEWAY, None),
+    };
+    let detail = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    retry_later(status, &detail, retry_after)
+}
+
+fn retry_later(status: StatusCode, detail: &str, seconds: Option<u64>) -> Refusal {
+    let mut response = problem(status, detail);
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    Box::new(response)
+}

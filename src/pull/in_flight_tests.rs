@@ -30,6 +30,19 @@ fn calls_sent_before_a_pull_join_it_and_go_on_when_it_ends() {
     assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None), "made since");
 }
 
+/// A pull that began after the call explains its 421, whatever it finds: no other is made for it.
+#[test]
+fn call_sent_before_a_pull_waits_for_that_one_alone() {
+    let (mut in_flight, now) = (InFlight::default(), Instant::now());
+    in_flight.start(&tenant(), 0);
+    let mut receiver = joined(in_flight.join(&tenant(), 0, 0, now));
+    let (rerun, released) = in_flight.complete(&tenant(), FoundHost::Same, now);
+    assert!(!rerun, "one pull answers it");
+    released.release(&Ok(()));
+    assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+    assert!(!in_flight.start(&tenant(), 0), "and it waits no longer");
+}
+
 #[test]
 fn calls_sent_during_a_pull_get_another_unless_it_found_a_new_place() {
     for found in [FoundHost::Same, FoundHost::New] {
@@ -92,6 +105,7 @@ fn end_releases_all_that_wait_and_refuses_the_next() {
     in_flight.start(&tenant(), 0);
     let mut calls = [&tenant(), &other].map(|tenant| joined(in_flight.join(tenant, 0, 0, now)));
     let mut refreshes = [&tenant(), &other].map(|tenant| in_flight.refresh(tenant, 0).unwrap().0);
+    assert_eq!(in_flight.len(), 1);
     drop(in_flight.end());
     for call in &mut calls {
         assert_eq!(call.try_recv(), Err(oneshot::error::TryRecvError::Closed));
@@ -116,8 +130,38 @@ fn a_delegated_pull_keeps_its_waiters() {
     assert!(in_flight.delegate(&tenant()));
     assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Empty));
     assert!(in_flight.start(&tenant(), 0), "it waits on");
-    in_flight.rerun(&tenant());
+    assert!(in_flight.rerun(&tenant()));
     assert!(in_flight.delegate(&tenant()));
+    // Neither a call nor a refresh waits for it, and still it is made again.
+    let other = TenantId::new("Cust2").unwrap();
+    in_flight.start(&other, 0);
+    assert!(in_flight.rerun(&other) && in_flight.delegate(&other));
+}
+
+#[test]
+fn request_during_a_pull_has_another_follow_it() {
+    let (mut in_flight, now) = (InFlight::default(), Instant::now());
+    assert!(!in_flight.rerun(&tenant()), "none is in flight");
+    in_flight.start(&tenant(), 0);
+    assert!(in_flight.rerun(&tenant()));
+    assert!(in_flight.complete(&tenant(), FoundHost::Same, now).0);
+    in_flight.start(&tenant(), 0);
+    assert!(!in_flight.complete(&tenant(), FoundHost::Same, now).0, "once");
+}
+
+/// In a pause that the state API asked for, a refresh is answered unless its pull is in flight.
+#[test]
+fn refreshes_that_wait_for_a_start_are_released_together() {
+    let mut in_flight = InFlight::default();
+    let other = TenantId::new("Cust2").unwrap();
+    in_flight.start(&other, 0);
+    let (mut waiting, _) = in_flight.refresh(&tenant(), 0).unwrap();
+    let (mut joined, _) = in_flight.refresh(&other, 0).unwrap();
+    let retry_after = Duration::from_secs(9);
+    in_flight.take_refreshes().release(&Err(RefreshError::RateLimited { retry_after }));
+    assert!(matches!(result(&mut waiting), Some(Err(RefreshError::RateLimited { .. }))));
+    assert!(result(&mut joined).is_none());
+    assert!(!in_flight.start(&tenant(), 0), "nothing waits for it any more");
 }
 
 /// The result that a refresh has, if any.

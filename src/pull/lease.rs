@@ -67,7 +67,10 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::status::{ChangeType, fact::Fact, notified::Notified, pulled::Pulled, state::State};
+    use crate::{
+        status::{ChangeType, fact::Fact, notified::Notified, pulled::Pulled, state::State},
+        store::MemoryStore,
+    };
 
     fn record(notified: &[(ChangeType, i64)]) -> Record {
         let fact = |(change, at): &(ChangeType, i64)| {
@@ -96,6 +99,20 @@ mod tests {
         // Fixed, because replicas of all versions share it.
         assert_eq!(term(&Record::default()), 0xcbf2_9ce4_8422_2325);
         assert_eq!(term(&suspended), 0x2d93_101e_f3da_896d);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn extended_lease_spares_others_the_pull_till_it_ends() {
+        let (store, tenant) = (MemoryStore::new(), TenantId::new("Cust1").unwrap());
+        let other = store.clone();
+        let s = Duration::from_secs;
+        assert_eq!(request(&store, &tenant, 7).await, Lease::Granted);
+        extend(&store, &tenant, 7, s(600)).await;
+        tokio::time::advance(s(599)).await;
+        assert_eq!(request(&other, &tenant, 7).await, Lease::Held { remaining: s(1) });
+        assert_eq!(request(&other, &tenant, 8).await, Lease::Granted, "after a notification");
+        tokio::time::advance(s(1)).await;
+        assert_eq!(request(&other, &tenant, 7).await, Lease::Granted);
     }
 
     #[test]

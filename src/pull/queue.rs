@@ -233,9 +233,8 @@ impl Queue {
             }
         }
         // A million pulls that are ready need no room on the calendar too.
-        let length = self.calendar.len();
-        if self.calendar.capacity() / 4 > length.max(SLACK) {
-            self.calendar.shrink_to(length * 2);
+        if self.calendar.capacity() / 4 > self.calendar.len().max(SLACK) {
+            self.calendar.shrink_to_fit();
         }
         self.ready.sweep(self.waiting, |entry| dues.is_ready(&entry.tenant, entry.due));
     }

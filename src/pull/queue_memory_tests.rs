@@ -1,5 +1,7 @@
 //! Tests of the room that the pulls to come take.
 
+use std::cell::Cell;
+
 use super::*;
 
 #[test]
@@ -40,4 +42,38 @@ fn outdated_ready_pulls_do_not_pile_up() {
         assert_eq!(calendar.waiting(round).0, 1_000);
     }
     assert!(calendar.queue.ready.len() <= 2 * 1_000 + SLACK + 1, "{}", calendar.queue.ready.len());
+}
+
+#[test]
+fn sweeping_costs_a_few_look_ups_an_entry() {
+    const ENTRIES: usize = 10_000;
+    let (mut queue, looked_up) = (Queue::default(), Cell::new(0));
+    for number in 0..ENTRIES {
+        queue.push(tenant(number), at(number as u64), Trigger::Closed, |_, _| {
+            looked_up.set(looked_up.get() + 1);
+            true
+        });
+    }
+    assert!(looked_up.get() <= 4 * ENTRIES, "{}", looked_up.get());
+    assert!(looked_up.get() >= ENTRIES / 2, "they are swept at all");
+}
+
+#[test]
+fn calendar_that_ripened_gives_its_room_back() {
+    let mut calendar = Calendar::default();
+    (0..100_000).for_each(|number| calendar.put(number, 5));
+    (0..10).for_each(|number| calendar.put(number, 1_000));
+    assert!(calendar.queue.capacity() >= 100_000);
+    assert_eq!(calendar.waiting(10).0, 100_000 - 10);
+    assert!(calendar.queue.capacity() <= 4 * SLACK + 3, "{}", calendar.queue.capacity());
+}
+
+#[test]
+fn calendar_that_is_in_use_keeps_its_room() {
+    let mut calendar = Calendar::default();
+    (0..5_000).for_each(|number| calendar.put(number, number as u64));
+    let room = calendar.queue.capacity();
+    // As many come as go: room that was given back would be taken again at once.
+    assert_eq!(calendar.waiting(1_999).0, 2_000);
+    assert_eq!(calendar.queue.capacity(), room);
 }

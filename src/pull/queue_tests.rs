@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::*;
 
+#[path = "queue_count_tests.rs"]
+mod count;
 #[path = "queue_memory_tests.rs"]
 mod memory;
 
@@ -155,19 +157,6 @@ fn idle_pulls_and_unheard_tenants_come_last() {
 }
 
 #[test]
-fn rescheduled_pull_leaves_the_count_and_comes_once() {
-    let mut calendar = Calendar::default();
-    (0..10).for_each(|number| calendar.put(number, 5));
-    assert_eq!(calendar.waiting(10), (10, Some(s(5))));
-    (0..9).for_each(|number| calendar.put(number, 20));
-    calendar.put(9, 5);
-    assert_eq!(calendar.waiting(10), (1, Some(s(5))));
-    assert_eq!((calendar.pop(10), calendar.pop(10)), (Some(tenant(9)), None));
-    assert_eq!(calendar.waiting(10), (0, None));
-    assert_eq!(calendar.waiting(20), (9, Some(s(20))));
-}
-
-#[test]
 fn wanted_tenant_comes_next_and_once() {
     let mut calendar = Calendar::default();
     (0..10).for_each(|number| calendar.put(number, 5));
@@ -178,4 +167,48 @@ fn wanted_tenant_comes_next_and_once() {
     let rest: Vec<_> = std::iter::from_fn(|| calendar.pop(10)).collect();
     assert_eq!(rest.len(), 9);
     assert!(!rest.contains(&tenant(7)));
+}
+
+#[test]
+fn open_tenants_come_by_reason_whatever_came_first() {
+    let mut calendar = Calendar::default();
+    assert!(calendar.queue.push_open(&tenant(1), Trigger::Symptom, s(1)));
+    assert!(calendar.queue.push_open(&tenant(2), Trigger::Stale, s(2)));
+    calendar.queue.push_unheard(&tenant(3), s(3));
+    let mut pop = || calendar.queue.pop(s(10), true, &mut calendar.dues);
+    assert_eq!(pop(), Some((tenant(3), Trigger::Requested)));
+    assert_eq!(pop(), Some((tenant(2), Trigger::Stale)));
+    assert_eq!(pop(), Some((tenant(1), Trigger::Symptom)));
+    assert_eq!(pop(), None);
+}
+
+#[test]
+fn open_tenants_past_the_limit_are_refused_for_that_reason() {
+    let mut calendar = Calendar::default();
+    for (trigger, other) in [(Trigger::Stale, Trigger::Symptom), (Trigger::Symptom, Trigger::Stale)]
+    {
+        let mut queue = Queue::default();
+        for number in 0..OPEN {
+            assert!(queue.push_open(&tenant(number), trigger, s(0)), "{number}");
+        }
+        assert!(!queue.push_open(&tenant(OPEN), trigger, s(0)));
+        assert!(queue.push_open(&tenant(0), trigger, s(0)), "it waits already");
+        assert!(queue.push_open(&tenant(OPEN), other, s(0)));
+        assert_eq!(queue.waiting(s(0), &mut calendar.dues), (OPEN + 1, Some(s(0))));
+        assert_eq!(queue.requests(), 0, "they keep no call waiting");
+    }
+}
+
+#[test]
+fn a_flood_of_tracked_tenants_leaves_a_quarter_to_due_pulls() {
+    let mut calendar = Calendar::default();
+    for number in 0..100 {
+        calendar.put_as(number, 1, Trigger::Requested);
+        calendar.put(1000 + number, 1);
+    }
+    let due = (0..40).filter(|_| {
+        let (_, trigger) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
+        trigger == Trigger::Closed
+    });
+    assert_eq!(due.count(), 10);
 }

@@ -106,7 +106,7 @@ impl ReadyPulls {
         if self.len() > waiting.saturating_mul(2).saturating_add(SLACK) {
             for lane in self.lanes() {
                 lane.retain(&is_ready);
-                lane.shrink_to(lane.len() * 2);
+                lane.shrink_to_fit();
             }
         }
     }
@@ -192,5 +192,32 @@ mod tests {
         assert!(closed.is_long(at(499)) && !closed.is_long(at(501)));
         (0..SAMPLE as u64).for_each(|_| _ = closed.is_long(at(900)));
         assert!(closed.is_long(at(501)));
+    }
+
+    #[test]
+    fn median_is_that_of_many_and_not_of_the_last() {
+        let mut closed = RecentlyClosed::default();
+        let at = |seconds| Mono::at(Duration::from_secs(seconds));
+        let earlier = [500; 9].into_iter().chain([100; 6]);
+        assert!(!earlier.into_iter().any(|seconds| closed.is_long(at(seconds))), "too few to tell");
+        _ = closed.is_long(at(900));
+        assert!(closed.is_long(at(499)) && !closed.is_long(at(500)) && !closed.is_long(at(501)));
+    }
+
+    #[test]
+    fn outdated_pulls_are_swept_when_most_are() {
+        let mut pulls = ReadyPulls::default();
+        let current = |entry: &Entry| entry.trigger == Trigger::Turned;
+        for number in 0..1_034 {
+            let trigger = if number < 5 { Trigger::Turned } else { Trigger::Closed };
+            pulls.push(entry(number, number, trigger), ready(number % 2 == 0, 0));
+        }
+        pulls.sweep(5, current);
+        assert_eq!(pulls.len(), 1_034, "few enough");
+        pulls.push(entry(2_000, 0, Trigger::Idle), ready(false, 0));
+        pulls.sweep(5, current);
+        assert_eq!(pulls.len(), 5);
+        assert!(pulls.lanes().iter().all(|lane| lane.capacity() <= 8), "their room is given back");
+        assert_eq!(order(&mut pulls), ["Cust0", "Cust2", "Cust4", "Cust1", "Cust3"]);
     }
 }

@@ -81,10 +81,13 @@ impl RecentPull {
 mod tests {
     use super::*;
 
+    fn tenant(number: usize) -> TenantId {
+        TenantId::new(format!("Cust{number}")).unwrap()
+    }
+
     #[test]
     fn pulls_of_no_more_use_are_swept() {
         let (mut recent, now) = (RecentPulls::default(), Instant::now());
-        let tenant = |number: usize| TenantId::new(format!("Cust{number}")).unwrap();
         let later = now + IN_USE;
         for number in 0..SLACK {
             recent.record(&tenant(number), 1, false, false, now);
@@ -98,5 +101,33 @@ mod tests {
         assert!(recent.pauses_locating(&tenant(0), later));
         assert!(recent.answers(&tenant(SLACK), 1, later));
         assert!(!recent.answers(&tenant(SLACK), 2, later));
+    }
+
+    #[test]
+    fn sweeping_waits_until_there_are_twice_as_many() {
+        let (mut recent, now) = (RecentPulls::default(), Instant::now());
+        let (in_use, later) = (SLACK + 1, now + IN_USE);
+        (0..in_use).for_each(|number| recent.record(&tenant(number), 1, false, false, now));
+        assert_eq!(recent.pulls.len(), in_use, "all may still spare a pull");
+        for number in in_use..2 * in_use {
+            recent.record(&tenant(number), 1, false, false, later);
+        }
+        assert_eq!(recent.pulls.len(), 2 * in_use, "a sweep for each would be dear");
+        recent.record(&tenant(2 * in_use), 1, false, false, later);
+        assert_eq!(recent.pulls.len(), in_use + 1, "the first are of no more use");
+    }
+
+    #[test]
+    fn pull_that_explained_a_421_answers_earlier_calls_alone() {
+        let (mut recent, now) = (RecentPulls::default(), Instant::now());
+        assert!(!recent.answers(&tenant(1), 0, now), "none has been made");
+        recent.record(&tenant(1), 5, false, false, now);
+        assert!(recent.answers(&tenant(1), 4, now + IN_USE));
+        assert!(!recent.answers(&tenant(1), 5, now), "it may have moved since");
+        recent.record(&tenant(1), 6, true, false, now);
+        let end = now + MISDIRECT_COOLDOWN;
+        assert!(recent.answers(&tenant(1), 6, end - Duration::from_millis(1)));
+        assert!(!recent.answers(&tenant(1), 6, end));
+        assert!(!recent.answers(&tenant(2), 0, now), "of another tenant");
     }
 }

@@ -47,6 +47,20 @@ fn a_pull_is_judged_by_the_moment_it_was_sent() {
 }
 
 #[test]
+fn pull_is_followed_by_one_sent_as_late_or_later() {
+    let mut tenant = Replica::default();
+    let stamp = tenant.notify(Suspend, 5).stamp();
+    assert!(!stamp.is_followed_in(&tenant.record), "no pull is");
+    // Of another replica that knew as much.
+    tenant.pull(State::Suspended);
+    assert!(stamp.is_followed_in(&tenant.record));
+    let next = tenant.stamp();
+    assert!(!next.is_followed_in(&tenant.record), "it was sent before");
+    tenant.pull(State::Suspended).pull(State::Running);
+    assert!(stamp.is_followed_in(&tenant.record) && next.is_followed_in(&tenant.record));
+}
+
+#[test]
 fn agreement_alone_settles_nothing() {
     let mut tenant = Replica::default();
     tenant.notify(Suspend, 5).wait(5).pull(State::Suspended);

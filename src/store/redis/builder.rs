@@ -21,8 +21,18 @@ use crate::{environment::Environment, store::StoreError};
 pub struct RedisStoreBuilder {
     url: String,
     environment: Environment,
-    roots: Option<Vec<u8>>,
+    roots: Roots,
     connect_timeout: Duration,
+}
+
+/// The certificate authorities that are trusted, in PEM.
+pub(super) enum Roots {
+    /// The public ones.
+    Public,
+    /// These instead of the public ones.
+    Only(Vec<u8>),
+    /// These besides the public ones.
+    Extra(Vec<u8>),
 }
 
 /// The usual time-out of connecting.
@@ -34,12 +44,19 @@ const LONGEST: Duration = Duration::from_secs(60);
 impl RedisStoreBuilder {
     pub(super) fn new(url: String, environment: &Environment) -> Self {
         let environment = environment.clone();
-        Self { url, environment, roots: None, connect_timeout: CONNECT_TIMEOUT }
+        Self { url, environment, roots: Roots::Public, connect_timeout: CONNECT_TIMEOUT }
     }
 
     /// Trusts only the root certificates in `pem`, instead of the public authorities.
     pub fn roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.roots = Some(pem.into());
+        self.roots = Roots::Only(pem.into());
+        self
+    }
+
+    /// Trusts the root certificates in `pem` besides the public authorities. The later of this and
+    /// [`roots`](Self::roots) counts.
+    pub fn extra_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.roots = Roots::Extra(pem.into());
         self
     }
 
@@ -58,7 +75,7 @@ impl RedisStoreBuilder {
     ///
     /// When the URL is invalid, or the root certificates contain none. The error quotes neither.
     pub fn connect(self) -> Result<RedisStore, StoreError> {
-        let endpoint = Endpoint::parse(&self.url, self.roots.as_deref(), self.connect_timeout)?;
+        let endpoint = Endpoint::parse(&self.url, &self.roots, self.connect_timeout)?;
         Ok(RedisStore::new(endpoint, &self.environment))
     }
 }

@@ -8,7 +8,9 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{error::unreachable_server, sentinel::Sentinels, tls::Tls, url::StoreUrl};
+use super::{
+    builder::Roots, error::unreachable_server, sentinel::Sentinels, tls::Tls, url::StoreUrl,
+};
 use crate::store::StoreError;
 
 /// The address of a server, and its credentials.
@@ -52,10 +54,10 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 impl Endpoint {
-    /// Parses a URL. With TLS `roots`, in PEM, are trusted instead of the public authorities.
+    /// Parses a URL. With TLS `roots` are trusted.
     pub(super) fn parse(
         url: &str,
-        roots: Option<&[u8]>,
+        roots: &Roots,
         connect_timeout: Duration,
     ) -> Result<Self, StoreError> {
         let StoreUrl { name, login, place, tls } = StoreUrl::parse(url)?;
@@ -117,7 +119,8 @@ mod tests {
     fn unusable_root_is_refused_without_quoting_it() {
         let second = Duration::from_secs(1);
         for url in ["rediss://host", "rediss+sentinel://host/service"] {
-            let error = Endpoint::parse(url, Some(b"secret"), second).err().unwrap();
+            let error =
+                Endpoint::parse(url, &Roots::Only(b"secret".to_vec()), second).err().unwrap();
             assert!(error.is_misconfigured(), "{error:?}");
             assert!(!format!("{error:?}").contains("secret"), "{error:?}");
         }

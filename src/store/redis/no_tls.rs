@@ -4,13 +4,13 @@ use std::{convert::Infallible, io};
 
 use tokio::net::TcpStream;
 
-use super::endpoint::Socket;
+use super::{builder::Roots, endpoint::Socket};
 use crate::store::StoreError;
 
 pub(super) struct Tls(Infallible);
 
 impl Tls {
-    pub(super) fn new(_: Option<&[u8]>) -> Result<Self, StoreError> {
+    pub(super) fn new(_: &Roots) -> Result<Self, StoreError> {
         Err(StoreError::misconfigured(
             "the Redis store's URL asks for TLS: enable the feature `client` or `client-ring`",
         ))

@@ -9,7 +9,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::endpoint::Socket;
+use super::{builder::Roots, endpoint::Socket};
 use crate::{store::StoreError, tls};
 
 pub(super) struct Tls {
@@ -17,11 +17,12 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Creates the connector. `roots`, in PEM, are trusted instead of the public authorities.
-    pub(super) fn new(roots: Option<&[u8]>) -> Result<Self, StoreError> {
+    /// Creates the connector, which trusts `roots`.
+    pub(super) fn new(roots: &Roots) -> Result<Self, StoreError> {
         let roots = match roots {
-            Some(pem) => read_roots(pem)?,
-            None => tls::public_roots(),
+            Roots::Public => tls::public_roots(),
+            Roots::Only(pem) => with_pem(RootCertStore::empty(), pem)?,
+            Roots::Extra(pem) => with_pem(tls::public_roots(), pem)?,
         };
         let config = tls::client_config(roots)
             .map_err(|error| StoreError::misconfigured("TLS is not available").caused_by(error))?;
@@ -47,14 +48,15 @@ impl Tls {
     }
 }
 
-fn read_roots(pem: &[u8]) -> Result<RootCertStore, StoreError> {
+/// Adds the certificates in `pem`, of which there has to be one, to `roots`.
+fn with_pem(mut roots: RootCertStore, pem: &[u8]) -> Result<RootCertStore, StoreError> {
     let wrong = "the root certificate of the Redis store can't be read: give it in PEM";
-    let mut roots = RootCertStore::empty();
+    let before = roots.len();
     for certificate in CertificateDer::pem_slice_iter(pem) {
         let certificate = certificate.map_err(|_| StoreError::misconfigured(wrong))?;
         roots
             .add(certificate)
             .map_err(|error| StoreError::misconfigured(wrong).caused_by(error))?;
     }
-    if roots.is_empty() { Err(StoreError::misconfigured(wrong)) } else { Ok(roots) }
+    if roots.len() > before { Ok(roots) } else { Err(StoreError::misconfigured(wrong)) }
 }

@@ -149,6 +149,9 @@ async fn tls_connects_to_a_server_with_a_trusted_certificate() {
     there.merge(&tenant(1), &suspended(1)).await.unwrap();
     assert_eq!(next(&mut changes).await, Change::Merged(tenant(1), suspended(1)));
 
+    let besides = RedisStore::builder(&url, &Environment::Production).extra_roots(&*pem);
+    assert_eq!(load(&besides.connect().unwrap()).await.unwrap().len(), 1);
+
     let public = RedisStore::connect(&url, &Environment::Production).unwrap();
     let error = load(&public).await.unwrap_err();
     assert!(error.is_unavailable(), "{error:?}");

@@ -27,8 +27,15 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let result = match log::init() {
-        Ok(_flush_at_the_end) => start(args),
+    let format = args.log_format;
+    let result = match log::init(format) {
+        Ok(_flush_at_the_end) => match start(args) {
+            Err(error) if format == log::Format::Json => {
+                tracing::error!(%error, "gateway failed");
+                return ExitCode::FAILURE;
+            }
+            result => result,
+        },
         Err(error) => Err(error.into()),
     };
     let Err(error) = result else { return ExitCode::SUCCESS };

@@ -1,5 +1,7 @@
 //! The gate that a command line describes.
 
+use std::fs;
+
 use tower_superoffice::{Environment, TenantGate, pull::Schedule, token::SigningKeys};
 
 use super::{Args, NamedEnvironment, Switch, store, track};
@@ -36,10 +38,27 @@ impl Args {
         if self.hold_tracked {
             gate = gate.close_tracked_until_known();
         }
+        let authorities = self.authorities()?;
+        if let Some(pem) = &authorities {
+            gate = gate.extra_roots(pem);
+        }
         let tracked = self.track.as_deref().map_or(Ok(Vec::new()), track::read)?;
-        let gate = store::open(gate, &self.store, &environment, self.store_connect_timeout)?;
+        let settings = store::Settings {
+            environment: &environment,
+            connect_timeout: self.store_connect_timeout,
+            authorities,
+        };
+        let (gate, store) = store::open(gate, &self.store, settings)?;
         let gate = gate.build().await?;
         gate.track(tracked);
+        tracing::info!(
+            environment = environment.name(),
+            audiences = if self.any_audience { "any".to_owned() } else { self.audience.join(", ") },
+            store,
+            state_api = self.state_api(),
+            state_change_url = format!("https://YOUR-PUBLIC-HOST{}", self.notification_path),
+            "gate started"
+        );
         Ok(gate)
     }
 
@@ -76,6 +95,14 @@ impl Args {
                 }
             }
         }
+    }
+
+    /// Returns the certificates, in PEM, of the authorities in --ca-file.
+    pub(crate) fn authorities(&self) -> Result<Option<Vec<u8>>, BoxError> {
+        let Some(file) = &self.ca_file else { return Ok(None) };
+        let pem =
+            fs::read(file).map_err(|error| format!("--ca-file {}: {error}", file.display()))?;
+        Ok(Some(pem))
     }
 
     /// Returns what an operator's order has to show; `None` when none is to be taken, because any

@@ -12,6 +12,7 @@ use axum::http::Uri;
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 
 pub(crate) use self::token::OperatorToken;
+use crate::log;
 
 /// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
 ///
@@ -165,6 +166,21 @@ pub(crate) struct Args {
     /// allows, at most 16384].
     #[arg(long, env = "SUPEROFFICE_GATEWAY_MAX_CONNECTIONS", value_name = "N", value_parser = connections)]
     pub(crate) max_connections: Option<usize>,
+
+    /// File with certificates, in PEM, of authorities that are trusted besides the public ones: for
+    /// SuperOffice, --upstream and the store.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_CA_FILE", value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+
+    /// How log events are written to stderr.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_LOG_FORMAT",
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "text"
+    )]
+    pub(crate) log_format: log::Format,
 
     /// File with the token that an operator's orders have to show. Without one, orders are taken on
     /// --internal-listen, or on --listen when that is a loopback address. The token can also be in the

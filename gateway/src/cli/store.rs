@@ -2,29 +2,48 @@
 
 use std::time::Duration;
 
-use tower_superoffice::{Environment, TenantGateBuilder, store};
+use tower_superoffice::{
+    Environment, TenantGateBuilder,
+    store::{self, Store},
+};
 
 use crate::BoxError;
 
 /// The schemes of a Redis server's URL.
 const REDIS: [&str; 5] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+unix"];
 
-/// Gives `gate` the store that `name` describes.
+/// What a store needs besides its name.
+pub(super) struct Settings<'a> {
+    pub(super) environment: &'a Environment,
+    pub(super) connect_timeout: Duration,
+    /// Certificates of authorities that are trusted besides the public ones.
+    pub(super) authorities: Option<Vec<u8>>,
+}
+
+/// Gives `gate` the store that `name` describes, and returns the store's name without a password.
 pub(super) fn open(
     gate: TenantGateBuilder,
     name: &str,
-    environment: &Environment,
-    connect_timeout: Duration,
-) -> Result<TenantGateBuilder, BoxError> {
+    settings: Settings<'_>,
+) -> Result<(TenantGateBuilder, String), BoxError> {
+    let Settings { environment, connect_timeout, authorities } = settings;
     if name == "memory" {
-        return Ok(gate);
+        return Ok((gate, name.to_owned()));
     }
     if let Some(file) = name.strip_prefix("redb:") {
-        return Ok(gate.store(store::RedbStore::open(file, environment)?));
+        let store = store::RedbStore::open(file, environment)?;
+        let name = store.name();
+        return Ok((gate.store(store), name));
     }
     if name.split_once("://").is_some_and(|(scheme, _)| REDIS.contains(&scheme)) {
-        let store = store::RedisStore::builder(name, environment).connect_timeout(connect_timeout);
-        return Ok(gate.store(store.connect()?));
+        let mut store =
+            store::RedisStore::builder(name, environment).connect_timeout(connect_timeout);
+        if let Some(pem) = authorities {
+            store = store.extra_roots(pem);
+        }
+        let store = store.connect()?;
+        let name = store.name();
+        return Ok((gate.store(store), name));
     }
     // The value is not repeated: it may hold a password.
     Err("--store takes memory, redb:FILE, redis://HOST:PORT[/DB], redis+sentinel://HOST:PORT,..\

@@ -26,6 +26,7 @@ use super::{
     connector::{Connector, Used, connector},
     framing::{self, InvalidFraming},
 };
+use crate::BoxError;
 
 /// Bound on the bytes of a message that wait for the connection; a response's head must fit in it.
 const BUFFER: usize = 64 * 1024;
@@ -46,8 +47,9 @@ pub(super) struct TenantClient {
 }
 
 impl TenantClient {
-    pub(super) fn new() -> Result<Self, rustls::Error> {
-        let connector = connector()?;
+    /// Creates the client, which trusts `authorities`, in PEM, besides the public ones.
+    pub(super) fn new(authorities: Option<&[u8]>) -> Result<Self, BoxError> {
+        let connector = connector(authorities)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.http1_max_buf_size(BUFFER);
         let fresh = builder.clone().pool_max_idle_per_host(0).build(connector.clone());

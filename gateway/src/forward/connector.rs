@@ -16,8 +16,14 @@ use hyper_util::{
     client::legacy::connect::{Connected, Connection, HttpConnector},
     rt::TokioIo,
 };
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
 use tokio::net::TcpStream;
 use tower::{ServiceExt, util::MapResponse};
+
+use crate::BoxError;
 
 /// Send buffer of a connection. What it holds counts as sent: with the megabytes that the system
 /// would allow, a slow tenant would still be receiving a request long after its end.
@@ -29,14 +35,27 @@ pub(super) type Connector =
 /// Connects to tenants, with TLS or, as for an `--upstream`, without.
 ///
 /// The provider of cryptography is named: rustls refuses to choose when a build enables two.
-pub(super) fn connector() -> Result<Connector, rustls::Error> {
+///
+/// # Errors
+///
+/// When `authorities`, in PEM, are no certificates.
+pub(super) fn connector(authorities: Option<&[u8]>) -> Result<Connector, BoxError> {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
+        roots.add(certificate?)?;
+    }
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    let tls = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
     let mut http = HttpConnector::new();
     http.enforce_http(false);
     http.set_nodelay(true);
     http.set_send_buffer_size(Some(SEND_BUFFER));
     let tracked = http.map_response(Tracked::new as fn(_) -> _);
     let connector = HttpsConnectorBuilder::new()
-        .with_provider_and_webpki_roots(rustls::crypto::aws_lc_rs::default_provider())?
+        .with_tls_config(tls)
         .https_or_http()
         .enable_http1()
         .wrap_connector(tracked);

@@ -59,7 +59,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
     if args.observe_only {
         guard = guard.observe_only();
     }
-    let guarded = guard.layer(TenantClient::new()?);
+    let guarded = guard.layer(TenantClient::new(args.authorities()?.as_deref())?);
     let (upstream, target) = match &args.upstream {
         Some(target) => (Upstream::new(guarded), target.clone()),
         None => {

@@ -11,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+use super::printable::printable;
+
 /// Lines that may wait to be written; more are dropped, and counted.
 const QUEUE: usize = 4096;
 
@@ -77,7 +79,7 @@ fn write_lines(mut output: impl Write, rx: &Receiver<Entry>, dropped: &AtomicU64
 impl Write for Writer {
     /// Queues one event, which the subscriber writes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.tx.try_send(Entry::Line(line.to_vec())) {
+        if let Err(TrySendError::Full(_)) = self.tx.try_send(Entry::Line(printable(line))) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -123,6 +125,15 @@ mod tests {
         }
         writer.flush_lines();
         assert_eq!(output.text(), "one\ntwo\n");
+    }
+
+    #[test]
+    fn line_is_written_without_control_characters() {
+        let output = Output::default();
+        let mut writer = Writer::start(output.clone()).unwrap();
+        writer.write_all(b"one\n\x1b[2Jtwo\n").unwrap();
+        writer.flush_lines();
+        assert_eq!(output.text(), "one\\u000a\\u001b[2Jtwo\n");
     }
 
     #[test]

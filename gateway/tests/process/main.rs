@@ -12,6 +12,7 @@
     missing_docs
 )]
 
+mod authorities;
 mod best_effort_logs;
 mod clocks;
 mod configuration;
@@ -22,6 +23,7 @@ mod flags;
 mod fleet;
 mod gateway;
 mod keys;
+mod logs;
 mod orders;
 mod paths;
 mod process;

@@ -44,14 +44,15 @@ pub(super) struct ChangeLog {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct EntryId(u64, u64);
 
-/// The last entry that a reader has read.
+/// The last entry that a reader has read. Only ids are sure to be text: an entry that another
+/// program wrote is skipped like any other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Position {
     /// A random value that the hash got when it was created: another one, or none, tells that the
     /// hash was lost while the log was not.
-    incarnation: String,
+    incarnation: Vec<u8>,
     id: String,
-    fields: String,
+    fields: Vec<u8>,
 }
 
 /// Entries that follow a position.
@@ -179,11 +180,11 @@ impl Shared {
 
 /// The answer of the script: the id and the fields of the last entry, whether others follow, and a
 /// kind, key and value of each tenant.
-type Answer = (String, String, bool, Vec<(String, Vec<u8>, Vec<u8>)>);
+type Answer = (String, Vec<u8>, bool, Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>);
 
-impl From<(String, Vec<u8>, Vec<u8>)> for LogEntry {
-    fn from((kind, key, value): (String, Vec<u8>, Vec<u8>)) -> Self {
-        let kind = if kind == "merged" { EntryKind::Merged } else { EntryKind::Unknown };
+impl From<(Vec<u8>, Vec<u8>, Vec<u8>)> for LogEntry {
+    fn from((kind, key, value): (Vec<u8>, Vec<u8>, Vec<u8>)) -> Self {
+        let kind = if kind == b"merged" { EntryKind::Merged } else { EntryKind::Unknown };
         Self { kind, key: String::from_utf8_lossy(&key).into_owned(), value }
     }
 }
@@ -195,11 +196,8 @@ mod tests {
     #[test]
     fn own_entry_is_unread_until_the_position_reaches_it() {
         let log = ChangeLog::new();
-        let at = |id: &str| Position {
-            incarnation: String::new(),
-            id: id.to_owned(),
-            fields: String::new(),
-        };
+        let at =
+            |id: &str| Position { incarnation: Vec::new(), id: id.to_owned(), fields: Vec::new() };
         assert_eq!(log.unread(&at("1-0")), "");
         for id in ["9-1", "10-0", "9-12", "invalid"] {
             log.note_written(id);

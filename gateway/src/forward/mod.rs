@@ -3,6 +3,7 @@
 mod body;
 mod client;
 mod connector;
+mod decode;
 mod framing;
 mod headers;
 mod outgoing;

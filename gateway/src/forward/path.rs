@@ -7,6 +7,8 @@
 
 use tower_superoffice::TenantId;
 
+use super::decode::{Character, decode};
+
 /// First segments that are the gateway's own or SuperOffice's, in any case; later versions serve
 /// those that lead nowhere yet.
 const RESERVED: [&str; 11] = [
@@ -35,7 +37,8 @@ pub(super) enum NoTenant {
 }
 
 /// Returns the tenant of `path`, which has no query. Escapes are decoded, empty segments skipped,
-/// and plain dot segments followed.
+/// and plain dot segments followed. A path is ambiguous when it had another tenant if `..` removed
+/// an empty segment, as in RFC 3986, section 5.2.4.
 pub(super) fn tenant_of(path: &str) -> Result<TenantId, NoTenant> {
     let characters = decode(path);
     if has_suspicious_escape(&characters) {
@@ -51,45 +54,6 @@ pub(super) fn tenant_of(path: &str) -> Result<TenantId, NoTenant> {
 
 fn is_reserved(segment: &[u8]) -> bool {
     RESERVED.iter().any(|name| segment.eq_ignore_ascii_case(name.as_bytes()))
-}
-
-/// A byte of a path.
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Character {
-    byte: u8,
-    /// Whether it was written as an escape.
-    escaped: bool,
-}
-
-/// Decodes each escape once. An ASCII character in the two bytes that UTF-8 forbids for it counts
-/// as that character: old servers decode it.
-fn decode(path: &str) -> Vec<Character> {
-    let mut rest = path.as_bytes();
-    let mut characters = Vec::with_capacity(rest.len());
-    while let Some((&byte, after)) = rest.split_first() {
-        let character;
-        (character, rest) = match escape(rest) {
-            Some((high @ 0xC0..=0xC1, after)) => match escape(after) {
-                Some((low @ 0x80..=0xBF, after)) => (high << 6 | (low & 0x3F), after),
-                _ => (high, after),
-            },
-            Some((byte, after)) => (byte, after),
-            None => {
-                characters.push(Character { byte, escaped: false });
-                rest = after;
-                continue;
-            }
-        };
-        characters.push(Character { byte: character, escaped: true });
-    }
-    characters
-}
-
-/// Reads an escape at the start of `text`: its byte, and what follows it.
-fn escape(text: &[u8]) -> Option<(u8, &[u8])> {
-    let [b'%', high, low, rest @ ..] = text else { return None };
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    Some((digit(*high)? << 4 | digit(*low)?, rest))
 }
 
 /// Whether there is a control byte, or still an escape, which another server may decode.
@@ -137,18 +101,28 @@ fn split(characters: &[Character]) -> Vec<Segment> {
 
 /// Follows the dot segments and returns the first segment of what is left, if anything is.
 fn first_segment(segments: &[Segment]) -> Result<Option<Vec<u8>>, NoTenant> {
-    // Positions of the segments that lead to where the path is so far.
-    let mut place = Vec::new();
+    // Positions of the segments that lead to where the path is so far, without empty segments and
+    // with them.
+    let (mut place, mut place_with_empty) = (Vec::new(), Vec::new());
     for (position, segment) in segments.iter().enumerate() {
         match &*segment.text {
-            b"" => {}
+            b"" => place_with_empty.push(position),
             b"." if segment.plain => {}
             b".." if segment.plain => {
                 place.pop();
+                place_with_empty.pop();
             }
             text if is_dots_and_blanks(text) => return Err(NoTenant::Ambiguous),
-            _ => place.push(position),
+            _ => {
+                place.push(position);
+                place_with_empty.push(position);
+            }
         }
+    }
+    let text = |position: &usize| segments.get(*position).map(|segment| &*segment.text);
+    let first_with_empty = place_with_empty.iter().filter_map(text).find(|text| !text.is_empty());
+    if place.first().and_then(text) != first_with_empty {
+        return Err(NoTenant::Ambiguous);
     }
     let Some(&first) = place.first() else { return Ok(None) };
     let mut up_to_first = segments.iter().take(first + 1);
@@ -214,6 +188,16 @@ mod tests {
             "/Cust2/..\\Cust1",
             "/Cust1/a%2f..%2fb",
             "/Cust2/%c0%ae%c0%ae/Cust1",
+            "/Cust2/%e0%80%ae%e0%80%ae/Cust1",
+            "/Cust2/%f0%80%80%ae./Cust1",
+            "/%e0%80%afCust1",
+            "/%f0%80%80%afCust1",
+            "/%e0%81%9cCust1",
+            // An empty segment that `..` removes, or skips.
+            "/Cust2//../Cust1",
+            "/x//../Cust1/y",
+            "/login//../Cust1",
+            "/Cust1//..",
             "/Cust2/..%20/Cust1",
             "/Cust2/%20../Cust1",
             "/Cust2/.../Cust1",
@@ -255,6 +239,13 @@ mod tests {
             "/api/state/../../Cust1/x",
             "/Cust1/a/../../Cust1/./b",
             "/../Cust1",
+            "/Cust1/a//../b",
+            "/Cust1//./x",
+            "//../Cust1",
+            "/x/..//Cust1",
+            "/%c1%83ust1/x",
+            "/%e0%81%83ust1/x",
+            "/Cust1/%e0%a4%80/%f0%9f%98%80/%e0%80",
         ] {
             let tenant = tenant_of(path);
             assert_eq!(tenant, Ok(TenantId::new("Cust1").unwrap()), "{path}");

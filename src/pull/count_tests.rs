@@ -59,7 +59,7 @@ fn tenants_and_pulls(rate: u32) -> (Arc<Tenants>, Arc<Pulls>) {
 fn change(tenants: &Tenants, pulls: &Pulls, tenant: &TenantId, time: i64) {
     use ChangeType::{BackupRestored, Delete, Resume, Suspend, Upgrade};
     let changes = [Upgrade, Upgrade, Suspend, Resume, Resume, Delete, BackupRestored];
-    match fastrand::u8(0..16) {
+    match fastrand::u8(0..17) {
         0..6 => {
             let change = changes[fastrand::usize(..changes.len())];
             let notified = Notified::new(change, time, 0, Arc::default());
@@ -76,7 +76,8 @@ fn change(tenants: &Tenants, pulls: &Pulls, tenant: &TenantId, time: i64) {
             let (note, until) = (String::new(), None);
             tenants.apply(tenant, Update::Override { action, note, until, now: 0 });
         }
-        12 => tenants.close_until_known(tenant),
+        12 => pulls.untrack(tenant),
+        13 => tenants.close_until_known(tenant),
         _ => _ = tenants.registry().closed(tenant),
     }
 }

@@ -87,6 +87,7 @@ impl Replica {
             history: &self.history,
             settle: &settle,
             requested: false,
+            tracked: false,
             valid_for: None,
         };
         let next = Schedule::default().next_pull(&situation, self.elapsed(now), fastrand::f64());

@@ -120,18 +120,31 @@ impl Pulls {
         self.wake.notify_one();
     }
 
-    /// Pulls a tenant that is known to exist, in its turn, until an answer says how it is.
+    /// Pulls a tenant that is known to exist, in its turn, until an answer says how it is, and then
+    /// whenever it is open and its answer is no longer fresh.
     pub(crate) fn track(&self, tenant: &TenantId) {
         let now = self.now().elapsed;
         let mut state = self.state();
         let State { scheduler, in_flight, .. } = &mut *state;
         let rerun = in_flight.rerun(tenant);
+        scheduler.track(tenant);
         scheduler.await_answer(tenant, &self.registry, rerun, true);
         if !rerun {
             scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
         }
         drop(state);
         self.wake.notify_one();
+    }
+
+    /// Ends the tracking of a tenant, with the pulls to come that are due to it.
+    pub(crate) fn untrack(&self, tenant: &TenantId) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        scheduler.untrack(tenant);
+        if !in_flight.contains(tenant) {
+            scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
+        }
     }
 
     /// Requests a pull of `tenant` at once, ahead of what is due and whatever the schedule, a back-off
@@ -244,10 +257,11 @@ impl Pulls {
     fn request_open(&self, tenant: &TenantId, trigger: Trigger) {
         let now = self.now().elapsed;
         let mut state = self.state();
-        let room =
-            state.in_flight.contains(tenant) || state.scheduler.request_open(tenant, trigger, now);
+        // One that is in flight will do; the next is requested by a call after it.
+        let requested =
+            !state.in_flight.contains(tenant) && state.scheduler.request_open(tenant, trigger, now);
         drop(state);
-        if room {
+        if requested {
             self.wake.notify_one();
         } else {
             self.registry.clear_called(tenant);

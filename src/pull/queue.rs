@@ -33,6 +33,8 @@ pub(crate) struct Queue {
     symptoms: Lane,
     /// How many requested pulls were made one after the other.
     in_a_row: u8,
+    /// How many pulls of open tenants were made one after the other because their answer had aged.
+    aged_in_a_row: u8,
     /// How long the calendar may get before outdated entries are swept out of it.
     sweep_at: usize,
 }
@@ -58,6 +60,9 @@ pub(super) trait Dues {
     /// Returns whether the pull of `tenant` that was scheduled for `due` is ready.
     fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool;
 
+    /// Returns whether no pull of `tenant` has started since calls requested one.
+    fn is_called(&self, tenant: &TenantId) -> bool;
+
     /// Starts a pull of `tenant`, and returns whether one was ready.
     fn start(&mut self, tenant: &TenantId) -> bool;
 }
@@ -75,6 +80,10 @@ const OPEN: usize = 65_536;
 /// After so many requested pulls one is made that is due: calls to a host that serves other tenants
 /// cause requests, and must not keep closed tenants from being pulled.
 const IN_A_ROW: u8 = 3;
+
+/// After so many pulls for an answer that had aged one is made for a symptom: where more tenants
+/// are tracked than the limit allows to keep fresh, there is always another.
+const AGED_IN_A_ROW: u8 = 9;
 
 /// Heaps smaller than this are not swept.
 const SLACK: usize = 1024;
@@ -184,19 +193,47 @@ impl Queue {
         if let Some(tenant) = self.unheard.pop() {
             return Some(self.start(tenant, Trigger::Requested, dues));
         }
-        if let Some(tenant) = self.stale.pop() {
-            return Some(self.start(tenant, Trigger::Stale, dues));
+        if let Some(idle) = self.pop_ready(ReadyPulls::pop_idle, dues) {
+            return Some(idle);
         }
-        if let Some(tenant) = self.symptoms.pop() {
-            return Some(self.start(tenant, Trigger::Symptom, dues));
-        }
-        let idle = self.pop_ready(ReadyPulls::pop_idle, dues);
-        if idle.is_none() {
+        let open = self.pop_open(dues);
+        if open.is_none() {
             // All lanes are empty. A count that is wrong must not have the task spin.
             debug_assert_eq!(self.waiting, 0, "pulls are counted as they come and go");
             self.waiting = 0;
         }
-        idle
+        open
+    }
+
+    /// Takes the next pull of an open tenant, whose answer has aged or that calls fail at.
+    fn pop_open(&mut self, dues: &mut impl Dues) -> Option<(TenantId, Trigger)> {
+        let symptom = |queue: &mut Self, dues: &mut _| {
+            let tenant = pop_called(&mut queue.symptoms, dues)?;
+            queue.aged_in_a_row = 0;
+            Some(queue.start(tenant, Trigger::Symptom, dues))
+        };
+        if self.aged_in_a_row >= AGED_IN_A_ROW
+            && let Some(symptom) = symptom(self, dues)
+        {
+            return Some(symptom);
+        }
+        let aged = self.pop_aged(dues);
+        self.aged_in_a_row = self.aged_in_a_row.saturating_add(u8::from(aged.is_some()));
+        aged.or_else(|| symptom(self, dues))
+    }
+
+    /// Takes the pull of the open tenant whose answer aged first, be it called or tracked.
+    fn pop_aged(&mut self, dues: &mut impl Dues) -> Option<(TenantId, Trigger)> {
+        let tracked = self.ready.next_stale();
+        let first =
+            self.stale.oldest().is_none_or(|called| tracked.is_some_and(|own| own < called));
+        if first && let Some(tracked) = self.pop_ready(ReadyPulls::pop_stale, dues) {
+            return Some(tracked);
+        }
+        if let Some(tenant) = pop_called(&mut self.stale, dues) {
+            return Some(self.start(tenant, Trigger::Stale, dues));
+        }
+        self.pop_ready(ReadyPulls::pop_stale, dues)
     }
 
     fn pop_ready(
@@ -282,6 +319,11 @@ impl Queue {
     fn capacity(&self) -> usize {
         self.calendar.capacity()
     }
+}
+
+/// Takes the next tenant that was not pulled since calls requested it.
+fn pop_called(lane: &mut Lane, dues: &impl Dues) -> Option<TenantId> {
+    std::iter::from_fn(|| lane.pop()).find(|tenant| dues.is_called(tenant))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Tests of the order in which pulls are made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 
@@ -28,9 +28,9 @@ struct Calendar {
     dues: Due,
 }
 
-/// When tenants are due, and whether they are ready.
+/// When tenants are due, and whether they are ready; and which are called.
 #[derive(Default)]
-struct Due(HashMap<TenantId, (Mono, bool)>);
+struct Due(HashMap<TenantId, (Mono, bool)>, HashSet<TenantId>);
 
 impl Dues for Due {
     fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool {
@@ -47,7 +47,12 @@ impl Dues for Due {
         self.0.get(tenant) == Some(&(due, true))
     }
 
+    fn is_called(&self, tenant: &TenantId) -> bool {
+        self.1.contains(tenant)
+    }
+
     fn start(&mut self, tenant: &TenantId) -> bool {
+        self.1.remove(tenant);
         self.0.remove(tenant).is_some_and(|own| own.1)
     }
 }
@@ -63,6 +68,11 @@ impl Calendar {
         }
         let Self { queue, dues } = self;
         queue.push(tenant(number), at(due), trigger, |tenant, due| dues.is_scheduled(tenant, due));
+    }
+
+    fn call(&mut self, number: usize, trigger: Trigger, now: u64) {
+        self.dues.1.insert(tenant(number));
+        assert!(self.queue.push_open(&tenant(number), trigger, s(now)));
     }
 
     fn pop(&mut self, now: u64) -> Option<TenantId> {
@@ -172,8 +182,8 @@ fn wanted_tenant_comes_next_and_once() {
 #[test]
 fn open_tenants_come_by_reason_whatever_came_first() {
     let mut calendar = Calendar::default();
-    assert!(calendar.queue.push_open(&tenant(1), Trigger::Symptom, s(1)));
-    assert!(calendar.queue.push_open(&tenant(2), Trigger::Stale, s(2)));
+    calendar.call(1, Trigger::Symptom, 1);
+    calendar.call(2, Trigger::Stale, 2);
     calendar.queue.push_unheard(&tenant(3), s(3));
     let mut pop = || calendar.queue.pop(s(10), true, &mut calendar.dues);
     assert_eq!(pop(), Some((tenant(3), Trigger::Requested)));
@@ -211,4 +221,45 @@ fn a_flood_of_tracked_tenants_leaves_a_quarter_to_due_pulls() {
         trigger == Trigger::Closed
     });
     assert_eq!(due.count(), 10);
+}
+
+#[test]
+fn aged_answers_of_called_and_tracked_tenants_are_replaced_in_turn() {
+    let mut calendar = Calendar::default();
+    for (number, due) in [(1, 10), (3, 30), (5, 50)] {
+        calendar.put_as(number, due, Trigger::Stale);
+    }
+    for (number, now) in [(2, 20), (4, 40)] {
+        calendar.call(number, Trigger::Stale, now);
+    }
+    // What is due, and what was put off, go ahead.
+    calendar.put_as(7, 60, Trigger::Idle);
+    calendar.put(8, 60);
+    let order: Vec<_> = std::iter::from_fn(|| calendar.pop(60)).collect();
+    assert_eq!(order, [8, 7, 1, 2, 3, 4, 5].map(tenant));
+}
+
+#[test]
+fn symptom_has_a_share_among_aged_answers() {
+    let mut calendar = Calendar::default();
+    for number in 0..30 {
+        calendar.put_as(number, 10, Trigger::Stale);
+    }
+    (100..102).for_each(|number| calendar.call(number, Trigger::Symptom, 10));
+    let order: Vec<_> = std::iter::from_fn(|| calendar.pop(10)).collect();
+    assert_eq!(order.len(), 32);
+    assert_eq!((&order[9], &order[19]), (&tenant(100), &tenant(101)));
+}
+
+#[test]
+fn pull_that_calls_requested_is_dropped_after_another() {
+    let mut calendar = Calendar::default();
+    calendar.call(1, Trigger::Symptom, 0);
+    calendar.call(2, Trigger::Stale, 0);
+    [1, 2].iter().for_each(|number| calendar.queue.push_requested(&tenant(*number), s(0)));
+    assert_eq!([calendar.pop(1), calendar.pop(1)], [1, 2].map(|number| Some(tenant(number))));
+    assert_eq!(calendar.pop(1), None);
+    // A later call requests one again.
+    calendar.call(1, Trigger::Symptom, 2);
+    assert_eq!(calendar.pop(3), Some(tenant(1)));
 }

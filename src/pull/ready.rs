@@ -17,7 +17,9 @@ pub(super) struct ReadyPulls {
     wanted: VecDeque<Entry>,
     long_closed: VecDeque<Entry>,
     rest: VecDeque<Entry>,
-    /// Pulls for which there is time when nothing else is due.
+    /// Open tenants whose answer is no longer fresh.
+    stale: VecDeque<Entry>,
+    /// Pulls for which there is time when nothing is due but open tenants.
     idle: VecDeque<Entry>,
     closed: RecentlyClosed,
 }
@@ -50,6 +52,7 @@ impl ReadyPulls {
         let lane = match entry.trigger {
             Trigger::Requested => &mut self.requested,
             Trigger::Idle => &mut self.idle,
+            Trigger::Stale => &mut self.stale,
             _ if ready.wanted => &mut self.wanted,
             _ if long => &mut self.long_closed,
             _ => &mut self.rest,
@@ -62,7 +65,7 @@ impl ReadyPulls {
         self.wanted.push_back(entry);
     }
 
-    /// Takes the next pull that is neither requested nor idle, current or not.
+    /// Takes the next pull that is neither requested nor idle nor stale, current or not.
     pub(super) fn pop(&mut self) -> Option<Entry> {
         let lanes = [
             (&mut self.wanted, WANTED),
@@ -85,6 +88,16 @@ impl ReadyPulls {
     /// Takes the next idle one, current or not.
     pub(super) fn pop_idle(&mut self) -> Option<Entry> {
         self.idle.pop_front()
+    }
+
+    /// Takes the next stale one, current or not.
+    pub(super) fn pop_stale(&mut self) -> Option<Entry> {
+        self.stale.pop_front()
+    }
+
+    /// Returns when the next stale one became due, current or not.
+    pub(super) fn next_stale(&self) -> Option<Duration> {
+        Some(self.stale.front()?.due.time())
     }
 
     /// Returns when the oldest of them became due. Outdated ones in front are dropped.
@@ -113,13 +126,13 @@ impl ReadyPulls {
 
     /// Returns the number of entries, current or not.
     pub(super) fn len(&self) -> usize {
-        let Self { requested, wanted, long_closed, rest, idle, .. } = self;
-        [requested, wanted, long_closed, rest, idle].map(VecDeque::len).iter().sum()
+        let Self { requested, wanted, long_closed, rest, stale, idle, .. } = self;
+        [requested, wanted, long_closed, rest, stale, idle].map(VecDeque::len).iter().sum()
     }
 
-    fn lanes(&mut self) -> [&mut VecDeque<Entry>; 5] {
-        let Self { requested, wanted, long_closed, rest, idle, .. } = self;
-        [requested, wanted, long_closed, rest, idle]
+    fn lanes(&mut self) -> [&mut VecDeque<Entry>; 6] {
+        let Self { requested, wanted, long_closed, rest, stale, idle, .. } = self;
+        [requested, wanted, long_closed, rest, stale, idle]
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     status::{
         ChangeType, Record, UnavailableReason,
         derive::{Derived, status_without_override},
-        history::{Attempts, PullHistory},
+        history::{Attempts, CALLED_PAUSE, PullHistory},
         knowledge::Knowledge,
         notified::OpenClose,
         settle::Settle,
@@ -19,7 +19,8 @@ use crate::{
 ///
 /// A notification may be lost, so a closed tenant is pulled repeatedly until it is open, and a
 /// status that rests on a single pull until three agree. Other open tenants are pulled on request,
-/// and once when a notification has settled.
+/// once when a notification has settled, and while they are called or
+/// [tracked](crate::TenantGate::track) whenever their last answer is no longer fresh.
 ///
 /// Each step is shortened by a random part of up to its half, so that tenants that closed together
 /// do not stay in step. All times are of the monotonic clock: setting the wall clock neither stops
@@ -66,12 +67,12 @@ pub(crate) enum Trigger {
     Turned,
     /// An unverified sender gave a hint.
     Unverified,
-    /// The tenant is open and called, and the last answer is no longer fresh.
+    /// The tenant is open, and called or tracked, and the last answer is no longer fresh.
     Stale,
     /// A call to the open tenant failed, as one to a closed tenant might.
     Symptom,
     /// A Resume that answers an Upgrade has settled, and no settled pull knows it: as it ends what
-    /// the Upgrade announced, the answer can wait until nothing else is due.
+    /// the Upgrade announced, the answer can wait until nothing is due but open tenants.
     Idle,
 }
 
@@ -92,6 +93,8 @@ pub(crate) struct Situation<'a> {
     pub(crate) settle: &'a Settle,
     /// A pull was requested, and none has been made since.
     pub(crate) requested: bool,
+    /// It counts as called all the time.
+    pub(crate) tracked: bool,
     /// How long the last answer is valid.
     pub(crate) valid_for: Option<Duration>,
 }
@@ -225,7 +228,10 @@ impl Schedule {
         let closed = self.closed(tenant, &status, now, random).map(|at| (at, Trigger::Closed));
         let closed = closed.filter(|_| owed.is_none() || !unasked);
         let turned = turned(tenant, random).map(|at| (at, Trigger::Turned));
-        let triggers = [requested, owed, closed, turned].into_iter().flatten();
+        let open = tenant.tracked && status.closed.is_none();
+        let stale = if open { stale(tenant, random) } else { None };
+        let stale = stale.map(|at| (at, Trigger::Stale));
+        let triggers = [requested, owed, closed, turned, stale].into_iter().flatten();
         let (at, trigger) = triggers.min()?;
         let held = self.held(tenant, &status, trigger, random);
         Some(NextPull { at: at.max(held.unwrap_or_default()), trigger })
@@ -357,6 +363,18 @@ fn turned(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
         Some(load) => Some(load.plus(spread(step, random))),
         None => Some(history.news()?.plus(jittered(step, random))),
     }
+}
+
+/// An answer about a tenant that counts as called is replaced when it is no longer fresh.
+fn stale(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
+    let Situation { record, history, .. } = *tenant;
+    let news = history.news().filter(|_| record.pulls().next().is_some())?;
+    if history.loaded().is_some() {
+        return Some(news.plus(spread(history.fresh(), random)));
+    }
+    // Not sooner after an attempt, whatever that one brought.
+    let paused = history.attempt().map(|attempt| attempt.plus(CALLED_PAUSE));
+    Some(news.plus(history.fresh()).max(paused.unwrap_or_default()))
 }
 
 impl Steps {

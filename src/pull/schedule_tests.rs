@@ -24,6 +24,7 @@ struct Tenant {
     knowledge: Knowledge,
     history: PullHistory,
     requested: bool,
+    tracked: bool,
     valid_for: Option<Duration>,
     now: u64,
 }
@@ -96,6 +97,7 @@ impl Tenant {
             history: &self.history,
             settle: &settle,
             requested: self.requested,
+            tracked: self.tracked,
             valid_for: self.valid_for,
         };
         Schedule::default().next_pull(&situation, s(self.now), random)
@@ -108,7 +110,7 @@ impl Tenant {
     }
 }
 
-use Trigger::{Closed, Owed, Requested, Turned};
+use Trigger::{Closed, Owed, Requested, Stale, Turned};
 
 #[test]
 fn a_notification_is_owed_a_pull_when_it_has_settled() {
@@ -436,6 +438,7 @@ fn steps_of_any_size_neither_panic_nor_wrap() {
                 history: &tenant.history,
                 settle: &settle,
                 requested: false,
+                tracked: true,
                 valid_for: Some(Duration::MAX),
             };
             for now in [Duration::ZERO, Duration::MAX] {
@@ -465,4 +468,33 @@ proptest! {
             prop_assert!(next.at <= s(tenant.now) + steps.longest.max(s(900)));
         }
     }
+}
+
+#[test]
+fn tracked_open_tenant_is_pulled_when_its_answer_is_no_longer_fresh() {
+    let mut tenant = Tenant { tracked: true, ..Tenant::at(1_000) };
+    assert_eq!(tenant.next(), None, "its first pull is requested");
+    tenant.pull(State::Running);
+    assert_eq!(tenant.next(), Some((300, Stale)));
+    tenant.history.set_fresh(Some(s(1_800)));
+    assert_eq!(tenant.next(), Some((1_800, Stale)));
+    tenant.wait(1_800).fail();
+    assert_eq!(tenant.next(), Some((60, Stale)), "whatever the back-off allows");
+    tenant.fail().fail().fail().fail().fail();
+    assert_eq!(tenant.next(), Some((300, Stale)));
+    tenant.pull(State::Running).notify(ChangeType::Suspend, 5_000);
+    assert_eq!(tenant.next(), Some((60, Owed)));
+    tenant.wait(60).pull(State::Suspended);
+    assert_eq!(tenant.next().unwrap().1, Closed);
+    let called = Tenant { tracked: false, ..tenant };
+    assert_eq!(called.next().unwrap().1, Closed);
+}
+
+#[test]
+fn loaded_tracked_tenant_is_pulled_within_its_freshness() {
+    let mut tenant = Tenant::loaded(&[settled(State::Running, 1, None)], 500);
+    assert_eq!(tenant.next(), None);
+    tenant.tracked = true;
+    assert_eq!(tenant.next(), Some((300, Stale)));
+    assert!(tenant.next_at(0.1).unwrap().at < s(531));
 }

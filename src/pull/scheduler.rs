@@ -1,6 +1,9 @@
 //! The calendar of pulls: when each tenant is pulled, and the trigger.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -29,6 +32,8 @@ pub(crate) struct Scheduler {
     unverified_limiter: RateLimiter,
     /// Requests that no pull has answered yet: it is made again until one does.
     awaiting_answer: Map<AwaitingAnswer>,
+    /// The tenants that count as called.
+    tracked: HashSet<TenantId, foldhash::fast::RandomState>,
     /// Pulls of tenants that the registry has no entry of.
     due_unregistered: Map<Unregistered>,
 }
@@ -42,6 +47,8 @@ struct AwaitingAnswer {
     in_flight: bool,
     /// Only an answer that says how the tenant is will do.
     tracked: bool,
+    /// Something else than tracking requested it too.
+    requested: bool,
 }
 
 #[derive(Debug)]
@@ -104,6 +111,7 @@ impl Scheduler {
             unverified_limiter: RateLimiter::new(1),
             queue: Queue::default(),
             awaiting_answer: Map::default(),
+            tracked: HashSet::default(),
             due_unregistered: Map::default(),
             schedule,
         }
@@ -120,6 +128,7 @@ impl Scheduler {
     ) {
         let (settle, random) = (registry.settle(), fastrand::f64());
         let awaiting = self.awaiting_answer.get(tenant).copied();
+        let tracked = self.tracked.contains(tenant);
         let mut next = None;
         let mut requested = false;
         let mut schedule = |record: &Record, knowledge: &Knowledge, history: &mut PullHistory| {
@@ -139,7 +148,8 @@ impl Scheduler {
             };
             let history = &*history;
             let settle = &settle;
-            let situation = Situation { record, knowledge, history, settle, requested, valid_for };
+            let situation =
+                Situation { record, knowledge, history, settle, requested, tracked, valid_for };
             next = self.schedule.next_pull(&situation, now, random);
             if let (Some(next), LastPull::Delegated { until, .. }) = (&mut next, last) {
                 next.at = next.at.max(until);
@@ -190,10 +200,26 @@ impl Scheduler {
     ) {
         let next = registry.read(tenant, Record::next_seq).unwrap_or(1);
         let seq = next.saturating_add(u32::from(in_flight));
-        let tracked =
-            tracked || self.awaiting_answer.get(tenant).is_some_and(|awaiting| awaiting.tracked);
-        let awaiting = AwaitingAnswer { seq, in_flight, tracked };
+        let before = self.awaiting_answer.get(tenant).copied();
+        let requested = !tracked || before.is_some_and(|before| before.requested);
+        let tracked = tracked || before.is_some_and(|before| before.tracked);
+        let awaiting = AwaitingAnswer { seq, in_flight, tracked, requested };
         self.awaiting_answer.insert(tenant.clone(), awaiting);
+    }
+
+    /// Has `tenant` count as called from now on.
+    pub(crate) fn track(&mut self, tenant: &TenantId) {
+        self.tracked.insert(tenant.clone());
+    }
+
+    /// Ends that, and what was requested only for it.
+    pub(crate) fn untrack(&mut self, tenant: &TenantId) {
+        self.tracked.remove(tenant);
+        let Some(awaiting) = self.awaiting_answer.get_mut(tenant) else { return };
+        awaiting.tracked = false;
+        if !awaiting.requested {
+            self.awaiting_answer.remove(tenant);
+        }
     }
 
     /// Has `tenant` pulled at once.
@@ -340,6 +366,10 @@ impl Dues for AllDues<'_> {
         let own = self.unregistered.get_mut(tenant).filter(|own| own.due == due && !own.ready)?;
         own.ready = true;
         Some(Ready { wanted: false, closed: None })
+    }
+
+    fn is_called(&self, tenant: &TenantId) -> bool {
+        self.registry.is_called(tenant)
     }
 
     fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool {

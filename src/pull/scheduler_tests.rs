@@ -188,7 +188,7 @@ fn request_is_answered_by_a_pull_sent_after_it() {
     let none = &Record::default();
     let pulled = &Record::from(Fact::Pulled(Pulled::new(State::Running, 1, None)));
     let waits = |seq, in_flight, tracked, record: &Record, last| {
-        AwaitingAnswer { seq, in_flight, tracked }.waits_on(record, last)
+        AwaitingAnswer { seq, in_flight, tracked, requested: !tracked }.waits_on(record, last)
     };
     let answered = LastPull::Answered { valid_for: None };
     let delegated = |answered| LastPull::Delegated { until: s(1), answered };
@@ -205,5 +205,21 @@ fn request_is_answered_by_a_pull_sent_after_it() {
         assert!(waits(1, true, tracked, none, LastPull::UnknownState), "sent before");
         assert!(!waits(2, false, tracked, pulled, delegated(true)));
         assert!(waits(1, false, tracked, none, delegated(true)), "on its way");
+    }
+}
+
+#[test]
+fn untracked_tenant_awaits_only_what_else_was_requested() {
+    for (requested, awaiting) in [(false, 0), (true, 1)] {
+        let mut calendar = Calendar::new(10);
+        calendar.await_answer(true);
+        if requested {
+            calendar.await_answer(false);
+        }
+        calendar.scheduler.untrack(&tenant(1));
+        assert_eq!(calendar.scheduler.awaiting(), awaiting);
+        // Such a request is over with an answer that says nothing.
+        calendar.reschedule(LastPull::UnknownState, s(1));
+        assert_eq!(calendar.scheduler.awaiting(), 0);
     }
 }

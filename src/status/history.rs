@@ -61,8 +61,8 @@ pub(crate) fn fresh_for(valid_for: Option<Duration>) -> Duration {
 const SHORTEST_FRESH: Duration = Duration::from_secs(5 * 60);
 const LONGEST_FRESH: Duration = Duration::from_secs(60 * 60);
 
-/// Shortest time between pulls of an open tenant because of calls to it.
-const CALLED_PAUSE: Duration = Duration::from_secs(60);
+/// Shortest time between pulls of an open tenant because it is called or tracked.
+pub(crate) const CALLED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Number of pulls that must agree with a status that came to rest on one.
 const AGREEING: u8 = 3;
@@ -90,7 +90,8 @@ impl PullHistory {
         } else if gained == Gained::Pull {
             self.news = Mono::at(now);
             self.attempts = Attempts::None;
-            self.fresh = minutes(fresh_for(None));
+            let fresh = after.last_pull().map(|pulled| Duration::from_secs(pulled.fresh.into()));
+            self.fresh = minutes(fresh_for(fresh));
         }
         if past.deciding != after.deciding() {
             self.attempts = Attempts::None;
@@ -125,15 +126,20 @@ impl PullHistory {
 
     /// Whether the last answer, or what was loaded, is no longer fresh at `now`.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
-        let fresh = fresh_for(Some(Duration::from_secs(60 * u64::from(self.fresh))));
+        let fresh = self.fresh();
         self.news().is_some_and(|news| news.elapsed(now) >= fresh) && self.may_pull_for_calls(now)
+    }
+
+    /// Returns for how long the last answer, or what was loaded, is fresh.
+    pub(crate) fn fresh(&self) -> Duration {
+        fresh_for(Some(Duration::from_secs(60 * u64::from(self.fresh))))
     }
 
     /// Whether calls may have the tenant pulled at `now`: not soon after another pull, and not while
     /// pulls back off.
     pub(crate) fn may_pull_for_calls(&self, now: Duration) -> bool {
-        let long_ago = |at: Option<Mono>| at.is_none_or(|at| at.elapsed(now) >= CALLED_PAUSE);
-        self.attempts == Attempts::None && long_ago(self.news()) && long_ago(self.attempt())
+        let before = |at: Option<Mono>, pause| at.is_none_or(|at| at.elapsed(now) >= pause);
+        before(self.news(), CALLED_PAUSE) && before(self.attempt(), self.attempts.called_pause())
     }
 
     /// Returns when the last pull was gained, or the tenant loaded.
@@ -179,6 +185,17 @@ impl Attempts {
     /// Returns the count after one more failure.
     pub(crate) fn failed(self) -> Self {
         Self::Failed(self.count().saturating_add(1))
+    }
+
+    /// Returns how long after these no pull is made because of calls: a minute, doubled by each
+    /// attempt, up to 5 minutes, or an hour after answers without a state.
+    fn called_pause(self) -> Duration {
+        let longest = match self {
+            Self::None => return CALLED_PAUSE,
+            Self::Unknown(_) => LONGEST_FRESH,
+            Self::Failed(_) => SHORTEST_FRESH,
+        };
+        (CALLED_PAUSE * (1 << self.count().saturating_sub(1).min(6))).min(longest)
     }
 
     fn count(self) -> u8 {

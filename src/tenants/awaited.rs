@@ -42,7 +42,8 @@ impl Awaited {
         }
     }
 
-    fn remove(&self, tenant: &TenantId) {
+    /// Awaits `tenant` no longer.
+    pub(crate) fn remove(&self, tenant: &TenantId) {
         let mut tenants = self.tenants();
         let removed = tenants.remove(tenant);
         let number = tenants.len();

@@ -188,17 +188,30 @@ impl Entry {
         !self.pull.has(CALLED)
             && history.is_stale(now)
             && record.pulls().next().is_some()
-            && self.note_called(now)
+            && !self.is_due_soon(now)
+            && self.note_called()
     }
 
-    /// Notes that a call to the tenant failed. Returns whether a pull has to be requested.
+    /// Notes that a call to the tenant failed. Returns whether a pull has to be requested. One that
+    /// waits for its turn may do so for long.
     pub(super) fn note_symptom(&self, now: Duration) -> bool {
-        self.is_known() && self.known.history.may_pull_for_calls(now) && self.note_called(now)
+        self.is_known()
+            && self.known.history.may_pull_for_calls(now)
+            && (self.pull.has(READY) || !self.is_due_soon(now))
+            && self.note_called()
     }
 
-    fn note_called(&self, now: Duration) -> bool {
-        let due_soon = self.due().is_some_and(|due| due.time() <= now.saturating_add(DUE_SOON));
-        !self.is_closed() && !due_soon && self.pull.set(CALLED)
+    fn is_due_soon(&self, now: Duration) -> bool {
+        self.due().is_some_and(|due| due.time() <= now.saturating_add(DUE_SOON))
+    }
+
+    fn note_called(&self) -> bool {
+        !self.is_closed() && self.pull.set(CALLED)
+    }
+
+    /// Returns whether a pull is requested because of calls, and none was started since.
+    pub(super) fn is_called(&self) -> bool {
+        self.pull.has(CALLED)
     }
 
     /// Forgets that a pull is requested because of calls: there was no room for it.
@@ -249,6 +262,11 @@ impl Entry {
             self.pending = true;
             self.known.since = now;
         }
+    }
+
+    /// Ends that the tenant is kept closed until something is known of it.
+    pub(super) fn stop_awaiting(&mut self) {
+        self.pending = false;
     }
 
     /// Updates the summary from the record, and returns the status.

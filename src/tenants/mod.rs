@@ -133,6 +133,15 @@ impl Tenants {
         self.watchers.wake(tenant);
     }
 
+    /// Ends that `tenant` is kept closed until it has a record.
+    pub(crate) fn stop_awaiting(&self, tenant: &TenantId) {
+        let Some(status) = self.registry.stop_awaiting(tenant) else { return };
+        if Self::ends_waiting(&status) {
+            self.waiters.wake(tenant);
+        }
+        self.watchers.wake(tenant);
+    }
+
     /// Expires overrides when they are due, while it is polled.
     pub(crate) async fn expire_overrides(&self) {
         loop {

@@ -246,9 +246,27 @@ impl Registry {
         if before.is_available() {
             entry.close_until_known(now);
         }
-        let after = self.summarize(&mut entry);
-        let turn = Turn { before: &before, after: &after, correction: None };
+        self.publish_change(tenant, &mut entry, &before);
+    }
+
+    /// Ends that, and returns the status.
+    pub(super) fn stop_awaiting(&self, tenant: &TenantId) -> Option<TenantStatus> {
+        let mut entry = self.tenants.get_mut(tenant)?;
+        let before = entry.status();
+        entry.stop_awaiting();
+        Some(self.publish_change(tenant, &mut entry, &before))
+    }
+
+    fn publish_change(
+        &self,
+        tenant: &TenantId,
+        entry: &mut Entry,
+        before: &TenantStatus,
+    ) -> TenantStatus {
+        let after = self.summarize(entry);
+        let turn = Turn { before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
+        after
     }
 
     /// Returns the stamp of a pull of `tenant` that is sent now.
@@ -278,6 +296,11 @@ impl Registry {
     /// Notes that a call to `tenant` failed. Returns whether a pull has to be requested.
     pub(crate) fn note_symptom(&self, tenant: &TenantId, now: Duration) -> bool {
         self.tenants.get(tenant).is_some_and(|entry| entry.note_symptom(now))
+    }
+
+    /// Returns whether a pull of `tenant` is requested because of calls, and none was started since.
+    pub(crate) fn is_called(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(|entry| entry.is_called())
     }
 
     /// Forgets that a pull is requested because of calls.

@@ -8,6 +8,7 @@ mod open_tenants;
 mod priority;
 mod refresh;
 mod replicas;
+mod tracked;
 mod triggers;
 
 use tokio::time::Duration;

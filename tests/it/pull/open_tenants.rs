@@ -132,3 +132,56 @@ async fn storm_of_symptoms_stays_under_the_limit_and_delays_no_other_pull() {
     let requests = env.simulator.all_state_requests() - before;
     assert!((500..=660).contains(&requests), "{requests}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn open_tenant_is_pulled_for_calls_again_after_a_failed_pull() {
+    for symptom in [false, true] {
+        let env = TestEnv::on_tokio_clock().await;
+        let client = env.gate.client_layer().layer(env.simulator.network());
+        let send = || client.clone().oneshot(call(&env, &env.tenant));
+        assert_eq!(send().await.unwrap().status(), StatusCode::OK);
+        sleep(Duration::from_secs(3600)).await;
+        env.simulator.state_api(Fault::Status(StatusCode::BAD_GATEWAY));
+        let before = env.simulator.state_requests(&env.tenant);
+        for _ in 0..360 {
+            send().await.unwrap();
+            sleep(Duration::from_secs(10)).await;
+        }
+        // Backed off to five minutes.
+        let requests = env.simulator.state_requests(&env.tenant) - before;
+        assert!((12..=16).contains(&requests), "{requests}");
+
+        env.simulator.state_api(Fault::None);
+        if !symptom {
+            env.simulator.closed_tenants_answer(StatusCode::OK);
+        }
+        env.simulator.suspend(&env.tenant).without_notification();
+        sleep(Duration::from_secs(301)).await;
+        send().await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+        assert!(matches!(send().await, Err(GuardError::Unavailable(_))), "{symptom}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn symptom_during_a_pull_leaves_room_for_the_next() {
+    let env = TestEnv::on_tokio_clock().await;
+    let client = env.gate.client_layer().layer(env.simulator.network());
+    let send = || client.clone().oneshot(call(&env, &env.tenant));
+    assert_eq!(send().await.unwrap().status(), StatusCode::OK);
+    sleep(Duration::from_secs(200)).await;
+    env.simulator.tenant_hosts(Fault::Status(StatusCode::BAD_GATEWAY));
+    env.simulator.state_api(Fault::Hang);
+    let (gate, tenant) = (env.gate.clone(), env.tenant.clone());
+    let refresh = tokio::spawn(async move { gate.refresh(&tenant).await });
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(send().await.unwrap().status(), StatusCode::BAD_GATEWAY);
+    refresh.await.unwrap().unwrap_err();
+
+    env.simulator.state_api(Fault::None);
+    env.simulator.suspend(&env.tenant).without_notification();
+    sleep(Duration::from_secs(70)).await;
+    assert_eq!(send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    sleep(Duration::from_secs(1)).await;
+    assert!(matches!(send().await, Err(GuardError::Unavailable(_))));
+}

@@ -57,7 +57,7 @@ async fn tracked_tenants_are_pulled_until_answered() {
     assert_eq!(env.reason(&tenant(7)), Some(UnavailableReason::Suspended));
     assert_eq!(env.gate.health().closed(), 1);
     let requests = env.simulator.state_requests(&tenant(8));
-    sleep(4 * MINUTE).await;
+    sleep(2 * MINUTE).await;
     assert_eq!(env.simulator.state_requests(&tenant(8)), requests, "the answer is fresh");
     // The first answer about a tenant is no correction.
     assert!(env.pulls().corrections().is_empty());

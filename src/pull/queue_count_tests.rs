@@ -17,6 +17,7 @@ fn request_alone_is_served_at_once_and_counted_till_then() {
         calendar.put(2, 300);
         assert_eq!(calendar.queue.next(&calendar.dues), Some(s(300)));
         request(&mut calendar.queue);
+        calendar.dues.1.insert(tenant(1));
         assert_eq!(calendar.queue.next(&calendar.dues), Some(s(0)));
         assert_eq!(calendar.waiting(9), (1, Some(s(5))));
         assert_eq!(calendar.pop(9), Some(tenant(1)));

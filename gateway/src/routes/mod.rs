@@ -1,6 +1,7 @@
 //! The routes of the two listeners.
 
 mod check;
+mod events;
 mod orders;
 mod ready;
 mod state;
@@ -13,8 +14,8 @@ use axum::{Router, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
+use self::{events::Feed, ready::Probe, tenants::Snapshots};
 pub(crate) use self::{orders::Access, timestamp::rfc3339};
-use self::{ready::Probe, tenants::Snapshots};
 use crate::{
     forward::Forward,
     server::{self, Draining},
@@ -38,16 +39,18 @@ pub(crate) fn internal(
     forward: Forward,
     options: Options,
 ) -> Router {
-    let tenants = get(tenants::list).with_state(Snapshots::new(gate.clone()));
+    let snapshots = Snapshots::new(gate.clone());
+    let feed = Feed::new(gate.clone(), snapshots.clone(), draining.clone());
     let probe = Probe::new(gate.clone(), draining.clone(), options.hold_tracked);
     let mut routes = Router::new()
         .route("/live", get(async || "ok\n"))
         .route("/ready", get(ready::ready).with_state(probe.clone()))
         .route("/healthz", get(ready::ready).with_state(probe))
         .route("/status", get(status::status).with_state(gate.clone()))
-        .route("/tenants", tenants)
+        .route("/tenants", get(tenants::list).with_state(snapshots))
         .route("/tenants/{ctx}", get(tenant::one).with_state(gate.clone()))
         .route("/tenants/{ctx}/wait", get(tenant::wait).with_state(gate.clone()))
+        .route("/events", get(events::events).with_state(feed))
         .route("/check/{ctx}", check::route(gate.clone(), options.observe_only))
         .route("/api/state/{ctx}", get(state::state).with_state(gate.clone()));
     if let Some(access) = options.orders {

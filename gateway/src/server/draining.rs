@@ -1,15 +1,9 @@
 //! The end of the gateway: no more connections, the requests in flight, the store.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use tokio::{
-    sync::oneshot,
+    sync::{oneshot, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 use tower_superoffice::TenantGate;
@@ -27,16 +21,22 @@ const END: Duration = Duration::from_secs(22);
 
 /// Whether the gateway has been asked to end.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Draining(Arc<AtomicBool>);
+pub(crate) struct Draining(watch::Sender<bool>);
 
 impl Draining {
     pub(crate) fn has_begun(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        *self.0.borrow()
+    }
+
+    /// Waits until the gateway is asked to end.
+    pub(crate) async fn begun(&self) {
+        // The sender is here, so there is no error.
+        let _ = self.0.subscribe().wait_for(|begun| *begun).await;
     }
 
     /// Shows from now on that the gateway drains, and leaves others time to find out.
     pub(super) async fn announce(&self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0.send_replace(true);
         sleep(NOTICE).await;
     }
 }

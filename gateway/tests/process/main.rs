@@ -18,6 +18,7 @@ mod clocks;
 mod configuration;
 mod connections;
 mod crash_recovery;
+mod events;
 mod examples;
 mod flags;
 mod fleet;

@@ -118,6 +118,7 @@ async fn wrong_method_on_an_own_path_is_405() {
         ("/tenants/Cust1/wait", "GET,HEAD"),
         ("/tenants/Cust1/close", "POST"),
         ("/check/Cust1", "GET,HEAD"),
+        ("/events", "GET,HEAD"),
         ("/api/state/Cust1", "GET,HEAD"),
         ("/NotifyCustomerStateChange", "POST"),
     ] {

@@ -19,11 +19,8 @@ use tokio::{
 };
 use tower_superoffice::{TenantId, TenantStatus};
 
-pub(super) use self::snapshot::Snapshots;
-use self::{
-    filter::{Filter, Parameters},
-    snapshot::{Reader, Unavailable},
-};
+use self::filter::{Filter, Parameters};
+pub(super) use self::snapshot::{Reader, Snapshots, Unavailable};
 use super::rfc3339;
 use crate::forward::problem;
 
@@ -58,6 +55,11 @@ impl<'a> Tenant<'a> {
             file_version: status.file_version(),
             note: status.note(),
         }
+    }
+
+    /// Shows this endpoint instead of the status's.
+    pub(super) fn at(self, endpoint: Option<&'a str>) -> Self {
+        Self { endpoint, ..self }
     }
 }
 

@@ -47,7 +47,7 @@ struct Current {
 
 /// Why there is no reader.
 #[derive(Debug, PartialEq)]
-pub(super) enum Unavailable {
+pub(crate) enum Unavailable {
     /// As many read as may.
     TooManyReaders,
     /// The snapshot could not be taken.
@@ -78,6 +78,11 @@ impl Snapshots {
         Ok(reader)
     }
 
+    /// Returns a reader of all tenants, as [`reader`](Self::reader) does.
+    pub(crate) async fn all(&self) -> Result<Reader, Unavailable> {
+        self.reader(Filter::default()).await
+    }
+
     /// Takes a snapshot, unless one was begun since `asked`: those that wait while one is taken
     /// share the next.
     async fn refresh(&self, asked: Instant) -> Result<(), Unavailable> {
@@ -98,7 +103,7 @@ impl Snapshots {
 }
 
 /// Reads the snapshot, which is freed with its last reader.
-pub(super) struct Reader {
+pub(crate) struct Reader {
     lent: Arc<Mutex<Lent>>,
     filter: Filter,
     /// The tenant read last.
@@ -113,7 +118,7 @@ impl Reader {
     }
 
     /// Copies the next tenants, at most `count` of them; fewer only at the end.
-    pub(super) fn next(&mut self, count: usize) -> Tenants {
+    pub(crate) fn next(&mut self, count: usize) -> Tenants {
         let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
         let Some(Current { tenants, .. }) = current else { return Vec::new() };
         let start = (self.after.as_ref())

@@ -1,0 +1,231 @@
+//! `/events`: every tenant once, then what changes, as server-sent events.
+
+mod message;
+
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use axum::{
+    body::{Body, Bytes},
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use futures::{Stream, StreamExt, stream};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    time::{error::Elapsed, timeout},
+};
+use tower_superoffice::{TenantGate, events::Events};
+
+use super::tenants::{Reader, Snapshots, Unavailable};
+use crate::{forward::problem, server::Draining};
+
+/// Readers at a time. Each costs a connection and what it has not read yet.
+const READERS: usize = 64;
+
+/// Tenants, or events that happened at once, in one chunk of the response.
+const CHUNK: usize = 256;
+
+/// Time without an event after which a comment shows both sides that the connection lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Time for a reader to take a chunk.
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Keeps nginx from collecting events.
+const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
+
+/// What the events are read from.
+#[derive(Clone)]
+pub(super) struct Feed {
+    gate: TenantGate,
+    snapshots: Snapshots,
+    draining: Draining,
+    readers: Arc<Semaphore>,
+}
+
+impl Feed {
+    pub(super) fn new(gate: TenantGate, snapshots: Snapshots, draining: Draining) -> Self {
+        Self { gate, snapshots, draining, readers: Arc::new(Semaphore::new(READERS)) }
+    }
+}
+
+/// Sends a `snapshot` event for every tenant, one that marks their end, and events as they happen.
+pub(super) async fn events(State(feed): State<Feed>) -> Response {
+    let Feed { gate, snapshots, draining, readers } = feed;
+    if draining.has_begun() {
+        return busy("The gateway is about to stop.");
+    }
+    let Ok(permit) = readers.try_acquire_owned() else {
+        return busy("As many read the events as may.");
+    };
+    // Before the snapshot: what happens while it is taken is in both.
+    let events = gate.events();
+    let snapshot = match snapshots.all().await {
+        Ok(snapshot) => snapshot,
+        Err(Unavailable::TooManyReaders) => return busy("As many read the tenants as may."),
+        Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    };
+    let (tx, rx) = mpsc::channel(1);
+    // A task of its own: the body of a response that is not read is not polled either, and could
+    // not give up.
+    tokio::spawn(async move {
+        let _permit = permit;
+        let sent = async {
+            send_snapshot(snapshot, &tx).await?;
+            send_events(&gate, events, &tx).await
+        };
+        tokio::select! {
+            () = draining.begun() => {}
+            () = tx.closed() => {}
+            sent = sent => if sent.is_err() {
+                tracing::debug!("reader of /events too slow, response ended");
+            },
+        }
+    });
+    let headers = [
+        (header::CONTENT_TYPE, "text/event-stream"),
+        (header::CACHE_CONTROL, "no-store"),
+        (ACCEL_BUFFERING, "no"),
+    ];
+    (headers, Body::from_stream(chunks(rx))).into_response()
+}
+
+fn busy(detail: &str) -> Response {
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, detail);
+    response.headers_mut().insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+    response
+}
+
+async fn send_snapshot(mut snapshot: Reader, tx: &mpsc::Sender<Bytes>) -> Result<(), Elapsed> {
+    let mut sent = 0;
+    loop {
+        let tenants = snapshot.next(CHUNK);
+        sent += tenants.len();
+        let last = tenants.len() < CHUNK;
+        let mut text = Vec::new();
+        for (tenant, status) in &tenants {
+            message::write_tenant(&mut text, tenant, status);
+        }
+        if last {
+            message::write_end(&mut text, sent);
+        }
+        drop(tenants);
+        send(tx, text.into()).await?;
+        if last {
+            return Ok(());
+        }
+    }
+}
+
+async fn send_events(
+    gate: &TenantGate,
+    events: Events,
+    tx: &mpsc::Sender<Bytes>,
+) -> Result<(), Elapsed> {
+    let mut events = events.ready_chunks(CHUNK);
+    loop {
+        let text = match timeout(KEEP_ALIVE, events.next()).await {
+            Ok(Some(events)) => {
+                let mut text = Vec::new();
+                for event in &events {
+                    message::write_event(&mut text, gate, event);
+                }
+                text.into()
+            }
+            // The gate has ended.
+            Ok(None) => return Ok(()),
+            Err(_) => Bytes::from_static(b": keep-alive\n\n"),
+        };
+        send(tx, text).await?;
+    }
+}
+
+/// Hands on a chunk. A response that has ended ends the task otherwise.
+async fn send(tx: &mpsc::Sender<Bytes>, chunk: Bytes) -> Result<(), Elapsed> {
+    timeout(READ_TIMEOUT, tx.send(chunk)).await.map(|_sent_or_ended| ())
+}
+
+fn chunks(rx: mpsc::Receiver<Bytes>) -> impl Stream<Item = Result<Bytes, Infallible>> {
+    stream::unfold(rx, async |mut rx| Some((Ok(rx.recv().await?), rx)))
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+    use tower_superoffice::{Environment, TenantId};
+
+    use super::*;
+
+    async fn feed() -> Feed {
+        let environment = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+        let gate = TenantGate::builder(environment).any_audience().state_api(false);
+        let gate = gate.build().await.unwrap();
+        Feed::new(gate.clone(), Snapshots::new(gate), Draining::default())
+    }
+
+    /// Reads one chunk; `None` at the end.
+    async fn read(response: &mut Response) -> Option<String> {
+        let frame = response.body_mut().frame().await?;
+        Some(String::from_utf8(frame.unwrap().into_data().unwrap().to_vec()).unwrap())
+    }
+
+    async fn close(feed: &Feed, id: &str) {
+        feed.gate.close(&TenantId::new(id).unwrap(), "").await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn comment_keeps_a_silent_connection_alive() {
+        let feed = feed().await;
+        let mut response = events(State(feed.clone())).await;
+        assert!(read(&mut response).await.unwrap().contains("\"complete\":true"));
+        let start = tokio::time::Instant::now();
+        assert_eq!(read(&mut response).await.unwrap(), ": keep-alive\n\n");
+        assert_eq!(start.elapsed(), KEEP_ALIVE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reader_that_does_not_read_is_ended() {
+        let feed = feed().await;
+        let mut slow = events(State(feed.clone())).await;
+        let mut fast = events(State(feed.clone())).await;
+        read(&mut fast).await.unwrap();
+        close(&feed, "Cust1").await;
+        assert!(read(&mut fast).await.unwrap().contains("Cust1"));
+        assert_eq!(feed.readers.available_permits(), READERS - 2);
+
+        tokio::time::sleep(READ_TIMEOUT + Duration::from_secs(1)).await;
+        assert_eq!(feed.readers.available_permits(), READERS - 1);
+        let mut rest = 0;
+        while read(&mut slow).await.is_some() {
+            rest += 1;
+        }
+        assert_eq!(rest, 1, "what was ready");
+        close(&feed, "Cust2").await;
+        while !read(&mut fast).await.unwrap().contains("Cust2") {}
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn readers_are_limited_and_make_room_when_they_leave() {
+        let feed = feed().await;
+        let mut readers = Vec::new();
+        for _ in 0..READERS {
+            let mut response = events(State(feed.clone())).await;
+            assert_eq!(response.status(), StatusCode::OK);
+            read(&mut response).await.unwrap();
+            readers.push(response);
+        }
+        let refused = events(State(feed.clone())).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.headers().contains_key(header::RETRY_AFTER));
+
+        readers.pop();
+        let room = async {
+            while feed.readers.available_permits() == 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(1), room).await.unwrap();
+        assert_eq!(events(State(feed)).await.status(), StatusCode::OK);
+    }
+}

@@ -59,7 +59,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         gate = args.gate() => gate?,
         () = signals.received() => return Ok(()),
     };
-    let public = Listener::bind(args.listen).await?;
+    let public = Listener::bind(args.listen)?;
     let forward = forward::service(&gate, &args)?;
     let draining = Draining::default();
 
@@ -84,7 +84,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         let app = routes::public(&gate, app);
         return server::run(signals, draining, gate, vec![(public, app, outside)]).await;
     };
-    let internal = Listener::bind(internal).await?;
+    let internal = Listener::bind(internal)?;
     announce(&public);
     tracing::info!("internal on http://{}", internal.address());
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };

@@ -2,12 +2,17 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use crate::{BoxError, log::Limit};
 
 /// Pause after a failure to accept, for connections to end and free their file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Connections that may wait to be accepted, as far as the system allows. The system drops others,
+/// whose clients try again after 1 s, 3 s, 7 s: many silent connections would keep a notification
+/// out for longer than its sender waits.
+const BACKLOG: u32 = 4096;
 
 static FAILURES: Limit = Limit::per_minute(6);
 
@@ -18,10 +23,9 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    pub(crate) async fn bind(address: SocketAddr) -> Result<Self, BoxError> {
-        let inner = TcpListener::bind(address)
-            .await
-            .map_err(|error| format!("can't listen on {address}: {error}"))?;
+    pub(crate) fn bind(address: SocketAddr) -> Result<Self, BoxError> {
+        let inner =
+            listen(address).map_err(|error| format!("can't listen on {address}: {error}"))?;
         Ok(Self { address: inner.local_addr()?, inner })
     }
 
@@ -44,6 +48,16 @@ impl Listener {
             }
         }
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // For a restart while connections of the last process linger. Elsewhere it would let another
+    // process take the port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Whether `error` ended the connection that was about to be accepted, and no other.

@@ -105,7 +105,7 @@ mod tests {
 
     #[tokio::test]
     async fn connection_after_a_quiet_time_is_served() {
-        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into()).unwrap();
         let address = listener.address();
         let settings =
             ListenerSettings { max_connections: 8, max_head: PUBLIC_HEAD, half_close: false };

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use harness::{free_port, simulator_at_own_host};
+use harness::{MAX_WAIT, free_port, simulator_at_own_host};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -99,6 +99,25 @@ async fn max_connections_holds_for_each_listener() {
     assert_eq!(inside.call("GET", "/live", "").await.status(), 200);
     busy.clear();
     assert_eq!(third.receive("GET").await.status(), 405);
+}
+
+/// A client that is not let into the queue tries again ever more seldom.
+#[tokio::test]
+async fn thousand_connections_wait_for_their_turn() {
+    let gateway = Gateway::start(&[&COMMON[..], &["--max-connections", "1"]].concat()).await;
+    let mut busy = Peer::connect(&gateway).await;
+    let path = "/NotifyCustomerStateChange";
+    busy.send(format!("POST {path} HTTP/1.1\r\nhost: g\r\ncontent-length: 5\r\n\r\n")).await;
+    let address = gateway.url("/").authority().unwrap().to_string();
+    let mut waiting = Vec::new();
+    for number in 0..1000 {
+        let connected = tokio::time::timeout(MAX_WAIT, TcpStream::connect(&address)).await;
+        waiting.push(connected.unwrap_or_else(|_| panic!("{number} connected")).unwrap());
+    }
+    drop(waiting);
+    drop(busy);
+    let mut last = Peer::connect(&gateway).await;
+    assert_eq!(last.call("GET", path, "").await.status(), 405);
 }
 
 #[tokio::test]

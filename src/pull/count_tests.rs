@@ -78,6 +78,10 @@ fn change(tenants: &Tenants, pulls: &Pulls, tenant: &TenantId, time: i64) {
         }
         12 => pulls.untrack(tenant),
         13 => tenants.close_until_known(tenant),
+        14 => {
+            let record = tenants.registry().record(tenant).unwrap_or_default();
+            tenants.forget(tenant, &record);
+        }
         _ => _ = tenants.registry().closed(tenant),
     }
 }

@@ -101,6 +101,15 @@ impl InFlight {
         pull.map(|pull| pull.rerun = true).is_some()
     }
 
+    /// Has no other pull follow the one of `tenant` in flight, unless one is waited for. Returns
+    /// whether one is.
+    pub(crate) fn cancel_rerun(&mut self, tenant: &TenantId) -> bool {
+        if let Some(pull) = self.pulls.get_mut(tenant) {
+            pull.rerun = false;
+        }
+        self.is_awaited(tenant)
+    }
+
     /// Removes interrupted pulls, and returns their tenants. The calls that waited for them are
     /// released; refreshes wait on.
     pub(crate) fn interrupted(&mut self) -> Vec<TenantId> {

@@ -29,6 +29,13 @@ impl Lane {
         Some(tenant)
     }
 
+    /// Removes `tenant`, if it waits.
+    pub(super) fn remove(&mut self, tenant: &TenantId) {
+        if self.waiting.remove(tenant) {
+            self.order.retain(|(waiting, _)| waiting != tenant);
+        }
+    }
+
     pub(super) fn contains(&self, tenant: &TenantId) -> bool {
         self.waiting.contains(tenant)
     }

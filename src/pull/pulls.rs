@@ -29,7 +29,7 @@ use crate::{
     status::{ChangeType, Record},
     store::Store,
     tenant_id::TenantId,
-    tenants::{Applied, Observer, Tenants, registry::Registry},
+    tenants::{Applied, Observer, Removal, Tenants, registry::Registry},
 };
 
 /// Knows which tenants are to be pulled, and when. Its task, [`run`](Self::run), pulls them.
@@ -340,6 +340,19 @@ impl Observer for Pulls {
         if silent || applied.turned_unreadable() {
             self.request_pull(tenant);
         }
+    }
+
+    fn remove(&self, tenant: &TenantId, removal: &mut dyn FnMut() -> Removal) -> Removal {
+        // Nothing becomes due while this is locked, so that the count of what is stays right.
+        let mut state = self.state();
+        let removal = removal();
+        if let Removal::Removed { ready } = removal {
+            let State { scheduler, in_flight, .. } = &mut *state;
+            // What is waited for is made: it tells of the tenant as it is from now on.
+            let awaited = in_flight.cancel_rerun(tenant);
+            scheduler.forget(tenant, ready, awaited);
+        }
+        removal
     }
 }
 

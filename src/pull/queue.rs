@@ -123,6 +123,14 @@ impl Queue {
         self.waiting = self.waiting.saturating_sub(1);
     }
 
+    /// Drops what is requested for `tenant`.
+    pub(super) fn forget(&mut self, tenant: &TenantId) {
+        let Self { requested, unverified, unheard, stale, symptoms, .. } = self;
+        for lane in [requested, unverified, unheard, stale, symptoms] {
+            lane.remove(tenant);
+        }
+    }
+
     /// Has the pull of `tenant`, if it is ready, come before those that are not wanted.
     pub(super) fn want(&mut self, tenant: TenantId, due: Mono, dues: &impl Dues) {
         if dues.is_ready(&tenant, due) {

@@ -222,6 +222,19 @@ impl Scheduler {
         }
     }
 
+    /// Drops the pulls of `tenant` that are to come; one that was requested stays if it is `awaited`.
+    /// `ready` tells whether the scheduled one had become due.
+    pub(crate) fn forget(&mut self, tenant: &TenantId, ready: bool, awaited: bool) {
+        self.awaiting_answer.remove(tenant);
+        let own = self.due_unregistered.remove(tenant);
+        if ready || own.is_some_and(|own| own.ready) {
+            self.queue.rescheduled();
+        }
+        if !awaited {
+            self.queue.forget(tenant);
+        }
+    }
+
     /// Has `tenant` pulled at once.
     pub(crate) fn request(&mut self, tenant: &TenantId, now: Duration) {
         self.queue.push_requested(tenant, now);

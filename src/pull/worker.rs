@@ -18,10 +18,10 @@ use super::{
 };
 use crate::{
     log,
-    status::{Record, stamp::PullStamp},
+    status::Record,
     store::Lease,
     tenant_id::TenantId,
-    tenants::{Tenants, Update, correction::Correction},
+    tenants::{SentPull, Tenants, Update, correction::Correction},
 };
 
 /// How late the clock of calls may be. What it decides is measured in minutes.
@@ -54,10 +54,10 @@ struct Extension {
 }
 
 enum Outcome {
-    Answered(PullStamp, StateResponse),
+    Answered(SentPull, StateResponse),
     Failed(Failure),
     /// Another replica has the lease for so long. The stamp is from before the request for it.
-    Delegated(PullStamp, Duration),
+    Delegated(SentPull, Duration),
 }
 
 impl Pulls {
@@ -125,16 +125,16 @@ impl Pulls {
         // an earlier answer may not show.
         let leased = !awaited && *trigger != Trigger::Unverified;
         if leased && let Some(store) = self.leases() {
-            let stamp = self.registry.stamp(tenant);
+            let sent = self.registry.send_pull(tenant);
             if let Lease::Held { remaining } = lease::request(&*store, tenant, *term).await {
-                return Outcome::Delegated(stamp, remaining);
+                return Outcome::Delegated(sent, remaining);
             }
             drop(store);
             self.wait_for_turn(*at).await;
         }
-        let stamp = self.registry.stamp(tenant);
+        let sent = self.registry.send_pull(tenant);
         match self.api.pull(tenant).await {
-            Ok(response) => Outcome::Answered(stamp, response),
+            Ok(response) => Outcome::Answered(sent, response),
             Err(failure) => Outcome::Failed(failure),
         }
     }
@@ -158,8 +158,8 @@ impl Pulls {
         let before = self.endpoint(&tenant);
         let mut correction = None;
         let (last, refreshed) = match outcome {
-            Outcome::Answered(stamp, response) => {
-                match self.record_pull(tenants, &tenant, stamp, &response, &mut correction) {
+            Outcome::Answered(sent, response) => {
+                match self.record_pull(tenants, &tenant, sent, &response, &mut correction) {
                     LastPull::UnknownState => {
                         (LastPull::UnknownState, Err(RefreshError::UnknownState))
                     }
@@ -175,8 +175,8 @@ impl Pulls {
                 };
                 (LastPull::Failed, Err(error))
             }
-            Outcome::Delegated(stamp, remaining) => {
-                self.delegate(&tenant, stamp, start, remaining);
+            Outcome::Delegated(sent, remaining) => {
+                self.delegate(&tenant, sent, start, remaining);
                 return None;
             }
         };
@@ -249,7 +249,7 @@ impl Pulls {
         &self,
         tenants: &Tenants,
         tenant: &TenantId,
-        stamp: PullStamp,
+        sent: SentPull,
         response: &StateResponse,
         corrected: &mut Option<Correction>,
     ) -> LastPull {
@@ -258,7 +258,7 @@ impl Pulls {
             return LastPull::UnknownState;
         };
         log::debug!(%tenant, state = %told.state, "pull answered");
-        let applied = tenants.apply(tenant, Update::Pull { stamp, told });
+        let applied = tenants.apply(tenant, Update::Pull { sent, told });
         if let Some(correction) = applied.correction {
             self.state().corrections.count(&correction);
             *corrected = Some(correction);
@@ -283,9 +283,9 @@ impl Pulls {
 
     /// Another replica pulls or has pulled: its answer comes through the store, unless it tells
     /// nothing new. The tenant is not pulled here before the lease has ended.
-    fn delegate(&self, tenant: &TenantId, stamp: PullStamp, start: Instant, remaining: Duration) {
+    fn delegate(&self, tenant: &TenantId, sent: SentPull, start: Instant, remaining: Duration) {
         let now = self.now().elapsed;
-        let followed = self.registry.read(tenant, |record| stamp.is_followed_in(record));
+        let followed = self.registry.read(tenant, |record| sent.is_followed_in(record));
         let last = if followed == Some(true) {
             // The answer came while the store was asked for the lease.
             LastPull::None

@@ -93,6 +93,13 @@ impl Record {
         self.join(other).any
     }
 
+    /// Returns whether `other` has nothing that this record lacks or that is newer: a merge with it
+    /// would change nothing. No record contains one that is [unreadable](Record::is_unreadable).
+    #[must_use]
+    pub fn contains(&self, other: &Self) -> bool {
+        !other.is_unreadable() && !self.clone().merge(other)
+    }
+
     /// Merges like [`merge`](Record::merge), and returns the result in detail.
     pub(crate) fn join(&mut self, other: &Self) -> Gains {
         if other.is_unreadable() {

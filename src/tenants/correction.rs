@@ -108,9 +108,9 @@ mod tests {
         }
 
         fn pull(&self, state: State) -> Option<Correction> {
-            let stamp = self.0.registry().stamp(&Self::id());
+            let sent = self.0.registry().send_pull(&Self::id());
             let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-            self.0.apply(&Self::id(), Update::Pull { stamp, told }).correction
+            self.0.apply(&Self::id(), Update::Pull { sent, told }).correction
         }
     }
 

@@ -251,6 +251,11 @@ impl Entry {
         !is_silent(&self.known.record)
     }
 
+    /// Returns whether it has any record, an unreadable one included.
+    pub(super) fn has_record(&self) -> bool {
+        !self.known.record.is_empty() || self.known.record.is_unreadable()
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }

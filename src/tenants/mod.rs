@@ -3,6 +3,7 @@
 //! - [`registry`]: the records, each with a summary for the hot path.
 //! - [`entry`]: one of these.
 //! - [`update`]: the updates of a record, and their results.
+//! - `removal`: forgetting a tenant, and `forgotten`, which remembers that for a while.
 //! - [`awaited`]: the tracked tenants of which nothing is known yet.
 //! - [`observer`]: the observers of changes, such as the write-back and the pulls.
 //! - [`correction`]: pulls that contradicted the notifications.
@@ -21,15 +22,19 @@
 //! 3. observers mark the tenant dirty, and its events are published;
 //! 4. the tenant is unlocked, the expiry of its override scheduled, waiters woken, observers
 //!    notified.
+//!
+//! [`Tenants::forget`] removes a record, with the same locks and in the same order.
 
 pub(crate) mod awaited;
 pub(crate) mod correction;
 pub(crate) mod entry;
 pub(crate) mod events;
+mod forgotten;
 mod gained;
 pub(crate) mod observer;
 pub(crate) mod overrides;
 pub(crate) mod registry;
+mod removal;
 mod update;
 pub(crate) mod waiters;
 mod wanted;
@@ -45,7 +50,8 @@ use std::{
 pub use self::update::Outcome;
 pub(crate) use self::{
     observer::Observer,
-    update::{Applied, Update},
+    removal::Removal,
+    update::{Applied, SentPull, Update},
     watched::Watched,
 };
 
@@ -203,5 +209,7 @@ impl fmt::Debug for Tenants {
     }
 }
 
+#[cfg(test)]
+mod removal_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Observers of the changes of tenants.
 
-use super::{Applied, Tenants};
+use super::{Applied, Removal, Tenants};
 use crate::tenant_id::TenantId;
 
 /// An observer of the changes of all tenants of a gate.
@@ -21,5 +21,12 @@ pub(crate) trait Observer: Send + Sync {
     /// No tenant is locked, and the record may have changed again.
     fn after_change(&self, tenants: &Tenants, tenant: &TenantId, applied: &Applied) {
         let _ = (tenants, tenant, applied);
+    }
+
+    /// Calls `removal`, which removes the record of `tenant`, so that what is kept beside the records
+    /// changes with it. It must access no other part of the tenants.
+    fn remove(&self, tenant: &TenantId, removal: &mut dyn FnMut() -> Removal) -> Removal {
+        let _ = tenant;
+        removal()
     }
 }

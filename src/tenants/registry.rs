@@ -22,8 +22,10 @@ use crate::{
         correction::Correction,
         entry::{ClosedSummary, Entry, Known, Ready},
         events::{EventSender, Events, TenantEvent},
+        forgotten::Forgotten,
         gained::{self, KnownNotifications, Turn},
-        update::{Applied, Outcome, Update},
+        removal::Removal,
+        update::{Applied, Outcome, SentPull, Update},
         wanted::Wanted,
     },
 };
@@ -42,6 +44,8 @@ pub(crate) struct Registry {
     /// Number of tenants that are closed because their stored record is malformed.
     unreadable: AtomicUsize,
     wanted: Wanted,
+    /// Used while the tenant is locked.
+    forgotten: Forgotten,
     /// Whether all that the store had at the start is loaded.
     loaded: AtomicBool,
     /// Whether nothing can change a tenant any more.
@@ -59,6 +63,7 @@ impl Registry {
             closed: AtomicUsize::new(0),
             unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
+            forgotten: Forgotten::default(),
             loaded: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             settle,
@@ -164,7 +169,21 @@ impl Registry {
         update.intern(&mut self.interner());
         let (notification, is_load) = (update.notification(), update.is_load());
         let now = self.clock.elapsed();
-        let mut entry = self.tenants.entry(tenant.clone()).or_default();
+        let slot = self.tenants.entry(tenant.clone());
+        let own = match &slot {
+            dashmap::Entry::Occupied(own) => Some(own.get()),
+            dashmap::Entry::Vacant(_) => None,
+        };
+        // A new record has nothing that would tell that a notification is late.
+        if notification.is_some() || own.is_none_or(|own| !own.has_record()) {
+            // Before an entry is made: what was forgotten leaves none behind.
+            let forgotten = self.forgotten.is_followed(tenant, &update, now);
+            if forgotten || own.is_none() && update.needs_record() {
+                let status = own.map_or_else(|| status(&Record::default()), Entry::status);
+                return Applied::ignored(status, forgotten);
+            }
+        }
+        let mut entry = slot.or_default();
         let (before, known) = (entry.status(), KnownNotifications::of(&entry.known.record));
         // The first fact of a tenant corrects nothing.
         let (first, within) = (entry.known.record.is_empty(), entry.agreed_within(now));
@@ -198,11 +217,38 @@ impl Registry {
             expires: entry.known.record.latest_override().and_then(|latest| latest.end()),
             before,
             after,
+            forgotten: false,
         };
         if gains.any && applied.status_changed() {
             applied.outcome = Outcome::Applied;
         }
         applied
+    }
+
+    /// Removes the record of `tenant` if `forgotten` contains it. The tenant is remembered as
+    /// forgotten, unless its record is kept.
+    pub(super) fn remove(&self, tenant: &TenantId, forgotten: &Record) -> Removal {
+        let now = self.clock.elapsed();
+        let slot = self.tenants.entry(tenant.clone());
+        let own = match slot {
+            dashmap::Entry::Occupied(own) if own.get().has_record() => own,
+            _ => {
+                self.forgotten.insert(tenant, forgotten, now);
+                return Removal::Absent;
+            }
+        };
+        if !forgotten.contains(&own.get().known.record) {
+            return Removal::Kept;
+        }
+        self.forgotten.insert(tenant, forgotten, now);
+        let (before, after) = (own.get().status(), status(&Record::default()));
+        self.count_closed(own.get().is_closed(), false);
+        // No record contains one that is unreadable, so that count stays.
+        let turn = Turn { before: &before, after: &after, correction: None };
+        self.publish(|| turn.changed(tenant).into_iter().collect());
+        let ready = own.get().start_pull();
+        own.remove();
+        Removal::Removed { ready }
     }
 
     /// Publishes events while their tenant is locked.
@@ -269,16 +315,22 @@ impl Registry {
         after
     }
 
-    /// Returns the stamp of a pull of `tenant` that is sent now.
-    pub(crate) fn stamp(&self, tenant: &TenantId) -> PullStamp {
+    /// Notes what is known when a pull of `tenant` is sent now.
+    pub(crate) fn send_pull(&self, tenant: &TenantId) -> SentPull {
         let now = self.clock.elapsed();
         let stamp = |entry: &Entry| {
             PullStamp::new(&entry.known.record, &entry.known.knowledge, &self.settle, now)
         };
-        match self.tenants.get(tenant) {
+        let stamp = match self.tenants.get(tenant) {
             Some(entry) => stamp(&entry),
             None => stamp(&Entry::default()),
-        }
+        };
+        SentPull { stamp, at: now }
+    }
+
+    /// Returns the time since the gate was built.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
     }
 
     /// Applies `of` to the tenant's record for a call to it. Also returns whether a pull has to be
@@ -376,12 +428,16 @@ impl Registry {
             (true, false) => _ = self.unreadable.fetch_sub(1, Ordering::Relaxed),
             _ => {}
         }
-        match (was_closed, entry.is_closed()) {
+        self.count_closed(was_closed, entry.is_closed());
+        status
+    }
+
+    fn count_closed(&self, was_closed: bool, is_closed: bool) {
+        match (was_closed, is_closed) {
             (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
             (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
             _ => {}
         }
-        status
     }
 
     pub(super) fn events(&self) -> Events {

@@ -1,5 +1,7 @@
 //! Updates of a tenant's record, and their results.
 
+use std::time::Duration;
+
 use crate::{
     status::{
         ChangeType, Record, TenantStatus, UnavailableReason,
@@ -21,7 +23,7 @@ pub(crate) enum Update {
     /// A verified notification.
     Notification(Notified),
     /// An answer of the state API, and what was known when its request was sent.
-    Pull { stamp: PullStamp, told: Told },
+    Pull { sent: SentPull, told: Told },
     /// An operator's order, given at `now`; times in ms since the epoch.
     Override { action: OverrideAction, note: String, until: Option<u64>, now: u64 },
     /// The expiry of an override, if it is due by `now`.
@@ -30,6 +32,17 @@ pub(crate) enum Update {
     Stored(Record),
     /// A record of the store, loaded with all others.
     Loaded(Record),
+    /// A record that the store returned to a request of this gate, which was sent at this time since
+    /// the gate was built; empty when the store has none.
+    Read { record: Record, sent: Duration },
+}
+
+/// A pull whose request was sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SentPull {
+    pub(super) stamp: PullStamp,
+    /// The time since the gate was built.
+    pub(super) at: Duration,
 }
 
 /// The result of an [`Update`] of a tenant.
@@ -44,6 +57,8 @@ pub(crate) struct Applied {
     pub(crate) correction: Option<Correction>,
     /// The end of the current override, in ms since the epoch.
     pub(crate) expires: Option<u64>,
+    /// Whether the tenant was forgotten after the update was sent, so that it was not applied.
+    pub(crate) forgotten: bool,
 }
 
 /// The result of a verified notification.
@@ -60,7 +75,27 @@ pub enum Outcome {
     Stale,
 }
 
+impl SentPull {
+    /// Returns whether `record` has this pull or a later one.
+    pub(crate) fn is_followed_in(&self, record: &Record) -> bool {
+        self.stamp.is_followed_in(record)
+    }
+}
+
 impl Applied {
+    /// Creates the result of an update that has no effect on a tenant of this `status`.
+    pub(super) fn ignored(status: TenantStatus, forgotten: bool) -> Self {
+        Self {
+            outcome: Outcome::Stale,
+            before: status.clone(),
+            after: status,
+            notified: None,
+            correction: None,
+            expires: None,
+            forgotten,
+        }
+    }
+
     /// Returns whether the record changed.
     pub(crate) fn changed(&self) -> bool {
         matches!(self.outcome, Outcome::Applied | Outcome::Recorded)
@@ -80,7 +115,16 @@ impl Applied {
 impl Update {
     /// Returns whether it comes from the store, and need not be written back.
     pub(super) fn is_stored(&self) -> bool {
-        matches!(self, Self::Stored(_) | Self::Loaded(_))
+        matches!(self, Self::Stored(_) | Self::Loaded(_) | Self::Read { .. })
+    }
+
+    /// Returns whether it has no effect without a record, and does not begin one either.
+    pub(super) fn needs_record(&self) -> bool {
+        match self {
+            Self::Expiry { .. } => true,
+            Self::Read { record, .. } => *record == Record::default(),
+            _ => false,
+        }
     }
 
     /// Returns the type of the notification, if it is one that was received here.
@@ -103,7 +147,9 @@ impl Update {
                 notified.details = interner.intern_notified(&notified.details);
             }
             Self::Pull { told, .. } => told.details = interner.intern_pulled(&told.details),
-            Self::Stored(record) | Self::Loaded(record) => record.intern(interner),
+            Self::Stored(record) | Self::Loaded(record) | Self::Read { record, .. } => {
+                record.intern(interner);
+            }
             Self::Override { .. } | Self::Expiry { .. } => {}
         }
     }
@@ -125,9 +171,11 @@ impl Update {
                     Novelty::Stale => Err(Outcome::Stale),
                 };
             }
-            Self::Stored(stored) | Self::Loaded(stored) => return Ok(record.join(&stored)),
-            Self::Pull { stamp, told } => {
-                let pulled = stamp.into_pull(told, record, settle);
+            Self::Stored(stored) | Self::Loaded(stored) | Self::Read { record: stored, .. } => {
+                return Ok(record.join(&stored));
+            }
+            Self::Pull { sent, told } => {
+                let pulled = sent.stamp.into_pull(told, record, settle);
                 if !awaited && repeats(&pulled, record, settle) {
                     return Ok(Gains { any: false, pulls: true });
                 }

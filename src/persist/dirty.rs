@@ -182,6 +182,11 @@ impl Dirty {
         }
     }
 
+    /// Returns whether a write of `tenant` has begun and not ended.
+    pub(super) fn is_writing(&self, tenant: &TenantId) -> bool {
+        self.tenants.get(tenant).is_some_and(Entry::is_writing)
+    }
+
     /// Returns a receiver that gets a message when the current record of `tenant` is stored; `None`
     /// when it already is. Its sender is dropped when the record will not be stored for now, or the
     /// gate shuts down.

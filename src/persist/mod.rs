@@ -6,6 +6,7 @@
 
 mod dirty;
 mod end;
+mod removal;
 pub(crate) mod resync;
 #[cfg(test)]
 mod resync_tests;
@@ -115,6 +116,13 @@ impl WriteBack {
         }
     }
 
+    /// Returns a future that waits for a write of `tenant` that has begun; `None` without one.
+    fn written(&self, tenant: &TenantId) -> Option<Stored> {
+        let mut dirty = self.lock();
+        let receiver = dirty.is_writing(tenant).then(|| dirty.wait(tenant)).flatten()?;
+        Some(Stored { receiver, timeout: self.timeout })
+    }
+
     /// Returns a future that waits until the current record of `tenant` is in the store; `None`
     /// when it already is.
     ///
@@ -212,19 +220,24 @@ impl WriteBack {
     }
 
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
+        let sent = tenants.registry().elapsed();
         let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store()?.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
-        Written { tenant, waiting, result }
+        Written { tenant, waiting, sent, result }
     }
 
     fn finish(&self, written: Written, tenants: &Tenants) {
-        let Written { tenant, waiting, result } = written;
+        let Written { tenant, waiting, sent, result } = written;
         match result {
-            Ok(stored) => {
-                tenants.apply(&tenant, Update::Stored(stored));
+            Ok(record) => {
+                let applied = tenants.apply(&tenant, Update::Read { record, sent });
+                if applied.forgotten {
+                    // It may have been removed there too, or not.
+                    self.mark(&tenant);
+                }
                 let left = {
                     let mut dirty = self.lock();
                     dirty.finish(&tenant);
@@ -265,6 +278,8 @@ impl Observer for WriteBack {
 struct Written {
     tenant: TenantId,
     waiting: Vec<Waiter>,
+    /// When it began, since the gate was built.
+    sent: Duration,
     result: Result<Record, StoreError>,
 }
 

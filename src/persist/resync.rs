@@ -25,7 +25,9 @@ async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreErro
     let mut pages = store.load();
     while let Some(page) = pages.next().await {
         for (tenant, record) in page? {
-            tenants.apply(&tenant, Update::Loaded(record.clone()));
+            if tenants.apply(&tenant, Update::Loaded(record.clone())).forgotten {
+                write_back.mark(&tenant);
+            }
             registry.adopt_spelling(&tenant);
             let knows_all = registry.read(&tenant, |own| *own == record);
             if knows_all == Some(true) {
@@ -204,7 +206,11 @@ impl Resync {
                 let unreadable = record.is_unreadable();
                 // Only a dirty tenant can be covered. One that becomes dirty now is written once more.
                 let stored = (self.write_back.dirty() > 0).then(|| record.clone());
-                self.tenants.apply(&tenant, Update::Stored(record));
+                if self.tenants.apply(&tenant, Update::Stored(record)).forgotten {
+                    // Another replica stored it again, or it was sent before the removal: the write
+                    // of a tenant without a record reads which.
+                    self.write_back.mark(&tenant);
+                }
                 let registry = self.tenants.registry();
                 registry.adopt_spelling(&tenant);
                 if let Some(record) = stored {
@@ -217,6 +223,12 @@ impl Resync {
                 }
                 // What is known here replaces a malformed record.
                 if unreadable && registry.read(&tenant, Record::is_empty) == Some(false) {
+                    self.write_back.mark(&tenant);
+                }
+            }
+            Ok(Some(Change::Removed(tenant, record))) => {
+                if !self.tenants.forget(&tenant, &record) {
+                    // What is newer here belongs in the store.
                     self.write_back.mark(&tenant);
                 }
             }

@@ -163,6 +163,19 @@ impl MemoryStore {
         Ok(joined)
     }
 
+    fn remove_now(&self, tenant: &TenantId, record: &Record) -> Result<Record, StoreError> {
+        let mut state = self.lock_available()?;
+        let hash_map::Entry::Occupied(stored) = state.records.entry(tenant.clone()) else {
+            return Ok(Record::default());
+        };
+        if !record.contains(stored.get()) {
+            return Ok(stored.get().clone());
+        }
+        let (spelling, _) = stored.remove_entry();
+        state.publish(self.writer, || Change::Removed(spelling, record.clone()));
+        Ok(Record::default())
+    }
+
     fn page(&self, tenants: &[TenantId]) -> Result<Vec<(TenantId, Record)>, StoreError> {
         let state = self.lock_available()?;
         let found = tenants.iter().filter_map(|tenant| {
@@ -212,6 +225,14 @@ impl Store for MemoryStore {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         Box::pin(async move { self.merge_now(tenant, record) })
+    }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        Box::pin(async move { self.remove_now(tenant, record) })
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {

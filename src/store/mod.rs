@@ -37,20 +37,22 @@ use crate::{status::Record, tenant_id::TenantId};
 
 /// Keeps the records of tenants.
 ///
-/// A store never decides which of two facts is newer: it joins records with [`Record::merge`] and
-/// nothing else. So the order, number and source of writes make no difference, and a write whose
-/// answer was lost is simply retried.
+/// A store never decides which of two facts is newer: it joins records with [`Record::merge`], and
+/// compares them with [`Record::contains`]. So the order, number and source of merges make no
+/// difference, and a write whose answer was lost is simply retried.
 ///
 /// # The contract
 ///
 /// - [`merge`](Store::merge) is atomic per tenant. When it returns `Ok`, the join is as durable as
 ///   the store can make it, and visible to every later `load` and `merge` of any replica.
 /// - A `merge` that failed, or was dropped before it returned, may or may not have been stored.
+/// - [`remove`](Store::remove) is atomic per tenant too, and as durable: it compares and removes in
+///   one step, so that it never takes a fact along that another writer has just stored.
 /// - Tenant ids that differ only in case are one tenant. The spelling that was stored first stays.
 /// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). A record that
 ///   another writer stores after `changes` returned is yielded by `load`, arrives as
-///   [`Change::Merged`], or is covered by a [`Change::Resync`]. So is a change during an interruption
-///   or while the reader lags. When stored records are lost, a `Resync` follows too.
+///   [`Change::Merged`], or is covered by a [`Change::Resync`]; so is a removal, as
+///   [`Change::Removed`]. So is a change during an interruption or while the reader lags. When stored records are lost, a `Resync` follows too.
 /// - No call hangs: one that can't be served fails within a few seconds. The gate sets tighter
 ///   limits where it needs them.
 /// - A thousand merges and more may be in flight at once. A store with a cost per write batches
@@ -105,6 +107,20 @@ use crate::{status::Record, tenant_id::TenantId};
 ///                 all.insert(tenant.clone(), joined.encode());
 ///             }
 ///             Ok(joined)
+///         }
+///         .boxed()
+///     }
+///
+///     fn remove<'a>(&'a self, tenant: &'a TenantId, record: &'a Record) -> BoxFuture<'a, Result<Record, StoreError>> {
+///         async move {
+///             let mut all = self.0.lock().expect("no panic while locked");
+///             let Some(bytes) = all.get(tenant) else { return Ok(Record::default()) };
+///             let stored = self.decode(tenant, bytes)?;
+///             if !record.contains(&stored) {
+///                 return Ok(stored);
+///             }
+///             all.remove(tenant);
+///             Ok(Record::default())
 ///         }
 ///         .boxed()
 ///     }
@@ -170,6 +186,27 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>>;
 
+    /// Removes the stored record of `tenant`, provided that `record` [contains](Record::contains) it,
+    /// and returns what is stored then: an empty record when it was removed or there was none, else
+    /// the stored one, which has something newer or is unreadable.
+    ///
+    /// It is for what [`TenantGate::forget`](crate::TenantGate::forget) forgets. Other writers
+    /// receive the removal with `record`, as [`Change::Removed`]. The default refuses every removal.
+    ///
+    /// # Errors
+    ///
+    /// As for [`merge`](Store::merge). The stored record may then be there or not.
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        let _ = (tenant, record);
+        let message =
+            format!("{} can't remove records: implement Store::remove for it", self.name());
+        Box::pin(std::future::ready(Err(StoreError::misconfigured(message))))
+    }
+
     /// Streams what other writers store from now on. Own writes may be included, as merging is
     /// idempotent.
     ///
@@ -214,6 +251,9 @@ pub trait Store: Send + Sync + 'static {
 pub enum Change {
     /// It stored this record: the whole stored record, under this spelling of the id.
     Merged(TenantId, Record),
+    /// It removed the record of this tenant, of which this record had all: a replica whose own record
+    /// has something newer keeps it.
+    Removed(TenantId, Record),
     /// Changes may have been lost, or stored records: [`load`](Store::load) everything again.
     Resync,
     /// The subscription is lost: changes by other writers do not arrive until a
@@ -247,6 +287,14 @@ impl<S: Store + ?Sized> Store for Arc<S> {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         (**self).merge(tenant, record)
+    }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        (**self).remove(tenant, record)
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {

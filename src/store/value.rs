@@ -47,6 +47,19 @@ pub(super) fn join(
     Ok(Joined { record, value, malformed })
 }
 
+/// Returns what stays of the stored `value` of `tenant` when what `given` contains is removed: all
+/// of it, or an empty record. `store` is the store's name, for errors.
+#[cfg(feature = "redb")]
+pub(super) fn remainder(
+    store: &str,
+    tenant: &TenantId,
+    value: &[u8],
+    given: &Record,
+) -> Result<Record, StoreError> {
+    let (_, record) = decode(store, tenant, value)?;
+    Ok(if given.contains(&record) { Record::default() } else { record })
+}
+
 /// Decodes the `value` of `tenant`. A malformed one becomes a record that is
 /// [unreadable](Record::unreadable). `store` is the store's name, for errors.
 pub(super) fn decode(
@@ -154,6 +167,18 @@ mod tests {
         let error = decode("test", &tenant, b"Cust1 {\"v\":\"2.0\"}").unwrap_err();
         assert!(error.is_newer_schema() && error.to_string().contains("cust1"), "{error}");
         assert_eq!(decode_entry("test", "sch\u{1b}ema", b"1").unwrap(), None);
+    }
+
+    #[cfg(feature = "redb")]
+    #[test]
+    fn only_what_is_contained_is_removed() {
+        let tenant = TenantId::new("cust1").unwrap();
+        let remainder = |given: &Record| remainder("test", &tenant, SUSPEND, given).unwrap();
+        let (_, suspended) = decode("test", &tenant, SUSPEND).unwrap();
+        assert_eq!(remainder(&suspended), Record::default());
+        assert_eq!(remainder(&Record::default()), suspended);
+        let kept = super::remainder("test", &tenant, b"Cust1 {", &suspended).unwrap();
+        assert_eq!(kept, Record::unreadable(), "its bytes may be the only copy of something");
     }
 
     #[test]

@@ -29,6 +29,9 @@ enum Fault {
     DropsWhatLags,
     DropsTheLog,
     KeepsQuietAboutLoss,
+    TakesNewerAlong,
+    RemovesQuietly,
+    RemovesAgain,
     EverybodyHolds,
     LeasesNeverEnd,
     LeasesEndEarly,
@@ -169,6 +172,27 @@ impl Store for Broken {
         Broken::merge(self, tenant, record).boxed()
     }
 
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        async move {
+            self.gate().await?;
+            if self.fault == Fault::TakesNewerAlong {
+                let all = self.inner.merge(tenant, record).await?;
+                return self.inner.remove(tenant, &all).await;
+            }
+            let left = self.inner.remove(tenant, record).await?;
+            let gone = self.fault == Fault::RemovesAgain && left == Record::default();
+            if gone && self.fell.swap(true, Ordering::SeqCst) {
+                return Err(StoreError::corrupt("there is no such tenant"));
+            }
+            Ok(left)
+        }
+        .boxed()
+    }
+
     fn changes(&self) -> BoxStream<'static, Change> {
         let (fault, fell, mut count) = (self.fault, self.fell.clone(), 0);
         let was_lost = self.lost.clone();
@@ -182,6 +206,7 @@ impl Store for Broken {
                     Fault::DropsTheLog | Fault::KeepsQuietAboutLoss => {
                         was_lost.swap(false, Ordering::SeqCst)
                     }
+                    Fault::RemovesQuietly => matches!(change, Change::Removed(..)),
                     Fault::DeafAfterAnOutage => fell.load(Ordering::SeqCst),
                     _ => false,
                 };
@@ -281,6 +306,9 @@ async fn each_broken_promise_is_found_and_named() {
         (Fault::DropsWhatLags, "a subscriber that lags"),
         (Fault::DropsTheLog, "changes that are lost"),
         (Fault::KeepsQuietAboutLoss, "records that are lost"),
+        (Fault::TakesNewerAlong, "a removal is announced"),
+        (Fault::RemovesQuietly, "a removal is announced"),
+        (Fault::RemovesAgain, "a removal is announced"),
         (Fault::EverybodyHolds, "a lease has one holder"),
         (Fault::LeasesNeverEnd, "a lease has one holder"),
         (Fault::LeasesEndEarly, "a lease has one holder"),

@@ -61,6 +61,28 @@ async fn reopened_store_has_every_record() {
 }
 
 #[tokio::test]
+async fn removed_record_is_gone_after_a_reopening() {
+    let directory = Directory::new();
+    let path = directory.join("tenants.redb");
+    let store = open(&path).unwrap();
+    for number in 0..3 {
+        store.merge(&tenant(number), &suspended(1)).await.unwrap();
+    }
+    // In one batch: the writes of a transaction follow each other.
+    let (one, two, all) = (tenant(1), tenant(2), suspended(2));
+    let first = suspended(1);
+    let (removed, newer, kept) =
+        tokio::join!(store.remove(&one, &all), store.merge(&two, &all), store.remove(&two, &first));
+    assert_eq!(
+        (removed.unwrap(), newer.unwrap(), kept.unwrap()),
+        (Record::default(), all.clone(), all)
+    );
+    drop(store);
+    let left = [(tenant(0), suspended(1)), (tenant(2), suspended(2))];
+    assert_eq!(load(&open(&path).unwrap()).await.unwrap(), left);
+}
+
+#[tokio::test]
 async fn environments_are_kept_apart() {
     let directory = Directory::new();
     let path = directory.join("tenants.redb");

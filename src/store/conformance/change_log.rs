@@ -86,6 +86,7 @@ impl Conformance {
                 let what = format!("a change of {tenant} by another writer");
                 match self.next(changes, &what).await? {
                     Change::Merged(tenant, record) => view.join(tenant, &record),
+                    Change::Removed(tenant, record) => view.remove(&tenant, &record),
                     Change::Resync => view = self.load(reader).await?,
                     Change::Disconnected | Change::Resumed => {}
                 }
@@ -94,7 +95,7 @@ impl Conformance {
         Ok(())
     }
 
-    async fn next(
+    pub(super) async fn next(
         &self,
         changes: &mut BoxStream<'static, Change>,
         what: &str,

@@ -20,12 +20,14 @@ impl Conformance {
 
         let unreadable = Record::unreadable();
         self.expect(&*reader, (&tenant, &unreadable), (&other, &old)).await?;
-        // A merge without facts reads it, and leaves it.
+        // A merge without facts reads it, and leaves it; so does a removal.
         for store in [&reader, &writer] {
             let answer = self.merge(&**store, &tenant, &Record::default()).await?;
             ensure(answer == unreadable, || {
                 format!("{answer:?} is answered for a malformed record")
             })?;
+            let left = self.limit("remove", store.remove(&tenant, &new)).await??;
+            ensure(left == unreadable, || format!("{left:?} is left of a malformed record"))?;
         }
         self.expect(&*reader, (&tenant, &unreadable), (&other, &old)).await?;
 

@@ -29,6 +29,7 @@ mod laws;
 mod leases;
 mod outage;
 mod records;
+mod removal;
 mod report;
 mod scale;
 mod writers;
@@ -169,6 +170,7 @@ impl Conformance {
         report.record(Check::Lagging, self.lagging().await)?;
         report.record(Check::LogLoss, self.lost_log().await)?;
         report.record(Check::DataLoss, self.lost_data().await)?;
+        report.record(Check::Removal, self.removal().await)?;
         report.record(Check::Leases, self.leases().await)?;
         report.record(Check::Outage, self.outages().await)?;
         let scale = self.scale(&mut report.times).await;

@@ -43,6 +43,7 @@ impl Conformance {
         while !(view.covers(&kept, &expected) && view.covers(&late, &records::suspended(3))) {
             match self.limit("a change after an outage", changes.next()).await? {
                 Some(Change::Merged(tenant, record)) => view.join(tenant, &record),
+                Some(Change::Removed(tenant, record)) => view.remove(&tenant, &record),
                 Some(Change::Resync) => view = self.load(&*here).await?,
                 Some(Change::Disconnected | Change::Resumed) => {}
                 // No other writers: a load yields their changes.
@@ -57,6 +58,9 @@ impl Conformance {
         for _ in 0..3 {
             let merged = self.limit("merge", store.merge(&tenant, &records::suspended(1))).await?;
             fails("merge", merged.map(|_| ()))?;
+            let removed =
+                self.limit("remove", store.remove(&tenant, &records::suspended(1))).await?;
+            fails("remove", removed.map(|_| ()))?;
             let first = self.limit("load", store.load().next()).await?;
             fails("load", first.unwrap_or_else(|| Ok(Vec::new())).map(|_| ()))?;
             if self.leases {

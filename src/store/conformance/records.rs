@@ -33,6 +33,13 @@ impl View {
         self.0.entry(tenant).or_default().merge(record);
     }
 
+    /// Removes the record of `tenant`, unless it has something that `record` lacks.
+    pub(super) fn remove(&mut self, tenant: &TenantId, record: &Record) {
+        if self.get(tenant).is_some_and(|own| record.contains(own)) {
+            self.0.remove(tenant);
+        }
+    }
+
     pub(super) fn get(&self, tenant: &TenantId) -> Option<&Record> {
         self.0.get(tenant)
     }

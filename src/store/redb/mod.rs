@@ -164,6 +164,14 @@ impl Store for RedbStore {
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         Box::pin(self.answered(self.writer.merge(tenant.clone(), record.clone())))
     }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        Box::pin(self.answered(self.writer.remove(tenant.clone(), record.clone())))
+    }
 }
 
 impl fmt::Debug for RedbStore {

@@ -1,6 +1,6 @@
 //! The thread that owns the database.
 //!
-//! Merges wait in a channel. The thread receives all that wait, writes them in one transaction,
+//! Merges and removals wait in a channel. The thread receives all that wait, writes them in one transaction,
 //! syncs once and answers them all. The next batch gathers during the sync: the slower the disk,
 //! the larger the batches.
 
@@ -12,7 +12,7 @@ use std::{
 };
 
 use futures_core::Stream;
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, Table, TableDefinition};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -30,7 +30,7 @@ use crate::{
 /// Capacity of the job channel; senders wait for a slot when it is full.
 const QUEUE: usize = 4096;
 
-/// Most merges in one transaction, so that its memory stays bounded.
+/// Most writes in one transaction, so that its memory stays bounded.
 const BATCH: usize = 4096;
 
 /// Pause before the database is opened again after a failure; it doubles up to the last.
@@ -41,14 +41,22 @@ const REOPEN_LAST: Duration = Duration::from_secs(5);
 const JOIN: Duration = Duration::from_secs(3);
 
 enum Job {
-    Merge(Merge),
+    Write(Write),
     Load(oneshot::Sender<Result<redb::ReadTransaction, StoreError>>),
 }
 
-struct Merge {
+struct Write {
+    kind: Kind,
     tenant: TenantId,
     given: Record,
+    /// Gets the record that is stored afterwards.
     answer: oneshot::Sender<Result<Record, StoreError>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    Merge,
+    Remove,
 }
 
 /// The names of the tables of an environment.
@@ -115,7 +123,25 @@ impl Writer {
         tenant: TenantId,
         given: Record,
     ) -> Result<Record, StoreError> {
-        self.request(|answer| Job::Merge(Merge { tenant, given, answer })).await
+        self.write(Kind::Merge, tenant, given).await
+    }
+
+    /// Removes the stored record that `given` contains, and returns the one that stays.
+    pub(super) async fn remove(
+        &self,
+        tenant: TenantId,
+        given: Record,
+    ) -> Result<Record, StoreError> {
+        self.write(Kind::Remove, tenant, given).await
+    }
+
+    async fn write(
+        &self,
+        kind: Kind,
+        tenant: TenantId,
+        given: Record,
+    ) -> Result<Record, StoreError> {
+        self.request(|answer| Job::Write(Write { kind, tenant, given, answer })).await
     }
 
     pub(super) async fn load(
@@ -179,12 +205,12 @@ impl Work {
     fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         let mut batch = Vec::new();
         while queue.blocking_recv_many(&mut batch, BATCH) > 0 {
-            let mut merges = Vec::with_capacity(batch.len());
+            let mut writes = Vec::with_capacity(batch.len());
             for job in batch.drain(..) {
                 match job {
                     // The caller has given up: it does not rely on the write.
-                    Job::Merge(merge) if merge.answer.is_closed() => {}
-                    Job::Merge(merge) => merges.push(merge),
+                    Job::Write(write) if write.answer.is_closed() => {}
+                    Job::Write(write) => writes.push(write),
                     Job::Load(answer) => {
                         // Fails when the caller has given up.
                         let _ = answer.send(self.with_database(|work, database| {
@@ -193,41 +219,47 @@ impl Work {
                     }
                 }
             }
-            if !merges.is_empty() {
-                self.merge(merges);
+            if !writes.is_empty() {
+                self.write(writes);
             }
         }
     }
 
-    fn merge(&mut self, merges: Vec<Merge>) {
+    fn write(&mut self, writes: Vec<Write>) {
         let written = self.with_database(|work, database| {
-            work.write(database, &merges).map_err(|error| failed(&work.name, error))
+            work.transact(database, &writes).map_err(|error| failed(&work.name, error))
         });
         let answers: Vec<_> = match written {
             Ok(answers) => answers,
-            Err(error) => merges.iter().map(|_| Err(error.clone())).collect(),
+            Err(error) => writes.iter().map(|_| Err(error.clone())).collect(),
         };
-        for (merge, answer) in merges.into_iter().zip(answers) {
+        for (write, answer) in writes.into_iter().zip(answers) {
             // Fails when the caller has given up.
-            let _ = merge.answer.send(answer);
+            let _ = write.answer.send(answer);
         }
     }
 
-    /// Writes all `merges` in one transaction. A record of a newer schema fails its own merge only.
-    fn write(
+    /// Makes all `writes` in one transaction. A record of a newer schema fails its own only.
+    fn transact(
         &self,
         database: &Database,
-        merges: &[Merge],
+        writes: &[Write],
     ) -> Result<Vec<Result<Record, StoreError>>, redb::Error> {
         let writing = database.begin_write()?;
-        let mut answers = Vec::with_capacity(merges.len());
+        let mut answers = Vec::with_capacity(writes.len());
         let mut wrote = false;
         let mut malformed = Vec::new();
         {
             let tenants = TableDefinition::<&str, &[u8]>::new(&self.tables.tenants);
             let mut table = writing.open_table(tenants)?;
-            for Merge { tenant, given, .. } in merges {
+            for Write { kind, tenant, given, .. } in writes {
                 let key = value::key(tenant);
+                if let Kind::Remove = kind {
+                    let (removed, left) = self.remove(&mut table, &key, tenant, given)?;
+                    wrote |= removed;
+                    answers.push(left);
+                    continue;
+                }
                 let mut joined = {
                     let there = table.get(key.as_str())?;
                     let there = there.as_ref().map(|value| value.value());
@@ -257,6 +289,25 @@ impl Work {
             writing.abort()?;
         }
         Ok(answers)
+    }
+
+    /// Removes the record of `tenant` from `table` if `given` contains it. Returns whether it did,
+    /// and the record that stays.
+    fn remove(
+        &self,
+        table: &mut Table<'_, &str, &[u8]>,
+        key: &str,
+        tenant: &TenantId,
+        given: &Record,
+    ) -> Result<(bool, Result<Record, StoreError>), redb::Error> {
+        let left =
+            table.get(key)?.map(|value| value::remainder(&self.name, tenant, value.value(), given));
+        let Some(left) = left else { return Ok((false, Ok(Record::default()))) };
+        let removes = left.as_ref().is_ok_and(|left| *left == Record::default());
+        if removes {
+            table.remove(key)?;
+        }
+        Ok((removes, left))
     }
 
     /// Calls `work` with the database, which is reopened first if necessary, and closed when `work`

@@ -60,6 +60,12 @@ impl Cache {
         Some(found)
     }
 
+    /// Removes the value of a tenant that is no longer stored.
+    pub(super) fn remove(&mut self, tenant: &TenantId) {
+        self.young.remove(tenant);
+        self.old.remove(tenant);
+    }
+
     pub(super) fn put(&mut self, spelling: TenantId, mut seen: CachedValue) {
         seen.record.intern(&mut self.interner);
         if let Some(there) = self.young.get_mut(&spelling) {

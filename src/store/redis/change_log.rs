@@ -1,10 +1,11 @@
-//! The change log: a stream beside the hash of tenants, to which each merge appends an entry.
+//! The change log: a stream beside the hash of tenants, to which each write appends an entry.
 //!
-//! An entry names the tenant and the writer, not the record, which the reader takes from the hash:
+//! The entry of a merge names the tenant and the writer, not the record, which the reader takes from the hash:
 //! so a change costs the server some 45 bytes instead of a second copy of the record in memory, in
 //! its log and in each replica's answer, and a reader that was away reads a tenant once, however
 //! often it changed. The record may then be newer than the entry, never older, because one script
-//! writes both; records are merged, so this makes no difference.
+//! writes both; records are merged, so this makes no difference. The entry of a removal has the
+//! record that was forgotten, because the hash has it no longer.
 //!
 //! A reader knows its *position*: the last entry that it has read. While that entry is in the log,
 //! so are all that followed, because only the oldest are trimmed. If it is not, entries were
@@ -36,7 +37,7 @@ const BATCH: usize = 500;
 pub(super) struct ChangeLog {
     open: Script,
     read: Script,
-    /// The newest entry of this store's merges since the last loss of data.
+    /// The newest entry of this store's writes since the last loss of data.
     written: Mutex<Option<EntryId>>,
 }
 
@@ -63,11 +64,11 @@ pub(super) struct Batch {
     pub(super) changes: Vec<LogEntry>,
 }
 
-/// The last entry of a tenant in a batch.
+/// A removal in a batch, or the last entry of a tenant.
 pub(super) struct LogEntry {
     pub(super) kind: EntryKind,
     pub(super) key: String,
-    /// The value that the hash has now; empty for none.
+    /// The value that was removed, or that the hash has now; empty for none.
     pub(super) value: Vec<u8>,
 }
 
@@ -75,6 +76,7 @@ pub(super) struct LogEntry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     Merged,
+    Removed,
     /// Written by a newer version of this crate: only a load shows what it did.
     Unknown,
 }
@@ -93,7 +95,7 @@ impl ChangeLog {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that a merge of this store has appended the entry `id`, which must not disappear
+    /// Notes that a write of this store has appended the entry `id`, which must not disappear
     /// before it has been read.
     pub(super) fn note_written(&self, id: &str) {
         let mut newest = self.written();
@@ -184,7 +186,11 @@ type Answer = (String, Vec<u8>, bool, Vec<(Vec<u8>, Vec<u8>, Vec<u8>)>);
 
 impl From<(Vec<u8>, Vec<u8>, Vec<u8>)> for LogEntry {
     fn from((kind, key, value): (Vec<u8>, Vec<u8>, Vec<u8>)) -> Self {
-        let kind = if kind == b"merged" { EntryKind::Merged } else { EntryKind::Unknown };
+        let kind = match kind.as_slice() {
+            b"merged" => EntryKind::Merged,
+            b"removed" => EntryKind::Removed,
+            _ => EntryKind::Unknown,
+        };
         Self { kind, key: String::from_utf8_lossy(&key).into_owned(), value }
     }
 }

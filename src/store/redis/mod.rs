@@ -9,6 +9,7 @@ mod error;
 mod keyed_lock;
 mod live;
 mod names;
+mod removal;
 mod sentinel;
 mod server;
 mod subscriber;
@@ -46,7 +47,7 @@ use self::{
 use super::{Change, Lease, Store, StoreError, StoreWarning, value};
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
-/// Time-out of a whole merge, which is repeated while others write the same tenant.
+/// Time-out of a whole merge or removal, which is repeated while others write the same tenant.
 const MERGE: Duration = Duration::from_secs(5);
 
 /// Number of tenants in a page of `load`.
@@ -57,7 +58,7 @@ const MIN_ENTRIES: usize = 10_000;
 
 /// Keeps records on a Redis server that several replicas share.
 ///
-/// A change that one replica stores reaches the others at once: each merge appends an entry to a
+/// A change that one replica stores reaches the others at once: each write appends an entry to a
 /// change log, a Redis stream, which the replicas read. After an interruption they go on where they
 /// were, and read each tenant that changed once. They load everything again only if entries that
 /// they had not read were trimmed, or data was lost. Open one store per gate: it distinguishes its
@@ -93,7 +94,7 @@ const MIN_ENTRIES: usize = 10_000;
 /// # The server
 ///
 /// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
-/// `HMGET`, `HSET`, `HLEN`, `HSCAN`, `XADD` with `MAXLEN`, `XRANGE`, `XREVRANGE`, `XREAD` with
+/// `HMGET`, `HSET`, `HDEL`, `HLEN`, `HSCAN`, `XADD` with `MAXLEN`, `XRANGE`, `XREVRANGE`, `XREAD` with
 /// `BLOCK`, `GET`, `PTTL`, `SET` with `PX`; `AUTH` and `SELECT` if the URL needs them; `INFO` and
 /// `TIME` for [`warnings`](Store::warnings) and for noticing a replica before the first write, both
 /// of which are left out without these rights. For the environment `production` they use:
@@ -101,12 +102,12 @@ const MIN_ENTRIES: usize = 10_000;
 /// | name | content |
 /// |---|---|
 /// | `{tower-superoffice:production}:tenants` | hash: tenant id in lower case to the id as spelled, a space and the record in JSON; the empty field tells one hash from another after a loss |
-/// | `{tower-superoffice:production}:changes` | stream: which tenant changed, and which replica stored it; as many entries as there are tenants, at least 10,000, of some 45 bytes |
+/// | `{tower-superoffice:production}:changes` | stream: which tenant changed, and which replica stored it, or forgot which record; as many entries as there are tenants, at least 10,000, of some 45 bytes |
 /// | `{tower-superoffice:production}:unreadable` | hash: tenant id in lower case to its last malformed value, as it was found when a record replaced it |
 /// | `{tower-superoffice:production}:lease:*` | keys with a time to live: which replica may pull a tenant, by the term of the lease |
 ///
 /// The minimal ACL rule:
-/// `~{tower-superoffice:*}:* -@all +ping +evalsha +script|load +hget +hmget +hset +hlen +hscan +xadd +xrange +xrevrange +xread +get +pttl +set +select +info +time`.
+/// `~{tower-superoffice:*}:* -@all +ping +evalsha +script|load +hget +hmget +hset +hdel +hlen +hscan +xadd +xrange +xrevrange +xread +get +pttl +set +select +info +time`.
 ///
 /// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
 /// names that node.
@@ -134,6 +135,7 @@ struct Shared {
     environment: String,
     link: Link,
     script: Script,
+    remove_script: Script,
     lease_script: Script,
     log: ChangeLog,
     /// Distinguishes this store's entries in the change log from those of others.
@@ -187,6 +189,7 @@ impl RedisStore {
             environment: environment.name(),
             endpoint,
             script: Script::new(include_str!("merge.lua")),
+            remove_script: Script::new(include_str!("remove.lua")),
             lease_script: Script::new(include_str!("lease.lua")),
             log: ChangeLog::new(),
             writer: format!("{:016x}", fastrand::u64(..)),
@@ -266,7 +269,12 @@ impl Shared {
             Some(_) => Request::Write(&call),
             None => Request::Script(&call),
         };
-        match self.link.send(request).await? {
+        self.outcome(self.link.send(request).await?)
+    }
+
+    /// Reads the reply of a script that writes, if what is stored is what the writer expects.
+    fn outcome(&self, reply: Value) -> Result<Put, StoreError> {
+        match reply {
             Value::Int(_) => Ok(Put::Done),
             Value::SimpleString(id) => {
                 self.log.note_written(&id);
@@ -349,6 +357,15 @@ impl Store for RedisStore {
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         let merge = timeout(MERGE, self.shared.merge(tenant, record));
         merge.map(|merged| merged.unwrap_or_else(|_| Err(late(&self.shared.endpoint.name)))).boxed()
+    }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        let removal = timeout(MERGE, self.shared.remove(tenant, record));
+        removal.map(|left| left.unwrap_or_else(|_| Err(late(&self.shared.endpoint.name)))).boxed()
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {

@@ -184,6 +184,10 @@ impl Subscriber {
             }
             let store = &self.shared.endpoint.name;
             match value::decode_entry(store, &key, &value) {
+                Ok(Some((tenant, record))) if kind == EntryKind::Removed => {
+                    self.shared.cache().remove(&tenant);
+                    self.send(Change::Removed(tenant, record)).await;
+                }
                 Ok(Some((tenant, record))) => {
                     let cached = CachedValue::new(record.clone(), &value);
                     self.shared.cache().put(tenant.clone(), cached);

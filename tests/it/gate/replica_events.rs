@@ -23,7 +23,7 @@ use tower_superoffice::{
 
 /// A memory store whose changes can be cut off, or that can be away.
 #[derive(Clone, Default)]
-struct Cut {
+pub(super) struct Cut {
     inner: MemoryStore,
     cut: Arc<AtomicBool>,
     away: Arc<AtomicBool>,
@@ -32,9 +32,17 @@ struct Cut {
 }
 
 impl Cut {
-    fn set(&self, cut: bool) {
+    pub(super) fn new(inner: &MemoryStore) -> Self {
+        Self { inner: inner.clone(), ..Self::default() }
+    }
+
+    pub(super) fn set(&self, cut: bool) {
         self.cut.store(cut, Ordering::SeqCst);
-        let told = if cut { Change::Disconnected } else { Change::Resync };
+        self.send(if cut { Change::Disconnected } else { Change::Resync });
+    }
+
+    /// Sends a change beside those of the store.
+    pub(super) fn send(&self, told: Change) {
         self.connection.lock().unwrap().as_ref().unwrap().unbounded_send(told).unwrap();
     }
 }
@@ -57,6 +65,14 @@ impl Store for Cut {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         self.inner.merge(tenant, record)
+    }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.inner.remove(tenant, record)
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
@@ -141,7 +157,7 @@ async fn fact_of_one_replica_is_published_once_at_each() {
 async fn replica_that_was_cut_off_publishes_what_it_missed() {
     let store = MemoryStore::new();
     let env = env(&store).await;
-    let cut = Cut { inner: store.clone(), ..Cut::default() };
+    let cut = Cut::new(&store);
     let other = replica(&env, cut.clone()).await;
     let mut events = other.events();
     cut.set(true);

@@ -171,6 +171,14 @@ impl Store for Held {
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
         self.0.merge(tenant, record)
     }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.0.remove(tenant, record)
+    }
 }
 
 #[tokio::test]

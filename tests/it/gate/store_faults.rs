@@ -96,6 +96,19 @@ impl Store for Faulty {
         }
     }
 
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        match self.fault() {
+            Fault::Away => Box::pin(std::future::ready(Err(StoreError::unavailable("away")))),
+            Fault::Panics => panic!("remove"),
+            Fault::Hangs => Box::pin(std::future::pending()),
+            _ => self.inner.remove(tenant, record),
+        }
+    }
+
     fn changes(&self) -> BoxStream<'static, Change> {
         let fault = Arc::clone(&self.fault);
         let disconnected = Arc::clone(&self.disconnected);

@@ -48,6 +48,14 @@ impl Store for Leased {
         self.inner.merge(tenant, record)
     }
 
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.inner.remove(tenant, record)
+    }
+
     fn try_lease<'a>(
         &'a self,
         _: &'a TenantId,

@@ -83,7 +83,7 @@ async fn conforms_on_redis_6() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn conforms_with_the_documented_rights_only() {
     let Some(server) = RedisServer::start() else { return };
-    let documented = "~{tower-superoffice:*}:* -@all +ping +evalsha +script|load +hget +hmget +hset +hlen +hscan +xadd +xrange +xrevrange +xread +get +pttl +set +select +info +time";
+    let documented = "~{tower-superoffice:*}:* -@all +ping +evalsha +script|load +hget +hmget +hset +hdel +hlen +hscan +xadd +xrange +xrevrange +xread +get +pttl +set +select +info +time";
     let source = include_str!("../../../src/store/redis/mod.rs");
     assert!(source.contains(documented), "the documentation names other rights");
     let mut acl = redis::cmd("ACL");

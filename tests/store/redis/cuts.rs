@@ -40,6 +40,14 @@ impl Store for Counting {
         self.inner.merge(tenant, record)
     }
 
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.inner.remove(tenant, record)
+    }
+
     fn changes(&self) -> BoxStream<'static, Change> {
         self.inner.changes()
     }

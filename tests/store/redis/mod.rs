@@ -9,6 +9,7 @@ mod cuts;
 mod failover;
 mod outages;
 mod refill;
+mod removal;
 mod sentinel;
 mod server;
 

@@ -1,0 +1,50 @@
+//! The removal of a record.
+
+use super::{CachedValue, MIN_ENTRIES, Put, Shared, connection::Request};
+use crate::{
+    status::Record,
+    store::{StoreError, value},
+    tenant_id::TenantId,
+};
+
+impl Shared {
+    /// Removes the record of `tenant` if `given` contains it, and returns the one that stays.
+    pub(super) async fn remove(
+        &self,
+        tenant: &TenantId,
+        given: &Record,
+    ) -> Result<Record, StoreError> {
+        let key = value::key(tenant);
+        let _turn = self.turns.take(&key).await;
+        // Reads the stored value, which a cached one may not be.
+        let mut there = match self.put(&key, None, None, false).await? {
+            Put::Done => None,
+            Put::Other(value) => value,
+        };
+        while let Some(value) = there {
+            let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
+            let seen = CachedValue::new(record, &value);
+            if !given.contains(&seen.record) {
+                let stored = seen.record.clone();
+                self.cache().put(spelling, seen);
+                return Ok(stored);
+            }
+            let forgotten = value::encode(&spelling, given);
+            there = match self.take_out(&key, &seen.hex(), &forgotten).await? {
+                Put::Done => None,
+                Put::Other(value) => value,
+            };
+        }
+        self.cache().remove(tenant);
+        Ok(Record::default())
+    }
+
+    /// Removes the stored value, provided that it has this `digest`, and announces that the record
+    /// of the value `forgotten` is.
+    async fn take_out(&self, key: &str, digest: &str, forgotten: &[u8]) -> Result<Put, StoreError> {
+        let mut call = self.remove_script.key(&self.names.tenants);
+        call.key(&self.names.changes);
+        call.arg(key).arg(digest).arg(forgotten).arg(&self.writer).arg(MIN_ENTRIES);
+        self.outcome(self.link.send(Request::Write(&call)).await?)
+    }
+}

@@ -143,7 +143,8 @@ pub mod client {
 /// [`TenantGate::events`] returns the stream of all tenants' [`TenantEvent`]s, and
 /// [`TenantGate::watch`] that of one tenant's statuses. [`TenantGate::available`] returns a future
 /// that resolves when calls to a tenant are allowed, or when it is deleted, and
-/// [`TenantGate::deletion_confirmed`] waits for the proof of a deletion.
+/// [`TenantGate::deletion_confirmed`] waits for the proof of a deletion, after which
+/// [`TenantGate::forget`] forgets the tenant.
 ///
 /// # To start, and to catch up
 ///
@@ -226,7 +227,7 @@ pub mod client {
 /// ```
 pub mod events {
     pub use crate::{
-        gate::{Available, Deletion, Watch},
+        gate::{Available, Deletion, ForgetError, Watch},
         tenants::events::{Events, TenantEvent},
     };
 }

@@ -5,6 +5,7 @@ mod builder;
 mod client_layer;
 mod config;
 mod error;
+mod forget;
 mod gates;
 mod health;
 mod overrides;
@@ -32,6 +33,7 @@ pub use self::{
     builder::TenantGateBuilder,
     client_layer::{Client, ClientLayer},
     error::BuildError,
+    forget::ForgetError,
     gates::TenantGates,
     wait_layer::{Wait, WaitFuture, WaitLayer},
     watch::{Deletion, Watch},

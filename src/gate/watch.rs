@@ -36,7 +36,7 @@ pub enum Deletion {
     /// The tenant is deleted, and a pull agrees.
     Confirmed,
     /// The tenant is not deleted, or not any more: its status is another, be it by SuperOffice's
-    /// word or an operator's order.
+    /// word or an operator's order. Or it was [forgotten](TenantGate::forget).
     NotDeleted,
 }
 

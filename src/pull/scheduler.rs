@@ -222,9 +222,10 @@ impl Scheduler {
         }
     }
 
-    /// Drops the pulls of `tenant` that are to come; one that was requested stays if it is `awaited`.
+    /// Drops the pulls of `tenant` that are to come, and tracks it no more; one that was requested stays if it is `awaited`.
     /// `ready` tells whether the scheduled one had become due.
     pub(crate) fn forget(&mut self, tenant: &TenantId, ready: bool, awaited: bool) {
+        self.tracked.remove(tenant);
         self.awaiting_answer.remove(tenant);
         let own = self.due_unregistered.remove(tenant);
         if ready || own.is_some_and(|own| own.ready) {

@@ -100,6 +100,7 @@ fn values_go_anywhere() {
     is_sent::<events::Available>();
     is_shared::<events::Watch>();
     is_cloned::<events::Deletion>();
+    is_cloned::<events::ForgetError>();
     is_sent::<events::Events>();
 }
 

@@ -4,6 +4,7 @@ mod build;
 mod concurrency;
 mod events;
 mod extremes;
+mod forget;
 mod gates;
 mod lifecycle;
 mod network;

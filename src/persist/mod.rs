@@ -7,6 +7,8 @@
 mod dirty;
 mod end;
 mod removal;
+#[cfg(test)]
+mod removal_tests;
 pub(crate) mod resync;
 #[cfg(test)]
 mod resync_tests;

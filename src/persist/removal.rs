@@ -8,16 +8,24 @@ use crate::{
     tenants::{Tenants, Update},
 };
 
-/// Marks a tenant whose removal was not completed: its record may be in the store or not, and what
-/// is known here belongs there.
-struct Incomplete<'a> {
+/// A removal in progress. Until it is completed, the record may be in the store or not, and what is
+/// known here belongs there: the tenant is marked then.
+struct Removing<'a> {
     write_back: &'a WriteBack,
     tenant: &'a TenantId,
     completed: bool,
 }
 
-impl Drop for Incomplete<'_> {
+impl<'a> Removing<'a> {
+    fn begin(write_back: &'a WriteBack, tenant: &'a TenantId) -> Self {
+        write_back.lock().begin_removal(tenant);
+        Self { write_back, tenant, completed: false }
+    }
+}
+
+impl Drop for Removing<'_> {
     fn drop(&mut self) {
+        self.write_back.lock().end_removal(self.tenant);
         if !self.completed {
             self.write_back.mark(self.tenant);
         }
@@ -37,25 +45,26 @@ impl WriteBack {
         tenant: &TenantId,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        // A write in progress could store the record after its removal.
-        if let Some(stored) = self.stored(tenant)
-            && !stored.in_time().await
-        {
-            return Err(StoreError::unavailable(
-                "the tenant could not be stored before its removal",
-            ));
-        }
+        // Nothing changes when it is freed.
+        self.store()?;
+        let mut removing = Removing::begin(self, tenant);
         loop {
-            let mut removal = Incomplete { write_back: self, tenant, completed: false };
+            // A write in progress could store the record after its removal.
+            if let Some(written) = self.written(tenant)
+                && !written.in_time().await
+            {
+                return Err(late());
+            }
+            let writes = self.lock().writes_beside_removal(tenant);
+            removing.completed = false;
             if !self.remove(tenants, tenant, record).await? {
                 return Ok(false);
             }
-            removal.completed = true;
-            let Some(written) = self.written(tenant) else { return Ok(true) };
-            // It began during the removal, because the store was loaded again, and may have stored
-            // the record after it.
-            if !written.in_time().await {
-                return Err(late());
+            removing.completed = true;
+            // One that began during the removal, because the store was loaded again, may have stored
+            // the record after it. One that begins now finds no record here.
+            if self.lock().writes_beside_removal(tenant) == writes {
+                return Ok(true);
             }
         }
     }

@@ -132,7 +132,7 @@ async fn forgotten_tenant_is_pulled_no_more() {
     env.simulator.state_api(Fault::None);
     until!(env.pulls().in_flight() == 0);
     let before = env.simulator.all_state_requests();
-    sleep(60 * DAY).await;
+    sleep(2 * DAY).await;
     assert_eq!(env.simulator.all_state_requests(), before);
     assert_eq!((env.pulls().waiting(), env.pulls().awaiting()), (0, 0));
     assert!(is_empty(&env.gate));
@@ -151,7 +151,7 @@ async fn pull_in_flight_brings_no_tenant_back() {
     env.gate.track([env.tenant.clone()]);
     env.gate.forget(&env.tenant).await.unwrap();
     assert!(refresh.await.unwrap().unwrap().is_available(), "it tells of what holds now");
-    sleep(60 * DAY).await;
+    sleep(2 * DAY).await;
     assert!(is_empty(&env.gate) && store.is_empty());
     // One that is requested now tells that it is deleted.
     assert!(env.gate.refresh(&env.tenant).await.unwrap().is_confirmed());

@@ -1,0 +1,134 @@
+//! Removals beside other writes of the same tenant.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_core::{future::BoxFuture, stream::BoxStream};
+use futures_util::FutureExt;
+use tokio::time::sleep;
+
+use super::WriteBack;
+use crate::{
+    clock::Clock,
+    status::{ChangeType, Record, notified::Notified, settle::Settle},
+    store::{MemoryStore, Store, StoreError},
+    tenant_id::TenantId,
+    tenants::{Tenants, Update},
+};
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+
+/// A store whose answers to removals come a second late.
+struct Slow(MemoryStore);
+
+impl Store for Slow {
+    fn name(&self) -> String {
+        "slow".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        self.0.load()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        self.0.merge(tenant, record)
+    }
+
+    fn remove<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        async move {
+            let left = self.0.remove(tenant, record).await;
+            sleep(Duration::from_secs(1)).await;
+            left
+        }
+        .boxed()
+    }
+}
+
+struct Fixture {
+    store: MemoryStore,
+    tenants: Arc<Tenants>,
+    write_back: Arc<WriteBack>,
+    tenant: TenantId,
+}
+
+impl Fixture {
+    /// A tenant whose deletion is stored.
+    async fn new() -> Self {
+        let store = MemoryStore::new();
+        let slow = Arc::new(Slow(store.clone()));
+        let clock = Clock::system();
+        let write_back = Arc::new(WriteBack::new(slow, clock.clone(), TIMEOUT));
+        let tenants = Arc::new(Tenants::new(Settle::default(), 1, clock));
+        tenants.observe(vec![Arc::clone(&write_back) as _]);
+        tokio::spawn(Arc::clone(&write_back).run(Arc::clone(&tenants)));
+        let own = Self { store, tenants, write_back, tenant: TenantId::new("Cust1").unwrap() };
+        own.notify(5);
+        own.write_back.flush().await;
+        assert_eq!(own.store.len(), 1);
+        own
+    }
+
+    fn notify(&self, token_time: i64) {
+        let notified = Notified::new(ChangeType::Delete, token_time, 0, Arc::default());
+        self.tenants.apply(&self.tenant, Update::Notification(notified));
+    }
+
+    fn record(&self) -> Record {
+        self.tenants.registry().record(&self.tenant).unwrap_or_default()
+    }
+
+    async fn forget(&self, record: &Record) -> Result<bool, StoreError> {
+        self.write_back.forget(&self.tenants, &self.tenant, record).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_beside_a_removal_does_not_outlive_it() {
+    let own = Fixture::new().await;
+    let record = own.record();
+    let beside = async {
+        sleep(Duration::from_millis(500)).await;
+        // A load that began earlier finds that the store lacks the tenant.
+        own.write_back.mark_lacking(std::slice::from_ref(&own.tenant));
+        own.write_back.flush().await;
+        assert_eq!(own.store.len(), 1, "it was not stored again");
+    };
+    let (forgotten, ()) = tokio::join!(own.forget(&record), beside);
+    assert!(forgotten.unwrap());
+    own.write_back.flush().await;
+    assert_eq!((own.store.len(), own.tenants.registry().len()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn notification_beside_a_removal_stores_all_again() {
+    let own = Fixture::new().await;
+    let record = own.record();
+    let beside = async {
+        sleep(Duration::from_millis(500)).await;
+        own.notify(6);
+    };
+    let (forgotten, ()) = tokio::join!(own.forget(&record), beside);
+    assert!(!forgotten.unwrap());
+    own.write_back.flush().await;
+    let stored = own.store.merge(&own.tenant, &Record::default()).await.unwrap();
+    assert!(stored == own.record() && stored != record);
+}
+
+#[tokio::test(start_paused = true)]
+async fn removal_that_is_dropped_stores_the_record_again() {
+    let own = Fixture::new().await;
+    let record = own.record();
+    let broken_off = tokio::time::timeout(Duration::from_millis(500), own.forget(&record));
+    assert!(broken_off.await.is_err());
+    own.write_back.flush().await;
+    assert_eq!((own.store.len(), own.record()), (1, record.clone()));
+    assert!(own.forget(&record).await.unwrap());
+    assert_eq!(own.store.len(), 0);
+}

@@ -11,6 +11,7 @@
 )]
 
 mod cli;
+mod client;
 mod forward;
 mod log;
 mod routes;
@@ -19,14 +20,19 @@ mod server;
 use std::{io::Write, process::ExitCode};
 
 use crate::{
-    cli::Args,
+    cli::{Args, Invocation},
     server::{Draining, INTERNAL_HEAD, Listener, ListenerSettings, PUBLIC_HEAD, Signals},
 };
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::parse() {
+        Invocation::Serve(args) => *args,
+        Invocation::Ask(command, target) => {
+            return client::run(*command, target).unwrap_or_else(|error| fail(&error));
+        }
+    };
     let format = args.log_format;
     let result = match log::init(format) {
         Ok(_flush_at_the_end) => match start(args) {
@@ -38,7 +44,13 @@ fn main() -> ExitCode {
         },
         Err(error) => Err(error.into()),
     };
-    let Err(error) = result else { return ExitCode::SUCCESS };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &BoxError) -> ExitCode {
     // stderr may be closed, which `eprintln` answers with a panic.
     let _best_effort = writeln!(std::io::stderr(), "gateway: {error}");
     ExitCode::FAILURE

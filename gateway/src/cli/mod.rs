@@ -1,8 +1,10 @@
 //! The command line.
 
+mod command;
 mod gate;
 mod parse;
 mod store;
+mod target;
 mod token;
 mod track;
 
@@ -11,7 +13,12 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use axum::http::Uri;
 use clap::{Parser, ValueEnum, builder::BoolishValueParser};
 
-pub(crate) use self::token::OperatorToken;
+pub(crate) use self::{
+    command::{Command, Order, Tenants},
+    parse::Invocation,
+    target::Target,
+    token::OperatorToken,
+};
 use crate::log;
 
 /// Receives SuperOffice's tenant notifications and forwards calls to tenants that are open.
@@ -21,9 +28,14 @@ use crate::log;
 /// suspended, upgrading or deleted is answered with 503 (410 when deleted) and never sent.
 ///
 /// Each option is also an environment variable, of which those that are repeatable take a list with
-/// commas.
+/// commas. The commands speak to a gateway that runs.
 #[derive(Parser)]
-#[command(name = "gateway", version)]
+#[command(
+    name = "superoffice-gateway",
+    version,
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true
+)]
 pub(crate) struct Args {
     /// Address to listen on; port 0 picks a free one.
     #[arg(
@@ -195,6 +207,9 @@ pub(crate) struct Args {
 
     #[arg(skip)]
     pub(crate) operator_token: Option<OperatorToken>,
+
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]

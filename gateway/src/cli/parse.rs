@@ -9,7 +9,7 @@ use clap::{
 };
 
 use super::{
-    Args,
+    Args, Command, Target,
     token::{self, OperatorToken},
 };
 
@@ -29,11 +29,35 @@ impl Secrets {
     }
 }
 
+/// What the process is to do.
+pub(crate) enum Invocation {
+    /// Be a gateway.
+    Serve(Box<Args>),
+    /// Speak to one.
+    Ask(Box<Command>, Target),
+}
+
+impl Invocation {
+    fn from_matches(matches: &ArgMatches, secrets: &Secrets) -> Result<Self, Error> {
+        if matches.subcommand_name().is_none() {
+            return Ok(Self::Serve(Box::new(Args::from_matches(matches, secrets)?)));
+        }
+        let args = Args::from_arg_matches(matches)?;
+        let listen = args.internal_listen.unwrap_or(args.listen);
+        let command = args.command.ok_or_else(|| error(ErrorKind::MissingSubcommand, ""))?;
+        let token = secrets.operator_token.as_deref();
+        let target = Target::new(command.connection(), token, listen)
+            .map_err(|message| error(ErrorKind::ValueValidation, message))?;
+        Ok(Self::Ask(Box::new(command), target))
+    }
+}
+
 impl Args {
     /// Parses the command line and the environment; exits when they make no sense or ask for help.
-    pub(crate) fn parse() -> Self {
+    pub(crate) fn parse() -> Invocation {
         let matches = Self::command().get_matches();
-        Self::from_matches(&matches, &Secrets::from_env()).unwrap_or_else(|error| error.exit())
+        let secrets = Secrets::from_env();
+        Invocation::from_matches(&matches, &secrets).unwrap_or_else(|error| error.exit())
     }
 
     fn from_matches(matches: &ArgMatches, secrets: &Secrets) -> Result<Self, Error> {
@@ -111,8 +135,12 @@ mod tests {
 
     #[test]
     fn every_flag_has_a_help_text() {
-        for argument in Args::command().get_arguments() {
-            assert!(argument.get_help().is_some(), "{argument}");
+        let command = Args::command();
+        for command in std::iter::once(&command).chain(command.get_subcommands()) {
+            assert!(command.get_about().is_some(), "{command}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{command} {argument}");
+            }
         }
     }
 

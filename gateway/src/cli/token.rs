@@ -10,7 +10,10 @@ pub(super) const TOKEN: &str = "SUPEROFFICE_GATEWAY_OPERATOR_TOKEN";
 
 /// What an operator shows to give orders. It is printed nowhere.
 #[derive(Clone)]
-pub(crate) struct OperatorToken(HeaderValue);
+pub(crate) struct OperatorToken {
+    text: String,
+    authorization: HeaderValue,
+}
 
 impl OperatorToken {
     /// Takes the token in `file` or in the variable's `value`, if either is given.
@@ -39,14 +42,20 @@ impl OperatorToken {
 
     fn parse(text: &str) -> Option<Self> {
         let can_be_sent = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let mut token = HeaderValue::from_str(text).ok().filter(|_| can_be_sent)?;
-        token.set_sensitive(true);
-        Some(Self(token))
+        let authorization = HeaderValue::from_str(&format!("Bearer {text}"));
+        let mut authorization = authorization.ok().filter(|_| can_be_sent)?;
+        authorization.set_sensitive(true);
+        Some(Self { text: text.to_owned(), authorization })
+    }
+
+    /// Returns the value of the header that shows it.
+    pub(crate) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
     }
 
     /// Whether `presented` is this token. The time that it takes tells at most the length.
     pub(crate) fn equals(&self, presented: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(presented).into()
+        self.text.as_bytes().ct_eq(presented).into()
     }
 }
 

@@ -29,7 +29,7 @@ use crate::BoxError;
 /// would allow, a slow tenant would still be receiving a request long after its end.
 const SEND_BUFFER: usize = 128 * 1024;
 
-pub(super) type Connector =
+pub(crate) type Connector =
     HttpsConnector<MapResponse<HttpConnector, fn(TokioIo<TcpStream>) -> Tracked>>;
 
 /// Connects to tenants, with TLS or, as for an `--upstream`, without.
@@ -39,7 +39,7 @@ pub(super) type Connector =
 /// # Errors
 ///
 /// When `authorities`, in PEM, are no certificates.
-pub(super) fn connector(authorities: Option<&[u8]>) -> Result<Connector, BoxError> {
+pub(crate) fn connector(authorities: Option<&[u8]>) -> Result<Connector, BoxError> {
     let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
     for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
         roots.add(certificate?)?;
@@ -78,7 +78,7 @@ impl Used {
 }
 
 /// A connection with its [`Used`].
-pub(super) struct Tracked {
+pub(crate) struct Tracked {
     io: TokioIo<TcpStream>,
     used: Used,
 }

@@ -25,12 +25,15 @@ use hyper::body::Incoming;
 use tower::{Layer, Service, ServiceExt, util::BoxCloneSyncService};
 use tower_superoffice::{GuardError, TenantGate, TenantId};
 
-pub(crate) use self::problem::{problem, unavailable};
 use self::{
     body::{RequestBody, ResponseBody},
     client::{CallError, TenantClient},
     path::NoTenant,
     progress::Progress,
+};
+pub(crate) use self::{
+    connector::{Connector, connector},
+    problem::{problem, unavailable},
 };
 use crate::{BoxError, cli::Args};
 

@@ -15,6 +15,7 @@
 mod authorities;
 mod best_effort_logs;
 mod clocks;
+mod commands;
 mod configuration;
 mod connections;
 mod crash_recovery;

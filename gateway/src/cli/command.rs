@@ -1,0 +1,121 @@
+//! The subcommands, which speak to a running gateway.
+
+use std::path::PathBuf;
+
+use axum::http::Uri;
+use clap::Subcommand;
+use tower_superoffice::TenantId;
+
+/// What to ask a running gateway, instead of starting one.
+#[derive(Debug, Clone, Subcommand)]
+pub(crate) enum Command {
+    /// Prints health, keys and version; fails when no gateway answers.
+    Health(Connection),
+    /// Prints whether the gateway is ready and why not; fails while it is not.
+    Ready(Connection),
+    /// Prints all tenants, or one.
+    Tenants(Tenants),
+    /// Lets calls to a tenant through, whatever SuperOffice reports.
+    Open(Override),
+    /// Refuses calls to a tenant, whatever SuperOffice reports.
+    Close(Override),
+    /// Ends the open or close of a tenant.
+    Release(Order),
+    /// Pulls the state of a tenant from SuperOffice now.
+    Refresh(Order),
+    /// Prints every tenant, then what happens, as a JSON object a line.
+    Events(Connection),
+}
+
+/// How to reach the gateway.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Connection {
+    /// URL of the gateway [default: the address in SUPEROFFICE_GATEWAY_INTERNAL_LISTEN or
+    /// SUPEROFFICE_GATEWAY_LISTEN, else http://127.0.0.1:8080].
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_URL", value_name = "URL")]
+    pub(crate) url: Option<Uri>,
+
+    /// File with the operator's token, which can also be in the variable
+    /// SUPEROFFICE_GATEWAY_OPERATOR_TOKEN.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_OPERATOR_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    pub(crate) operator_token_file: Option<PathBuf>,
+
+    /// File with certificates, in PEM, of authorities that are trusted besides the public ones.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_CA_FILE", value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
+}
+
+/// Which tenants are printed.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Tenants {
+    /// The one tenant to print.
+    #[arg(value_name = "TENANT", conflicts_with_all = ["closed", "reason", "prefix", "limit", "after"])]
+    pub(crate) tenant: Option<TenantId>,
+
+    /// Only those that are closed.
+    #[arg(long)]
+    pub(crate) closed: bool,
+
+    /// Only those that are closed for this reason.
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: Option<String>,
+
+    /// Only those whose id begins like this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prefix: Option<String>,
+
+    /// At most so many.
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+
+    /// Only those behind this one: the last of the page before.
+    #[arg(long, value_name = "TENANT")]
+    pub(crate) after: Option<TenantId>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// An order.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Order {
+    /// The tenant.
+    #[arg(value_name = "TENANT")]
+    pub(crate) tenant: TenantId,
+
+    /// Why, for those who look at the tenant: at most 200 characters.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) note: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// An order that can end by itself.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Override {
+    #[command(flatten)]
+    pub(crate) order: Order,
+
+    /// When it ends, in RFC 3339, such as 2026-12-01T06:00:00Z [default: with release].
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+}
+
+impl Command {
+    pub(crate) fn connection(&self) -> &Connection {
+        match self {
+            Self::Health(connection) | Self::Ready(connection) | Self::Events(connection) => {
+                connection
+            }
+            Self::Tenants(tenants) => &tenants.connection,
+            Self::Open(order) | Self::Close(order) => &order.order.connection,
+            Self::Release(order) | Self::Refresh(order) => &order.connection,
+        }
+    }
+}

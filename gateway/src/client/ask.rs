@@ -1,0 +1,119 @@
+//! One request to the gateway.
+
+use std::{error::Error, fmt, time::Duration};
+
+use axum::{
+    body::Body,
+    http::{
+        Method, Request, Response, StatusCode,
+        header::{AUTHORIZATION, CONTENT_TYPE},
+    },
+};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::{
+    BoxError,
+    cli::Target,
+    forward::{Connector, connector},
+};
+
+/// The longest problem that is read, in bytes.
+const MAX_PROBLEM: usize = 64 * 1024;
+
+/// A gateway that runs.
+pub(super) struct Gateway {
+    client: Client<Connector, Body>,
+    target: Target,
+}
+
+/// What to send it.
+pub(super) struct Question<'a> {
+    pub(super) method: Method,
+    pub(super) path: &'a str,
+    /// JSON, of a POST.
+    pub(super) body: Vec<u8>,
+}
+
+impl<'a> Question<'a> {
+    pub(super) fn get(path: &'a str) -> Self {
+        Self { method: Method::GET, path, body: Vec::new() }
+    }
+}
+
+impl Gateway {
+    pub(super) fn new(target: Target) -> Result<Self, BoxError> {
+        let connector = connector(target.authorities.as_deref())?;
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), target })
+    }
+
+    /// Sends `question` and waits for the start of the response.
+    pub(super) async fn ask(
+        &self,
+        question: Question<'_>,
+        limit: Duration,
+    ) -> Result<Response<Incoming>, BoxError> {
+        let url = &self.target.url;
+        let is_order = question.method == Method::POST;
+        let mut request = Request::builder().method(question.method).uri(format!(
+            "{}{}",
+            url.trim_end_matches('/'),
+            question.path
+        ));
+        if is_order {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        // No other request needs it.
+        if let Some(token) = self.target.token.as_ref().filter(|_| is_order) {
+            request = request.header(AUTHORIZATION, token.authorization());
+        }
+        let sent = self.client.request(request.body(Body::from(question.body))?);
+        match timeout(limit, sent).await {
+            Ok(Ok(response)) => Ok(response),
+            Ok(Err(error)) => Err(format!("no answer from {url}: {}", with_sources(&error)).into()),
+            Err(_) => Err(TimedOut.into()),
+        }
+    }
+}
+
+/// An error with the causes that it does not name itself.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
+/// Returns a response that is good, or as an error what the gateway says.
+pub(super) async fn expect_ok(
+    response: Response<Incoming>,
+) -> Result<Response<Incoming>, BoxError> {
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(response);
+    }
+    let body = Limited::new(response.into_body(), MAX_PROBLEM).collect().await?.to_bytes();
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    Err(match problem.get("detail").and_then(Value::as_str) {
+        Some(detail) => format!("{status}: {detail}").into(),
+        None => format!("the gateway answered {status}").into(),
+    })
+}
+
+/// The answer did not come in time.
+#[derive(Debug)]
+pub(super) struct TimedOut;
+
+impl fmt::Display for TimedOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the gateway did not answer in time")
+    }
+}
+
+impl Error for TimedOut {}

@@ -74,6 +74,16 @@ fn an_unhelpful_pull_is_not_repeated_for_a_while() {
     assert!(matches!(in_flight.join(&tenant(), mark, 0, later), Join::Requested(_)));
 }
 
+/// A pull that no misdirected call waited for says nothing of one that comes later.
+#[test]
+fn call_sent_after_a_due_pull_gets_another() {
+    let (mut in_flight, now) = (InFlight::default(), Instant::now());
+    in_flight.start(&tenant(), 0);
+    in_flight.complete(&tenant(), FoundHost::Same, now).1.release(&Ok(()));
+    let mark = in_flight.pull_seq();
+    assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::Requested(_)));
+}
+
 #[test]
 fn locating_joins_one_pull_and_pauses_when_it_finds_nothing() {
     let (mut in_flight, mut now) = (InFlight::default(), Instant::now());

@@ -33,7 +33,7 @@ impl Audiences {
     }
 
     /// Accepts these application ids, ignoring case and a leading `spn:`; `None` when there is
-    /// none, or a blank one.
+    /// none, or a blank one, such as `spn:` alone.
     pub(crate) fn one_of(ids: impl IntoIterator<Item = impl AsRef<str>>) -> Option<Self> {
         let ids: Vec<_> = ids.into_iter().map(|id| strip_spn(id.as_ref()).to_owned()).collect();
         let usable = !ids.is_empty() && ids.iter().all(|id| !id.trim().is_empty());
@@ -90,7 +90,40 @@ impl Policy {
 /// Strips the `spn:` that some of SuperOffice's tokens put before an application id.
 fn strip_spn(audience: &str) -> &str {
     match audience.split_at_checked(4) {
-        Some((prefix, id)) if prefix.eq_ignore_ascii_case("spn:") && !id.is_empty() => id,
+        Some((prefix, id)) if prefix.eq_ignore_ascii_case("spn:") => id,
         _ => audience,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audience_is_compared_without_case_and_spn() {
+        let audiences = Audiences::one_of(["App", "SPN:Other"]).unwrap();
+        for claimed in ["app", "APP", "spn:app", "Spn:APP", "other", "spn:other"] {
+            assert!(audiences.contains_one_of(&[claimed]), "{claimed}");
+            assert!(audiences.contains_one_of(&["third", claimed]), "{claimed}");
+        }
+        for claimed in ["", "spn:", "xpn:app", "spn:spn:app", "third", "app ", "ap"] {
+            assert!(!audiences.contains_one_of(&[claimed]), "{claimed}");
+        }
+        assert!(!audiences.contains_one_of(&[]));
+        assert!(Audiences::any().contains_one_of(&[]), "there is no condition");
+    }
+
+    #[test]
+    fn missing_or_blank_audience_is_refused() {
+        for ids in [&[][..], &[""], &[" "], &["spn:"], &["app", ""], &["", "app"]] {
+            assert!(Audiences::one_of(ids).is_none(), "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn leeway_of_more_than_five_minutes_is_refused() {
+        let leeway = |seconds| Leeway::new(Duration::from_secs(seconds));
+        assert_eq!(leeway(300).map(Leeway::as_secs), Some(300));
+        assert!(leeway(301).is_none());
     }
 }

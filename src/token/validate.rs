@@ -61,3 +61,44 @@ pub(crate) fn verify_with(
         true => Ok(candidate.verified),
     }
 }
+
+#[cfg(all(test, feature = "test-util"))]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::token::{
+        Audiences, Leeway,
+        testing::{NOW, base64url, claims},
+    };
+
+    fn verified(claims: &str, login_tokens: bool, is_signed: bool) -> Result<String, TokenError> {
+        let policy = Policy::new(
+            vec!["SuperOffice AS".to_owned()],
+            Audiences::one_of(["app"]).unwrap(),
+            Leeway::new(Duration::from_secs(60)).unwrap(),
+        );
+        let header = base64url(r#"{"alg":"RS256"}"#);
+        let token = format!("{header}.{}.{}", base64url(claims), base64url([1]));
+        let policy = policy.login_tokens(login_tokens);
+        let verified = verify_with(&token, &policy, NOW, |signed, signature| {
+            assert_eq!((signed, signature), (token.rsplit_once('.').unwrap().0, &[1][..]));
+            is_signed
+        });
+        verified.map(|verified| verified.tenant.to_string())
+    }
+
+    /// A forged token shows nothing about SuperOffice's, so its signature is the reason.
+    #[test]
+    fn token_of_a_person_is_refused_once_its_signature_is_right() {
+        let service = claims("Cust1");
+        let person = service.replace('}', r#","email":"a@example.com"}"#);
+        assert_eq!(verified(&person, false, false), Err(TokenError::Signature));
+        assert_eq!(verified(&person, false, true), Err(TokenError::SpeaksForPerson));
+        assert_eq!(verified(&person, true, true), Ok("Cust1".to_owned()));
+        for login_tokens in [false, true] {
+            assert_eq!(verified(&service, login_tokens, true), Ok("Cust1".to_owned()));
+            assert_eq!(verified(&service, login_tokens, false), Err(TokenError::Signature));
+        }
+    }
+}

@@ -1,11 +1,16 @@
 //! The calendar on its own: what starts when, and what waits for it.
 
+use std::sync::Arc;
+
 use super::*;
 use crate::{
     clock::Clock,
     status::{State, fact::Fact, pulled::Pulled, settle::Settle},
     tenants::Tenants,
 };
+
+#[path = "scheduler_registry_tests.rs"]
+mod in_registry;
 
 struct Calendar {
     scheduler: Scheduler,

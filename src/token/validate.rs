@@ -62,7 +62,8 @@ pub(crate) fn verify_with(
     }
 }
 
-#[cfg(all(test, feature = "test-util"))]
+#[cfg(test)]
+#[cfg(feature = "test-util")]
 mod tests {
     use std::time::Duration;
 

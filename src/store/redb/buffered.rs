@@ -5,7 +5,7 @@
 //! be the only copy of something. So the file is opened behind this buffer, which records what redb
 //! does and replays it in the same order on `commit`, syncs included: a power cut in between finds
 //! what it would find without the buffer. A file whose last sync failed is read through the buffer
-//! too, and never written again.
+//! too, and never written again: neither by redb's own close, which marks the file as whole.
 
 use std::{
     collections::HashMap,
@@ -45,6 +45,8 @@ struct Shared {
     /// `None` once writes go through.
     pending: RwLock<Option<Pending>>,
     sync_failed: SyncFailed,
+    /// Whether part of what redb takes for written is not there: nothing may be written after it.
+    broken: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -70,20 +72,17 @@ impl BufferedBackend {
         let len = inner.len()?;
         let pending = Pending { ops: Vec::new(), blocks: HashMap::new(), len, own: len };
         let pending = RwLock::new(Some(pending));
-        Ok(Self(Arc::new(Shared { inner, pending, sync_failed })))
+        Ok(Self(Arc::new(Shared { inner, pending, sync_failed, broken: AtomicBool::new(false) })))
     }
 
-    /// Replays the pending writes, and passes everything through from now on.
+    /// Replays the pending writes, and passes everything through from now on. After an error nothing
+    /// can be written any more.
     pub(super) fn commit(&self) -> io::Result<()> {
         let mut pending = self.0.pending.write().unwrap_or_else(PoisonError::into_inner);
-        for op in pending.take().into_iter().flat_map(|pending| pending.ops) {
-            match op {
-                Op::Write(offset, data) => self.0.inner.write(offset, &data)?,
-                Op::SetLen(len) => self.0.inner.set_len(len)?,
-                Op::Sync => self.0.sync()?,
-            }
-        }
-        Ok(())
+        let mut ops = pending.take().into_iter().flat_map(|pending| pending.ops);
+        let replayed = ops.try_for_each(|op| self.0.replay(op));
+        self.0.broken.fetch_or(replayed.is_err(), Ordering::AcqRel);
+        replayed
     }
 
     /// Applies `work` to the pending writes and the storage while writes are buffered.
@@ -102,9 +101,26 @@ impl BufferedBackend {
 }
 
 impl Shared {
+    fn replay(&self, op: Op) -> io::Result<()> {
+        match op {
+            Op::Write(offset, data) => self.inner.write(offset, &data),
+            Op::SetLen(len) => self.inner.set_len(len),
+            Op::Sync => self.sync(),
+        }
+    }
+
+    /// Returns the storage for a change of it.
+    fn writable(&self) -> io::Result<&dyn StorageBackend> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(io::Error::other("an earlier write failed"));
+        }
+        Ok(&*self.inner)
+    }
+
     fn sync(&self) -> io::Result<()> {
-        let synced = self.inner.sync_data();
+        let synced = self.writable()?.sync_data();
         if synced.is_err() {
+            self.broken.store(true, Ordering::Release);
             self.sync_failed.0.store(true, Ordering::Release);
         }
         synced
@@ -199,7 +215,7 @@ impl StorageBackend for BufferedBackend {
             pending.set_len(len);
             Ok(())
         });
-        pending.unwrap_or_else(|| self.0.inner.set_len(len))
+        pending.unwrap_or_else(|| self.0.writable()?.set_len(len))
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -212,7 +228,7 @@ impl StorageBackend for BufferedBackend {
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         self.buffer(|pending, storage| pending.write(storage, offset, data))
-            .unwrap_or_else(|| self.0.inner.write(offset, data))
+            .unwrap_or_else(|| self.0.writable()?.write(offset, data))
     }
 
     fn close(&self) -> io::Result<()> {
@@ -255,9 +271,9 @@ mod tests {
 
     use super::*;
 
-    /// Storage that outlives its `BufferedBackend`.
+    /// Storage that outlives its `BufferedBackend`, and whose next sync may fail.
     #[derive(Debug, Clone)]
-    struct Storage(Arc<InMemoryBackend>);
+    struct Storage(Arc<InMemoryBackend>, Arc<AtomicBool>);
 
     impl StorageBackend for Storage {
         fn len(&self) -> io::Result<u64> {
@@ -270,15 +286,53 @@ mod tests {
             self.0.set_len(len)
         }
         fn sync_data(&self) -> io::Result<()> {
-            self.0.sync_data()
+            match self.1.swap(false, Ordering::AcqRel) {
+                true => Err(io::Error::from_raw_os_error(5)),
+                false => self.0.sync_data(),
+            }
         }
         fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
             self.0.write(offset, data)
         }
     }
 
+    /// Asserts that nothing can be changed, though the storage would let it.
+    fn assert_closed(buffered: &BufferedBackend, storage: &Storage) {
+        let before = content(storage);
+        assert!(buffered.write(0, b"new").is_err());
+        assert!(buffered.set_len(1).is_err());
+        assert!(buffered.sync_data().is_err());
+        assert_eq!(content(storage), before);
+    }
+
+    #[test]
+    fn nothing_is_written_after_an_incomplete_commit() {
+        let storage = storage(b"old");
+        let failed = SyncFailed::default();
+        let buffered = BufferedBackend::new(Box::new(storage.clone()), failed.clone()).unwrap();
+        buffered.write(0, b"one").unwrap();
+        buffered.sync_data().unwrap();
+        buffered.write(0, b"two").unwrap();
+        storage.1.store(true, Ordering::Release);
+        assert!(buffered.commit().is_err() && failed.get());
+        assert_eq!(content(&storage), b"one");
+        assert_closed(&buffered, &storage);
+    }
+
+    #[test]
+    fn nothing_is_written_after_a_failed_sync() {
+        let storage = storage(b"old");
+        let failed = SyncFailed::default();
+        let buffered = BufferedBackend::new(Box::new(storage.clone()), failed.clone()).unwrap();
+        buffered.commit().unwrap();
+        buffered.write(0, b"new").unwrap();
+        storage.1.store(true, Ordering::Release);
+        assert!(buffered.sync_data().is_err() && failed.get());
+        assert_closed(&buffered, &storage);
+    }
+
     fn storage(content: &[u8]) -> Storage {
-        let storage = Storage(Arc::new(InMemoryBackend::new()));
+        let storage = Storage(Arc::new(InMemoryBackend::new()), Arc::default());
         storage.set_len(content.len() as u64).unwrap();
         storage.write(0, content).unwrap();
         storage

@@ -56,6 +56,11 @@ impl TenantId {
         Self(SmolStr::new(id))
     }
 
+    #[inline]
+    pub(crate) fn folded(&self) -> FoldedId<'_> {
+        FoldedId(self.0.as_bytes())
+    }
+
     /// Returns the id as it was spelled when it was created.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -86,32 +91,63 @@ const ALPHABET: [bool; 256] = {
     alphabet
 };
 
-/// Returns the characters of `id` with their case folded: eight at a time, and the last eight once
-/// more, which covers the remainder. Ids of one length are equal exactly when these are.
-///
-/// Setting bit 5 folds the case and, on the alphabet of an id, nothing else: it maps `A-Z` onto
-/// `a-z`, leaves digits, `-` and `a-z` as they are, and moves `_` to a byte of its own (0x7f).
-#[inline]
-fn folded(id: &[u8]) -> (impl Iterator<Item = u64>, u64) {
-    const fn fold(word: [u8; 8]) -> u64 {
-        u64::from_le_bytes(word) | 0x2020_2020_2020_2020
-    }
-    let (words, _) = id.as_chunks();
-    let last = id.last_chunk().copied().unwrap_or_else(|| {
+/// The characters of a tenant id, borrowed: hashes as the [`TenantId`] does.
+#[derive(Clone, Copy)]
+pub(crate) struct FoldedId<'i>(pub(crate) &'i [u8]);
+
+impl FoldedId<'_> {
+    /// Returns the first and the last eight characters with their case folded. They may overlap;
+    /// shorter ids are padded with zeros.
+    ///
+    /// Setting bit 5 folds the case and, on the alphabet of an id, nothing else: it maps `A-Z` onto
+    /// `a-z`, leaves digits, `-` and `a-z` as they are, and moves `_` to a byte of its own (0x7f).
+    #[inline]
+    pub(crate) fn ends(self) -> (u64, u64) {
+        let Self(id) = self;
+        if let (Some(first), Some(last)) = (id.first_chunk(), id.last_chunk()) {
+            return (fold(*first), fold(*last));
+        }
         let mut padded = [0; 8];
         for (slot, byte) in padded.iter_mut().zip(id) {
             *slot = *byte;
         }
-        padded
-    });
-    (words.iter().map(|word| fold(*word)), fold(last))
+        (fold(padded), fold(padded))
+    }
+
+    /// Returns what [`ends`](Self::ends) leaves out, in words that may overlap with them.
+    #[inline]
+    pub(crate) fn middle(self) -> impl Iterator<Item = u64> {
+        let Self(id) = self;
+        let middle = if id.len() > 16 { id.get(8..).unwrap_or_default() } else { &[] };
+        middle.as_chunks().0.iter().map(|word| fold(*word))
+    }
+}
+
+#[inline]
+fn fold(word: [u8; 8]) -> u64 {
+    u64::from_le_bytes(word) | 0x2020_2020_2020_2020
+}
+
+impl Hash for FoldedId<'_> {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let (first, last) = self.ends();
+        for word in self.middle() {
+            state.write_u64(word);
+        }
+        // The length is part of the hash, so that zero padding differs from a shorter id. Spread
+        // over all bits by an odd factor, it shares the last word and costs no round of its own.
+        let last = last ^ (self.0.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        state.write_u128(u128::from(first) | u128::from(last) << 64);
+    }
 }
 
 impl PartialEq for TenantId {
     fn eq(&self, other: &Self) -> bool {
-        let (own, other) = (self.0.as_bytes(), other.0.as_bytes());
-        let ((own_words, own_last), (other_words, other_last)) = (folded(own), folded(other));
-        own.len() == other.len() && own_last == other_last && own_words.eq(other_words)
+        let (own, other) = (self.folded(), other.folded());
+        own.0.len() == other.0.len()
+            && own.ends() == other.ends()
+            && own.middle().eq(other.middle())
     }
 }
 
@@ -133,14 +169,7 @@ impl PartialOrd for TenantId {
 impl Hash for TenantId {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let id = self.0.as_bytes();
-        let (words, last) = folded(id);
-        for word in words {
-            state.write_u64(word);
-        }
-        // The length is part of the hash, so that zero padding differs from a shorter id. Spread
-        // over all bits by an odd factor, it shares the last word and costs no round of its own.
-        state.write_u64(last ^ (id.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        self.folded().hash(state);
     }
 }
 

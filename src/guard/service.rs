@@ -86,7 +86,7 @@ impl<S, K> Guard<S, K> {
 }
 
 impl<S, K> Guard<S, K> {
-    /// Makes or refuses the call, while some tenant is closed.
+    /// Makes or refuses the call, when its tenant may be closed.
     #[inline(never)]
     fn decide<R>(&mut self, request: R) -> ResponseFuture<S::Future>
     where
@@ -119,12 +119,17 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        // Two paths, because a request that was never borrowed is passed on in place, while one
-        // that was is copied once more by today's compilers.
-        if self.guard_state.any_closed() {
-            return self.decide(request);
+        // Two calls, because a request that was never borrowed is passed on in place, while one that
+        // was is copied once more by today's compilers.
+        if !self.guard_state.any_closed() {
+            return ResponseFuture::allowed(self.inner.call(request));
         }
-        ResponseFuture::allowed(self.inner.call(request))
+        match self.key.glance(&request) {
+            Some(tenant) if !self.guard_state.may_be_closed(tenant) => {
+                ResponseFuture::allowed(self.inner.call(request))
+            }
+            _ => self.decide(request),
+        }
     }
 }
 

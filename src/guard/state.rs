@@ -7,8 +7,13 @@ use std::sync::{
 
 use super::TenantUnavailable;
 use crate::{
-    clock::Clock, environment::Environment, keep_alive::KeepAlive, key::UrlKey,
-    status::UnavailableReason, tenant_id::TenantId, tenants::registry::Registry,
+    clock::Clock,
+    environment::Environment,
+    keep_alive::KeepAlive,
+    key::UrlKey,
+    status::UnavailableReason,
+    tenant_id::{FoldedId, TenantId},
+    tenants::registry::Registry,
 };
 
 /// Decides calls and counts refusals. Made once, when the gate is built.
@@ -48,6 +53,12 @@ impl GuardState {
     #[inline]
     pub(super) fn any_closed(&self) -> bool {
         self.registry.any_closed()
+    }
+
+    /// Whether the tenant that is spelled so may be closed; `false` is certain.
+    #[inline]
+    pub(super) fn may_be_closed(&self, tenant: &str) -> bool {
+        self.registry.may_be_closed(FoldedId(tenant.as_bytes()))
     }
 
     /// Checks whether `tenant` may be called now. Counts nothing.

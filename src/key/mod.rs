@@ -44,6 +44,16 @@ pub trait TenantKey<R> {
         let _ = request;
         None
     }
+
+    /// Returns the only tenant that `request` can be for, as it is spelled in there, when that is seen
+    /// at a glance; `None`, the default, when a closer look must be taken.
+    ///
+    /// While that tenant is open, the call is allowed without a call of the other two methods. It is
+    /// refused only after these.
+    fn glance<'r>(&self, request: &'r R) -> Option<&'r str> {
+        let _ = request;
+        None
+    }
 }
 
 /// Finds the tenant in a request's URL: on a host that serves tenants, the first segment of the
@@ -169,6 +179,15 @@ impl<B> TenantKey<http::Request<B>> for UrlKey {
         request.extensions().get::<TenantId>()?;
         self.tenant_of_url(request)
     }
+
+    #[inline]
+    fn glance<'r>(&self, request: &'r http::Request<B>) -> Option<&'r str> {
+        let extensions = request.extensions();
+        if !extensions.is_empty() && extensions.get::<TenantId>().is_some() {
+            return None;
+        }
+        fast_path::glance(request.uri().path())
+    }
 }
 
 impl UrlKey {
@@ -190,5 +209,10 @@ impl TenantKey<reqwest::Request> for UrlKey {
         let url = request.url();
         // Both come back normalised, and without user name and port.
         self.decide(url.host_str()?, url.path())
+    }
+
+    #[inline]
+    fn glance<'r>(&self, request: &'r reqwest::Request) -> Option<&'r str> {
+        fast_path::glance(request.url().path())
     }
 }

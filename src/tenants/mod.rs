@@ -2,6 +2,7 @@
 //!
 //! - [`registry`]: the records, each with a summary for the hot path.
 //! - [`entry`]: one of these.
+//! - `closed_index`, `hash_key`: the closed ones, as calls look them up.
 //! - [`update`]: the updates of a record, and their results.
 //! - `removal`: forgetting a tenant, and `forgotten`, which remembers that for a while.
 //! - [`awaited`]: the tracked tenants of which nothing is known yet.
@@ -26,11 +27,15 @@
 //! [`Tenants::forget`] removes a record, with the same locks and in the same order.
 
 pub(crate) mod awaited;
+mod closed_index;
+#[cfg(test)]
+mod closed_index_tests;
 pub(crate) mod correction;
 pub(crate) mod entry;
 pub(crate) mod events;
 mod forgotten;
 mod gained;
+mod hash_key;
 pub(crate) mod observer;
 pub(crate) mod overrides;
 pub(crate) mod registry;
@@ -39,6 +44,14 @@ mod update;
 pub(crate) mod waiters;
 mod wanted;
 mod watched;
+
+/// What the index is built from. `tests/model` puts that of a model checker in its place.
+mod sync {
+    pub(super) use std::sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering, fence},
+    };
+}
 
 use std::{
     fmt,

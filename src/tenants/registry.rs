@@ -17,13 +17,15 @@ use crate::{
         Record, TenantStatus, derive::status, history::PullHistory, intern::Interner,
         knowledge::Knowledge, mono::Mono, record::Gains, settle::Settle, stamp::PullStamp,
     },
-    tenant_id::TenantId,
+    tenant_id::{FoldedId, TenantId},
     tenants::{
+        closed_index::ClosedIndex,
         correction::Correction,
         entry::{ClosedSummary, Entry, Known, Ready},
         events::{EventSender, Events, TenantEvent},
         forgotten::Forgotten,
         gained::{self, KnownNotifications, Turn},
+        hash_key::HashKey,
         removal::Removal,
         update::{Applied, Outcome, SentPull, Update},
         wanted::Wanted,
@@ -41,6 +43,9 @@ pub(crate) struct Registry {
     events: EventSender,
     /// Number of closed tenants. While it is 0, calls are allowed without reading their URL.
     closed: AtomicUsize,
+    /// The closed tenants, by hash: changed with the count, while the tenant is locked.
+    index: ClosedIndex,
+    hash_key: HashKey,
     /// Number of tenants that are closed because their stored record is malformed.
     unreadable: AtomicUsize,
     wanted: Wanted,
@@ -61,6 +66,8 @@ impl Registry {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
             closed: AtomicUsize::new(0),
+            index: ClosedIndex::new(),
+            hash_key: HashKey::random(),
             unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
             forgotten: Forgotten::default(),
@@ -80,8 +87,14 @@ impl Registry {
         self.closed.load(Ordering::Acquire) != 0
     }
 
-    /// Returns the data of the refusal if `tenant` is closed, and notes that it is wanted.
+    /// Returns whether the tenant with this id may be closed; `false` is certain, and reads one cache
+    /// line.
     #[inline]
+    pub(crate) fn may_be_closed(&self, tenant: FoldedId<'_>) -> bool {
+        self.index.may_contain(self.hash_key.hash(tenant))
+    }
+
+    /// Returns the data of the refusal if `tenant` is closed, and notes that it is wanted.
     pub(crate) fn closed(&self, tenant: &TenantId) -> Option<ClosedSummary> {
         let entry = self.tenants.get(tenant)?;
         let summary = entry.summary()?;
@@ -194,7 +207,7 @@ impl Registry {
         };
         entry.note_unreadable(self.clock.unix_ms());
         // First, so that the summary fits the record whatever the marking does.
-        let after = self.summarize(&mut entry);
+        let after = self.summarize(tenant, &mut entry);
         if gains.any {
             mark();
         }
@@ -242,7 +255,7 @@ impl Registry {
         }
         self.forgotten.insert(tenant, forgotten, now);
         let (before, after) = (own.get().status(), status(&Record::default()));
-        self.count_closed(own.get().is_closed(), false);
+        self.count_closed(tenant, own.get().is_closed(), false);
         // No record contains one that is unreadable, so that count stays.
         let turn = Turn { before: &before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
@@ -309,7 +322,7 @@ impl Registry {
         entry: &mut Entry,
         before: &TenantStatus,
     ) -> TenantStatus {
-        let after = self.summarize(entry);
+        let after = self.summarize(tenant, entry);
         let turn = Turn { before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
         after
@@ -420,7 +433,7 @@ impl Registry {
 
     /// Updates an entry's summary and the counts of closed tenants from its record, and returns its
     /// status.
-    fn summarize(&self, entry: &mut Entry) -> TenantStatus {
+    fn summarize(&self, tenant: &TenantId, entry: &mut Entry) -> TenantStatus {
         let (was_closed, was_unreadable) = (entry.is_closed(), entry.is_unreadable());
         let status = entry.summarize();
         match (was_unreadable, entry.is_unreadable()) {
@@ -428,14 +441,20 @@ impl Registry {
             (true, false) => _ = self.unreadable.fetch_sub(1, Ordering::Relaxed),
             _ => {}
         }
-        self.count_closed(was_closed, entry.is_closed());
+        self.count_closed(tenant, was_closed, entry.is_closed());
         status
     }
 
-    fn count_closed(&self, was_closed: bool, is_closed: bool) {
+    fn count_closed(&self, tenant: &TenantId, was_closed: bool, is_closed: bool) {
         match (was_closed, is_closed) {
-            (false, true) => _ = self.closed.fetch_add(1, Ordering::Release),
-            (true, false) => _ = self.closed.fetch_sub(1, Ordering::Release),
+            (false, true) => {
+                self.index.insert(self.hash_key.hash(tenant.folded()));
+                self.closed.fetch_add(1, Ordering::Release);
+            }
+            (true, false) => {
+                self.closed.fetch_sub(1, Ordering::Release);
+                self.index.remove(self.hash_key.hash(tenant.folded()));
+            }
             _ => {}
         }
     }

@@ -3,6 +3,7 @@
 mod bodies;
 mod clients;
 mod errors;
+mod hostile_urls;
 mod own_routes;
 mod readiness;
 mod redirects;

@@ -3,6 +3,9 @@
 #[doc = include_str!("../docs/getting-started.md")]
 pub mod getting_started {}
 
+#[doc = include_str!("../docs/csharp.md")]
+pub mod csharp {}
+
 #[doc = include_str!("../docs/clients.md")]
 pub mod clients {}
 

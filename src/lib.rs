@@ -124,6 +124,12 @@ pub use self::{
 /// [`TenantGate::client_layer`] is the paved path: it sends each call to the current host of its
 /// tenant and refuses it while the tenant is closed. [`TenantGate::wait_layer`] holds calls back
 /// instead, for a while.
+///
+/// In the field of a struct, [`Client`](client::Client) names a client that only this layer is around.
+#[cfg_attr(
+    feature = "tower",
+    doc = "[`BoxClient`](client::BoxClient) hides what else is around it."
+)]
 #[cfg_attr(
     feature = "reqwest",
     doc = "[`TenantGate::send`] sends a reqwest request without a tower service."
@@ -133,6 +139,8 @@ pub use self::{
     doc = "[`TenantGate::reqwest_middleware`] is the same for clients of reqwest-middleware."
 )]
 pub mod client {
+    #[cfg(feature = "tower")]
+    pub use crate::gate::BoxClient;
     #[cfg(feature = "reqwest-middleware")]
     pub use crate::gate::TenantMiddleware;
     pub use crate::gate::{Client, ClientLayer, Wait, WaitFuture, WaitLayer};

@@ -101,6 +101,43 @@ impl<P, K> ClientLayer<P, K> {
 /// A client with both layers around it, for the field of a struct: `Client<reqwest::Client>`.
 pub type Client<S, P = CloneSmall, K = UrlKey> = Endpoint<Guard<S, K>, P, K>;
 
+/// A guarded client with any layers around it, for the field of a struct: it names the bodies of
+/// requests and responses and the error, and nothing of what is inside.
+///
+/// Clones share what the client shares, such as its connections. A call costs one allocation more
+/// than without it. The error is [`GuardError`](crate::GuardError) of the client's own error where
+/// [`client_layer`](TenantGate::client_layer) is the outermost layer, and often a boxed one where
+/// another is: [`TenantUnavailable::find`](crate::TenantUnavailable::find) finds the reason in it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use bytes::Bytes;
+/// use http_body_util::Full;
+/// use hyper::body::Incoming;
+/// use hyper_util::{client::legacy, rt::TokioExecutor};
+/// use tower::ServiceBuilder;
+/// use tower_superoffice::{TenantGate, client::BoxClient};
+///
+/// struct Contacts {
+///     client: BoxClient<Full<Bytes>, Incoming>,
+/// }
+///
+/// impl Contacts {
+///     fn new(gate: &TenantGate) -> Self {
+///         let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+///         let client = ServiceBuilder::new()
+///             .timeout(Duration::from_secs(30))
+///             .layer(gate.client_layer())
+///             .service(client);
+///         Self { client: BoxClient::new(client) }
+///     }
+/// }
+/// ```
+#[cfg(feature = "tower")]
+pub type BoxClient<B, ResB, E = Box<dyn std::error::Error + Send + Sync>> =
+    tower::util::BoxCloneSyncService<http::Request<B>, http::Response<ResB>, E>;
+
 impl<S, P: Clone, K: Clone> Layer<S> for ClientLayer<P, K> {
     type Service = Client<S, P, K>;
 

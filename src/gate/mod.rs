@@ -26,6 +26,8 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::Uri;
 
+#[cfg(feature = "tower")]
+pub use self::client_layer::BoxClient;
 #[cfg(feature = "reqwest-middleware")]
 pub use self::reqwest_middleware::TenantMiddleware;
 pub use self::{

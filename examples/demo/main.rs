@@ -1,5 +1,6 @@
 //! The whole crate in a few seconds: a simulated SuperOffice on loopback, an app with the notification
 //! route, and workers that call four tenants through the guard while SuperOffice closes and opens them.
+//! An hour in which a Suspend is lost is a moment, on a clock of its own.
 //!
 //! ```sh
 //! cargo run --release --example demo --features simulator
@@ -11,6 +12,7 @@
 
 mod app;
 mod checks;
+mod lost_suspend;
 mod output;
 mod scenario;
 mod workers;
@@ -42,6 +44,10 @@ enum Rule {
     Pull,
     /// The workers do not follow a tenant that moves.
     Follow,
+    /// The host of a tenant is not found out before its first call.
+    Locate,
+    /// The gate does not see that a call failed.
+    Symptom,
 }
 
 /// Upper bound of a run, which takes about seven seconds. An unoptimised build generates its RSA keys

@@ -5,7 +5,9 @@ use std::{
     time::Duration,
 };
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use tower::ServiceExt;
 use tower_superoffice::{
     ChangeType, TenantGate, TenantId, UnavailableReason,
     simulator::{Notification, Simulator},
@@ -15,6 +17,7 @@ use tower_superoffice::{
 use crate::{
     Rule, app,
     checks::Checks,
+    lost_suspend,
     output::Output,
     workers::{self, CallCounts},
 };
@@ -40,6 +43,7 @@ type Called = (TenantId, Arc<CallCounts>);
 
 /// Runs the whole scenario and returns its checks.
 pub async fn run(rule: Option<Rule>) -> Result<Checks, BoxError> {
+    let hour = tokio::task::spawn_blocking(move || lost_suspend::run(rule));
     let simulator = Simulator::start().await?;
     simulator.state_validity(Duration::from_millis(200));
     let gate = app::start(&simulator, rule).await?;
@@ -67,6 +71,8 @@ pub async fn run(rule: Option<Rule>) -> Result<Checks, BoxError> {
     scenario.lose_resume(suspended).await;
     scenario.move_host(upgraded).await;
     scenario.delete(deleted).await?;
+    scenario.first_write().await?;
+    scenario.lose_suspend(&hour.await??);
     scenario.finish(untouched);
     Ok(scenario.checks)
 }
@@ -183,6 +189,45 @@ impl Scenario {
             && counts.failed.load(Relaxed) == failed;
         self.checks
             .record(format!("{tenant} was followed to its new host, no call was lost"), passed);
+    }
+
+    /// Writes to a tenant that was never called, by the URL that every client begins with.
+    async fn first_write(&mut self) -> Result<(), BoxError> {
+        let tenant = TenantId::new("Cust10005")?;
+        let origin = self.gate.environment().origin();
+        self.output
+            .step(format!("{tenant} is called for the first time, with a POST to {origin}."));
+        let request = Request::post(format!("{origin}/{tenant}/api/v1/Contact"))
+            .body(Body::from(r#"{"Name": "Jane"}"#))?;
+        let answer = workers::client(&self.gate, self.rule).oneshot(request).await?;
+        let pulls = self.simulator.state_requests(&tenant);
+        self.output.step(format!("... Pulls of its host: {pulls}. The answer: {answer}."));
+        let misdirected = self.simulator.misdirected_calls(&tenant);
+        let passed = answer == 200 && misdirected == 0 && self.simulator.calls(&tenant) == 1;
+        self.checks.record("a first write to a tenant of unknown host arrived", passed);
+        Ok(())
+    }
+
+    /// Prints an hour in which a Suspend was lost.
+    fn lose_suspend(&mut self, calls: &lost_suspend::Calls) {
+        let lost_suspend::Calls { tenant, open, failed, refused, reached_while_closed, evidence } =
+            calls;
+        let status = |status: &Option<StatusCode>| match status {
+            Some(status) => status.to_string(),
+            None => "refused".to_owned(),
+        };
+        let output = &self.output;
+        output.step(format!("On a clock of its own, {tenant} is called: {}.", status(open)));
+        output.step("... An hour later SuperOffice suspends it, and the notification is lost.");
+        output.step(format!("... The next call fails, so the gate pulls: {}.", status(failed)));
+        let refusal = refused.map_or("sent", |reason| reason.as_str());
+        output.step(format!("... The one after that is not sent: {refusal}."));
+        let passed = *open == Some(StatusCode::OK)
+            && *failed == Some(StatusCode::SERVICE_UNAVAILABLE)
+            && *refused == Some(UnavailableReason::Suspended)
+            && *reached_while_closed == 1
+            && *evidence == Evidence::StateApi;
+        self.checks.record(format!("{tenant} closed although its Suspend was lost"), passed);
     }
 
     /// Prints the totals and the checks that cover the whole run.

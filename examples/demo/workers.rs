@@ -25,7 +25,7 @@ const MAX_WAIT: Duration = Duration::from_millis(250);
 
 const WORKERS_PER_TENANT: usize = 2;
 
-type Client = BoxCloneSyncService<Request<Body>, http::StatusCode, BoxError>;
+pub type Client = BoxCloneSyncService<Request<Body>, http::StatusCode, BoxError>;
 
 /// Results of the calls to one tenant.
 #[derive(Default)]
@@ -55,10 +55,10 @@ impl CallCounts {
 }
 
 /// Builds the client of the workers, without the layer whose rule is broken.
-fn client(gate: &TenantGate, rule: Option<Rule>) -> Client {
+pub fn client(gate: &TenantGate, rule: Option<Rule>) -> Client {
     let client: legacy::Client<_, Body> =
         legacy::Client::builder(TokioExecutor::new()).build_http();
-    let endpoint = gate.endpoint_layer().clone_empty();
+    let endpoint = gate.endpoint_layer().clone_empty().locate(rule != Some(Rule::Locate));
     match rule {
         Some(Rule::Guard) => boxed(endpoint.layer(client)),
         Some(Rule::Follow) => boxed(gate.guard_layer().layer(client)),

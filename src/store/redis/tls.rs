@@ -23,6 +23,10 @@ impl Tls {
             Roots::Public => tls::public_roots(),
             Roots::Only(pem) => with_pem(RootCertStore::empty(), pem)?,
             Roots::Extra(pem) => with_pem(tls::public_roots(), pem)?,
+            #[cfg(feature = "native-roots")]
+            Roots::Native => {
+                tls::native_roots().map_err(|error| StoreError::misconfigured(error.advice()))?
+            }
         };
         let config = tls::client_config(roots)
             .map_err(|error| StoreError::misconfigured("TLS is not available").caused_by(error))?;

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::future::join_all;
-use harness::{TestEnv, tenant_number};
+use harness::{TestEnv, amount, tenant_number};
 use http::{Request, StatusCode};
 use http_body_util::Empty;
 use tokio::time::{Instant, sleep};
@@ -104,12 +104,12 @@ async fn symptom_of_a_tenant_never_heard_of_makes_no_pull() {
 
 #[tokio::test(start_paused = true)]
 async fn storm_of_symptoms_stays_under_the_limit_and_delays_no_other_pull() {
-    const TENANTS: usize = 5_000;
+    let tenants = amount("TENANTS", 5_000, 100_000);
     let store = Arc::new(MemoryStore::new());
     let resumed =
         br#"{"v":"1.1","resume":{"at":1700000000,"seen":1700000000000,"version":"","file":""}}"#;
     let record = Record::decode(resumed).unwrap();
-    for number in 0..TENANTS {
+    for number in 0..tenants {
         store.merge(&tenant_number(number), &record).await.unwrap();
     }
     let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
@@ -119,15 +119,15 @@ async fn storm_of_symptoms_stays_under_the_limit_and_delays_no_other_pull() {
     env.simulator.tenant_hosts(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));
     let client = env.gate.client_layer().locate(false).layer(env.simulator.network());
     let calls =
-        (0..TENANTS).map(|number| client.clone().oneshot(call(&env, &tenant_number(number))));
+        (0..tenants).map(|number| client.clone().oneshot(call(&env, &tenant_number(number))));
     join_all(calls).await;
     let began = Instant::now();
     // A refresh of another tenant, and the pull that a Move requests, go ahead of them.
-    env.gate.refresh(&tenant_number(TENANTS + 1)).await.unwrap();
+    env.gate.refresh(&tenant_number(tenants + 1)).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    env.simulator.notify(ChangeType::Move, &tenant_number(TENANTS + 2)).await.unwrap();
+    env.simulator.notify(ChangeType::Move, &tenant_number(tenants + 2)).await.unwrap();
     sleep(Duration::from_secs(2)).await;
-    assert_eq!(env.simulator.state_requests(&tenant_number(TENANTS + 2)), 1);
+    assert_eq!(env.simulator.state_requests(&tenant_number(tenants + 2)), 1);
     sleep(Duration::from_secs(60)).await;
     let requests = env.simulator.all_state_requests() - before;
     assert!((500..=660).contains(&requests), "{requests}");

@@ -157,3 +157,24 @@ async fn tls_connects_to_a_server_with_a_trusted_certificate() {
     assert!(error.is_unavailable(), "{error:?}");
     assert!(format!("{error:?}").contains("UnknownIssuer"), "{error:?}");
 }
+
+/// The URL of the child's server.
+const CHILD: &str = "SUPEROFFICE_TEST_REDIS_URL";
+
+#[tokio::test]
+async fn tls_trusts_the_authorities_of_the_operating_system() {
+    if let Ok(url) = std::env::var(CHILD) {
+        let store = RedisStore::builder(&url, &Environment::Production).native_roots();
+        assert_eq!(load(&store.connect().unwrap()).await.unwrap(), []);
+        return;
+    }
+    let Some((server, _)) = start_with_tls() else { return };
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    let name = "redis::access::tls_trusts_the_authorities_of_the_operating_system";
+    child.args(["--exact", name]).kill_on_drop(true);
+    child.env(CHILD, format!("rediss://:hush@127.0.0.1:{}", server.port()));
+    // Where the operating system keeps them is told by this variable.
+    let output = child.env("SSL_CERT_FILE", server.file("root.pem")).output().await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}

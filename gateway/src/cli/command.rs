@@ -23,6 +23,8 @@ pub(crate) enum Command {
     Release(Order),
     /// Pulls the state of a tenant from SuperOffice now.
     Refresh(Order),
+    /// Removes what is known of a tenant whose deletion a pull has confirmed.
+    Forget(Order),
     /// Prints every tenant, then what happens, as a JSON object a line.
     Events(Connection),
 }
@@ -115,7 +117,7 @@ impl Command {
             }
             Self::Tenants(tenants) => &tenants.connection,
             Self::Open(order) | Self::Close(order) => &order.order.connection,
-            Self::Release(order) | Self::Refresh(order) => &order.connection,
+            Self::Release(order) | Self::Refresh(order) | Self::Forget(order) => &order.connection,
         }
     }
 }

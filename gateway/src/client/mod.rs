@@ -33,6 +33,7 @@ pub(crate) fn run(command: Command, target: Target) -> Result<ExitCode, BoxError
             Command::Close(order) => give(&gateway, "close", order.order, order.until).await,
             Command::Release(order) => give(&gateway, "release", order, None).await,
             Command::Refresh(order) => give(&gateway, "refresh", order, None).await,
+            Command::Forget(order) => give(&gateway, "forget", order, None).await,
             Command::Events(_) => watch(&gateway).await,
         }
     })

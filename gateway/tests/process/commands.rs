@@ -70,6 +70,7 @@ async fn commands_give_orders_and_list_tenants() {
     assert_eq!(released["available"], true);
     for (args, said) in [
         (&["refresh", "Cust1"][..], "409"),
+        (&["forget", "Cust1"], "409"),
         (&["close", "Cust1", "--until", "tomorrow"], "until is a time"),
         (&["close", "a.b"], "a.b"),
         (&["tenants", "--reason", "none"], "400"),
@@ -155,7 +156,9 @@ async fn flags_of_the_gateway_are_none_of_a_command() {
         assert!(!refused.succeeded && refused.stdout.is_empty(), "{args:?}");
     }
     let help = run(&["--help"], &[]).await;
-    for command in ["health", "ready", "tenants", "open", "close", "release", "refresh", "events"] {
+    for command in
+        ["health", "ready", "tenants", "open", "close", "release", "refresh", "forget", "events"]
+    {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}: {}", help.stdout);
     }
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 const BASE: [&str; 3] = ["--base-url", "http://127.0.0.1:1", "--any-audience"];
-const VERBS: [&str; 4] = ["open", "close", "release", "refresh"];
+const VERBS: [&str; 5] = ["open", "close", "release", "refresh", "forget"];
 
 async fn post(caller: &Caller, path: &str, body: &str) -> HttpResponse {
     let request = Request::post(caller.url(path)).header(header::CONTENT_TYPE, "application/json");
@@ -252,4 +252,46 @@ async fn refresh_pulls_the_state_or_says_why_not() {
     assert_eq!(off.status, StatusCode::CONFLICT);
     assert!(String::from_utf8_lossy(&off.body).contains("--state-api on"));
     assert_eq!(off.headers[header::CONTENT_TYPE], "application/problem+json");
+}
+
+#[tokio::test]
+async fn only_a_confirmed_deletion_is_forgotten() {
+    let env = GatewayEnv::new(&["--state-api", "on"]).await;
+    let order = async |verb: &str| {
+        post(env.gateway.caller(), &format!("/tenants/Cust1/{verb}"), "{}").await
+    };
+    let refused = async |said: &str| {
+        let refused = order("forget").await;
+        assert_eq!(refused.status, StatusCode::CONFLICT, "{said}");
+        let body = String::from_utf8_lossy(&refused.body).into_owned();
+        assert!(body.contains(said), "{said}: {body}");
+    };
+    refused("no record").await;
+    env.notify(ChangeType::Suspend).await;
+    refused("not deleted").await;
+    env.notify(ChangeType::Delete).await;
+    refused("confirm").await;
+
+    env.simulator.set_state(&env.tenant, State::Deleted);
+    let confirmed = json_of(&order("refresh").await);
+    assert_eq!((&confirmed["reason"], &confirmed["confirmed"]), (&json!("deleted"), &json!(true)));
+    let forgotten = order("forget").await;
+    assert_eq!(forgotten.status, StatusCode::OK);
+    assert_eq!(json_of(&forgotten)["available"], true);
+    assert_eq!(env.gateway.get("/tenants").await.body, "[]");
+}
+
+#[tokio::test]
+async fn deletion_that_the_store_keeps_is_not_forgotten() {
+    let Some(mut redis) = RedisServer::start() else { return };
+    let env = GatewayEnv::new(&["--state-api", "on", "--store", &redis.url()]).await;
+    let caller = env.gateway.caller();
+    env.simulator.set_state(&env.tenant, State::Deleted);
+    assert_eq!(env.notify(ChangeType::Delete).await, StatusCode::NO_CONTENT);
+    assert_eq!(json_of(&post(caller, "/tenants/Cust1/refresh", "").await)["confirmed"], true);
+    redis.kill();
+    let kept = post(caller, "/tenants/Cust1/forget", "").await;
+    assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(kept.headers.contains_key(header::RETRY_AFTER));
+    assert_eq!(json_of(&env.gateway.get("/tenants/Cust1").await)["reason"], "deleted");
 }

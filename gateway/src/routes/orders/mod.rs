@@ -3,6 +3,8 @@
 mod access;
 mod terms;
 
+use std::error::Error;
+
 use axum::{
     Json, Router,
     body::Body,
@@ -11,7 +13,9 @@ use axum::{
     response::IntoResponse,
     routing::post,
 };
-use tower_superoffice::{TenantGate, TenantId, pull::RefreshError, store::StoreError};
+use tower_superoffice::{
+    TenantGate, TenantId, events::ForgetError, pull::RefreshError, store::StoreError,
+};
 
 pub(crate) use self::access::Access;
 use self::terms::Terms;
@@ -31,10 +35,11 @@ enum Order {
     Close,
     Release,
     Refresh,
+    Forget,
 }
 
 impl Order {
-    const ALL: [Self; 4] = [Self::Open, Self::Close, Self::Release, Self::Refresh];
+    const ALL: [Self; 5] = [Self::Open, Self::Close, Self::Release, Self::Refresh, Self::Forget];
 
     /// The last segment of its route.
     fn name(self) -> &'static str {
@@ -43,6 +48,7 @@ impl Order {
             Self::Close => "close",
             Self::Release => "release",
             Self::Refresh => "refresh",
+            Self::Forget => "forget",
         }
     }
 }
@@ -103,6 +109,9 @@ async fn execute(
             let pulled = gate.refresh(tenant).await;
             return pulled.map(drop).map_err(|error| not_refreshed(&error));
         }
+        (Order::Forget, _) => {
+            return gate.forget(tenant).await.map_err(|error| not_forgotten(&error));
+        }
     };
     stored.map_err(|error| not_stored(&error))
 }
@@ -126,11 +135,23 @@ fn not_refreshed(error: &RefreshError) -> Refusal {
         // The state API failed, or has no state of the tenant.
         _ => (StatusCode::BAD_GATEWAY, None),
     };
-    let detail = match std::error::Error::source(error) {
+    let detail = match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
     retry_later(status, &detail, retry_after)
+}
+
+fn not_forgotten(error: &ForgetError) -> Refusal {
+    // Names its source itself.
+    let detail = error.to_string();
+    match error {
+        ForgetError::Store(_) => {
+            retry_later(StatusCode::SERVICE_UNAVAILABLE, &detail, Some(RETRY_AFTER))
+        }
+        // What is known of the tenant is not that it is deleted for good.
+        _ => Box::new(problem(StatusCode::CONFLICT, &detail)),
+    }
 }
 
 fn retry_later(status: StatusCode, detail: &str, seconds: Option<u64>) -> Refusal {

@@ -182,6 +182,20 @@ mod tests {
     }
 
     #[test]
+    fn answer_tells_of_a_tenant_whose_state_it_names() {
+        let told = parse(DOCUMENTED).unwrap().told(NOW).unwrap();
+        assert_eq!((told.state, told.taken_at), (State::Running, NOW));
+        assert_eq!(told.fresh, Some(Duration::from_millis(120_934)));
+        assert_eq!(told.details.endpoint.as_deref(), Some("https://online2.superoffice.com"));
+        assert_eq!(told.details.version.as_deref(), Some("Release_11.10"));
+        let unknown =
+            DOCUMENTED.replace(r#""Running", "IsRunning": true"#, r#"0, "IsRunning": false"#);
+        let unknown = parse(&unknown).unwrap();
+        assert_eq!(unknown.state, None);
+        assert!(unknown.told(NOW).is_none());
+    }
+
+    #[test]
     fn validity_is_measured_by_the_clock_that_wrote_it() {
         let mut headers = headers("application/json");
         // The sender's clock is two hours ahead of this machine's, or this one two hours behind.

@@ -79,3 +79,32 @@ fn calls_have_tenants_pulled_after_all_that_is_requested() {
     let mut room = |number| calendar.scheduler.request_open(&tenant(number), Trigger::Stale, s(0));
     assert_eq!((0..100_000).find(|number| !room(*number)), Some(65_536));
 }
+
+#[test]
+fn call_is_served_by_a_pull_that_was_requested_for_another_reason() {
+    let mut calendar = Calendar::new(10);
+    let running = Record::from(Fact::Pulled(Pulled::new(State::Running, 1, None)));
+    calendar.tenants.apply(&tenant(1), Update::Stored(running));
+    assert!(calendar.tenants.registry().note_symptom(&tenant(1), s(9_000)));
+    assert!(calendar.scheduler.request_open(&tenant(1), Trigger::Symptom, s(9_000)));
+    calendar.scheduler.request(&tenant(1), s(9_000));
+    assert_eq!(calendar.next(s(9_000)), Ok((tenant(1), Trigger::Requested)));
+    assert_eq!(calendar.next(s(9_000)), Err(None), "one pull serves both");
+}
+
+#[test]
+fn open_tenant_is_pulled_again_while_it_is_tracked() {
+    let mut calendar = Calendar::new(10);
+    let facts =
+        [notified(ChangeType::Resume, 5), settled(State::Running, 1, Some((OpenClose::Resume, 5)))];
+    calendar.tenants.apply(&tenant(1), Update::Stored(record_of(&facts)));
+    let answered = LastPull::Answered { valid_for: None };
+    calendar.reschedule(answered, s(0));
+    assert_eq!(calendar.next(s(0)), Err(None));
+    calendar.scheduler.track(&tenant(1));
+    calendar.reschedule(answered, s(0));
+    assert!(calendar.next(s(0)).unwrap_err().is_some_and(|wait| wait <= s(3_600)));
+    calendar.scheduler.untrack(&tenant(1));
+    calendar.reschedule(answered, s(0));
+    assert_eq!(calendar.next(s(0)), Err(None));
+}

@@ -5,6 +5,9 @@
 
 use std::sync::Arc;
 
+use serde_json::Map;
+use smol_str::SmolStr;
+
 use super::{notified::Details, pulled::PullDetails};
 
 /// The most recent details of facts.
@@ -24,6 +27,46 @@ impl Interner {
     pub(crate) fn intern_pulled(&mut self, details: &Arc<PullDetails>) -> Arc<PullDetails> {
         self.pulled.intern(details)
     }
+
+    /// Returns the details with these texts, new ones only if they are not among those kept.
+    pub(super) fn notified(
+        &mut self,
+        version_name: &str,
+        file_version: &str,
+        endpoint: Option<&str>,
+    ) -> Arc<Details> {
+        let is_same = |own: &Details| {
+            own.version_name == version_name
+                && own.file_version == file_version
+                && own.endpoint.as_deref() == endpoint
+                && own.extra.is_empty()
+        };
+        self.notified.find_or(is_same, || {
+            Arc::new(Details {
+                version_name: version_name.into(),
+                file_version: file_version.into(),
+                endpoint: endpoint.map(SmolStr::new),
+                extra: Map::new(),
+            })
+        })
+    }
+
+    /// Does the same for pulls.
+    pub(super) fn pulled(
+        &mut self,
+        endpoint: Option<&str>,
+        version: Option<&str>,
+    ) -> Arc<PullDetails> {
+        let is_same = |own: &PullDetails| {
+            own.endpoint.as_deref() == endpoint
+                && own.version.as_deref() == version
+                && own.extra.is_empty()
+        };
+        self.pulled.find_or(is_same, || {
+            let (endpoint, version) = (endpoint.map(SmolStr::new), version.map(SmolStr::new));
+            Arc::new(PullDetails { endpoint, version, extra: Map::new() })
+        })
+    }
 }
 
 /// The newest distinct values first.
@@ -42,19 +85,32 @@ impl<T> Default for Latest<T> {
 
 impl<T: PartialEq> Latest<T> {
     fn intern(&mut self, value: &Arc<T>) -> Arc<T> {
-        match self.0.iter().position(|own| own == value) {
+        let is_same = |own: &Arc<T>| Arc::ptr_eq(own, value) || own == value;
+        self.find_or_insert(is_same, || Arc::clone(value))
+    }
+
+    fn find_or(&mut self, is_same: impl Fn(&T) -> bool, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
+        self.find_or_insert(|own| is_same(own), make)
+    }
+
+    fn find_or_insert(
+        &mut self,
+        is_same: impl Fn(&Arc<T>) -> bool,
+        make: impl FnOnce() -> Arc<T>,
+    ) -> Arc<T> {
+        if let Some(index) = self.0.iter().position(is_same)
+            && let Some(upto) = self.0.get_mut(..=index)
+        {
             // The most frequent ends up first.
-            Some(index) => {
-                if let Some(upto) = self.0.get_mut(..=index) {
-                    upto.rotate_right(1);
-                }
-            }
-            None => {
-                self.0.truncate(KEPT - 1);
-                self.0.insert(0, Arc::clone(value));
+            upto.rotate_right(1);
+            if let Some(found) = upto.first() {
+                return Arc::clone(found);
             }
         }
-        Arc::clone(self.0.first().unwrap_or(value))
+        let value = make();
+        self.0.truncate(KEPT - 1);
+        self.0.insert(0, Arc::clone(&value));
+        value
     }
 }
 

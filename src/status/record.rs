@@ -86,6 +86,12 @@ impl Record {
         Self { facts: facts.into_boxed_slice(), foreign: foreign.map(Box::new) }
     }
 
+    /// Creates the record of facts that are sorted by slot, one of each.
+    pub(super) fn from_sorted(facts: Vec<Fact>) -> Self {
+        debug_assert!(facts.is_sorted_by(|a, b| a.slot() < b.slot()), "the order of the slots");
+        Self { facts: facts.into_boxed_slice(), foreign: None }
+    }
+
     /// Keeps the newest of each fact of `self` and `other`, and returns whether `self` changed.
     ///
     /// Notifications, pulls, overrides and stores all change a record by a merge.

@@ -5,7 +5,7 @@
 
 use super::StoreError;
 use crate::{
-    status::{DecodeError, Record},
+    status::{DecodeError, Record, intern::Interner},
     tenant_id::TenantId,
 };
 
@@ -67,10 +67,19 @@ pub(super) fn decode(
     tenant: &TenantId,
     value: &[u8],
 ) -> Result<(TenantId, Record), StoreError> {
+    decode_interned(store, tenant, value, &mut Interner::default())
+}
+
+fn decode_interned(
+    store: &str,
+    tenant: &TenantId,
+    value: &[u8],
+    interner: &mut Interner,
+) -> Result<(TenantId, Record), StoreError> {
     let (id, record) = split(value);
     let spelling = id.and_then(|id| TenantId::new(id).ok()).filter(|id| id == tenant);
     let decoded = match spelling {
-        Some(_) => Record::decode(record),
+        Some(_) => Record::decode_interned(record, interner),
         None => Err(DecodeError::Malformed { part: "tenant id" }),
     };
     let record = match decoded {
@@ -85,14 +94,15 @@ pub(super) fn decode(
 }
 
 /// Decodes the `value` stored under `key`; `None` when the key is no tenant's id, so that there is
-/// no tenant to hold closed.
+/// no tenant to hold closed. The records of one `interner` share their details.
 pub(super) fn decode_entry(
     store: &str,
     key: &str,
     value: &[u8],
+    interner: &mut Interner,
 ) -> Result<Option<(TenantId, Record)>, StoreError> {
     match TenantId::new(key) {
-        Ok(tenant) => decode(store, &tenant, value).map(Some),
+        Ok(tenant) => decode_interned(store, &tenant, value, interner).map(Some),
         Err(_) => {
             let key: String = key.escape_debug().take(80).collect();
             crate::log::error!(%store, key, "stored entry is no tenant's; ignored");
@@ -166,7 +176,8 @@ mod tests {
         assert_eq!(spelling.as_str(), "CUST1");
         let error = decode("test", &tenant, b"Cust1 {\"v\":\"2.0\"}").unwrap_err();
         assert!(error.is_newer_schema() && error.to_string().contains("cust1"), "{error}");
-        assert_eq!(decode_entry("test", "sch\u{1b}ema", b"1").unwrap(), None);
+        let mut interner = Interner::default();
+        assert_eq!(decode_entry("test", "sch\u{1b}ema", b"1", &mut interner).unwrap(), None);
     }
 
     #[cfg(feature = "redb")]

@@ -13,22 +13,26 @@
 //!
 //! - [`encode`]: encodes facts as JSON.
 //! - [`decode`]: decodes facts, and refuses malformed ones.
+//! - [`plain`]: decodes the records that this version writes, fast.
 //! - [`legacy`]: converts records of version 1.0.
 
 mod decode;
 mod encode;
 mod fields;
 mod legacy;
+mod plain;
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
+pub(super) use self::plain::decode_plain;
 use self::{decode::decode_fact, encode::encode_fact};
 use super::{
     Record, UnavailableReason,
     fact::{Fact, Slot},
     foreign::Foreign,
+    intern::Interner,
     state::PullOutcome,
 };
 
@@ -117,6 +121,23 @@ impl Record {
     /// When the bytes are no record, or one of a newer major version. Times and numbers out of
     /// range make a record malformed too.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode_interned(bytes, &mut Interner::default())
+    }
+
+    /// Decodes like [`decode`](Record::decode), for many records that share their details.
+    pub(crate) fn decode_interned(
+        bytes: &[u8],
+        interner: &mut Interner,
+    ) -> Result<Self, DecodeError> {
+        match decode_plain(bytes, interner) {
+            Some(record) => Ok(record),
+            None => Self::decode_any(bytes),
+        }
+    }
+
+    /// The general reader: of every record that can be decoded, and the only one that says what is
+    /// malformed.
+    pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Ok(Value::Object(mut map)) = serde_json::from_slice(bytes) else {
             return Err(malformed("JSON"));
         };

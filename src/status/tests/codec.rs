@@ -1,7 +1,7 @@
 //! Records as bytes: what is written can be read, what a newer version wrote is kept, and nothing
 //! that lies in a store can do harm.
 
-use proptest::{collection::vec, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use serde_json::{Map, Value, json};
 
 use super::strategies::{
@@ -9,8 +9,8 @@ use super::strategies::{
     unsettled,
 };
 use crate::status::{
-    ChangeType, DecodeError, Record, State, UnavailableReason, derive::status, notified::OpenClose,
-    overrides::OverrideAction,
+    ChangeType, DecodeError, Record, State, UnavailableReason, codec::decode_plain, derive::status,
+    fact::Slot, intern::Interner, notified::OpenClose, overrides::OverrideAction,
 };
 
 fn value_of(record: &Record) -> Map<String, Value> {
@@ -31,6 +31,62 @@ fn full() -> Record {
     let facts: Vec<_> = changes.chain(pulls).chain(rest).collect();
     assert_eq!(record_of(&facts).facts().len(), 14);
     record_of(&facts)
+}
+
+/// The kinds of facts that the fast reader decodes.
+const KINDS: [&str; 12] = [
+    "upgrade",
+    "backup_restored",
+    "suspend",
+    "resume",
+    "delete",
+    "move",
+    "settled_running",
+    "settled_upgrading",
+    "settled_suspended",
+    "settled_deleted",
+    "settled_not_ready",
+    "unsettled",
+];
+
+const FIELDS: [&str; 14] = [
+    "at", "seen", "version", "file", "place", "endpoint", "number", "state", "seq", "since",
+    "known", "knew", "knew_at", "fresh",
+];
+
+/// A fact of this kind with all of its fields.
+fn plain_fact(kind: &str) -> Value {
+    let state = match kind {
+        "settled_running" | "unsettled" => "Running",
+        "settled_upgrading" => "OfflineMaintenance",
+        "settled_suspended" => "Suspended",
+        "settled_deleted" => "Deleted",
+        "settled_not_ready" => "MigrationPending",
+        _ => {
+            return json!({
+                "at": 1, "seen": 2, "version": "a", "file": "b", "place": 2, "endpoint": "c",
+            });
+        }
+    };
+    json!({
+        "state": state, "seq": 1, "since": 2, "known": 3, "knew": "suspend", "knew_at": 4,
+        "fresh": 5, "endpoint": "a", "version": "b",
+    })
+}
+
+fn odd_values() -> impl Strategy<Value = Value> {
+    let texts = ["", "Running", "Deleted", "resume", "backup_restored", "a\"\\\u{e9}", "1"];
+    let numbers = prop_oneof![
+        select(vec![-1_i64, 0, 1, 65_535, 65_536, 2_147_483_647, 2_147_483_648, i64::MIN]),
+        select(vec![253_402_300_799_i64, 253_402_300_800, 253_402_300_799_999, i64::MAX]),
+    ];
+    prop_oneof![
+        select(texts.to_vec()).prop_map(Value::from),
+        numbers.prop_map(Value::from),
+        select(vec![1.0_f64, -0.0, 1.5, 1e300]).prop_map(Value::from),
+        Just(json!([1, 2, "a", "b", 2, "c"])),
+        Just(json!(["Running", 1, 2, 3, "suspend", 4, 5, "a", "b"])),
+    ]
 }
 
 /// Shows all of a status: no time that was read may stop that.
@@ -121,6 +177,37 @@ proptest! {
             show(&read);
             prop_assert_eq!(&Record::decode(&read.encode()).unwrap(), &read);
         }
+    }
+
+    #[test]
+    fn fast_reader_agrees_with_the_general_one(
+        record in records(),
+        damage in vec((any::<proptest::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let mut bytes = record.encode();
+        prop_assert_eq!(Record::decode(&bytes), Record::decode_any(&bytes));
+        for (at, byte) in damage {
+            let place = at.index(bytes.len());
+            bytes[place] = byte;
+            prop_assert_eq!(Record::decode(&bytes), Record::decode_any(&bytes));
+        }
+    }
+
+    /// A value of any shape in any place, and such that serde takes for one of another type.
+    #[test]
+    fn fast_reader_agrees_on_values_of_any_type(
+        value in prop_oneof![any_json(), odd_values()],
+        kind in select(KINDS.to_vec()),
+        field in option::of(select(FIELDS.to_vec())),
+    ) {
+        let mut record = Map::from_iter([("v".to_owned(), json!("1.1"))]);
+        record.insert(kind.to_owned(), plain_fact(kind));
+        match field {
+            Some(field) => record[kind][field] = value,
+            None => _ = record.insert(kind.to_owned(), value),
+        }
+        let bytes = Value::Object(record).to_string().into_bytes();
+        prop_assert_eq!(Record::decode(&bytes), Record::decode_any(&bytes));
     }
 
     #[test]
@@ -371,4 +458,37 @@ fn the_newest_minor_version_stays_on_the_record() {
     assert!(!record.merge(&with(3)) && !record.merge(&with(0)));
     assert!(record.merge(&with(6)));
     assert_eq!(record.encode(), br#"{"v":"1.6"}"#);
+}
+
+/// Most of all records: if they were left to the general reader, a restart would take twice as long.
+#[test]
+fn what_this_version_writes_is_plain() {
+    let mut facts = full().facts().to_vec();
+    facts.retain(|fact| !matches!(fact.slot(), Slot::Other | Slot::Override));
+    let record = record_of(&facts);
+    assert_eq!(record.facts().len(), 12);
+    let mut interner = Interner::default();
+    assert_eq!(decode_plain(&record.encode(), &mut interner), Some(record));
+    assert_eq!(decode_plain(&full().encode(), &mut interner), None);
+}
+
+#[test]
+fn oddly_written_records_read_as_the_general_reader_has_them() {
+    for text in [
+        r#"{"v":"1.1","suspend":{"at":1,"at":2,"seen":1,"version":"","file":""}}"#,
+        r#"{"v":"1.1","v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#,
+        r#"{"v":"1.1","suspend":null,"suspend":{"at":1,"seen":1,"version":"","file":""}}"#,
+        r#"{"v":"01.01","suspend":{"at":1,"seen":1,"version":"","file":""}}"#,
+        r#"{"v":"1.1","suspend":{"\u0061t":1,"seen":1,"version":"\u0061","file":"\ud83d\ude00"}}"#,
+        r#"{"v":"1.1","suspend":{"at":-0,"seen":1,"version":"","file":""}}"#,
+        r#"{"v":"1.1","suspend":{"at":1e0,"seen":1,"version":"","file":""}}"#,
+        r#" { "v" : "1.1" , "suspend" : { "at" : 1 , "seen" : 1 , "version" : "" , "file" : "" } } "#,
+        r#"{"v":"1.1","suspend":{"at":1,"seen":1,"version":"","file":""}} x"#,
+        r#"["1.1"]"#,
+        r#"{"v":"1.1"}"#,
+        r#"{}"#,
+    ] {
+        let bytes = text.as_bytes();
+        assert_eq!(Record::decode(bytes), Record::decode_any(bytes), "{text}");
+    }
 }

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 
 use super::open::{damaged, failed};
 use crate::{
-    status::Record,
+    status::{Record, intern::Interner},
     store::{StoreError, value},
     tenant_id::TenantId,
 };
@@ -59,13 +59,13 @@ pub(super) fn pages(
         StoreError::unavailable(format!("no thread can be started to read {shown}"))
             .caused_by(error)
     })?;
-    let mut failed = false;
+    let (mut failed, mut interner) = (false, Interner::default());
     Ok(stream::poll_fn(move |cx| {
         if failed {
             return std::task::Poll::Ready(None);
         }
         rx.poll_recv(cx).map(|raw| {
-            let page = raw?.and_then(|raw| raw.decode(&shown));
+            let page = raw?.and_then(|raw| raw.decode(&shown, &mut interner));
             failed = page.is_err();
             Some(page)
         })
@@ -107,13 +107,14 @@ impl Raw {
         self.ends.push((key_end, self.bytes.len()));
     }
 
-    fn decode(&self, name: &str) -> Page {
+    fn decode(&self, name: &str, interner: &mut Interner) -> Page {
         let mut start = 0;
         let mut page = Vec::with_capacity(self.ends.len());
         for &(key_end, value_end) in &self.ends {
             let key = self.bytes.get(start..key_end).unwrap_or_default();
             let value = self.bytes.get(key_end..value_end).unwrap_or_default();
-            page.extend(value::decode_entry(name, &String::from_utf8_lossy(key), value)?);
+            let key = String::from_utf8_lossy(key);
+            page.extend(value::decode_entry(name, &key, value, interner)?);
             start = value_end;
         }
         Ok(page)

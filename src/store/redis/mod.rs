@@ -45,7 +45,11 @@ use self::{
     subscription::FirstSubscription,
 };
 use super::{Change, Lease, Store, StoreError, StoreWarning, value};
-use crate::{environment::Environment, status::Record, tenant_id::TenantId};
+use crate::{
+    environment::Environment,
+    status::{Record, intern::Interner},
+    tenant_id::TenantId,
+};
 
 /// Time-out of a whole merge or removal, which is repeated while others write the same tenant.
 const MERGE: Duration = Duration::from_secs(5);
@@ -291,11 +295,11 @@ impl Shared {
         let mut scan = redis::cmd("HSCAN");
         scan.arg(&self.names.tenants).arg(cursor).arg("COUNT").arg(PAGE);
         let (cursor, entries): (u64, Vec<Entry>) = self.link.send(&scan).await?;
-        let mut page = Vec::with_capacity(entries.len());
+        let (mut page, mut interner) = (Vec::with_capacity(entries.len()), Interner::default());
         // The empty field is the incarnation of the hash.
         for (key, value) in entries.into_iter().filter(|(key, _)| !key.is_empty()) {
             let key = String::from_utf8_lossy(&key).into_owned();
-            let decoded = value::decode_entry(&self.endpoint.name, &key, &value)?;
+            let decoded = value::decode_entry(&self.endpoint.name, &key, &value, &mut interner)?;
             let Some((tenant, record)) = decoded else { continue };
             self.cache().put(tenant.clone(), CachedValue::new(record.clone(), &value));
             page.push((tenant, record));

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     backoff::{Attempts, STORE},
+    status::intern::Interner,
     store::{Change, StoreError, value},
 };
 
@@ -172,7 +173,7 @@ impl Subscriber {
     }
 
     async fn forward(&mut self, changes: Vec<LogEntry>) {
-        let mut resync = false;
+        let (mut resync, mut interner) = (false, Interner::default());
         for LogEntry { kind, key, value } in changes {
             if kind == EntryKind::Unknown {
                 resync = true;
@@ -183,7 +184,7 @@ impl Subscriber {
                 continue;
             }
             let store = &self.shared.endpoint.name;
-            match value::decode_entry(store, &key, &value) {
+            match value::decode_entry(store, &key, &value, &mut interner) {
                 Ok(Some((tenant, record))) if kind == EntryKind::Removed => {
                     self.shared.cache().remove(&tenant);
                     self.send(Change::Removed(tenant, record)).await;

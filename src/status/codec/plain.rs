@@ -1,0 +1,208 @@
+//! Decodes the records that this version writes, straight into facts. Where their details are
+//! interned, nothing is allocated but the slice of facts.
+//!
+//! A million of them are decoded at a restart. All that is not plain is left to the general reader:
+//! other versions, unknown keys, repeated ones, overrides, texts with escapes, and what is malformed.
+
+use std::{fmt, marker::PhantomData};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+};
+
+use super::{Slot, encode::change_key};
+use crate::status::{
+    ChangeType, Record, State, UnavailableReason,
+    fact::Fact,
+    intern::Interner,
+    notified::{Notified, OpenClose},
+    overrides::LAST_NUMBER,
+    pulled::{Knew, Pulled},
+    state::PullOutcome,
+    wall::{LATEST_MS, TOKEN_TIMES},
+};
+
+/// The version of a plain record: the one that this version writes.
+const VERSION: &str = "1.1";
+
+/// Decodes a plain record; `None` for all other bytes.
+pub(in crate::status) fn decode_plain(bytes: &[u8], interner: &mut Interner) -> Option<Record> {
+    let Object(fields) = serde_json::from_slice::<Object<RecordFields<'_>>>(bytes).ok()?;
+    fields.into_record(interner)
+}
+
+/// The fields of a record, without those of [`Slot::Other`] and [`Slot::Override`], which are rare.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RecordFields<'a> {
+    v: &'a str,
+    #[serde(borrow, default, deserialize_with = "present")]
+    upgrade: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    backup_restored: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    suspend: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    resume: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    delete: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present", rename = "move")]
+    moved: Option<Object<NotifiedFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    settled_running: Option<Object<PulledFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    settled_upgrading: Option<Object<PulledFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    settled_suspended: Option<Object<PulledFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    settled_deleted: Option<Object<PulledFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    settled_not_ready: Option<Object<PulledFields<'a>>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    unsettled: Option<Object<PulledFields<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NotifiedFields<'a> {
+    at: i64,
+    seen: u64,
+    version: &'a str,
+    file: &'a str,
+    #[serde(default, deserialize_with = "present")]
+    place: Option<u16>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    endpoint: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PulledFields<'a> {
+    state: &'a str,
+    seq: u32,
+    since: u64,
+    known: u32,
+    #[serde(borrow, default, deserialize_with = "present")]
+    knew: Option<&'a str>,
+    #[serde(default, deserialize_with = "present")]
+    knew_at: Option<i64>,
+    #[serde(default, deserialize_with = "present")]
+    fresh: Option<u16>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    endpoint: Option<&'a str>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    version: Option<&'a str>,
+}
+
+/// Deserializes a value that is there. serde takes `null` for one that is not, and the general reader
+/// for a malformed one.
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(de: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(de).map(Some)
+}
+
+/// A JSON object. serde takes an array of a struct's fields for the struct too, and the general
+/// reader does not.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
+}
+
+struct ObjectVisitor<T>(PhantomData<fn() -> T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+    type Value = Object<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+    }
+}
+
+impl RecordFields<'_> {
+    fn into_record(self, interner: &mut Interner) -> Option<Record> {
+        if self.v != VERSION {
+            return None;
+        }
+        // Both in the order of their slots, which is that of a record's facts.
+        let notified = [
+            (ChangeType::Upgrade, self.upgrade),
+            (ChangeType::BackupRestored, self.backup_restored),
+            (ChangeType::Suspend, self.suspend),
+            (ChangeType::Resume, self.resume),
+            (ChangeType::Delete, self.delete),
+            (ChangeType::Move, self.moved),
+        ];
+        use UnavailableReason::{Deleted, NotReady, Suspended, Upgrading};
+        let closed = |reason| Slot::Settled(PullOutcome::Closed(reason));
+        let pulled = [
+            (Slot::Settled(PullOutcome::Running), self.settled_running),
+            (closed(Upgrading), self.settled_upgrading),
+            (closed(Suspended), self.settled_suspended),
+            (closed(Deleted), self.settled_deleted),
+            (closed(NotReady), self.settled_not_ready),
+            (Slot::Unsettled, self.unsettled),
+        ];
+        let all = notified.iter().filter(|(_, fields)| fields.is_some()).count()
+            + pulled.iter().filter(|(_, fields)| fields.is_some()).count();
+        let mut facts = Vec::with_capacity(all);
+        for (change, fields) in notified {
+            if let Some(Object(fields)) = fields {
+                facts.push(Fact::Notified(fields.into_notified(change, interner)?));
+            }
+        }
+        for (slot, fields) in pulled {
+            if let Some(Object(fields)) = fields {
+                let pulled = fields.into_pulled(slot != Slot::Unsettled, interner)?;
+                // A state of another outcome stands under a wrong key.
+                let fact = Some(Fact::Pulled(pulled)).filter(|fact| fact.slot() == slot)?;
+                facts.push(fact);
+            }
+        }
+        Some(Record::from_sorted(facts))
+    }
+}
+
+impl NotifiedFields<'_> {
+    fn into_notified(self, change: ChangeType, interner: &mut Interner) -> Option<Notified> {
+        let in_range = TOKEN_TIMES.contains(&self.at) && self.seen <= LATEST_MS;
+        let place = self.place.unwrap_or(1);
+        if !in_range || place == 0 {
+            return None;
+        }
+        let details = interner.notified(self.version, self.file, self.endpoint);
+        Some(Notified::new(change, self.at, self.seen, details).at_place(place))
+    }
+}
+
+impl PulledFields<'_> {
+    fn into_pulled(self, settled: bool, interner: &mut Interner) -> Option<Pulled> {
+        let state = State::from_name(self.state)?;
+        let in_range = (1..=LAST_NUMBER).contains(&self.seq) && self.since <= LATEST_MS;
+        if !in_range || self.fresh == Some(0) {
+            return None;
+        }
+        let mut pulled = Pulled::new(state, self.seq, knew(self.knew, self.knew_at)?);
+        pulled.settled = settled;
+        pulled.since = self.since;
+        pulled.known = self.known;
+        pulled.fresh = self.fresh.unwrap_or(0);
+        pulled.details = interner.pulled(self.endpoint, self.version);
+        Some(pulled)
+    }
+}
+
+fn knew(change: Option<&str>, token_time: Option<i64>) -> Option<Option<Knew>> {
+    let (name, token_time) = match (change, token_time) {
+        (None, None) => return Some(None),
+        (name, token_time) => (name?, token_time?),
+    };
+    let change = OpenClose::ALL.into_iter().find(|own| change_key(*own) == name)?;
+    TOKEN_TIMES.contains(&token_time).then_some(Some(Knew { token_time, change }))
+}

@@ -89,3 +89,51 @@ async fn store_is_loaded_while_disconnected() {
     // The first, and one every 15 to 30 s.
     assert!((3..=5).contains(&loads), "{loads} loads in a minute");
 }
+
+/// A store with these pages.
+struct Pages(Vec<Vec<(TenantId, Record)>>);
+
+impl Store for Pages {
+    fn name(&self) -> String {
+        "pages".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        stream::iter(&self.0).map(|page| Ok(page.clone())).boxed()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        _: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        async { Ok(record.clone()) }.boxed()
+    }
+}
+
+/// The first load compares nothing, except where a tenant comes twice.
+#[tokio::test]
+async fn first_load_marks_only_what_comes_in_parts() {
+    let tenant = |number: u32| TenantId::new(format!("Cust{number}")).unwrap();
+    let record = |change: &str| {
+        let fact = r#"{"at":5,"seen":1,"version":"","file":""}"#;
+        Record::decode(format!(r#"{{"v":"1.1","{change}":{fact}}}"#).as_bytes()).unwrap()
+    };
+    let mut both = record("suspend");
+    both.merge(&record("upgrade"));
+    let entry = |number, record: &Record| (tenant(number), record.clone());
+    let (suspend, upgrade) = (record("suspend"), record("upgrade"));
+    let pages = vec![
+        vec![entry(1, &suspend), entry(2, &suspend), entry(3, &suspend), entry(4, &suspend)],
+        vec![entry(2, &suspend), entry(3, &upgrade), entry(4, &upgrade), entry(4, &both)],
+    ];
+    let write_back =
+        WriteBack::new(Arc::new(Pages(pages)), Clock::system(), Duration::from_secs(2));
+    let tenants = Tenants::new(Settle::default(), 1, Clock::system());
+    tenants.observe(Vec::new());
+    let (_, loaded) = super::resync::start(&write_back, &tenants).await.unwrap();
+    loaded.unwrap();
+    assert_eq!(tenants.registry().closed_count(), 4);
+    assert_eq!(write_back.dirty(), 1, "the store has no record with all facts of Cust3");
+    assert!(write_back.stored(&tenant(3)).is_some());
+}

@@ -354,6 +354,19 @@ impl Observer for Pulls {
         }
         removal
     }
+
+    fn after_load(&self, _: &Tenants, loaded: &[TenantId]) {
+        let now = self.now().elapsed;
+        let mut state = self.state();
+        let State { scheduler, in_flight, .. } = &mut *state;
+        for tenant in loaded {
+            if !in_flight.contains(tenant) {
+                scheduler.reschedule(tenant, &self.registry, LastPull::None, now);
+            }
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
 }
 
 impl fmt::Debug for Pulls {

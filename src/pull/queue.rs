@@ -7,14 +7,18 @@ use std::{
 };
 
 use super::{lane::Lane, ready::ReadyPulls, schedule::Trigger};
-use crate::{status::mono::Mono, tenant_id::TenantId, tenants::entry::Ready};
+use crate::{
+    status::mono::Mono,
+    tenant_id::TenantId,
+    tenants::entry::{Ready, Replaced},
+};
 
 /// The pulls to come. Times are those since the gate was built.
 ///
 /// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. When its time comes
 /// it moves to the pulls that are [ready](ReadyPulls). Rescheduling a tenant leaves the old entry
 /// where it is; it is told from a current one by what is kept beside the tenant's record, and dropped
-/// when it surfaces or when such entries pile up.
+/// when it surfaces or when such entries, which are counted, pile up.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     calendar: BinaryHeap<Reverse<Entry>>,
@@ -35,8 +39,8 @@ pub(crate) struct Queue {
     in_a_row: u8,
     /// How many pulls of open tenants were made one after the other because their answer had aged.
     aged_in_a_row: u8,
-    /// How long the calendar may get before outdated entries are swept out of it.
-    sweep_at: usize,
+    /// About how many entries of the calendar are outdated.
+    outdated: usize,
 }
 
 /// A tenant's place on the calendar.
@@ -111,16 +115,21 @@ impl Queue {
         is_scheduled: impl Fn(&TenantId, Mono) -> bool,
     ) {
         self.calendar.push(Reverse(Entry { due, trigger, tenant }));
-        if self.calendar.len() > self.sweep_at.max(SLACK) {
+        // Sweeping costs a few look-ups for each entry that it drops, and none while none is outdated.
+        let length = self.calendar.len();
+        if length > SLACK && self.outdated > length / 3 {
             self.calendar.retain(|Reverse(entry)| is_scheduled(&entry.tenant, entry.due));
-            // By the time it has grown by half again, sweeping has cost a few look-ups an entry.
-            self.sweep_at = self.calendar.len() + self.calendar.len() / 2;
+            self.outdated = 0;
         }
     }
 
-    /// Notes that a pull which was ready is scheduled for another time.
-    pub(super) fn rescheduled(&mut self) {
-        self.waiting = self.waiting.saturating_sub(1);
+    /// Notes that a pull is scheduled for another time.
+    pub(super) fn replaced(&mut self, replaced: Replaced) {
+        match replaced {
+            Replaced::None => {}
+            Replaced::Scheduled => self.outdated += 1,
+            Replaced::Ready => self.waiting = self.waiting.saturating_sub(1),
+        }
     }
 
     /// Drops what is requested for `tenant`.
@@ -272,9 +281,13 @@ impl Queue {
     fn ripen(&mut self, now: Duration, dues: &mut impl Dues) {
         while self.calendar.peek().is_some_and(|Reverse(first)| first.due.time() <= now) {
             let Some(Reverse(entry)) = self.calendar.pop() else { break };
-            if let Some(ready) = dues.make_ready(&entry.tenant, entry.due) {
-                self.waiting += 1;
-                self.ready.push(entry, ready);
+            match dues.make_ready(&entry.tenant, entry.due) {
+                Some(ready) => {
+                    self.waiting += 1;
+                    self.ready.push(entry, ready);
+                }
+                // Or the pull is in flight, and will be replaced.
+                None => self.outdated = self.outdated.saturating_sub(1),
             }
         }
         // A million pulls that are ready need no room on the calendar too.
@@ -295,6 +308,7 @@ impl Queue {
                 return Some(first.due.time());
             }
             self.calendar.pop();
+            self.outdated = self.outdated.saturating_sub(1);
         }
         None
     }

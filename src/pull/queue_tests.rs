@@ -63,8 +63,10 @@ impl Calendar {
     }
 
     fn put_as(&mut self, number: usize, due: u64, trigger: Trigger) {
-        if self.dues.0.insert(tenant(number), (at(due), false)).is_some_and(|own| own.1) {
-            self.queue.rescheduled();
+        match self.dues.0.insert(tenant(number), (at(due), false)) {
+            Some((_, true)) => self.queue.replaced(Replaced::Ready),
+            Some((_, false)) => self.queue.replaced(Replaced::Scheduled),
+            None => {}
         }
         let Self { queue, dues } = self;
         queue.push(tenant(number), at(due), trigger, |tenant, due| dues.is_scheduled(tenant, due));

@@ -16,7 +16,10 @@ use super::{
 use crate::{
     status::{Record, history::PullHistory, knowledge::Knowledge, mono::Mono},
     tenant_id::TenantId,
-    tenants::{entry::Ready, registry::Registry},
+    tenants::{
+        entry::{Ready, Replaced},
+        registry::Registry,
+    },
 };
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
@@ -158,9 +161,15 @@ impl Scheduler {
         };
         let registered = registry.schedule(tenant, &mut schedule);
         let own = self.due_unregistered.remove(tenant);
-        if registered == Some(true) || own.as_ref().is_some_and(|own| own.ready) {
-            self.queue.rescheduled();
-        }
+        let unregistered = own.as_ref().map(|own| match own.ready {
+            true => Replaced::Ready,
+            false => Replaced::Scheduled,
+        });
+        // A tenant that has just got an entry may have a pull beside it.
+        registered
+            .into_iter()
+            .chain(unregistered)
+            .for_each(|replaced| self.queue.replaced(replaced));
         if registered.is_none() {
             let mut history = own.map(|own| own.history).unwrap_or_default();
             let due = schedule(&Record::default(), &Knowledge::default(), &mut history);
@@ -222,15 +231,14 @@ impl Scheduler {
         }
     }
 
-    /// Drops the pulls of `tenant` that are to come, and tracks it no more; one that was requested stays if it is `awaited`.
-    /// `ready` tells whether the scheduled one had become due.
+    /// Drops the pulls of `tenant` that are to come, and tracks it no more; one that was requested stays
+    /// if it is `awaited`. `ready` tells whether the scheduled one had become due.
     pub(crate) fn forget(&mut self, tenant: &TenantId, ready: bool, awaited: bool) {
         self.tracked.remove(tenant);
         self.awaiting_answer.remove(tenant);
         let own = self.due_unregistered.remove(tenant);
-        if ready || own.is_some_and(|own| own.ready) {
-            self.queue.rescheduled();
-        }
+        let ready = ready || own.is_some_and(|own| own.ready);
+        self.queue.replaced(if ready { Replaced::Ready } else { Replaced::Scheduled });
         if !awaited {
             self.queue.forget(tenant);
         }

@@ -3,7 +3,7 @@
 use super::{derive::status_without_override, pulled::Knew, record::Record, state::PullOutcome};
 
 /// A record as it was. Taken before each change, in place of a copy.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Past {
     pub(super) is_empty: bool,
     pub(super) deciding: Option<Knew>,
@@ -14,6 +14,10 @@ pub(crate) struct Past {
 }
 
 impl Past {
+    /// The past of a tenant that nothing was known of.
+    pub(crate) const NOTHING: Self =
+        Self { is_empty: true, deciding: None, outcome: PullOutcome::Running, unconfirmed: None };
+
     pub(crate) fn of(record: &Record) -> Self {
         let outcome = status_without_override(record).outcome();
         let deciding = record.deciding();
@@ -33,5 +37,15 @@ impl Past {
     /// Returns the notification that `next` only repeats, if it does.
     pub(super) fn repeated_by(&self, next: Knew) -> Option<Knew> {
         self.unconfirmed.filter(|last| last.change == next.change)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_the_past_of_an_empty_record() {
+        assert_eq!(Past::of(&Record::default()), Past::NOTHING);
     }
 }

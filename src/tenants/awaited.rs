@@ -70,4 +70,11 @@ impl Observer for Awaited {
             self.remove(tenant);
         }
     }
+
+    fn after_load(&self, tenants: &Tenants, loaded: &[TenantId]) {
+        if self.len() > 0 {
+            let known = loaded.iter().filter(|tenant| tenants.registry().is_known(tenant));
+            known.for_each(|tenant| self.remove(tenant));
+        }
+    }
 }

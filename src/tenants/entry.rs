@@ -8,7 +8,7 @@ use std::{
 use crate::{
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
-        derive::status,
+        derive::{derive, status},
         history::{Gained, PullHistory},
         knowledge::Knowledge,
         mono::Mono,
@@ -89,6 +89,17 @@ pub(crate) struct Ready {
     pub(crate) closed: Option<Mono>,
 }
 
+/// The pull that another one replaces on the calendar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Replaced {
+    /// None: no pull was scheduled.
+    None,
+    /// One whose time had not come.
+    Scheduled,
+    /// One that had become due, and was not started.
+    Ready,
+}
+
 /// An optional moment, in the size of a moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Due(Mono);
@@ -118,6 +129,17 @@ pub(crate) struct ClosedSummary {
 }
 
 impl Entry {
+    /// Creates the entry of a tenant from its record in a store, as the merge of that does.
+    pub(super) fn loaded(record: Record, now: Duration) -> Self {
+        let mut known = Known { record, ..Known::default() };
+        known.knowledge.update(&Past::NOTHING, &known.record, now);
+        known.history.update(&Past::NOTHING, &known.record, Gained::Loaded, now);
+        let derived = derive(&known.record);
+        known.since = derived.closed.map_or(0, |closed| closed.since);
+        let closed = derived.closed.map(|closed| (closed.reason, derived.evidence));
+        Self { known: Box::new(known), closed, ..Self::default() }
+    }
+
     /// Merges `update` into the record, the only place where it changes, and updates the rest of
     /// the entry. Returns what was gained, or why the update has no effect.
     pub(super) fn merge(
@@ -150,10 +172,15 @@ impl Entry {
         Some(self.due.0).filter(|due| *due != Mono::NEVER)
     }
 
-    /// Schedules the next pull, and returns whether the one that was scheduled had become due.
-    pub(super) fn set_due(&mut self, due: Option<Mono>) -> bool {
+    /// Schedules the next pull, and returns the one that was scheduled.
+    pub(super) fn set_due(&mut self, due: Option<Mono>) -> Replaced {
+        let scheduled = self.due().is_some();
         self.due = due.into();
-        self.pull.clear(READY)
+        match self.pull.clear(READY) {
+            true => Replaced::Ready,
+            false if scheduled => Replaced::Scheduled,
+            false => Replaced::None,
+        }
     }
 
     /// Returns whether a pull is scheduled for `due`, and has not become due.
@@ -307,7 +334,23 @@ fn is_silent(record: &Record) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::status::tests::strategies::records;
+
+    proptest! {
+        #[test]
+        fn loaded_entry_equals_a_merge_into_nothing(record in records(), ms in 0_u64..10_000) {
+            prop_assume!(!record.is_empty() && !record.is_unreadable());
+            let now = Duration::from_millis(ms);
+            let mut merged = Entry::default();
+            let gains = merged.merge(Update::Loaded(record.clone()), &Settle::default(), now);
+            prop_assert!(gains.is_ok_and(|gains| gains.any));
+            merged.summarize();
+            prop_assert_eq!(format!("{:?}", Entry::loaded(record, now)), format!("{merged:?}"));
+        }
+    }
 
     #[test]
     fn an_entry_takes_16_bytes() {

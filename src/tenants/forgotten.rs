@@ -60,8 +60,7 @@ impl Forgotten {
     /// Returns whether `update`, which arrives at `now`, is from before `tenant` was forgotten. One
     /// that is not a notification may be so only while there is no record. The tenant must be locked.
     pub(super) fn is_followed(&self, tenant: &TenantId, update: &Update, now: Duration) -> bool {
-        // Relaxed: the tenant was locked too when it was counted.
-        if self.number.load(Ordering::Relaxed) == 0 {
+        if self.is_empty() {
             return false;
         }
         let mut memory = self.lock();
@@ -79,6 +78,12 @@ impl Forgotten {
             }
             Update::Override { .. } | Update::Expiry { .. } => false,
         }
+    }
+
+    /// Returns whether no tenant is remembered. The tenant that this is asked for must be locked.
+    pub(super) fn is_empty(&self) -> bool {
+        // Relaxed: the tenant was locked too when it was counted.
+        self.number.load(Ordering::Relaxed) == 0
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {

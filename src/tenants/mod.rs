@@ -15,7 +15,8 @@
 //! - `wanted`: the tenants whose pulls come first.
 //! - [`overrides`]: the expiry of overrides.
 //!
-//! Every update of a tenant goes through [`Tenants::apply`]:
+//! Every update of a tenant goes through [`Tenants::apply`], except for a load of records of tenants
+//! without an entry, which [`Tenants::insert`] moves in:
 //!
 //! 1. the tenant is locked, and the update becomes facts, given its record;
 //! 2. the facts are merged into the record, and its summary and the count of closed tenants
@@ -69,13 +70,16 @@ pub(crate) use self::{
 };
 
 use self::{
-    entry::ClosedSummary, events::Events, overrides::OverrideExpiry, registry::Registry,
+    entry::ClosedSummary,
+    events::Events,
+    overrides::OverrideExpiry,
+    registry::{Inserted, Registry},
     waiters::Waiters,
 };
 use crate::{
     clock::Clock,
     log,
-    status::{TenantStatus, UnavailableReason, settle::Settle},
+    status::{Record, TenantStatus, UnavailableReason, settle::Settle},
     tenant_id::TenantId,
 };
 
@@ -144,6 +148,32 @@ impl Tenants {
             }
         }
         applied
+    }
+
+    /// Moves the records of a store in for tenants that nothing is known of, and leaves the others in
+    /// `page`. Returns the tenants whose records it moved in.
+    ///
+    /// It does what [`apply`](Self::apply) does for each of them, once for the page.
+    pub(crate) fn insert(&self, page: &mut Vec<(TenantId, Record)>) -> Vec<TenantId> {
+        let Inserted { tenants, expires } = self.registry.insert(page);
+        if tenants.is_empty() {
+            return tenants;
+        }
+        for (expires, tenant) in expires {
+            self.expiry.note(expires, &tenant);
+        }
+        // Nothing waits for a tenant without an entry to open. A watcher that comes after this look
+        // finds the entries.
+        if !self.watchers.is_empty() {
+            tenants.iter().for_each(|tenant| self.watchers.wake(tenant));
+        }
+        for observer in self.observers() {
+            let follow = AssertUnwindSafe(|| observer.after_load(self, &tenants));
+            if catch_unwind(follow).is_err() {
+                log::error!("observer panicked");
+            }
+        }
+        tenants
     }
 
     /// Keeps `tenant` closed, as not ready, until it has a record.

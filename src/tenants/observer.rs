@@ -29,4 +29,11 @@ pub(crate) trait Observer: Send + Sync {
         let _ = tenant;
         removal()
     }
+
+    /// Handles the records of a store that was loaded, of tenants that nothing was known of.
+    ///
+    /// No tenant is locked, and the records may have changed again.
+    fn after_load(&self, tenants: &Tenants, loaded: &[TenantId]) {
+        let _ = (tenants, loaded);
+    }
 }

@@ -21,7 +21,7 @@ use crate::{
     tenants::{
         closed_index::ClosedIndex,
         correction::Correction,
-        entry::{ClosedSummary, Entry, Known, Ready},
+        entry::{ClosedSummary, Entry, Known, Ready, Replaced},
         events::{EventSender, Events, TenantEvent},
         forgotten::Forgotten,
         gained::{self, KnownNotifications, Turn},
@@ -58,6 +58,14 @@ pub(crate) struct Registry {
     settle: Settle,
     clock: Clock,
     interner: Mutex<Interner>,
+}
+
+/// The tenants that got an entry by the load of a store.
+#[derive(Debug, Default)]
+pub(crate) struct Inserted {
+    pub(crate) tenants: Vec<TenantId>,
+    /// The ends of their overrides, ms since the epoch.
+    pub(super) expires: Vec<(u64, TenantId)>,
 }
 
 impl Registry {
@@ -264,6 +272,41 @@ impl Registry {
         Removal::Removed { ready }
     }
 
+    /// Moves the records of a store in for tenants without an entry, and leaves the others in
+    /// `page`. Returns what it moved in.
+    pub(super) fn insert(&self, page: &mut Vec<(TenantId, Record)>) -> Inserted {
+        let now = self.clock.elapsed();
+        let mut interner = self.interner();
+        for (_, record) in page.iter_mut() {
+            record.intern(&mut interner);
+        }
+        drop(interner);
+        let mut inserted = Inserted::default();
+        inserted.tenants.reserve(page.len());
+        for (tenant, record) in std::mem::take(page) {
+            // These have effects that a plain record has not.
+            if record.is_empty() || record.is_unreadable() {
+                page.push((tenant, record));
+                continue;
+            }
+            match self.tenants.entry(tenant.clone()) {
+                // What receives events gets those of the merge, and one that was forgotten may stay so.
+                dashmap::Entry::Vacant(vacant)
+                    if !self.events.has_receivers() && self.forgotten.is_empty() =>
+                {
+                    let expires = record.latest_override().and_then(|latest| latest.end());
+                    let entry = Entry::loaded(record, now);
+                    self.count_closed(&tenant, false, entry.is_closed());
+                    vacant.insert(entry);
+                    inserted.expires.extend(expires.map(|expires| (expires, tenant.clone())));
+                    inserted.tenants.push(tenant);
+                }
+                _ => page.push((tenant, record)),
+            }
+        }
+        inserted
+    }
+
     /// Publishes events while their tenant is locked.
     fn publish(&self, events: impl FnOnce() -> Vec<TenantEvent>) {
         if self.events.has_receivers() {
@@ -375,14 +418,13 @@ impl Registry {
         }
     }
 
-    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns
-    /// whether the one before had [become due](Self::make_ready), and was not started; `None` without
-    /// an entry.
+    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns the
+    /// pull that this replaces; `None` without an entry.
     pub(crate) fn schedule(
         &self,
         tenant: &TenantId,
         next: impl FnOnce(&Record, &Knowledge, &mut PullHistory) -> Option<Mono>,
-    ) -> Option<bool> {
+    ) -> Option<Replaced> {
         let mut entry = self.tenants.get_mut(tenant)?;
         let Known { record, knowledge, history, .. } = &mut *entry.known;
         let due = next(record, knowledge, history);

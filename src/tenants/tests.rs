@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex};
 
 use super::*;
 use crate::status::{
-    ChangeType, Record, UnavailableReason, mono::Mono, notified::Notified,
+    ChangeType, Record, UnavailableReason, fact::Fact, mono::Mono, notified::Notified,
     overrides::OverrideAction,
 };
 
@@ -77,6 +77,67 @@ fn equal_details_are_kept_once_from_every_source() {
     assert!(Arc::ptr_eq(&details[0], &details[1]) && Arc::ptr_eq(&details[0], &details[2]));
 }
 
+fn suspended(at: i64) -> Record {
+    Record::from(Fact::Notified(Notified::new(ChangeType::Suspend, at, 1, Arc::default())))
+}
+
+#[test]
+fn insert_moves_in_what_is_new_and_leaves_the_rest() {
+    let tenants = tenants();
+    let log = Arc::new(Log::default());
+    tenants.observe(vec![Arc::clone(&log) as Arc<dyn Observer>]);
+    tenants.apply(&cust(1), Update::Stored(suspended(5)));
+    log.0.lock().unwrap().clear();
+    let mut page = vec![
+        (cust(1), suspended(6)),
+        (cust(2), suspended(5)),
+        (cust(3), Record::unreadable()),
+        (cust(4), Record::default()),
+        (cust(2), suspended(7)),
+    ];
+    assert_eq!(tenants.insert(&mut page), [cust(2)]);
+    let left: Vec<_> = page.into_iter().map(|(tenant, _)| tenant).collect();
+    assert_eq!(left, [cust(1), cust(3), cust(4), cust(2)]);
+    assert_eq!(*log.0.lock().unwrap(), [("loaded", Some(UnavailableReason::Suspended))]);
+    let registry = tenants.registry();
+    assert_eq!((registry.len(), registry.closed_count()), (2, 2));
+    assert_eq!(registry.record(&cust(2)), Some(suspended(5)));
+}
+
+/// What receives events gets those of a merge, and what watches a tenant is woken either way.
+#[tokio::test]
+async fn insert_leaves_everything_to_merges_while_events_are_received() {
+    let tenants = tenants();
+    let events = tenants.events();
+    let mut page = vec![(cust(1), suspended(5))];
+    assert_eq!(tenants.insert(&mut page), []);
+    assert_eq!((page.len(), tenants.registry().len()), (1, 0));
+    drop(events);
+    let (watchers, watched) = (Arc::clone(&tenants.watchers), cust(1));
+    let waiting = watchers.register(&watched);
+    let mut woken = tokio_test::task::spawn(std::future::poll_fn(|cx| waiting.poll_woken(cx)));
+    tokio_test::assert_pending!(woken.poll());
+    assert_eq!(tenants.insert(&mut page), [cust(1)]);
+    assert!(woken.is_woken());
+    tokio_test::assert_ready!(woken.poll());
+}
+
+#[tokio::test]
+async fn override_of_an_inserted_record_expires() {
+    let tenants = tenants();
+    let record = Record::default().next_override(OverrideAction::Close, String::new(), 1, Some(2));
+    tenants.insert(&mut vec![(cust(1), Record::from(record))]);
+    assert_eq!(tenants.registry().closed_count(), 1);
+    tokio::select! {
+        () = tenants.expire_overrides() => {}
+        () = async {
+            while tenants.registry().closed_count() > 0 {
+                tokio::task::yield_now().await;
+            }
+        } => {}
+    }
+}
+
 /// Records its calls, and the view of a reader of the registry in each.
 #[derive(Default)]
 struct Log(Mutex<Vec<(&'static str, Option<UnavailableReason>)>>);
@@ -90,6 +151,11 @@ impl Observer for Log {
         let (seen, _) = tenants.registry().look_up(tenant);
         assert_eq!(seen, applied.after);
         self.0.lock().unwrap().push(("changed", seen.reason()));
+    }
+
+    fn after_load(&self, tenants: &Tenants, loaded: &[TenantId]) {
+        let seen = loaded.iter().map(|tenant| tenants.registry().look_up(tenant).0.reason());
+        self.0.lock().unwrap().extend(seen.map(|reason| ("loaded", reason)));
     }
 }
 

@@ -100,8 +100,7 @@ impl<K: Eq + Hash> WaitList<K> {
         self.lock().by_key.contains_key(key)
     }
 
-    /// Returns whether no waiter is left.
-    #[cfg(test)]
+    /// Returns whether there is no waiter.
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().by_key.is_empty()
     }

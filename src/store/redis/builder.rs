@@ -26,6 +26,10 @@ pub struct RedisStoreBuilder {
 }
 
 /// The certificate authorities that are trusted, in PEM.
+#[cfg_attr(
+    not(any(feature = "client", feature = "client-ring")),
+    allow(dead_code, reason = "read for connections with TLS alone")
+)]
 pub(super) enum Roots {
     /// The public ones.
     Public,

@@ -57,7 +57,8 @@ fn measure(tenants: usize, rounds: usize) -> Result<(), BoxError> {
     let mut runs = Vec::new();
     for _ in 0..rounds {
         let program = std::env::current_exe()?;
-        let run = Command::new(program).arg("--once").arg(&file.0).arg(tenants.to_string()).output()?;
+        let run =
+            Command::new(program).arg("--once").arg(&file.0).arg(tenants.to_string()).output()?;
         if !run.status.success() {
             return Err(String::from_utf8_lossy(&run.stderr).into_owned().into());
         }

@@ -160,7 +160,7 @@ impl TenantGate {
 ///
 /// `gate.layer(client)` is `notification_layer(client_layer(client))`, for `http::Request`. It fails
 /// with [`GuardError`](crate::GuardError) when a tenant is closed, so a server that does not allow
-/// errors, such as axum, takes the two layers apart instead.
+/// errors, such as axum, takes the two layers apart instead. `examples/proxy.rs` is a proxy with it.
 ///
 /// ```
 /// use bytes::Bytes;

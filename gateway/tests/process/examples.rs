@@ -110,6 +110,15 @@ fn hyper_server_accepts_the_genuine_notification_only() {
 }
 
 #[test]
+fn proxy_serves_notifications_and_sends_calls_to_open_tenants() {
+    let text = run("proxy");
+    let answers: Vec<_> = text.lines().filter_map(|line| line.split_once(": ")).collect();
+    let statuses: Vec<_> = answers.iter().map(|(_, answer)| answer.trim()).collect();
+    let (open, closed, taken) = ("200 OK", "503 Service Unavailable", "204 No Content");
+    assert_eq!(statuses, [open, taken, closed, taken, open, "0"], "{text}");
+}
+
+#[test]
 fn clients_call_an_open_tenant_only() {
     for example in ["hyper_client", "reqwest_client"] {
         let text = run(example);

@@ -58,11 +58,13 @@ impl CallCounts {
 pub fn client(gate: &TenantGate, rule: Option<Rule>) -> Client {
     let client: legacy::Client<_, Body> =
         legacy::Client::builder(TokioExecutor::new()).build_http();
-    let endpoint = gate.endpoint_layer().clone_empty().locate(rule != Some(Rule::Locate));
     match rule {
-        Some(Rule::Guard) => boxed(endpoint.layer(client)),
+        Some(Rule::Guard) => boxed(gate.endpoint_layer().clone_empty().layer(client)),
         Some(Rule::Follow) => boxed(gate.guard_layer().layer(client)),
-        _ => boxed(endpoint.layer(gate.guard_layer().layer(client))),
+        _ => {
+            let layer = gate.client_layer().clone_empty();
+            boxed(layer.locate(rule != Some(Rule::Locate)).layer(client))
+        }
     }
 }
 

@@ -31,8 +31,6 @@ pub(super) struct Dirty {
     /// Whether changes of others wait to be applied. They may cover tenants that the store lacked,
     /// which are not written until then.
     catching_up: bool,
-    /// Tenants that are being removed from the store.
-    removals: HashMap<TenantId, Removals>,
     /// Tenants that the store refused, by the time of their retry.
     parked: VecDeque<(Instant, TenantId)>,
     /// Number of dirty tenants that the store refused at the last attempt.
@@ -52,14 +50,6 @@ struct Entry {
     place: u64,
     /// Whether the store refused it at the last attempt.
     refused: bool,
-}
-
-#[derive(Default)]
-struct Removals {
-    /// How many are in progress.
-    number: usize,
-    /// How many writes have begun since the first of them.
-    writes: u64,
 }
 
 /// The order in which tenants are written. After a loss of data there may be a million to store
@@ -192,25 +182,6 @@ impl Dirty {
         }
     }
 
-    /// Begins a removal of `tenant`.
-    pub(super) fn begin_removal(&mut self, tenant: &TenantId) {
-        self.removals.entry(tenant.clone()).or_default().number += 1;
-    }
-
-    /// Returns how many writes of `tenant` have begun while it is being removed.
-    pub(super) fn writes_beside_removal(&self, tenant: &TenantId) -> u64 {
-        self.removals.get(tenant).map_or(0, |removals| removals.writes)
-    }
-
-    pub(super) fn end_removal(&mut self, tenant: &TenantId) {
-        if let Some(removals) = self.removals.get_mut(tenant) {
-            removals.number -= 1;
-            if removals.number == 0 {
-                self.removals.remove(tenant);
-            }
-        }
-    }
-
     /// Returns whether a write of `tenant` has begun and not ended.
     pub(super) fn is_writing(&self, tenant: &TenantId) -> bool {
         self.tenants.get(tenant).is_some_and(Entry::is_writing)
@@ -267,9 +238,6 @@ impl Dirty {
                 }
                 entry.phase = Phase::Writing { again: false, probe };
                 self.refilling += usize::from(priority == Priority::Lacking);
-                if let Some(removals) = self.removals.get_mut(&tenant) {
-                    removals.writes += 1;
-                }
                 return Some((tenant, std::mem::take(&mut entry.waiting)));
             }
         }

@@ -4,6 +4,8 @@
 //! records are merged, so writing the current one covers all changes, however long the store was
 //! unavailable.
 
+#[cfg(test)]
+mod convergence_tests;
 mod dirty;
 mod end;
 mod removal;
@@ -222,23 +224,23 @@ impl WriteBack {
     }
 
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
-        let sent = tenants.registry().elapsed();
+        let forgets = tenants.registry().forgets();
         let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store()?.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
-        Written { tenant, waiting, sent, result }
+        Written { tenant, waiting, forgets, result }
     }
 
     fn finish(&self, written: Written, tenants: &Tenants) {
-        let Written { tenant, waiting, sent, result } = written;
+        let Written { tenant, waiting, forgets, result } = written;
         match result {
             Ok(record) => {
-                let applied = tenants.apply(&tenant, Update::Read { record, sent });
+                let applied = tenants.apply(&tenant, Update::Read { record, forgets });
                 if applied.forgotten {
-                    // It may have been removed there too, or not.
-                    self.mark(&tenant);
+                    // It was removed there since, or not.
+                    self.read_again(&tenant);
                 }
                 let left = {
                     let mut dirty = self.lock();
@@ -280,8 +282,8 @@ impl Observer for WriteBack {
 struct Written {
     tenant: TenantId,
     waiting: Vec<Waiter>,
-    /// When it began, since the gate was built.
-    sent: Duration,
+    /// How many tenants had been forgotten when it began.
+    forgets: u64,
     result: Result<Record, StoreError>,
 }
 

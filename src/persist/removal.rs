@@ -16,16 +16,8 @@ struct Removing<'a> {
     completed: bool,
 }
 
-impl<'a> Removing<'a> {
-    fn begin(write_back: &'a WriteBack, tenant: &'a TenantId) -> Self {
-        write_back.lock().begin_removal(tenant);
-        Self { write_back, tenant, completed: false }
-    }
-}
-
 impl Drop for Removing<'_> {
     fn drop(&mut self) {
-        self.write_back.lock().end_removal(self.tenant);
         if !self.completed {
             self.write_back.mark(self.tenant);
         }
@@ -47,26 +39,32 @@ impl WriteBack {
     ) -> Result<bool, StoreError> {
         // Nothing changes when it is freed.
         self.store()?;
-        let mut removing = Removing::begin(self, tenant);
-        loop {
-            // A write in progress could store the record after its removal.
-            if let Some(written) = self.written(tenant)
-                && !written.in_time().await
-            {
-                return Err(late());
-            }
-            let writes = self.lock().writes_beside_removal(tenant);
-            removing.completed = false;
-            if !self.remove(tenants, tenant, record).await? {
-                return Ok(false);
-            }
-            removing.completed = true;
-            // One that began during the removal, because the store was loaded again, may have stored
-            // the record after it. One that begins now finds no record here.
-            if self.lock().writes_beside_removal(tenant) == writes {
-                return Ok(true);
-            }
+        // A write in progress could store the record after its removal.
+        if let Some(written) = self.written(tenant)
+            && !written.in_time().await
+        {
+            return Err(late());
         }
+        let mut removing = Removing { write_back: self, tenant, completed: false };
+        if !self.remove(tenants, tenant, record).await? {
+            return Ok(false);
+        }
+        removing.completed = true;
+        // A write that began beside the removal, here or at another replica, may have stored the
+        // record after it.
+        self.read_again(tenant);
+        if let Some(read) = self.stored(tenant) {
+            // If it is late, the tenant is forgotten all the same, and read later.
+            let _ = read.in_time().await;
+        }
+        let returned = tenants.registry().read(tenant, |own| own.contains(record));
+        Ok(returned != Some(true))
+    }
+
+    /// Has the store read that may have a record of `tenant`, which was forgotten here: the write of
+    /// a tenant without a record changes nothing, and returns what is stored.
+    pub(super) fn read_again(&self, tenant: &TenantId) {
+        self.mark(tenant);
     }
 
     async fn remove(
@@ -75,12 +73,12 @@ impl WriteBack {
         tenant: &TenantId,
         record: &Record,
     ) -> Result<bool, StoreError> {
-        let sent = tenants.registry().elapsed();
+        let forgets = tenants.registry().forgets();
         let removal = async { self.store()?.remove(tenant, record).await };
         let removal = tokio::time::timeout(self.timeout, catch_store_panic(removal)).await;
         let left = removal.unwrap_or_else(|_| Ok(Err(late())))??;
         if left != Record::default() {
-            tenants.apply(tenant, Update::Read { record: left, sent });
+            tenants.apply(tenant, Update::Read { record: left, forgets });
             return Ok(false);
         }
         Ok(tenants.forget(tenant, record))

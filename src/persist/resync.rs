@@ -33,7 +33,7 @@ async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreErro
             if registry.read(&tenant, knows_all) != Some(true)
                 && tenants.apply(&tenant, Update::Loaded(record.clone())).forgotten
             {
-                write_back.mark(&tenant);
+                write_back.read_again(&tenant);
             }
             registry.adopt_spelling(&tenant);
             if registry.read(&tenant, knows_all) == Some(true) {
@@ -259,9 +259,8 @@ impl Resync {
                 // Only a dirty tenant can be covered. One that becomes dirty now is written once more.
                 let stored = (self.write_back.dirty() > 0).then(|| record.clone());
                 if self.tenants.apply(&tenant, Update::Stored(record)).forgotten {
-                    // Another replica stored it again, or it was sent before the removal: the write
-                    // of a tenant without a record reads which.
-                    self.write_back.mark(&tenant);
+                    // Another replica stored it again, or it was sent before the removal.
+                    self.write_back.read_again(&tenant);
                 }
                 let registry = self.tenants.registry();
                 registry.adopt_spelling(&tenant);
@@ -279,7 +278,10 @@ impl Resync {
                 }
             }
             Ok(Some(Change::Removed(tenant, record))) => {
-                if !self.tenants.forget(&tenant, &record) {
+                if self.tenants.forget(&tenant, &record) {
+                    // A write of this replica may have stored it after the removal.
+                    self.write_back.read_again(&tenant);
+                } else {
                     // What is newer here belongs in the store.
                     self.write_back.mark(&tenant);
                 }

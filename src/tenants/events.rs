@@ -43,7 +43,8 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TenantEvent {
-    /// The tenant opened, closed, or is now closed for another reason.
+    /// The tenant opened, closed, or is now closed for another reason. One that is
+    /// [forgotten](crate::TenantGate::forget) is open from then on.
     Changed {
         /// The tenant.
         tenant: TenantId,

@@ -4,15 +4,15 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use crate::{status::Record, tenant_id::TenantId, tenants::update::Update};
 
-/// How long a tenant is remembered, by the monotonic clock. SuperOffice repeats a notification that
-/// was not answered for a shorter time.
+/// How long a tenant is remembered, by the monotonic clock. A notification that is repeated has the
+/// same token, which is accepted for an hour at most.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(2 * 3600);
 
 /// Number of tenants that are remembered. Of more, those are dropped that were forgotten first.
@@ -24,6 +24,9 @@ pub(super) struct Forgotten {
     memory: Mutex<Memory>,
     /// Their number, for the many updates while there are none.
     number: AtomicUsize,
+    /// How many were forgotten so far. What is sent takes it along, and so is known to be from before
+    /// a tenant was forgotten, or from after that: no clock is exact enough.
+    count: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +40,8 @@ struct Memory {
 #[derive(Debug, Clone, Copy)]
 struct Forgot {
     at: Duration,
+    /// The count of those that were forgotten, with this one.
+    count: u64,
     /// The newest token time of the record that was forgotten.
     newest: Option<i64>,
 }
@@ -49,12 +54,18 @@ impl Forgotten {
         memory.expire(now);
         let before = memory.tenants.get(tenant).and_then(|own| own.newest);
         let newest = record.notifications().map(|own| own.token_time).max().max(before);
-        memory.tenants.insert(tenant.clone(), Forgot { at: now, newest });
+        let count = self.count.fetch_add(1, Ordering::SeqCst) + 1;
+        memory.tenants.insert(tenant.clone(), Forgot { at: now, count, newest });
         memory.order.push_back((now, tenant.clone()));
         while memory.tenants.len() > CAPACITY || memory.order.len() > 2 * CAPACITY {
             memory.drop_oldest();
         }
         self.number.store(memory.tenants.len(), Ordering::Relaxed);
+    }
+
+    /// Returns how many tenants were forgotten so far. Read it before the record of a tenant.
+    pub(super) fn count(&self) -> u64 {
+        self.count.load(Ordering::SeqCst)
     }
 
     /// Returns whether `update`, which arrives at `now`, is from before `tenant` was forgotten. One
@@ -69,12 +80,12 @@ impl Forgotten {
         let Some(forgot) = memory.tenants.get(tenant) else { return false };
         match update {
             Update::Notification(notified) => forgot.covers(notified.token_time),
-            Update::Pull { sent, .. } => sent.at <= forgot.at,
+            Update::Pull { sent, .. } => sent.forgets < forgot.count,
             Update::Stored(record) | Update::Loaded(record) => forgot.covers_record(record),
-            Update::Read { record, sent } => {
+            Update::Read { record, forgets } => {
                 // The store has none: that was not forgotten, and need not be read again.
                 let any = *record != Record::default();
-                any && *sent <= forgot.at && forgot.covers_record(record)
+                any && *forgets < forgot.count && forgot.covers_record(record)
             }
             Update::Override { .. } | Update::Expiry { .. } => false,
         }
@@ -160,13 +171,15 @@ mod tests {
     #[test]
     fn read_of_the_store_is_old_when_it_began_before() {
         let (forgotten, at) = (Forgotten::default(), Duration::from_secs(10));
+        let before = forgotten.count();
         forgotten.insert(&tenant(1), &record(5), at);
-        let is_old = |update| forgotten.is_followed(&tenant(1), &update, at + at);
-        let read = |token_time, sent| Update::Read { record: record(token_time), sent };
-        assert!(is_old(read(5, at)));
-        assert!(!is_old(read(5, at + Duration::from_nanos(1))));
-        assert!(!is_old(read(6, at)), "it is newer");
-        assert!(!is_old(Update::Read { record: Record::default(), sent: at }));
+        let after = forgotten.count();
+        let is_old = |update| forgotten.is_followed(&tenant(1), &update, at);
+        let read = |token_time, forgets| Update::Read { record: record(token_time), forgets };
+        assert!(is_old(read(5, before)));
+        assert!(!is_old(read(5, after)), "at the same moment of the clock");
+        assert!(!is_old(read(6, before)), "it is newer");
+        assert!(!is_old(Update::Read { record: Record::default(), forgets: before }));
         assert!(is_old(Update::Stored(record(5))) && is_old(Update::Loaded(record(5))));
         assert!(!is_old(Update::Stored(record(6))));
         assert!(!is_old(Update::Stored(Record::unreadable())));

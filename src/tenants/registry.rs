@@ -373,7 +373,7 @@ impl Registry {
 
     /// Notes what is known when a pull of `tenant` is sent now.
     pub(crate) fn send_pull(&self, tenant: &TenantId) -> SentPull {
-        let now = self.clock.elapsed();
+        let (now, forgets) = (self.clock.elapsed(), self.forgets());
         let stamp = |entry: &Entry| {
             PullStamp::new(&entry.known.record, &entry.known.knowledge, &self.settle, now)
         };
@@ -381,12 +381,12 @@ impl Registry {
             Some(entry) => stamp(&entry),
             None => stamp(&Entry::default()),
         };
-        SentPull { stamp, at: now }
+        SentPull { stamp, forgets }
     }
 
-    /// Returns the time since the gate was built.
-    pub(crate) fn elapsed(&self) -> Duration {
-        self.clock.elapsed()
+    /// Returns how many tenants were forgotten so far, for what is sent from now on.
+    pub(crate) fn forgets(&self) -> u64 {
+        self.forgotten.count()
     }
 
     /// Applies `of` to the tenant's record for a call to it. Also returns whether a pull has to be

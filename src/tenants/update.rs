@@ -1,7 +1,5 @@
 //! Updates of a tenant's record, and their results.
 
-use std::time::Duration;
-
 use crate::{
     status::{
         ChangeType, Record, TenantStatus, UnavailableReason,
@@ -32,17 +30,17 @@ pub(crate) enum Update {
     Stored(Record),
     /// A record of the store, loaded with all others.
     Loaded(Record),
-    /// A record that the store returned to a request of this gate, which was sent at this time since
-    /// the gate was built; empty when the store has none.
-    Read { record: Record, sent: Duration },
+    /// A record that the store returned to a request of this gate, which was sent when so many tenants
+    /// had been forgotten; empty when the store has none.
+    Read { record: Record, forgets: u64 },
 }
 
 /// A pull whose request was sent.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SentPull {
     pub(super) stamp: PullStamp,
-    /// The time since the gate was built.
-    pub(super) at: Duration,
+    /// How many tenants had been forgotten by then.
+    pub(super) forgets: u64,
 }
 
 /// The result of an [`Update`] of a tenant.

@@ -86,8 +86,9 @@ impl TenantGate {
         });
         let Parts { clock, tenants, write_back, .. } = &*self.parts;
         let (note, now) = (cut_note(note), clock.unix_ms());
+        let logged = note.clone();
         tenants.apply(tenant, Update::Override { action, note, until, now });
-        log::info!(%tenant, ?action, "override set");
+        log::info!(%tenant, ?action, note = ?logged, "override set");
         let stored = write_back.as_ref().and_then(|write_back| write_back.stored(tenant));
         let Some(stored) = stored else { return Ok(()) };
         if stored.in_time().await {

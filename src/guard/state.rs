@@ -13,7 +13,7 @@ use crate::{
     key::UrlKey,
     status::UnavailableReason,
     tenant_id::{FoldedId, TenantId},
-    tenants::registry::Registry,
+    tenants::{entry::ClosedSummary, registry::Registry},
 };
 
 /// Decides calls and counts refusals. Made once, when the gate is built.
@@ -70,7 +70,16 @@ impl GuardState {
     pub(crate) fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
         match self.registry.closed(tenant) {
             None => Ok(()),
-            Some(closed) => Err(TenantUnavailable::new(tenant.clone(), closed, self.clock.clone())),
+            Some(closed) => Err(self.unavailable(tenant, closed)),
+        }
+    }
+
+    fn unavailable(&self, tenant: &TenantId, closed: ClosedSummary) -> TenantUnavailable {
+        let unavailable = TenantUnavailable::new(tenant.clone(), closed, self.clock.clone());
+        match closed.reason {
+            // It takes another look, for which no refusal of SuperOffice's making pays.
+            UnavailableReason::Operator => unavailable.with_note(self.registry.note(tenant)),
+            _ => unavailable,
         }
     }
 

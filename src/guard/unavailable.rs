@@ -8,6 +8,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use smol_str::SmolStr;
 
 use super::error::inner_of_guard_error;
 use crate::{
@@ -28,6 +29,8 @@ use crate::{
 pub struct TenantUnavailable {
     tenant: TenantId,
     closed: ClosedSummary,
+    /// Of the operator who closed it.
+    note: Option<SmolStr>,
     /// Read only when `retry_after` is called.
     clock: Clock,
 }
@@ -35,7 +38,12 @@ pub struct TenantUnavailable {
 impl TenantUnavailable {
     #[inline]
     pub(crate) fn new(tenant: TenantId, closed: ClosedSummary, clock: Clock) -> Self {
-        Self { tenant, closed, clock }
+        Self { tenant, closed, note: None, clock }
+    }
+
+    pub(crate) fn with_note(mut self, note: Option<SmolStr>) -> Self {
+        self.note = note;
+        self
     }
 
     /// Returns the closed tenant, spelled as in the call.
@@ -65,6 +73,13 @@ impl TenantUnavailable {
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.closed.evidence
+    }
+
+    /// Returns the note of the operator who closed it, if there is one. `Display` and `Debug` leave it
+    /// out.
+    #[must_use]
+    pub fn note(&self) -> Option<&str> {
+        self.note.as_deref()
     }
 
     /// Returns how long to wait before a retry: the time from now to the tenant's next scheduled

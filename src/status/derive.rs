@@ -1,7 +1,5 @@
 //! The status of a record: derived, never stored.
 
-use smol_str::SmolStr;
-
 use super::{
     ChangeType, Evidence, TenantStatus, UnavailableReason,
     notified::{Notified, OpenClose},
@@ -44,7 +42,7 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
         endpoint: None,
         version_name: versions.map(|own| own.details.version_name.clone()).unwrap_or_default(),
         file_version: versions.map(|own| own.details.file_version.clone()).unwrap_or_default(),
-        note: in_force(record).map(|own| SmolStr::new(&own.note)).unwrap_or_default(),
+        note: in_force(record).map(|own| own.note.clone()).unwrap_or_default(),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::cmp::Ordering;
 
 use serde_json::{Map, Value};
+use smol_str::SmolStr;
 
 use super::{foreign::map_text, wall};
 
@@ -16,7 +17,8 @@ pub(crate) struct Override {
     pub(crate) set_at: u64,
     /// Wall time at which it ends by itself, ms since the epoch.
     pub(crate) until: Option<u64>,
-    pub(crate) note: String,
+    /// Cloned by each refusal, which allocates nothing.
+    pub(crate) note: SmolStr,
     pub(crate) extra: Map<String, Value>,
 }
 
@@ -43,7 +45,7 @@ impl Override {
             order: next_number(last.map(|last| last.order)),
             set_at: set_at.min(wall::LATEST_MS),
             until: until.map(|until| until.min(wall::LATEST_MS)),
-            note,
+            note: note.into(),
             extra: Map::new(),
         }
     }

@@ -10,6 +10,7 @@ use std::{
 };
 
 use dashmap::DashMap;
+use smol_str::SmolStr;
 
 use crate::{
     clock::Clock,
@@ -164,6 +165,13 @@ impl Registry {
     /// Applies `of` to the record of `tenant` without cloning it.
     pub(crate) fn read<T>(&self, tenant: &TenantId, of: impl FnOnce(&Record) -> T) -> Option<T> {
         self.tenants.get(tenant).map(|entry| of(&entry.known.record))
+    }
+
+    /// Returns the note of the operator's latest order for `tenant`, unless it is empty.
+    pub(crate) fn note(&self, tenant: &TenantId) -> Option<SmolStr> {
+        let entry = self.tenants.get(tenant)?;
+        let note = &entry.known.record.latest_override()?.note;
+        Some(note.clone()).filter(|note| !note.is_empty())
     }
 
     /// Returns whether the record of `tenant` says whether it is open.

@@ -92,7 +92,7 @@ fn overridden(mut fields: Fields) -> Result<Fact, DecodeError> {
         // Version 1.0 had one override in each record, and no number.
         order: fields.optional_number("number", 1..=LAST_NUMBER)?.unwrap_or(1),
         set_at: fields.wall_time("set_at")?,
-        note: fields.text("note")?.into(),
+        note: fields.text("note")?,
         until: fields.optional_number("until", 0..=LATEST_MS)?,
         extra: fields.into_extra(),
     })))

@@ -66,7 +66,7 @@ fn encode_override(latest: &Override) -> Map<String, Value> {
     map.insert("order".to_owned(), json!(action_key(latest.action)));
     map.insert("number".to_owned(), json!(latest.order));
     map.insert("set_at".to_owned(), json!(latest.set_at));
-    map.insert("note".to_owned(), json!(latest.note));
+    map.insert("note".to_owned(), json!(latest.note.as_str()));
     if let Some(until) = latest.until {
         map.insert("until".to_owned(), json!(until));
     }

@@ -65,7 +65,14 @@ fn pull(state: State, seq: u32, knew: Option<(OpenClose, i64)>) -> Pulled {
 
 pub(crate) fn overridden(action: OverrideAction, order: u32, until: Option<u64>) -> Fact {
     let (note, extra) = (String::new(), Map::new());
-    Fact::Override(Box::new(Override { action, order, set_at: 3_000, until, note, extra }))
+    Fact::Override(Box::new(Override {
+        action,
+        order,
+        set_at: 3_000,
+        until,
+        note: note.into(),
+        extra,
+    }))
 }
 
 /// The join of records of one fact each.

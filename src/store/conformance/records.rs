@@ -117,7 +117,7 @@ fn any_fact(random: &mut fastrand::Rng) -> Record {
                 order: random.u32(1..4),
                 set_at: random.u64(..4),
                 until: random.bool().then(|| random.u64(..1 << 40)),
-                note: "until the audit ends\n".to_owned(),
+                note: "until the audit ends\n".into(),
                 extra: serde_json::Map::new(),
             })))
         }

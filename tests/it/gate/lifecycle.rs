@@ -52,8 +52,9 @@ async fn tasks_end_with_the_last_handle_or_guard() {
 async fn debug_output_contains_no_note() {
     let gate = gate().await;
     gate.close(&tenant("Cust1"), "secret note").await.unwrap();
+    let refusal = gate.check(&tenant("Cust1")).unwrap_err();
     let text = format!(
-        "{gate:?} {:?} {:?} {:?}",
+        "{gate:?} {refusal} {refusal:?} {:?} {:?} {:?}",
         gate.guard_layer(),
         gate.notification_layer(),
         builder()

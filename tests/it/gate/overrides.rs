@@ -7,6 +7,7 @@ use harness::tenant;
 use tower_superoffice::{UnavailableReason, status::Evidence};
 
 use super::{builder, gate};
+use crate::notification::logs::Log;
 
 #[tokio::test]
 async fn override_masks_the_status_until_released() {
@@ -15,11 +16,27 @@ async fn override_masks_the_status_until_released() {
     let closed = gate.check(&tenant).unwrap_err();
     assert_eq!(closed.reason(), UnavailableReason::Operator);
     assert_eq!(closed.evidence(), Evidence::Operator);
+    assert_eq!(closed.note(), Some("maintenance"));
+    assert_eq!(gate.status(&tenant).note(), Some("maintenance"));
     gate.open(&tenant, "done").await.unwrap();
     assert!(gate.check(&tenant).is_ok());
     assert_eq!(gate.status(&tenant).evidence(), Evidence::Operator);
     gate.release(&tenant, "").await.unwrap();
     assert_eq!(gate.status(&tenant).evidence(), Evidence::Notification);
+}
+
+#[tokio::test]
+async fn override_is_logged_with_its_note_on_one_line() {
+    let log = Log::default();
+    let _logging = log.set_default();
+    let gate = gate().await;
+    gate.close(&tenant("Cust1"), "import\nuntil six").await.unwrap();
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("override set")).unwrap();
+    assert!(
+        line.contains("Cust1") && line.contains("import") && line.contains("until six"),
+        "{line}"
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,7 +167,6 @@ fn some_override() -> impl Strategy<Value = Fact> {
     let action = select(vec![OverrideAction::Open, OverrideAction::Close, OverrideAction::Release]);
     (action, 1_u32..3, 0_u64..3, option::of(0_u64..4), text(), unknown_fields()).prop_map(
         |(action, order, set_at, until, note, extra)| {
-            let note = note.into();
             Fact::Override(Box::new(Override { action, order, set_at, until, note, extra }))
         },
     )

@@ -228,3 +228,15 @@ fn untracked_tenant_awaits_only_what_else_was_requested() {
         assert_eq!(calendar.scheduler.awaiting(), 0);
     }
 }
+
+#[test]
+fn replaced_pull_of_a_tenant_without_a_record_is_skipped() {
+    // Before the time of the first pull, and at that time.
+    for looked_at in [5, 10] {
+        let mut calendar = Calendar::new(10);
+        calendar.delegate(1, s(10));
+        calendar.delegate(1, s(20));
+        assert_eq!(calendar.next(s(looked_at)), Err(Some(s(20 - looked_at))));
+        assert_eq!(calendar.next(s(20)).unwrap().0, tenant(1));
+    }
+}

@@ -182,11 +182,6 @@ impl Dirty {
         }
     }
 
-    /// Returns whether a write of `tenant` has begun and not ended.
-    pub(super) fn is_writing(&self, tenant: &TenantId) -> bool {
-        self.tenants.get(tenant).is_some_and(Entry::is_writing)
-    }
-
     /// Returns a receiver that gets a message when the current record of `tenant` is stored; `None`
     /// when it already is. Its sender is dropped when the record will not be stored for now, or the
     /// gate shuts down.
@@ -202,8 +197,8 @@ impl Dirty {
 
     /// Returns tenants whose write was interrupted to the queue. Their waiters are gone.
     pub(super) fn requeue_interrupted(&mut self) {
-        let writing: Vec<_> = self.tenants.iter().filter(|(_, entry)| entry.is_writing()).collect();
-        let writing: Vec<_> = writing.into_iter().map(|(tenant, _)| tenant.clone()).collect();
+        let writing = self.tenants.iter().filter(|(_, entry)| entry.is_writing());
+        let writing: Vec<_> = writing.map(|(tenant, _)| tenant.clone()).collect();
         writing.iter().for_each(|tenant| self.requeue(tenant));
         self.refilling = 0;
     }

@@ -120,13 +120,6 @@ impl WriteBack {
         }
     }
 
-    /// Returns a future that waits for a write of `tenant` that has begun; `None` without one.
-    fn written(&self, tenant: &TenantId) -> Option<Stored> {
-        let mut dirty = self.lock();
-        let receiver = dirty.is_writing(tenant).then(|| dirty.wait(tenant)).flatten()?;
-        Some(Stored { receiver, timeout: self.timeout })
-    }
-
     /// Returns a future that waits until the current record of `tenant` is in the store; `None`
     /// when it already is.
     ///

@@ -39,9 +39,9 @@ impl WriteBack {
     ) -> Result<bool, StoreError> {
         // Nothing changes when it is freed.
         self.store()?;
-        // A write in progress could store the record after its removal.
-        if let Some(written) = self.written(tenant)
-            && !written.in_time().await
+        // A write in progress, or to come, could store the record after its removal.
+        if let Some(stored) = self.stored(tenant)
+            && !stored.in_time().await
         {
             return Err(late());
         }

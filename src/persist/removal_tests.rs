@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::time::sleep;
 
 use super::WriteBack;
@@ -12,12 +12,12 @@ use crate::{
     status::{ChangeType, Record, notified::Notified, settle::Settle},
     store::{MemoryStore, Store, StoreError},
     tenant_id::TenantId,
-    tenants::{Tenants, Update},
+    tenants::{Tenants, Update, events::TenantEvent},
 };
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A store whose answers to removals come a second late.
+/// A store that makes a merge after half a second, and whose answer to a removal comes a second late.
 struct Slow(MemoryStore);
 
 impl Store for Slow {
@@ -34,7 +34,11 @@ impl Store for Slow {
         tenant: &'a TenantId,
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.0.merge(tenant, record)
+        async move {
+            sleep(Duration::from_millis(500)).await;
+            self.0.merge(tenant, record).await
+        }
+        .boxed()
     }
 
     fn remove<'a>(
@@ -65,7 +69,7 @@ impl Fixture {
         let slow = Arc::new(Slow(store.clone()));
         let clock = Clock::system();
         let write_back = Arc::new(WriteBack::new(slow, clock.clone(), TIMEOUT));
-        let tenants = Arc::new(Tenants::new(Settle::default(), 1, clock));
+        let tenants = Arc::new(Tenants::new(Settle::default(), 16, clock));
         tenants.observe(vec![Arc::clone(&write_back) as _]);
         tokio::spawn(Arc::clone(&write_back).run(Arc::clone(&tenants)));
         let own = Self { store, tenants, write_back, tenant: TenantId::new("Cust1").unwrap() };
@@ -94,7 +98,7 @@ async fn write_beside_a_removal_is_noticed() {
     let own = Fixture::new().await;
     let record = own.record();
     let beside = async {
-        sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(200)).await;
         // A load that began earlier finds that the store lacks the tenant.
         own.write_back.mark_lacking(std::slice::from_ref(&own.tenant));
         own.write_back.flush().await;
@@ -113,7 +117,7 @@ async fn notification_beside_a_removal_stores_all_again() {
     let own = Fixture::new().await;
     let record = own.record();
     let beside = async {
-        sleep(Duration::from_millis(500)).await;
+        sleep(Duration::from_millis(200)).await;
         own.notify(6);
     };
     let (forgotten, ()) = tokio::join!(own.forget(&record), beside);
@@ -133,4 +137,18 @@ async fn removal_that_is_dropped_stores_the_record_again() {
     assert_eq!((own.store.len(), own.record()), (1, record.clone()));
     assert!(own.forget(&record).await.unwrap());
     assert_eq!(own.store.len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn write_that_is_to_come_is_made_before_a_removal() {
+    let own = Fixture::new().await;
+    let events = own.tenants.events();
+    own.notify(6);
+    assert!(own.forget(&own.record()).await.unwrap());
+    own.write_back.flush().await;
+    assert_eq!((own.store.len(), own.tenants.registry().len()), (0, 0));
+    let told: Vec<_> = events.take_until(sleep(Duration::from_secs(60))).collect().await;
+    let told: Vec<_> =
+        told.iter().map(|event| matches!(event, TenantEvent::Changed { .. })).collect();
+    assert_eq!(told, [false, true], "the notification, and the end of the deletion");
 }

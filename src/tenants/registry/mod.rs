@@ -1,4 +1,9 @@
 //! The registry of tenants in memory, which the hot path reads.
+//!
+//! [`load`]: a store's records; [`pulls`]: what is scheduled for each tenant.
+
+mod load;
+mod pulls;
 
 use std::{
     fmt,
@@ -6,29 +11,28 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    time::Duration,
 };
 
 use dashmap::DashMap;
 use smol_str::SmolStr;
 
+pub(super) use self::load::Inserted;
 use crate::{
     clock::Clock,
     status::{
-        Record, TenantStatus, derive::status, history::PullHistory, intern::Interner,
-        knowledge::Knowledge, mono::Mono, record::Gains, settle::Settle, stamp::PullStamp,
+        Record, TenantStatus, derive::status, intern::Interner, record::Gains, settle::Settle,
     },
     tenant_id::{FoldedId, TenantId},
     tenants::{
         closed_index::ClosedIndex,
         correction::Correction,
-        entry::{ClosedSummary, Entry, Known, Ready, Replaced},
+        entry::{ClosedSummary, Entry},
         events::{EventSender, Events, TenantEvent},
         forgotten::Forgotten,
         gained::{self, KnownNotifications, Turn},
         hash_key::HashKey,
         removal::Removal,
-        update::{Applied, Outcome, SentPull, Update},
+        update::{Applied, Outcome, Update},
         wanted::Wanted,
     },
 };
@@ -36,8 +40,8 @@ use crate::{
 /// The records of all tenants, each with a summary for the hot path.
 ///
 /// One map: a tenant's entry is locked while its record is merged and its status derived, so that
-/// the summary always agrees with the record. Records are changed by
-/// [`Tenants::apply`](super::Tenants::apply) alone.
+/// the summary always agrees with the record. Records are changed by [`Tenants`](super::Tenants)
+/// alone.
 pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
     /// Used while the tenant is locked, so that its events are in order.
@@ -61,16 +65,8 @@ pub(crate) struct Registry {
     interner: Mutex<Interner>,
 }
 
-/// The tenants that got an entry by the load of a store.
-#[derive(Debug, Default)]
-pub(crate) struct Inserted {
-    pub(crate) tenants: Vec<TenantId>,
-    /// The ends of their overrides, ms since the epoch.
-    pub(super) expires: Vec<(u64, TenantId)>,
-}
-
 impl Registry {
-    pub(super) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
+    pub(in crate::tenants) fn new(settle: Settle, event_capacity: usize, clock: Clock) -> Self {
         Self {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
@@ -189,7 +185,7 @@ impl Registry {
 
     /// Changes the record of `tenant`. `mark` is called after a change while the tenant is locked,
     /// before the change is visible.
-    pub(super) fn apply(
+    pub(in crate::tenants) fn apply(
         &self,
         tenant: &TenantId,
         mut update: Update,
@@ -256,7 +252,7 @@ impl Registry {
 
     /// Removes the record of `tenant` if `forgotten` contains it. The tenant is remembered as
     /// forgotten, unless its record is kept.
-    pub(super) fn remove(&self, tenant: &TenantId, forgotten: &Record) -> Removal {
+    pub(in crate::tenants) fn remove(&self, tenant: &TenantId, forgotten: &Record) -> Removal {
         let now = self.clock.elapsed();
         let slot = self.tenants.entry(tenant.clone());
         let own = match slot {
@@ -280,41 +276,6 @@ impl Registry {
         Removal::Removed { ready }
     }
 
-    /// Moves the records of a store in for tenants without an entry, and leaves the others in
-    /// `page`. Returns what it moved in.
-    pub(super) fn insert(&self, page: &mut Vec<(TenantId, Record)>) -> Inserted {
-        let now = self.clock.elapsed();
-        let mut interner = self.interner();
-        for (_, record) in page.iter_mut() {
-            record.intern(&mut interner);
-        }
-        drop(interner);
-        let mut inserted = Inserted::default();
-        inserted.tenants.reserve(page.len());
-        for (tenant, record) in std::mem::take(page) {
-            // These have effects that a plain record has not.
-            if record.is_empty() || record.is_unreadable() {
-                page.push((tenant, record));
-                continue;
-            }
-            match self.tenants.entry(tenant.clone()) {
-                // What receives events gets those of the merge, and one that was forgotten may stay so.
-                dashmap::Entry::Vacant(vacant)
-                    if !self.events.has_receivers() && self.forgotten.is_empty() =>
-                {
-                    let expires = record.latest_override().and_then(|latest| latest.end());
-                    let entry = Entry::loaded(record, now);
-                    self.count_closed(&tenant, false, entry.is_closed());
-                    vacant.insert(entry);
-                    inserted.expires.extend(expires.map(|expires| (expires, tenant.clone())));
-                    inserted.tenants.push(tenant);
-                }
-                _ => page.push((tenant, record)),
-            }
-        }
-        inserted
-    }
-
     /// Publishes events while their tenant is locked.
     fn publish(&self, events: impl FnOnce() -> Vec<TenantEvent>) {
         if self.events.has_receivers() {
@@ -328,11 +289,11 @@ impl Registry {
     }
 
     /// Ends what waits for a change, once it is woken.
-    pub(super) fn end(&self) {
+    pub(in crate::tenants) fn end(&self) {
         self.ended.store(true, Ordering::Release);
     }
 
-    pub(super) fn has_ended(&self) -> bool {
+    pub(in crate::tenants) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
@@ -350,7 +311,7 @@ impl Registry {
     }
 
     /// Keeps `tenant` closed, as not ready, until it has a record.
-    pub(super) fn close_until_known(&self, tenant: &TenantId, now: u64) {
+    pub(in crate::tenants) fn close_until_known(&self, tenant: &TenantId, now: u64) {
         let mut entry = self.tenants.entry(tenant.clone()).or_default();
         let before = entry.status();
         if before.is_available() {
@@ -360,7 +321,7 @@ impl Registry {
     }
 
     /// Ends that, and returns the status.
-    pub(super) fn stop_awaiting(&self, tenant: &TenantId) -> Option<TenantStatus> {
+    pub(in crate::tenants) fn stop_awaiting(&self, tenant: &TenantId) -> Option<TenantStatus> {
         let mut entry = self.tenants.get_mut(tenant)?;
         let before = entry.status();
         entry.stop_awaiting();
@@ -379,106 +340,9 @@ impl Registry {
         after
     }
 
-    /// Notes what is known when a pull of `tenant` is sent now.
-    pub(crate) fn send_pull(&self, tenant: &TenantId) -> SentPull {
-        let (now, forgets) = (self.clock.elapsed(), self.forgets());
-        let stamp = |entry: &Entry| {
-            PullStamp::new(&entry.known.record, &entry.known.knowledge, &self.settle, now)
-        };
-        let stamp = match self.tenants.get(tenant) {
-            Some(entry) => stamp(&entry),
-            None => stamp(&Entry::default()),
-        };
-        SentPull { stamp, forgets }
-    }
-
     /// Returns how many tenants were forgotten so far, for what is sent from now on.
     pub(crate) fn forgets(&self) -> u64 {
         self.forgotten.count()
-    }
-
-    /// Applies `of` to the tenant's record for a call to it. Also returns whether a pull has to be
-    /// requested, because what is known of the tenant is no longer fresh.
-    pub(crate) fn read_for_call<T>(
-        &self,
-        tenant: &TenantId,
-        now: Duration,
-        of: impl FnOnce(&Record) -> T,
-    ) -> Option<(T, bool)> {
-        let entry = self.tenants.get(tenant)?;
-        Some((of(&entry.known.record), entry.note_stale(now)))
-    }
-
-    /// Notes that a call to `tenant` failed. Returns whether a pull has to be requested.
-    pub(crate) fn note_symptom(&self, tenant: &TenantId, now: Duration) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.note_symptom(now))
-    }
-
-    /// Returns whether a pull of `tenant` is requested because of calls, and none was started since.
-    pub(crate) fn is_called(&self, tenant: &TenantId) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.is_called())
-    }
-
-    /// Forgets that a pull is requested because of calls.
-    pub(crate) fn clear_called(&self, tenant: &TenantId) {
-        if let Some(entry) = self.tenants.get(tenant) {
-            entry.clear_called();
-        }
-    }
-
-    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns the
-    /// pull that this replaces; `None` without an entry.
-    pub(crate) fn schedule(
-        &self,
-        tenant: &TenantId,
-        next: impl FnOnce(&Record, &Knowledge, &mut PullHistory) -> Option<Mono>,
-    ) -> Option<Replaced> {
-        let mut entry = self.tenants.get_mut(tenant)?;
-        let Known { record, knowledge, history, .. } = &mut *entry.known;
-        let due = next(record, knowledge, history);
-        Some(entry.set_due(due))
-    }
-
-    /// Returns whether a pull of `tenant` is scheduled for `due`, and has not become due.
-    pub(crate) fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.is_scheduled(due))
-    }
-
-    /// Has the pull of `tenant` that is scheduled for `due` wait for its turn; `None` when there is
-    /// none, or it does already.
-    pub(crate) fn make_ready(&self, tenant: &TenantId, due: Mono) -> Option<Ready> {
-        self.tenants.get(tenant)?.make_ready(due)
-    }
-
-    /// Returns whether the pull of `tenant` that was scheduled for `due` waits for its turn.
-    pub(crate) fn is_ready(&self, tenant: &TenantId, due: Mono) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.is_ready(due))
-    }
-
-    /// Starts a pull of `tenant`, and returns whether the one that was scheduled waited for its turn.
-    pub(crate) fn start_pull(&self, tenant: &TenantId) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.start_pull())
-    }
-
-    /// Sets the time of the next pull of `tenant`; `false` without an entry.
-    #[cfg(test)]
-    pub(crate) fn set_due(&self, tenant: &TenantId, due: Option<Mono>) -> bool {
-        self.schedule(tenant, |_, _, _| due).is_some()
-    }
-
-    /// Counts the pulls that are due by `now`, and returns the earliest of them, in a walk through
-    /// all tenants.
-    #[cfg(test)]
-    pub(crate) fn overdue(&self, now: Duration) -> (usize, Option<Mono>) {
-        let due = self.tenants.iter().filter_map(|entry| entry.due());
-        due.filter(|due| due.time() <= now).fold((0, None), |(count, earliest), due| {
-            (count + 1, Some(earliest.map_or(due, |earliest: Mono| earliest.min(due))))
-        })
-    }
-
-    /// Returns the time of the next pull of `tenant`.
-    pub(crate) fn due(&self, tenant: &TenantId) -> Option<Mono> {
-        self.tenants.get(tenant)?.due()
     }
 
     /// Updates an entry's summary and the counts of closed tenants from its record, and returns its
@@ -509,7 +373,7 @@ impl Registry {
         }
     }
 
-    pub(super) fn events(&self) -> Events {
+    pub(in crate::tenants) fn events(&self) -> Events {
         self.events.subscribe()
     }
 

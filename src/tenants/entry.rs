@@ -55,10 +55,10 @@ struct PullFlags(AtomicU8);
 
 /// It is due, and waits for its turn.
 const READY: u8 = 1;
-/// A pull is requested because of calls to the tenant while it is open.
-const CALLED: u8 = 4;
 /// Calls were refused since the last pull started, or the tenant is waited for.
 const WANTED: u8 = 2;
+/// A pull is requested because of calls to the tenant while it is open.
+const CALLED: u8 = 4;
 
 impl PullFlags {
     fn has(&self, flag: u8) -> bool {

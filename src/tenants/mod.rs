@@ -2,7 +2,7 @@
 //!
 //! - [`registry`]: the records, each with a summary for the hot path.
 //! - [`entry`]: one of these.
-//! - `closed_index`, `hash_key`: the closed ones, as calls look them up.
+//! - `closed`: the closed ones, as calls look them up, with their `closed_index` and its `hash_key`.
 //! - [`update`]: the updates of a record, and their results.
 //! - `removal`: forgetting a tenant, and `forgotten`, which remembers that for a while.
 //! - [`awaited`]: the tracked tenants of which nothing is known yet.
@@ -28,6 +28,7 @@
 //! [`Tenants::forget`] removes a record, with the same locks and in the same order.
 
 pub(crate) mod awaited;
+mod closed;
 mod closed_index;
 #[cfg(test)]
 mod closed_index_tests;

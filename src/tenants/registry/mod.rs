@@ -24,13 +24,12 @@ use crate::{
     },
     tenant_id::{FoldedId, TenantId},
     tenants::{
-        closed_index::ClosedIndex,
+        closed::ClosedTenants,
         correction::Correction,
         entry::{ClosedSummary, Entry},
         events::{EventSender, Events, TenantEvent},
         forgotten::Forgotten,
         gained::{self, KnownNotifications, Turn},
-        hash_key::HashKey,
         removal::Removal,
         update::{Applied, Outcome, Update},
         wanted::Wanted,
@@ -46,11 +45,8 @@ pub(crate) struct Registry {
     tenants: DashMap<TenantId, Entry, foldhash::fast::RandomState>,
     /// Used while the tenant is locked, so that its events are in order.
     events: EventSender,
-    /// Number of closed tenants. While it is 0, calls are allowed without reading their URL.
-    closed: AtomicUsize,
-    /// The closed tenants, by hash: changed with the count, while the tenant is locked.
-    index: ClosedIndex,
-    hash_key: HashKey,
+    /// While there is none, calls are allowed without reading their URL.
+    closed: ClosedTenants,
     /// Number of tenants that are closed because their stored record is malformed.
     unreadable: AtomicUsize,
     wanted: Wanted,
@@ -70,9 +66,7 @@ impl Registry {
         Self {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
-            closed: AtomicUsize::new(0),
-            index: ClosedIndex::new(),
-            hash_key: HashKey::random(),
+            closed: ClosedTenants::new(),
             unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
             forgotten: Forgotten::default(),
@@ -87,16 +81,14 @@ impl Registry {
     /// Returns whether any tenant is closed: one atomic load.
     #[inline]
     pub(crate) fn any_closed(&self) -> bool {
-        // Acquire pairs with the release in `summarize`: a caller that knows of an answered
-        // notification finds the entry.
-        self.closed.load(Ordering::Acquire) != 0
+        self.closed.any()
     }
 
     /// Returns whether the tenant with this id may be closed; `false` is certain, and reads one cache
     /// line.
     #[inline]
     pub(crate) fn may_be_closed(&self, tenant: FoldedId<'_>) -> bool {
-        self.index.may_contain(self.hash_key.hash(tenant))
+        self.closed.may_contain(tenant)
     }
 
     /// Returns the data of the refusal if `tenant` is closed, and notes that it is wanted.
@@ -131,7 +123,7 @@ impl Registry {
     }
 
     pub(crate) fn closed_count(&self) -> usize {
-        self.closed.load(Ordering::Acquire)
+        self.closed.number()
     }
 
     pub(crate) fn unreadable_count(&self) -> usize {
@@ -267,7 +259,7 @@ impl Registry {
         }
         self.forgotten.insert(tenant, forgotten, now);
         let (before, after) = (own.get().status(), status(&Record::default()));
-        self.count_closed(tenant, own.get().is_closed(), false);
+        self.closed.change(tenant, own.get().is_closed(), false);
         // No record contains one that is unreadable, so that count stays.
         let turn = Turn { before: &before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
@@ -355,22 +347,8 @@ impl Registry {
             (true, false) => _ = self.unreadable.fetch_sub(1, Ordering::Relaxed),
             _ => {}
         }
-        self.count_closed(tenant, was_closed, entry.is_closed());
+        self.closed.change(tenant, was_closed, entry.is_closed());
         status
-    }
-
-    fn count_closed(&self, tenant: &TenantId, was_closed: bool, is_closed: bool) {
-        match (was_closed, is_closed) {
-            (false, true) => {
-                self.index.insert(self.hash_key.hash(tenant.folded()));
-                self.closed.fetch_add(1, Ordering::Release);
-            }
-            (true, false) => {
-                self.closed.fetch_sub(1, Ordering::Release);
-                self.index.remove(self.hash_key.hash(tenant.folded()));
-            }
-            _ => {}
-        }
     }
 
     pub(in crate::tenants) fn events(&self) -> Events {

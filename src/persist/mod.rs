@@ -8,6 +8,7 @@
 mod convergence_tests;
 mod dirty;
 mod end;
+mod load;
 mod removal;
 #[cfg(test)]
 mod removal_tests;

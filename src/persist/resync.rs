@@ -1,106 +1,19 @@
 //! Keeps the registry in sync with a store: loads it at the start, applies the changes of other
 //! replicas, and loads it again after a gap.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use tokio::time::Instant;
 
-use super::{WriteBack, catch_store_panic};
+use super::{WriteBack, catch_store_panic, load::load};
 use crate::{
     backoff,
     status::Record,
     store::{Change, StoreError},
-    tenant_id::TenantId,
-    tenants::{Tenants, Update, registry::Registry},
+    tenants::{Tenants, Update},
 };
-
-/// Merges all stored records, and marks the tenants dirty whose facts the store lacks.
-///
-/// This fills a store that lost its data: tenants are compared record by record, so that concurrent
-/// changes of others are not overwritten. Nothing is compared while the registry knows only what
-/// comes from the store.
-async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
-    let (registry, store) = (tenants.registry(), write_back.store()?);
-    let mut stored = Stored::new(registry);
-    let mut pages = store.load();
-    while let Some(page) = pages.next().await {
-        let mut page = page?;
-        stored.complete(tenants.insert(&mut page));
-        for (tenant, record) in page {
-            let knows_all = |own: &Record| *own == record;
-            if registry.read(&tenant, knows_all) != Some(true)
-                && tenants.apply(&tenant, Update::Loaded(record.clone())).forgotten
-            {
-                write_back.read_again(&tenant);
-            }
-            registry.adopt_spelling(&tenant);
-            if registry.read(&tenant, knows_all) == Some(true) {
-                stored.complete([tenant]);
-            } else {
-                stored.lacks(tenant);
-            }
-        }
-    }
-    let mut lacking = stored.lacking(registry);
-    // Other replicas fill the same store: in the same order, each would store every tenant.
-    fastrand::shuffle(&mut lacking);
-    write_back.mark_lacking(&lacking);
-    registry.loaded();
-    Ok(())
-}
-
-/// What a load found of the tenants that the registry knows.
-enum Stored {
-    /// All of these are complete in the store.
-    Complete(HashSet<TenantId>),
-    /// The registry was empty: all but these are complete.
-    AllBut(HashSet<TenantId>),
-}
-
-impl Stored {
-    fn new(registry: &Registry) -> Self {
-        let none = HashSet::new();
-        // What else changes a tenant during the load marks it dirty.
-        if registry.len() == 0 { Self::AllBut(none) } else { Self::Complete(none) }
-    }
-
-    /// Notes that the store has all facts of `tenants`.
-    fn complete(&mut self, tenants: impl IntoIterator<Item = TenantId>) {
-        match self {
-            Self::Complete(complete) => complete.extend(tenants),
-            Self::AllBut(lacking) if lacking.is_empty() => {}
-            Self::AllBut(lacking) => {
-                tenants.into_iter().for_each(|tenant| _ = lacking.remove(&tenant))
-            }
-        }
-    }
-
-    /// Notes that the store lacks a fact of `tenant`.
-    fn lacks(&mut self, tenant: TenantId) {
-        match self {
-            Self::Complete(complete) => _ = complete.remove(&tenant),
-            Self::AllBut(lacking) => _ = lacking.insert(tenant),
-        }
-    }
-
-    /// Returns the tenants of the registry that the store lacks a fact of.
-    fn lacking(self, registry: &Registry) -> Vec<TenantId> {
-        match self {
-            Self::AllBut(lacking) => lacking.into_iter().collect(),
-            Self::Complete(complete) => {
-                let mut lacking = Vec::new();
-                registry.for_each(|tenant, _, record| {
-                    if !record.is_empty() && !complete.contains(tenant) {
-                        lacking.push(tenant.clone());
-                    }
-                });
-                lacking
-            }
-        }
-    }
-}
 
 /// Subscribes to what others write, and then loads the store, so that nothing is lost in between.
 /// Returns the changes, and whether the load succeeded.
@@ -194,33 +107,20 @@ impl Resync {
         changes: BoxStream<'static, Change>,
         loaded: bool,
     ) -> Self {
-        let load = (!loaded).then(Load::now);
-        let changes = Some(changes);
-        Self {
-            write_back,
-            tenants,
-            changes,
-            broken: false,
-            panics: 0,
-            subscribed: true,
-            load,
-            catching_up: true,
-            rested: None,
-        }
+        let (changes, load) = (Some(changes), (!loaded).then(Load::now));
+        Self { changes, broken: false, load, ..Self::restarted(write_back, tenants) }
     }
 
     /// Subscribes to changes and loads everything, after a panic of the previous task.
     pub(crate) fn restarted(write_back: Arc<WriteBack>, tenants: Arc<Tenants>) -> Self {
-        let load = Some(Load::now());
-        let changes = None;
         Self {
             write_back,
             tenants,
-            changes,
+            changes: None,
             broken: true,
             panics: 0,
             subscribed: true,
-            load,
+            load: Some(Load::now()),
             catching_up: true,
             rested: None,
         }

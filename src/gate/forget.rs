@@ -39,9 +39,10 @@ impl TenantGate {
     /// its record here, from the store, and from the replicas that share it.
     ///
     /// It is no longer in the [`snapshot`](Self::snapshot) then, nor counted, pulled or
-    /// [tracked](Self::track), and a call to it is allowed, as to any tenant without a record. So call it when nothing calls the tenant any
-    /// more, and you have erased your data of it. A [`Changed`](crate::TenantEvent::Changed) tells
-    /// that its status is open; what waits for that goes on.
+    /// [tracked](Self::track), and a call to it is allowed, as to any tenant without a record. So
+    /// call it when nothing calls the tenant any more, and you have erased your data of it. A
+    /// [`Changed`](crate::TenantEvent::Changed) tells that its status is open; what waits for that
+    /// goes on.
     ///
     /// Late repetitions do not bring it back: for two hours, notifications up to the newest that was
     /// forgotten are [`Stale`](crate::notification::Outcome::Stale), and so is a pull that was in

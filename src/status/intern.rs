@@ -35,13 +35,13 @@ impl Interner {
         file_version: &str,
         endpoint: Option<&str>,
     ) -> Arc<Details> {
-        let is_same = |own: &Details| {
+        let is_same = |own: &Arc<Details>| {
             own.version_name == version_name
                 && own.file_version == file_version
                 && own.endpoint.as_deref() == endpoint
                 && own.extra.is_empty()
         };
-        self.notified.find_or(is_same, || {
+        self.notified.find_or_insert(is_same, || {
             Arc::new(Details {
                 version_name: version_name.into(),
                 file_version: file_version.into(),
@@ -57,12 +57,12 @@ impl Interner {
         endpoint: Option<&str>,
         version: Option<&str>,
     ) -> Arc<PullDetails> {
-        let is_same = |own: &PullDetails| {
+        let is_same = |own: &Arc<PullDetails>| {
             own.endpoint.as_deref() == endpoint
                 && own.version.as_deref() == version
                 && own.extra.is_empty()
         };
-        self.pulled.find_or(is_same, || {
+        self.pulled.find_or_insert(is_same, || {
             let (endpoint, version) = (endpoint.map(SmolStr::new), version.map(SmolStr::new));
             Arc::new(PullDetails { endpoint, version, extra: Map::new() })
         })
@@ -87,10 +87,6 @@ impl<T: PartialEq> Latest<T> {
     fn intern(&mut self, value: &Arc<T>) -> Arc<T> {
         let is_same = |own: &Arc<T>| Arc::ptr_eq(own, value) || own == value;
         self.find_or_insert(is_same, || Arc::clone(value))
-    }
-
-    fn find_or(&mut self, is_same: impl Fn(&T) -> bool, make: impl FnOnce() -> Arc<T>) -> Arc<T> {
-        self.find_or_insert(|own| is_same(own), make)
     }
 
     fn find_or_insert(

@@ -52,7 +52,8 @@ use crate::{status::Record, tenant_id::TenantId};
 /// - **No gap:** call [`changes`](Store::changes), then [`load`](Store::load). A record that
 ///   another writer stores after `changes` returned is yielded by `load`, arrives as
 ///   [`Change::Merged`], or is covered by a [`Change::Resync`]; so is a removal, as
-///   [`Change::Removed`]. So is a change during an interruption or while the reader lags. When stored records are lost, a `Resync` follows too.
+///   [`Change::Removed`]. So is a change during an interruption or while the reader lags. When
+///   stored records are lost, a `Resync` follows too.
 /// - No call hangs: one that can't be served fails within a few seconds. The gate sets tighter
 ///   limits where it needs them.
 /// - A thousand merges and more may be in flight at once. A store with a cost per write batches

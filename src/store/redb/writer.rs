@@ -1,8 +1,8 @@
 //! The thread that owns the database.
 //!
-//! Merges and removals wait in a channel. The thread receives all that wait, writes them in one transaction,
-//! syncs once and answers them all. The next batch gathers during the sync: the slower the disk,
-//! the larger the batches.
+//! Merges and removals wait in a channel. The thread receives all that wait, writes them in one
+//! transaction, syncs once and answers them all. The next batch gathers during the sync: the slower
+//! the disk, the larger the batches.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

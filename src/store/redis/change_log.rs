@@ -1,9 +1,9 @@
 //! The change log: a stream beside the hash of tenants, to which each write appends an entry.
 //!
-//! The entry of a merge names the tenant and the writer, not the record, which the reader takes from the hash:
-//! so a change costs the server some 45 bytes instead of a second copy of the record in memory, in
-//! its log and in each replica's answer, and a reader that was away reads a tenant once, however
-//! often it changed. The record may then be newer than the entry, never older, because one script
+//! The entry of a merge names the tenant and the writer, not the record, which the reader takes from
+//! the hash: so a change costs the server some 45 bytes instead of a second copy of the record in
+//! memory, in its log and in each replica's answer, and a reader that was away reads a tenant once,
+//! however often it changed. The record may then be newer than the entry, never older, because one script
 //! writes both; records are merged, so this makes no difference. The entry of a removal has the
 //! record that was forgotten, because the hash has it no longer.
 //!

@@ -1,115 +1,75 @@
 //! The text of an event: its name, and an object with what happened.
 
 use serde::Serialize;
-use tower_superoffice::{ChangeType, TenantEvent, TenantGate, TenantId, TenantStatus};
+use serde_json::{Map, Value, json};
+use tower_superoffice::{TenantEvent, TenantGate, TenantId, TenantStatus};
 
 use crate::routes::tenants::Tenant;
 
+/// An event with a tenant as it is in the list.
 #[derive(Serialize)]
-struct Message<'a> {
+struct Snapshot<'a> {
     event: &'static str,
     #[serde(flatten)]
-    data: Data<'a>,
-}
-
-/// The members, with names that stay. `tenant` is null in what is about none.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Data<'a> {
-    Tenant(Tenant<'a>),
-    SnapshotEnd {
-        tenant: (),
-        complete: bool,
-        tenants: usize,
-    },
-    Notified {
-        tenant: &'a TenantId,
-        change: ChangeType,
-        version_name: Option<&'a str>,
-        file_version: Option<&'a str>,
-    },
-    Restored {
-        tenant: &'a TenantId,
-        epoch: i64,
-    },
-    Moved {
-        tenant: &'a TenantId,
-    },
-    Unknown {
-        tenant: &'a TenantId,
-        number: u32,
-    },
-    Corrected {
-        #[serde(flatten)]
-        tenant: Tenant<'a>,
-        missed: Option<ChangeType>,
-        within_seconds: Option<u64>,
-    },
-    Missed {
-        tenant: (),
-        events: u64,
-    },
+    tenant: Tenant<'a>,
 }
 
 /// Appends the `snapshot` event of a tenant.
 pub(super) fn write_tenant(text: &mut Vec<u8>, tenant: &TenantId, status: &TenantStatus) {
-    write(text, Message { event: "snapshot", data: Data::Tenant(Tenant::new(tenant, status)) });
+    let tenant = Tenant::new(tenant, status);
+    write(text, SNAPSHOT, &Snapshot { event: SNAPSHOT, tenant });
 }
 
 /// Appends the `snapshot` event that marks the end of so many.
 pub(super) fn write_end(text: &mut Vec<u8>, tenants: usize) {
-    let data = Data::SnapshotEnd { tenant: (), complete: true, tenants };
-    write(text, Message { event: "snapshot", data });
+    let end = json!({ "event": SNAPSHOT, "tenant": null, "complete": true, "tenants": tenants });
+    write(text, SNAPSHOT, &end);
 }
 
-/// Appends `event`. Its tenant's endpoint, which an event's status lacks, is that of now.
+const SNAPSHOT: &str = "snapshot";
+
+/// Appends `event`, with the library's names. Its status becomes the members of a tenant in the list,
+/// with the endpoint of now, which an event's status lacks; `tenant` is null in what is about none.
 pub(super) fn write_event(text: &mut Vec<u8>, gate: &TenantGate, event: &TenantEvent) {
-    let now = event.tenant().map(|tenant| gate.status(tenant));
-    let endpoint = now.as_ref().and_then(TenantStatus::endpoint);
-    let shown = |tenant, status| Tenant::new(tenant, status).at(endpoint);
-    let (event, data) = match event {
-        TenantEvent::Changed { tenant, status } => ("changed", Data::Tenant(shown(tenant, status))),
-        TenantEvent::Confirmed { tenant, status } => {
-            ("confirmed", Data::Tenant(shown(tenant, status)))
+    let mut members = object(event);
+    match event {
+        TenantEvent::Changed { tenant, status }
+        | TenantEvent::Confirmed { tenant, status }
+        | TenantEvent::Corrected { tenant, status, .. } => {
+            let now = gate.status(tenant);
+            members.remove("status");
+            members.extend(object(&Tenant::new(tenant, status).at(now.endpoint())));
+            if let Some(Value::Object(correction)) = members.remove("correction") {
+                members.extend(correction);
+            }
         }
-        TenantEvent::Corrected { tenant, status, correction } => {
-            let tenant = shown(tenant, status);
-            let within_seconds = correction.within().map(|within| within.as_secs());
-            let missed = correction.missed();
-            ("corrected", Data::Corrected { tenant, missed, within_seconds })
-        }
-        TenantEvent::Notified { tenant, change, version_name, file_version } => {
-            let version_name = version_name.as_deref();
-            let file_version = file_version.as_deref();
-            let change = *change;
-            ("notified", Data::Notified { tenant, change, version_name, file_version })
-        }
-        TenantEvent::Restored { tenant, epoch } => {
-            ("restored", Data::Restored { tenant, epoch: *epoch })
-        }
-        TenantEvent::Moved { tenant } => ("moved", Data::Moved { tenant }),
-        TenantEvent::Unknown { tenant, number } => {
-            ("unknown", Data::Unknown { tenant, number: *number })
-        }
-        TenantEvent::Missed(events) => ("missed", Data::Missed { tenant: (), events: *events }),
-        _ => return tracing::debug!(?event, "event without a name"),
-    };
-    write(text, Message { event, data });
+        _ => _ = members.entry("tenant").or_insert(Value::Null),
+    }
+    let name = members.get("event").and_then(Value::as_str).unwrap_or_default().to_owned();
+    write(text, &name, &members);
 }
 
-fn write(text: &mut Vec<u8>, message: Message<'_>) {
+/// Returns the members of what is an object in JSON.
+fn object(value: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+fn write(text: &mut Vec<u8>, name: &str, data: &impl Serialize) {
     text.extend_from_slice(b"event: ");
-    text.extend_from_slice(message.event.as_bytes());
+    text.extend_from_slice(name.as_bytes());
     text.extend_from_slice(b"\ndata: ");
     // Strings, numbers and booleans, written to memory: there is nothing that can fail. JSON has no
     // line feeds.
-    let _infallible = serde_json::to_writer(&mut *text, &message);
+    let _infallible = serde_json::to_writer(&mut *text, data);
     text.extend_from_slice(b"\n\n");
 }
 
 #[cfg(test)]
 mod tests {
-    use tower_superoffice::Environment;
+    use tower_superoffice::{ChangeType, Environment};
 
     use super::*;
 

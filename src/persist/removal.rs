@@ -61,8 +61,8 @@ impl WriteBack {
         Ok(returned != Some(true))
     }
 
-    /// Has the store read that may have a record of `tenant`, which was forgotten here: the write of
-    /// a tenant without a record changes nothing, and returns what is stored.
+    /// Has the store read that may have a record of `tenant`, which was forgotten here, or lack a part
+    /// of its new one: a write joins both, and that of a tenant without a record changes nothing.
     pub(super) fn read_again(&self, tenant: &TenantId) {
         self.mark(tenant);
     }

@@ -3,14 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::sleep;
 
-use super::WriteBack;
+use super::{WriteBack, resync::Resync};
 use crate::{
     clock::Clock,
     status::{ChangeType, Record, notified::Notified, settle::Settle},
-    store::{MemoryStore, Store, StoreError},
+    store::{Change, MemoryStore, Store, StoreError},
     tenant_id::TenantId,
     tenants::{Tenants, Update, events::TenantEvent},
 };
@@ -80,7 +80,11 @@ impl Fixture {
     }
 
     fn notify(&self, token_time: i64) {
-        let notified = Notified::new(ChangeType::Delete, token_time, 0, Arc::default());
+        self.notify_of(ChangeType::Delete, token_time);
+    }
+
+    fn notify_of(&self, change: ChangeType, token_time: i64) {
+        let notified = Notified::new(change, token_time, 0, Arc::default());
         self.tenants.apply(&self.tenant, Update::Notification(notified));
     }
 
@@ -151,4 +155,21 @@ async fn write_that_is_to_come_is_made_before_a_removal() {
     let told: Vec<_> =
         told.iter().map(|event| matches!(event, TenantEvent::Changed { .. })).collect();
     assert_eq!(told, [false, true], "the notification, and the end of the deletion");
+}
+
+/// The writer of a removal does not receive it, so nothing follows what was sent before.
+#[tokio::test(start_paused = true)]
+async fn change_from_before_a_removal_is_stored_with_the_new_record() {
+    let own = Fixture::new().await;
+    let old = own.record();
+    assert!(own.forget(&old).await.unwrap());
+    own.notify_of(ChangeType::Suspend, 6);
+    own.write_back.flush().await;
+    let late = stream::iter([Change::Merged(own.tenant.clone(), old.clone())]).boxed();
+    let (write_back, tenants) = (Arc::clone(&own.write_back), Arc::clone(&own.tenants));
+    Resync::new(write_back, tenants, late, true).run().await;
+    own.write_back.flush().await;
+    let stored = own.store.merge(&own.tenant, &Record::default()).await.unwrap();
+    assert_eq!(stored, own.record());
+    assert!(stored.contains(&old));
 }

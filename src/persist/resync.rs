@@ -158,13 +158,13 @@ impl Resync {
                 let unreadable = record.is_unreadable();
                 // Only a dirty tenant can be covered. One that becomes dirty now is written once more.
                 let stored = (self.write_back.dirty() > 0).then(|| record.clone());
-                if self.tenants.apply(&tenant, Update::Stored(record)).forgotten {
-                    // Another replica stored it again, or it was sent before the removal.
-                    self.write_back.read_again(&tenant);
-                }
+                let forgotten = self.tenants.apply(&tenant, Update::Stored(record)).forgotten;
                 let registry = self.tenants.registry();
                 registry.adopt_spelling(&tenant);
-                if let Some(record) = stored {
+                if forgotten {
+                    // Another replica stored it again, or it was sent before the removal.
+                    self.write_back.read_again(&tenant);
+                } else if let Some(record) = stored {
                     // A change of the tenant marks it under the same lock, before or after this.
                     registry.read(&tenant, |own| {
                         if *own == record {

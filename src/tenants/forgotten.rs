@@ -71,14 +71,7 @@ impl Forgotten {
     /// Returns whether `update`, which arrives at `now`, is from before `tenant` was forgotten. One
     /// that is not a notification may be so only while there is no record. The tenant must be locked.
     pub(super) fn is_followed(&self, tenant: &TenantId, update: &Update, now: Duration) -> bool {
-        if self.is_empty() {
-            return false;
-        }
-        let mut memory = self.lock();
-        memory.expire(now);
-        self.number.store(memory.tenants.len(), Ordering::Relaxed);
-        let Some(forgot) = memory.tenants.get(tenant) else { return false };
-        match update {
+        self.is_remembered(tenant, now, |forgot| match update {
             Update::Notification(notified) => forgot.covers(notified.token_time),
             Update::Pull { sent, .. } => sent.forgets < forgot.count,
             Update::Stored(record) | Update::Loaded(record) => forgot.covers_record(record),
@@ -88,7 +81,34 @@ impl Forgotten {
                 any && *forgets < forgot.count && forgot.covers_record(record)
             }
             Update::Override { .. } | Update::Expiry { .. } => false,
+        })
+    }
+
+    /// Returns whether `update` may bring back a part of what was forgotten, to a tenant that has a
+    /// new record: the store lacks it then. The tenant must be locked.
+    pub(super) fn is_doubtful(&self, tenant: &TenantId, update: &Update, now: Duration) -> bool {
+        self.is_remembered(tenant, now, |forgot| match update {
+            Update::Stored(record) | Update::Loaded(record) => forgot.covers_part(record),
+            Update::Read { record, forgets } => {
+                *forgets < forgot.count && forgot.covers_part(record)
+            }
+            _ => false,
+        })
+    }
+
+    fn is_remembered(
+        &self,
+        tenant: &TenantId,
+        now: Duration,
+        which: impl FnOnce(&Forgot) -> bool,
+    ) -> bool {
+        if self.is_empty() {
+            return false;
         }
+        let mut memory = self.lock();
+        memory.expire(now);
+        self.number.store(memory.tenants.len(), Ordering::Relaxed);
+        memory.tenants.get(tenant).is_some_and(which)
     }
 
     /// Returns whether no tenant is remembered. The tenant that this is asked for must be locked.
@@ -111,6 +131,11 @@ impl Forgot {
     /// Returns whether no notification of `record` is newer.
     fn covers_record(&self, record: &Record) -> bool {
         !record.is_unreadable() && record.notifications().all(|own| self.covers(own.token_time))
+    }
+
+    /// Returns whether a notification of `record` is not newer.
+    fn covers_part(&self, record: &Record) -> bool {
+        record.notifications().any(|own| self.covers(own.token_time))
     }
 }
 

@@ -55,7 +55,8 @@ pub(crate) struct Applied {
     pub(crate) correction: Option<Correction>,
     /// The end of the current override, in ms since the epoch.
     pub(crate) expires: Option<u64>,
-    /// Whether the tenant was forgotten after the update was sent, so that it was not applied.
+    /// Whether the tenant was forgotten after the update was sent, so that it was not applied, or
+    /// brought something back that the store lacks.
     pub(crate) forgotten: bool,
 }
 

@@ -191,8 +191,9 @@ impl Registry {
             dashmap::Entry::Occupied(own) => Some(own.get()),
             dashmap::Entry::Vacant(_) => None,
         };
+        let has_record = own.is_some_and(Entry::has_record);
         // A new record has nothing that would tell that a notification is late.
-        if notification.is_some() || own.is_none_or(|own| !own.has_record()) {
+        if notification.is_some() || !has_record {
             // Before an entry is made: what was forgotten leaves none behind.
             let forgotten = self.forgotten.is_followed(tenant, &update, now);
             if forgotten || own.is_none() && update.needs_record() {
@@ -200,6 +201,7 @@ impl Registry {
                 return Applied::ignored(status, forgotten);
             }
         }
+        let doubtful = has_record && self.forgotten.is_doubtful(tenant, &update, now);
         let mut entry = slot.or_default();
         let (before, known) = (entry.status(), KnownNotifications::of(&entry.known.record));
         // The first fact of a tenant corrects nothing.
@@ -234,7 +236,7 @@ impl Registry {
             expires: entry.known.record.latest_override().and_then(|latest| latest.end()),
             before,
             after,
-            forgotten: false,
+            forgotten: doubtful,
         };
         if gains.any && applied.status_changed() {
             applied.outcome = Outcome::Applied;

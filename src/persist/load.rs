@@ -1,6 +1,6 @@
 //! The load of the whole store.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::atomic::Ordering};
 
 use futures_util::StreamExt;
 
@@ -19,6 +19,7 @@ use crate::{
 /// comes from the store.
 pub(super) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<(), StoreError> {
     let (registry, store) = (tenants.registry(), write_back.store()?);
+    write_back.loads.fetch_add(1, Ordering::AcqRel);
     let mut found = Found::new(registry);
     let mut pages = store.load();
     while let Some(page) = pages.next().await {

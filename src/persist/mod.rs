@@ -20,7 +20,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -59,6 +62,8 @@ pub(crate) struct WriteBack {
     clean: Notify,
     /// Whether the store was ever loaded.
     loaded: watch::Sender<bool>,
+    /// Number of loads that have begun.
+    loads: AtomicU64,
 }
 
 /// The health of the store, by its last answers.
@@ -79,7 +84,8 @@ impl WriteBack {
         let [work, back, clean] = [(); 3].map(|()| Notify::new());
         let (store, dirty, loaded) =
             (Mutex::new(Some(store)), Mutex::default(), watch::Sender::new(false));
-        Self { store, clock, timeout, dirty, work, back, clean, loaded }
+        let loads = AtomicU64::new(0);
+        Self { store, clock, timeout, dirty, work, back, clean, loaded, loads }
     }
 
     fn lock(&self) -> MutexGuard<'_, Dirty> {
@@ -218,22 +224,24 @@ impl WriteBack {
     }
 
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
-        let forgets = tenants.registry().forgets();
+        let (forgets, loads) = (tenants.registry().forgets(), self.loads.load(Ordering::Acquire));
         let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store()?.merge(&tenant, &record).await };
         let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
-        Written { tenant, waiting, forgets, result }
+        Written { tenant, waiting, forgets, loads, result }
     }
 
     fn finish(&self, written: Written, tenants: &Tenants) {
-        let Written { tenant, waiting, forgets, result } = written;
+        let Written { tenant, waiting, forgets, loads, result } = written;
         match result {
             Ok(record) => {
                 let applied = tenants.apply(&tenant, Update::Read { record, forgets });
-                if applied.forgotten {
-                    // It was removed there since, or not.
+                let lost = loads != self.loads.load(Ordering::Acquire) && applied.changed();
+                if applied.forgotten || lost {
+                    // It was removed there since, or not; or lost, and a load began that did not
+                    // know of it.
                     self.read_again(&tenant);
                 }
                 let left = {
@@ -278,6 +286,8 @@ struct Written {
     waiting: Vec<Waiter>,
     /// How many tenants had been forgotten when it began.
     forgets: u64,
+    /// How many loads had begun by then.
+    loads: u64,
     result: Result<Record, StoreError>,
 }
 

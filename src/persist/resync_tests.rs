@@ -16,7 +16,7 @@ use super::{WriteBack, resync::Resync};
 use crate::{
     clock::Clock,
     status::{Record, settle::Settle},
-    store::{Change, Store, StoreError},
+    store::{Change, MemoryStore, Store, StoreError},
     tenant_id::TenantId,
     tenants::Tenants,
 };
@@ -136,4 +136,53 @@ async fn first_load_marks_only_what_comes_in_parts() {
     assert_eq!(tenants.registry().closed_count(), 4);
     assert_eq!(write_back.dirty(), 1, "the store has no record with all facts of Cust3");
     assert!(write_back.stored(&tenant(3)).is_some());
+}
+
+/// A store whose answers to merges come a second late.
+struct Late(MemoryStore);
+
+impl Store for Late {
+    fn name(&self) -> String {
+        "late".to_owned()
+    }
+
+    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
+        self.0.load()
+    }
+
+    fn merge<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        record: &'a Record,
+    ) -> BoxFuture<'a, Result<Record, StoreError>> {
+        let merged = async move {
+            let merged = self.0.merge(tenant, record).await;
+            sleep(Duration::from_secs(1)).await;
+            merged
+        };
+        merged.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn record_that_was_read_before_a_loss_is_stored_again() {
+    let (store, tenant) = (MemoryStore::new(), TenantId::new("Cust1").unwrap());
+    let fact = br#"{"v":"1.1","suspend":{"at":5,"seen":1,"version":"","file":""}}"#;
+    let suspended = Record::decode(fact).unwrap();
+    store.merge(&tenant, &suspended).await.unwrap();
+    let late = Arc::new(Late(store.clone()));
+    let write_back = Arc::new(WriteBack::new(late, Clock::system(), Duration::from_secs(2)));
+    let tenants = Arc::new(Tenants::new(Settle::default(), 1, Clock::system()));
+    tenants.observe(Vec::new());
+    tokio::spawn(Arc::clone(&write_back).run(Arc::clone(&tenants)));
+
+    // It asks for the record, the data is lost, and the load finds nothing here that it lacks.
+    write_back.read_again(&tenant);
+    sleep(Duration::from_millis(500)).await;
+    store.clear();
+    super::resync::start(&write_back, &tenants).await.unwrap().1.unwrap();
+    assert!(tenants.registry().record(&tenant).is_none());
+    write_back.flush().await;
+    assert_eq!(tenants.registry().record(&tenant), Some(suspended.clone()));
+    assert_eq!(store.merge(&tenant, &Record::default()).await.unwrap(), suspended);
 }

@@ -66,7 +66,7 @@
 //! | state that survives restarts and spans replicas | [`store`] |
 //! | keys and tokens | [`token`] |
 //! | how often tenants are pulled | [`pull`] |
-//! | the numbers of a running gate | [`health`] |
+//! | the numbers of a running gate | [`health`]; as metrics, `metrics` (feature `metrics`) |
 //! | tests of your own app | `simulator`, a simulated SuperOffice (feature `simulator`) |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(
@@ -92,6 +92,8 @@ mod json;
 mod keep_alive;
 mod key;
 mod log;
+#[cfg(feature = "metrics")]
+pub mod metrics;
 pub mod notification;
 mod panics;
 mod persist;
@@ -103,6 +105,7 @@ pub mod status;
 pub mod store;
 mod tenant_id;
 mod tenants;
+mod timer;
 #[cfg(any(feature = "client", feature = "client-ring"))]
 mod tls;
 pub mod token;

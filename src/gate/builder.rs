@@ -71,6 +71,8 @@ pub struct TenantGateBuilder {
     pub(super) state_api: bool,
     pub(super) schedule: Schedule,
     pub(super) close_tracked_until_known: bool,
+    #[cfg(feature = "metrics")]
+    pub(super) tenant_labels: Option<usize>,
     pub(super) clock: Clock,
 }
 
@@ -100,6 +102,8 @@ impl TenantGateBuilder {
             state_api: true,
             schedule: Schedule::default(),
             close_tracked_until_known: false,
+            #[cfg(feature = "metrics")]
+            tenant_labels: None,
             clock: Clock::system(),
         }
     }
@@ -285,6 +289,18 @@ impl TenantGateBuilder {
     /// By default they are open until then.
     pub fn close_tracked_until_known(mut self) -> Self {
         self.close_tracked_until_known = true;
+        self
+    }
+
+    /// Has the [metrics](crate::metrics) of refused and observed calls tell the tenant, by the label
+    /// `tenant`, of the first `max` closed tenants that are called. All others share the label
+    /// `other`. By default there is no such label.
+    ///
+    /// Each tenant is a series for each reason, in the exporter and wherever it is stored: keep the
+    /// number small.
+    #[cfg(feature = "metrics")]
+    pub fn tenant_labels(mut self, max: usize) -> Self {
+        self.tenant_labels = Some(max);
         self
     }
 

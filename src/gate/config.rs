@@ -30,6 +30,8 @@ pub(super) struct Config {
     pub(super) store: Option<StoreConfig>,
     pub(super) event_capacity: usize,
     pub(super) resume_jitter: Duration,
+    #[cfg(feature = "metrics")]
+    pub(super) tenant_labels: Option<usize>,
 }
 
 pub(super) struct PullConfig {
@@ -106,6 +108,8 @@ impl Config {
             store: builder.store.map(|store| StoreConfig { store, timeout, optional }),
             event_capacity: builder.event_capacity.clamp(1, MOST_EVENTS),
             resume_jitter: builder.resume_jitter.min(LONGEST),
+            #[cfg(feature = "metrics")]
+            tenant_labels: builder.tenant_labels,
             environment,
             clock,
         })

@@ -5,6 +5,8 @@ use std::{fmt, sync::Arc};
 use bytes::Bytes;
 
 use super::{TenantGate, builder};
+#[cfg(feature = "metrics")]
+use crate::notification::counts::Counters;
 use crate::{
     environment::Environment,
     health::NotificationCounts,
@@ -116,6 +118,12 @@ impl TenantGates {
     /// As [`TenantGate::receive`].
     pub async fn receive(&self, body: impl Into<Bytes>) -> Result<Accepted, Refusal> {
         self.route().receive(body.into()).await
+    }
+
+    /// Returns the counts behind [`notifications`](Self::notifications).
+    #[cfg(feature = "metrics")]
+    pub(super) fn counters(&self) -> &Counters {
+        self.route.counters()
     }
 
     /// Returns the gate of `environment`; `None` when there is none.

@@ -8,6 +8,8 @@ mod error;
 mod forget;
 mod gates;
 mod health;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod overrides;
 mod own_client;
 mod ready;

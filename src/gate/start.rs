@@ -73,6 +73,8 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
         environment.clone(),
         keep_alive.clone(),
     );
+    #[cfg(feature = "metrics")]
+    let guard_state = guard_state.with_tenants(config.tenant_labels);
     let locator =
         Locator::new(environment.clone(), Arc::clone(registry), pulls.clone(), keep_alive);
     let statuses = Statuses::new(tenants.watched(), environment.clone(), pulls.is_some());

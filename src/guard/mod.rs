@@ -14,6 +14,8 @@ mod require;
 mod retry;
 mod service;
 mod state;
+#[cfg(feature = "metrics")]
+mod tenant_counters;
 mod unavailable;
 
 #[cfg(feature = "tower")]

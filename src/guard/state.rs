@@ -6,6 +6,8 @@ use std::sync::{
 };
 
 use super::TenantUnavailable;
+#[cfg(feature = "metrics")]
+use super::tenant_counters::TenantCounters;
 use crate::{
     clock::Clock,
     environment::Environment,
@@ -24,6 +26,9 @@ pub(crate) struct GuardState {
     url_key: UrlKey,
     refused: ReasonCounters,
     observed: ReasonCounters,
+    /// `None` unless counts by tenant are wanted.
+    #[cfg(feature = "metrics")]
+    by_tenant: Option<TenantCounters>,
     _keep_alive: KeepAlive,
 }
 
@@ -40,8 +45,22 @@ impl GuardState {
             url_key: UrlKey::new(environment),
             refused: ReasonCounters::default(),
             observed: ReasonCounters::default(),
+            #[cfg(feature = "metrics")]
+            by_tenant: None,
             _keep_alive: keep_alive,
         }
+    }
+
+    /// Counts by tenant too, for the first `max` tenants.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn with_tenants(self, max: Option<usize>) -> Self {
+        Self { by_tenant: max.map(TenantCounters::new), ..self }
+    }
+
+    /// Returns the counts by tenant, if they are wanted.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn by_tenant(&self) -> Option<&TenantCounters> {
+        self.by_tenant.as_ref()
     }
 
     /// Returns the key of guards that are given no other.
@@ -87,6 +106,10 @@ impl GuardState {
     pub(super) fn record_refused(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.refused.add(reason);
+        #[cfg(feature = "metrics")]
+        if let Some(by_tenant) = &self.by_tenant {
+            by_tenant.add(tenant, |counts| counts.refused.add(reason));
+        }
         crate::log::debug!(%tenant, %reason, "call refused");
     }
 
@@ -94,6 +117,10 @@ impl GuardState {
     pub(super) fn record_observed(&self, unavailable: &TenantUnavailable) {
         let (tenant, reason) = (unavailable.tenant(), unavailable.reason());
         self.observed.add(reason);
+        #[cfg(feature = "metrics")]
+        if let Some(by_tenant) = &self.by_tenant {
+            by_tenant.add(tenant, |counts| counts.observed.add(reason));
+        }
         crate::log::info!(%tenant, %reason, "call would be refused");
     }
 
@@ -110,7 +137,7 @@ impl GuardState {
 
 /// A count for each reason.
 #[derive(Debug, Default)]
-struct ReasonCounters {
+pub(crate) struct ReasonCounters {
     upgrading: AtomicU64,
     suspended: AtomicU64,
     deleted: AtomicU64,
@@ -131,12 +158,12 @@ impl ReasonCounters {
         }
     }
 
-    fn add(&self, reason: UnavailableReason) {
+    pub(super) fn add(&self, reason: UnavailableReason) {
         // Relaxed: a count orders nothing.
         self.counter(reason).fetch_add(1, Ordering::Relaxed);
     }
 
-    fn get(&self, reason: UnavailableReason) -> u64 {
+    pub(crate) fn get(&self, reason: UnavailableReason) -> u64 {
         self.counter(reason).load(Ordering::Relaxed)
     }
 }

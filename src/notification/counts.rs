@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::Serialize;
 
+use super::{answer::Refusal, refusal_kind};
 use crate::tenants::Outcome;
 
 /// The counts of notifications since the gate was built, by their outcome.
@@ -56,17 +57,29 @@ impl NotificationCounts {
 }
 
 /// The counters behind [`NotificationCounts`].
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Counters {
     applied: AtomicU64,
     recorded: AtomicU64,
     duplicate: AtomicU64,
     stale: AtomicU64,
-    rejected: AtomicU64,
+    /// By kind.
+    rejected: [AtomicU64; refusal_kind::KINDS],
+    /// When the last one was taken, ms since the epoch; 0 before that.
+    last: AtomicU64,
+}
+
+impl Default for Counters {
+    fn default() -> Self {
+        let [applied, recorded, duplicate, stale, last] = Default::default();
+        let rejected = std::array::from_fn(|_| AtomicU64::default());
+        Self { applied, recorded, duplicate, stale, rejected, last }
+    }
 }
 
 impl Counters {
-    pub(crate) fn taken(&self, outcome: Outcome) {
+    /// Counts a verified notification that was received at this time, in ms since the epoch.
+    pub(crate) fn taken(&self, outcome: Outcome, received_at: u64) {
         let counter = match outcome {
             Outcome::Applied => &self.applied,
             Outcome::Recorded => &self.recorded,
@@ -74,10 +87,26 @@ impl Counters {
             Outcome::Stale => &self.stale,
         };
         counter.fetch_add(1, Ordering::Relaxed);
+        self.last.store(received_at, Ordering::Relaxed);
     }
 
-    pub(crate) fn rejected(&self) {
-        self.rejected.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn rejected(&self, refusal: Refusal) {
+        if let Some(counter) = self.rejected.get(refusal_kind::kind(refusal)) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns when the last verified notification was received, in ms since the epoch.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn last(&self) -> Option<u64> {
+        Some(self.last.load(Ordering::Relaxed)).filter(|last| *last > 0)
+    }
+
+    /// Returns the number of refusals of each kind, with its name.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let counts = self.rejected.iter().map(|count| count.load(Ordering::Relaxed));
+        refusal_kind::NAMES.into_iter().zip(counts)
     }
 
     pub(crate) fn read(&self, unlogged: u64) -> NotificationCounts {
@@ -86,7 +115,7 @@ impl Counters {
             recorded: self.recorded.load(Ordering::Relaxed),
             duplicate: self.duplicate.load(Ordering::Relaxed),
             stale: self.stale.load(Ordering::Relaxed),
-            rejected: self.rejected.load(Ordering::Relaxed),
+            rejected: self.rejected.iter().map(|count| count.load(Ordering::Relaxed)).sum(),
             unlogged,
         }
     }

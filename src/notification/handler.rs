@@ -27,6 +27,7 @@ use crate::{
     status::notified::{Details, Notified},
     tenant_id::TenantId,
     tenants::{Tenants, Update},
+    timer::{Started, Timer},
     token::{TokenError, Verification, Verified, Verifier, VerifyError},
 };
 
@@ -58,6 +59,8 @@ struct HandlerParts {
     config: HandlerConfig,
     counters: Counters,
     log: RefusalLog,
+    /// Measures verified notifications, from their whole body to their answer.
+    timer: Timer,
     /// Whether the gate shuts down.
     stopped: AtomicBool,
 }
@@ -74,6 +77,7 @@ impl NotificationHandler {
             config,
             counters: Counters::default(),
             log: RefusalLog::new(),
+            timer: Timer::default(),
             stopped: AtomicBool::new(false),
         }))
     }
@@ -96,6 +100,16 @@ impl NotificationHandler {
         self.0.counters.read(self.0.log.unlogged())
     }
 
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.0.counters
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn timer(&self) -> &Timer {
+        &self.0.timer
+    }
+
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.config().verifier
     }
@@ -106,23 +120,24 @@ impl NotificationHandler {
 
     /// Counts and logs a refusal.
     pub(super) fn refuse(&self, refusal: Refusal) -> Refusal {
-        self.0.counters.rejected();
+        self.0.counters.rejected(refusal);
         self.0.log.log(refusal, None);
         refusal
     }
 
     /// Verifies a whole body and, when it is genuine, applies what it says.
     pub(super) fn handle(&self, body: &[u8]) -> Handled {
+        let started = Started::now();
         let (notification, token) = match Payload::with_token(body) {
             Ok(parsed) => parsed,
             Err(refusal) => return Handled::Ready(Err(self.refuse(refusal))),
         };
         match self.config().verifier.verify(&token) {
-            Verification::Done(verified) => self.apply(notification, &token, verified),
+            Verification::Done(verified) => self.apply(notification, &token, verified, started),
             Verification::NeedsKeys(pending) => {
                 let this = self.clone();
                 Handled::Pending(Box::pin(async move {
-                    match this.apply(notification, &token, pending.wait().await) {
+                    match this.apply(notification, &token, pending.wait().await, started) {
                         Handled::Ready(result) => result,
                         Handled::Pending(stored) => stored.await,
                     }
@@ -131,12 +146,14 @@ impl NotificationHandler {
         }
     }
 
-    /// Applies a notification whose token was verified, or refuses it.
+    /// Applies a notification whose token was verified, or refuses it. Its body was whole when it
+    /// `started`.
     pub(super) fn apply(
         &self,
         notification: Notification,
         token: &str,
         verified: Result<Verified, VerifyError>,
+        started: Started,
     ) -> Handled {
         let verified = match verified {
             Ok(verified) => verified,
@@ -157,7 +174,7 @@ impl NotificationHandler {
         let received_at = self.config().clock.unix_ms();
         let notified = Notified::new(*change, verified.token_time, received_at, Arc::new(details));
         let outcome = self.config().tenants.apply(tenant, Update::Notification(notified)).outcome;
-        self.0.counters.taken(outcome);
+        self.0.counters.taken(outcome, received_at);
         crate::log::info!(
             environment = %self.config().environment,
             %tenant,
@@ -175,10 +192,15 @@ impl NotificationHandler {
         let stored = write_back.and_then(|write_back| write_back.stored(tenant));
         let environment = Arc::clone(&self.config().environment);
         let accepted = Accepted { environment, notification, outcome };
-        let Some(stored) = stored else { return Handled::Ready(Ok(accepted)) };
+        let Some(stored) = stored else {
+            self.0.timer.stop(started);
+            return Handled::Ready(Ok(accepted));
+        };
         let this = self.clone();
         Handled::Pending(Box::pin(async move {
-            if stored.in_time().await {
+            let in_time = stored.in_time().await;
+            this.0.timer.stop(started);
+            if in_time {
                 Ok(accepted)
             } else {
                 Err(this.refuse(Refusal::NotStored { retry_after: RETRY_AFTER }))
@@ -195,7 +217,6 @@ impl NotificationHandler {
 
     /// Counts and logs the refusal of a token.
     fn refuse_token(&self, tenant: &TenantId, token: &str, error: VerifyError) -> Refusal {
-        self.0.counters.rejected();
         let refusal = match error {
             VerifyError::Token(error) => Refusal::Token(error),
             // SuperOffice signed it, so something may have happened to the tenant that it names.
@@ -209,6 +230,7 @@ impl NotificationHandler {
                 Refusal::NoKeys { retry_after }
             }
         };
+        self.0.counters.rejected(refusal);
         self.0.log.log(refusal, Some(Refused { tenant, token }));
         refusal
     }

@@ -19,6 +19,7 @@ mod layer;
 mod message;
 mod path;
 mod payload;
+mod refusal_kind;
 mod refusal_log;
 mod route;
 mod service;

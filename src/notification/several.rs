@@ -14,7 +14,10 @@ use super::{
     payload::Payload,
     refusal_log::{RefusalLog, Refused},
 };
-use crate::token::{Choice, ChoosingVerification, Verifiers, VerifyError};
+use crate::{
+    timer::Started,
+    token::{Choice, ChoosingVerification, Verifiers, VerifyError},
+};
 
 /// The handlers of several gates.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ impl SeveralGates {
         }
     }
 
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     /// Returns the counts of notifications that none of the gates accepted.
     pub(crate) fn counts(&self) -> NotificationCounts {
         self.counters.read(self.log.unlogged())
@@ -54,24 +62,25 @@ impl SeveralGates {
     }
 
     fn refuse_token(&self, refusal: Refusal, refused: Option<Refused<'_>>) -> Refusal {
-        self.counters.rejected();
+        self.counters.rejected(refusal);
         self.log.log(refusal, refused);
         refusal
     }
 
     /// Verifies a whole body and, when it is genuine, has its gate apply what it says.
     pub(super) fn handle(self: &Arc<Self>, body: &[u8]) -> Handled {
+        let started = Started::now();
         let (notification, token) = match Payload::with_token(body) {
             Ok(parsed) => parsed,
             Err(refusal) => return Handled::Ready(Err(self.refuse(refusal))),
         };
         match self.verifiers.verify(&token) {
-            ChoosingVerification::Done(choice) => self.apply(notification, &token, choice),
+            ChoosingVerification::Done(choice) => self.apply(notification, &token, choice, started),
             ChoosingVerification::NeedsKeys(pending) => {
                 let this = Arc::clone(self);
                 Handled::Pending(Box::pin(async move {
                     let choice = pending.wait(&token).await;
-                    match this.apply(notification, &token, choice) {
+                    match this.apply(notification, &token, choice, started) {
                         Handled::Ready(result) => result,
                         Handled::Pending(stored) => stored.await,
                     }
@@ -80,16 +89,22 @@ impl SeveralGates {
         }
     }
 
-    fn apply(&self, notification: Notification, token: &str, choice: Choice) -> Handled {
+    fn apply(
+        &self,
+        notification: Notification,
+        token: &str,
+        choice: Choice,
+        started: Started,
+    ) -> Handled {
         let refused = Some(Refused { tenant: &notification.tenant, token });
         let refusal = match choice {
             Choice::Accepted { index, verified } => {
-                return self.hand_over(index, notification, token, Ok(verified));
+                return self.hand_over(index, (notification, token), Ok(verified), started);
             }
             // It passed every check of that gate but one, so the refusal is that gate's.
             Choice::LoginToken { index, tenant } => {
                 let error = Err(VerifyError::LoginToken { tenant });
-                return self.hand_over(index, notification, token, error);
+                return self.hand_over(index, (notification, token), error, started);
             }
             Choice::Ambiguous { indices, tenant } => {
                 self.request_unverified_pulls(&indices, &tenant);
@@ -107,12 +122,12 @@ impl SeveralGates {
     fn hand_over(
         &self,
         index: usize,
-        notification: Notification,
-        token: &str,
+        (notification, token): (Notification, &str),
         verified: Result<crate::token::Verified, VerifyError>,
+        started: Started,
     ) -> Handled {
         match self.handlers.get(index) {
-            Some(handler) => handler.apply(notification, token, verified),
+            Some(handler) => handler.apply(notification, token, verified, started),
             // Never: the verifiers are those of the handlers.
             None => Handled::Ready(Err(self.refuse(Refusal::interrupted()))),
         }

@@ -42,6 +42,7 @@ use crate::{
     store::{Store, StoreError},
     tenant_id::TenantId,
     tenants::{Observer, Tenants, Update},
+    timer::{Started, Timer},
 };
 
 /// Number of concurrent merges while the store is available: enough to fill a group commit.
@@ -64,6 +65,8 @@ pub(crate) struct WriteBack {
     loaded: watch::Sender<bool>,
     /// Number of loads that have begun.
     loads: AtomicU64,
+    /// Measures merges.
+    timer: Timer,
 }
 
 /// The health of the store, by its last answers.
@@ -85,7 +88,8 @@ impl WriteBack {
         let (store, dirty, loaded) =
             (Mutex::new(Some(store)), Mutex::default(), watch::Sender::new(false));
         let loads = AtomicU64::new(0);
-        Self { store, clock, timeout, dirty, work, back, clean, loaded, loads }
+        let timer = Timer::default();
+        Self { store, clock, timeout, dirty, work, back, clean, loaded, loads, timer }
     }
 
     fn lock(&self) -> MutexGuard<'_, Dirty> {
@@ -135,6 +139,17 @@ impl WriteBack {
     pub(crate) fn stored(&self, tenant: &TenantId) -> Option<Stored> {
         let receiver = self.lock().wait(tenant)?;
         Some(Stored { receiver, timeout: self.timeout })
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn timer(&self) -> &Timer {
+        &self.timer
+    }
+
+    /// Returns how often the whole store was loaded after the first time, failures included.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn resyncs(&self) -> u64 {
+        self.loads.load(Ordering::Acquire).saturating_sub(1)
     }
 
     pub(crate) fn dirty(&self) -> usize {
@@ -227,7 +242,9 @@ impl WriteBack {
         let (forgets, loads) = (tenants.registry().forgets(), self.loads.load(Ordering::Acquire));
         let record = tenants.registry().record(&tenant).unwrap_or_default();
         let merge = async { self.store()?.merge(&tenant, &record).await };
+        let started = Started::now();
         let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
+        self.timer.stop(started);
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
         Written { tenant, waiting, forgets, loads, result }

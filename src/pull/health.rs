@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::stats::{CorrectionSummary, PullCounters};
+use super::stats::{CorrectionSummary, PullCounters, PullResult};
 use crate::status::ChangeType;
 
 /// The health of pulls. Counters start when the gate is built.
@@ -45,25 +45,25 @@ impl PullHealth {
     /// Returns the number of answers with the state of a tenant.
     #[must_use]
     pub fn answered(&self) -> u64 {
-        self.counters.answered
+        self.counters.total(PullResult::Answered)
     }
 
     /// Returns the number of answers without a state, such as `Unknown`.
     #[must_use]
     pub fn unknown(&self) -> u64 {
-        self.counters.unknown
+        self.counters.total(PullResult::Unknown)
     }
 
     /// Returns the number of pulls without a valid answer: no connection, an error, an invalid answer.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.counters.failed
+        self.counters.total(PullResult::Failed)
     }
 
     /// Returns the number of pulls left to another replica.
     #[must_use]
     pub fn delegated(&self) -> u64 {
-        self.counters.delegated
+        self.counters.total(PullResult::Delegated)
     }
 
     /// Returns the statuses that pulls had to correct, by the notification that was missed: one that

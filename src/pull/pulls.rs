@@ -22,7 +22,7 @@ use super::{
     schedule::{Schedule, Trigger},
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
-    stats::{CorrectionStats, PullCounters},
+    stats::{CorrectionStats, CorrectionTimers, PullCounters},
 };
 use crate::{
     clock::Clock,
@@ -30,6 +30,7 @@ use crate::{
     store::Store,
     tenant_id::TenantId,
     tenants::{Applied, Observer, Removal, Tenants, registry::Registry},
+    timer::Timer,
 };
 
 /// Knows which tenants are to be pulled, and when. Its task, [`run`](Self::run), pulls them.
@@ -50,6 +51,9 @@ pub(crate) struct Pulls {
     pull_seq: AtomicU64,
     /// Seconds since the gate was built, a few late: calls read no clock.
     coarse: AtomicU64,
+    /// Measures requests to the state API.
+    pub(super) timer: Timer,
+    pub(super) correction_timers: CorrectionTimers,
 }
 
 /// All that changes under one lock.
@@ -81,7 +85,20 @@ impl Pulls {
             failing: false,
         });
         let (wake, pull_seq, coarse) = (Notify::new(), AtomicU64::new(0), AtomicU64::new(0));
-        Self { registry, clock, at_once, api, store, state, wake, pull_seq, coarse }
+        let (timer, correction_timers) = Default::default();
+        Self {
+            registry,
+            clock,
+            at_once,
+            api,
+            store,
+            state,
+            wake,
+            pull_seq,
+            coarse,
+            timer,
+            correction_timers,
+        }
     }
 
     /// Requests a pull of `tenant` at once, and again until it is answered: it was restored or
@@ -291,6 +308,18 @@ impl Pulls {
             counters: state.counters,
             corrections: state.corrections.read(),
         }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(crate) fn timers(&self) -> (&Timer, &CorrectionTimers) {
+        (&self.timer, &self.correction_timers)
+    }
+
+    /// Returns the counts of pulls, and of corrections.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn counts(&self) -> (PullCounters, Vec<(Option<ChangeType>, u64)>) {
+        let state = self.state();
+        (state.counters, state.corrections.each().collect())
     }
 
     /// Returns the term of a lease on `tenant` now.

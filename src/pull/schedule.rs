@@ -76,6 +76,32 @@ pub(crate) enum Trigger {
     Idle,
 }
 
+impl Trigger {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Requested,
+        Self::Owed,
+        Self::Closed,
+        Self::Turned,
+        Self::Unverified,
+        Self::Stale,
+        Self::Symptom,
+        Self::Idle,
+    ];
+
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Requested => "requested",
+            Self::Owed => "owed",
+            Self::Closed => "closed",
+            Self::Turned => "turned",
+            Self::Unverified => "unverified",
+            Self::Stale => "stale",
+            Self::Symptom => "symptom",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// The next pull of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NextPull {

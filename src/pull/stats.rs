@@ -2,7 +2,8 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{status::ChangeType, tenants::correction::Correction};
+use super::schedule::Trigger;
+use crate::{status::ChangeType, tenants::correction::Correction, timer::Timer};
 
 /// Corrections of one kind, since the gate was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -32,14 +33,57 @@ impl CorrectionSummary {
     }
 }
 
-/// Numbers of pulls, by result.
+/// Numbers of pulls, by trigger and result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct PullCounters {
-    pub(crate) answered: u64,
-    pub(crate) unknown: u64,
-    pub(crate) failed: u64,
+pub(crate) struct PullCounters([[u64; PullResult::ALL.len()]; Trigger::ALL.len()]);
+
+/// The result of a pull, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PullResult {
+    Answered,
+    Unknown,
+    Failed,
     /// Left to another replica.
-    pub(crate) delegated: u64,
+    Delegated,
+}
+
+impl PullResult {
+    const ALL: [Self; 4] = [Self::Answered, Self::Unknown, Self::Failed, Self::Delegated];
+
+    #[cfg(feature = "metrics")]
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Answered => "answered",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+            Self::Delegated => "delegated",
+        }
+    }
+}
+
+impl PullCounters {
+    pub(crate) fn count(&mut self, trigger: Trigger, result: PullResult) {
+        let counters = self.0.get_mut(trigger as usize);
+        if let Some(counter) = counters.and_then(|counters| counters.get_mut(result as usize)) {
+            *counter += 1;
+        }
+    }
+
+    /// Returns the number of pulls with this result.
+    pub(crate) fn total(&self, result: PullResult) -> u64 {
+        self.0.iter().filter_map(|counters| counters.get(result as usize)).sum()
+    }
+
+    /// Returns the number of pulls of each trigger and result, with their names.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
+        Trigger::ALL.into_iter().zip(&self.0).flat_map(|(trigger, counters)| {
+            let named = move |(result, count): (PullResult, &u64)| {
+                (trigger.as_str(), result.as_str(), *count)
+            };
+            PullResult::ALL.into_iter().zip(counters).map(named)
+        })
+    }
 }
 
 /// Counts and times corrections by the notification that was missed.
@@ -52,6 +96,32 @@ pub(crate) struct CorrectionStats {
 struct Kind {
     count: u64,
     recent: VecDeque<Duration>,
+}
+
+impl Correction {
+    /// Returns the place of its kind among the [`KINDS`].
+    fn kind(&self) -> Option<usize> {
+        KINDS.iter().position(|kind| *kind == self.missed)
+    }
+}
+
+/// Measures how long corrected statuses were wrong, by kind.
+#[derive(Debug, Default)]
+pub(crate) struct CorrectionTimers([Timer; KINDS.len()]);
+
+impl CorrectionTimers {
+    pub(crate) fn record(&self, correction: &Correction) {
+        let timer = correction.kind().and_then(|kind| self.0.get(kind));
+        if let (Some(timer), Some(within)) = (timer, correction.within) {
+            timer.record(within);
+        }
+    }
+
+    /// Returns the timer of each kind, with the change type that was missed.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Option<ChangeType>, &Timer)> {
+        KINDS.into_iter().zip(&self.0)
+    }
 }
 
 /// The types that can be missed. Other change types neither open nor close, so no pull corrects
@@ -68,7 +138,7 @@ const RECENT: usize = 64;
 
 impl CorrectionStats {
     pub(crate) fn count(&mut self, correction: &Correction) {
-        let kind = KINDS.iter().position(|kind| *kind == correction.missed);
+        let kind = correction.kind();
         let Some(kind) = kind.and_then(|place| self.kinds.get_mut(place)) else { return };
         kind.count += 1;
         if let Some(within) = correction.within {
@@ -77,6 +147,12 @@ impl CorrectionStats {
                 kind.recent.pop_front();
             }
         }
+    }
+
+    /// Returns the number of corrections of each kind.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn each(&self) -> impl Iterator<Item = (Option<ChangeType>, u64)> {
+        KINDS.into_iter().zip(&self.kinds).map(|(missed, kind)| (missed, kind.count))
     }
 
     /// Returns the corrections of each kind that occurred.
@@ -98,6 +174,26 @@ impl Kind {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pulls_are_counted_by_trigger_and_result() {
+        let mut counters = PullCounters::default();
+        for (place, trigger) in Trigger::ALL.into_iter().enumerate() {
+            assert_eq!(trigger as usize, place);
+            for (place, result) in PullResult::ALL.into_iter().enumerate() {
+                assert_eq!(result as usize, place);
+                counters.count(trigger, result);
+            }
+        }
+        counters.count(Trigger::Owed, PullResult::Failed);
+        let totals = PullResult::ALL.map(|result| counters.total(result));
+        assert_eq!(totals, [8, 8, 9, 8]);
+        #[cfg(feature = "metrics")]
+        assert_eq!(
+            counters.each().filter(|(_, _, count)| *count == 2).collect::<Vec<_>>(),
+            [("owed", "failed", 2)]
+        );
+    }
 
     #[test]
     fn stats_keep_count_last_and_median_of_each_kind() {

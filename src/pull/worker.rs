@@ -15,6 +15,7 @@ use super::{
     schedule::{LONGEST_PAUSE, Trigger},
     scheduler::{LastPull, Next},
     state_api::Failure,
+    stats::PullResult,
 };
 use crate::{
     log,
@@ -22,6 +23,7 @@ use crate::{
     store::Lease,
     tenant_id::TenantId,
     tenants::{SentPull, Tenants, Update, correction::Correction},
+    timer::Started,
 };
 
 /// How late the clock of calls may be. What it decides is measured in minutes.
@@ -41,6 +43,7 @@ struct Start {
 /// A pull that is over.
 struct Completed {
     tenant: TenantId,
+    trigger: Trigger,
     start: Instant,
     term: u64,
     outcome: Outcome,
@@ -111,12 +114,13 @@ impl Pulls {
     }
 
     async fn pull(&self, start: Start) -> Completed {
-        log::trace!(tenant = %start.tenant, trigger = ?start.trigger, "pull started");
+        log::trace!(tenant = %start.tenant, trigger = start.trigger.as_str(), "pull started");
         // The client and the store may be any crate's: a panic of theirs is a failed pull, and must
         // not be the last.
         let outcome = AssertUnwindSafe(self.outcome(&start)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
-        Completed { tenant: start.tenant, start: start.at, term: start.term, outcome }
+        let Start { tenant, trigger, at, term, .. } = start;
+        Completed { tenant, trigger, start: at, term, outcome }
     }
 
     async fn outcome(&self, Start { tenant, trigger, at, term, awaited }: &Start) -> Outcome {
@@ -133,7 +137,10 @@ impl Pulls {
             self.wait_for_turn(*at).await;
         }
         let sent = self.registry.send_pull(tenant);
-        match self.api.pull(tenant).await {
+        let started = Started::now();
+        let answer = self.api.pull(tenant).await;
+        self.timer.stop(started);
+        match answer {
             Ok(response) => Outcome::Answered(sent, response),
             Err(failure) => Outcome::Failed(failure),
         }
@@ -154,7 +161,7 @@ impl Pulls {
 
     /// Records the result of a pull, and returns the lease that is to last longer.
     fn complete(&self, tenants: &Tenants, completed: Completed) -> Option<Extension> {
-        let Completed { tenant, start, term, outcome } = completed;
+        let Completed { tenant, trigger, start, term, outcome } = completed;
         let before = self.endpoint(&tenant);
         let mut correction = None;
         let (last, refreshed) = match outcome {
@@ -176,7 +183,7 @@ impl Pulls {
                 (LastPull::Failed, Err(error))
             }
             Outcome::Delegated(sent, remaining) => {
-                self.delegate(&tenant, sent, start, remaining);
+                self.delegate((&tenant, trigger), sent, start, remaining);
                 return None;
             }
         };
@@ -189,9 +196,9 @@ impl Pulls {
         let mut state = self.state();
         let recovered = last != LastPull::Failed && std::mem::take(&mut state.failing);
         match last {
-            LastPull::Answered { .. } => state.counters.answered += 1,
-            LastPull::UnknownState => state.counters.unknown += 1,
-            LastPull::Failed => state.counters.failed += 1,
+            LastPull::Answered { .. } => state.counters.count(trigger, PullResult::Answered),
+            LastPull::UnknownState => state.counters.count(trigger, PullResult::Unknown),
+            LastPull::Failed => state.counters.count(trigger, PullResult::Failed),
             LastPull::None | LastPull::Delegated { .. } => {}
         }
         let (rerun, released) = state.in_flight.complete(&tenant, found, now.instant);
@@ -209,6 +216,7 @@ impl Pulls {
         paused.release(&refreshed);
         // Logged last, and with nothing locked: a subscriber may do as it likes.
         if let Some(correction) = correction {
+            self.correction_timers.record(&correction);
             log::warn!(%tenant, %correction, "status corrected by the state API");
         }
         if recovered {
@@ -283,7 +291,13 @@ impl Pulls {
 
     /// Another replica pulls or has pulled: its answer comes through the store, unless it tells
     /// nothing new. The tenant is not pulled here before the lease has ended.
-    fn delegate(&self, tenant: &TenantId, sent: SentPull, start: Instant, remaining: Duration) {
+    fn delegate(
+        &self,
+        (tenant, trigger): (&TenantId, Trigger),
+        sent: SentPull,
+        start: Instant,
+        remaining: Duration,
+    ) {
         let now = self.now().elapsed;
         let followed = self.registry.read(tenant, |record| sent.is_followed_in(record));
         let last = if followed == Some(true) {
@@ -296,7 +310,7 @@ impl Pulls {
             LastPull::Delegated { until, answered: remaining > lease::IN_FLIGHT }
         };
         let mut state = self.state();
-        state.counters.delegated += 1;
+        state.counters.count(trigger, PullResult::Delegated);
         let rerun = state.in_flight.delegate(tenant);
         state.scheduler.give_back(start);
         state.scheduler.reschedule(tenant, &self.registry, last, now);

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::{
+    status::UnavailableReason,
     tenant_id::{FoldedId, TenantId},
     tenants::{closed_index::ClosedIndex, hash_key::HashKey},
 };
@@ -11,17 +12,29 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct ClosedTenants {
     number: AtomicUsize,
+    /// The number of each reason.
+    by_reason: [AtomicUsize; UnavailableReason::ALL.len()],
     index: ClosedIndex,
     key: HashKey,
 }
 
 impl ClosedTenants {
     pub(super) fn new() -> Self {
-        Self { number: AtomicUsize::new(0), index: ClosedIndex::new(), key: HashKey::random() }
+        Self {
+            number: AtomicUsize::new(0),
+            by_reason: Default::default(),
+            index: ClosedIndex::new(),
+            key: HashKey::random(),
+        }
     }
 
     pub(super) fn number(&self) -> usize {
         self.number.load(Ordering::Acquire)
+    }
+
+    /// Returns the number of those that are closed for `reason`.
+    pub(super) fn number_of(&self, reason: UnavailableReason) -> usize {
+        self.by_reason.get(reason as usize).map_or(0, |number| number.load(Ordering::Relaxed))
     }
 
     /// Returns whether there is any: one atomic load.
@@ -39,9 +52,23 @@ impl ClosedTenants {
         self.index.may_contain(self.key.hash(tenant))
     }
 
-    /// Adds `tenant`, or removes it, if it has closed or opened. The tenant must be locked.
-    pub(super) fn change(&self, tenant: &TenantId, was_closed: bool, is_closed: bool) {
-        match (was_closed, is_closed) {
+    /// Adds `tenant`, or removes it, if it has closed or opened; `None` is open. The tenant must be
+    /// locked.
+    pub(super) fn change(
+        &self,
+        tenant: &TenantId,
+        before: Option<UnavailableReason>,
+        after: Option<UnavailableReason>,
+    ) {
+        // Relaxed: these are only displayed.
+        let number = |reason: UnavailableReason| self.by_reason.get(reason as usize);
+        if let Some(number) = after.and_then(number) {
+            number.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(number) = before.and_then(number) {
+            number.fetch_sub(1, Ordering::Relaxed);
+        }
+        match (before.is_some(), after.is_some()) {
             (false, true) => {
                 self.index.insert(self.key.hash(tenant.folded()));
                 self.number.fetch_add(1, Ordering::Release);

@@ -283,6 +283,11 @@ impl Entry {
         !self.known.record.is_empty() || self.known.record.is_unreadable()
     }
 
+    /// Returns why it is closed; `None` for an open one.
+    pub(super) fn reason(&self) -> Option<UnavailableReason> {
+        self.closed.map(|(reason, _)| reason)
+    }
+
     pub(super) fn is_closed(&self) -> bool {
         self.closed.is_some()
     }

@@ -17,6 +17,7 @@ mod client;
 mod endpoint;
 mod gate;
 mod guard;
+mod metrics;
 mod notification;
 mod pull;
 mod simulator;

@@ -36,7 +36,7 @@ impl Registry {
                 {
                     let expires = record.latest_override().and_then(|latest| latest.end());
                     let entry = Entry::loaded(record, now);
-                    self.closed.change(&tenant, false, entry.is_closed());
+                    self.closed.change(&tenant, None, entry.reason());
                     vacant.insert(entry);
                     inserted.expires.extend(expires.map(|expires| (expires, tenant.clone())));
                     inserted.tenants.push(tenant);

@@ -9,7 +9,7 @@ use std::{
     fmt,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
 };
 
@@ -20,7 +20,8 @@ pub(super) use self::load::Inserted;
 use crate::{
     clock::Clock,
     status::{
-        Record, TenantStatus, derive::status, intern::Interner, record::Gains, settle::Settle,
+        Record, TenantStatus, UnavailableReason, derive::status, intern::Interner, record::Gains,
+        settle::Settle,
     },
     tenant_id::{FoldedId, TenantId},
     tenants::{
@@ -47,8 +48,6 @@ pub(crate) struct Registry {
     events: EventSender,
     /// While there is none, calls are allowed without reading their URL.
     closed: ClosedTenants,
-    /// Number of tenants that are closed because their stored record is malformed.
-    unreadable: AtomicUsize,
     wanted: Wanted,
     /// Used while the tenant is locked.
     forgotten: Forgotten,
@@ -67,7 +66,6 @@ impl Registry {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
             closed: ClosedTenants::new(),
-            unreadable: AtomicUsize::new(0),
             wanted: Wanted::default(),
             forgotten: Forgotten::default(),
             loaded: AtomicBool::new(false),
@@ -127,7 +125,30 @@ impl Registry {
     }
 
     pub(crate) fn unreadable_count(&self) -> usize {
-        self.unreadable.load(Ordering::Relaxed)
+        self.closed_for(UnavailableReason::Unreadable)
+    }
+
+    /// Returns the number of tenants that are closed for `reason`.
+    pub(crate) fn closed_for(&self, reason: UnavailableReason) -> usize {
+        self.closed.number_of(reason)
+    }
+
+    /// Returns since when the tenant that is closed longest for each reason is closed, in ms since
+    /// the epoch. Walks over all tenants while any is closed.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn closed_longest(&self) -> [Option<u64>; UnavailableReason::ALL.len()] {
+        let mut longest = [None; UnavailableReason::ALL.len()];
+        if !self.any_closed() {
+            return longest;
+        }
+        for ClosedSummary { reason, since, .. } in
+            self.tenants.iter().filter_map(|own| own.summary())
+        {
+            if let Some(longest) = longest.get_mut(reason as usize) {
+                *longest = Some(longest.map_or(since, |other: u64| other.min(since)));
+            }
+        }
+        longest
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -261,8 +282,7 @@ impl Registry {
         }
         self.forgotten.insert(tenant, forgotten, now);
         let (before, after) = (own.get().status(), status(&Record::default()));
-        self.closed.change(tenant, own.get().is_closed(), false);
-        // No record contains one that is unreadable, so that count stays.
+        self.closed.change(tenant, own.get().reason(), None);
         let turn = Turn { before: &before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
         let ready = own.get().start_pull();
@@ -342,14 +362,9 @@ impl Registry {
     /// Updates an entry's summary and the counts of closed tenants from its record, and returns its
     /// status.
     fn summarize(&self, tenant: &TenantId, entry: &mut Entry) -> TenantStatus {
-        let (was_closed, was_unreadable) = (entry.is_closed(), entry.is_unreadable());
+        let before = entry.reason();
         let status = entry.summarize();
-        match (was_unreadable, entry.is_unreadable()) {
-            (false, true) => _ = self.unreadable.fetch_add(1, Ordering::Relaxed),
-            (true, false) => _ = self.unreadable.fetch_sub(1, Ordering::Relaxed),
-            _ => {}
-        }
-        self.closed.change(tenant, was_closed, entry.is_closed());
+        self.closed.change(tenant, before, entry.reason());
         status
     }
 

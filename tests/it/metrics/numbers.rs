@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use harness::{TestEnv, call_to, gate_builder_of, operator_gate, post, tenant};
+use harness::{TestEnv, call_to, gate_builder_of, operator_gate, post, tenant, until};
 use http::StatusCode;
 use tokio::time::{Duration, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, Environment, TenantGates, metrics::descriptions, simulator::Fault,
+    ChangeType, Environment, TenantGate, TenantGates,
+    metrics::descriptions,
+    simulator::{Fault, Simulator},
     store::MemoryStore,
 };
 
@@ -37,9 +39,21 @@ async fn every_documented_metric_is_recorded_and_no_other() {
     env.gate.available(&env.tenant).await.unwrap();
     let documented = descriptions().map(|(name, _)| name.to_owned()).collect::<BTreeSet<_>>();
     let mut recorded = names(&scrapes.of(&env.gate));
-    // Keys that were given have no age.
-    recorded.insert("superoffice_keys_age_seconds".to_owned());
+    // Keys that were given have no age, and the simulator sends no Date without sockets.
+    assert!(recorded.insert("superoffice_keys_age_seconds".to_owned()));
+    assert!(recorded.insert("superoffice_clock_offset_seconds".to_owned()));
     assert_eq!(recorded, documented);
+}
+
+#[tokio::test]
+async fn age_of_keys_and_clock_offset_are_known_after_a_fetch() {
+    let simulator = Simulator::start().await.unwrap();
+    let builder = TenantGate::builder(simulator.environment()).any_audience();
+    let (gate, scrapes) = (builder.build().await.unwrap(), Scrapes::new());
+    until!(scrapes.of(&gate)["superoffice_keys"] > 0.0);
+    let numbers = scrapes.of(&gate);
+    assert!((0.0..60.0).contains(&numbers["superoffice_keys_age_seconds"]));
+    assert!((-5.0..5.0).contains(&numbers["superoffice_clock_offset_seconds"]));
 }
 
 #[tokio::test(start_paused = true)]

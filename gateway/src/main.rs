@@ -14,6 +14,7 @@ mod cli;
 mod client;
 mod forward;
 mod log;
+mod metrics;
 mod routes;
 mod server;
 
@@ -78,7 +79,10 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let listeners = if args.internal_listen.is_some() { 2 } else { 1 };
     let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
     let outside = ListenerSettings { max_connections, max_head: PUBLIC_HEAD, half_close: true };
+    let recorded = gate.clone();
+    let metrics = metrics::Metrics::new(move || recorded.record_metrics());
     let options = routes::Options {
+        metrics: metrics.clone(),
         hold_tracked: args.hold_tracked,
         observe_only: args.observe_only,
         orders: args.access_to_orders(),
@@ -94,7 +98,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         announce(&public);
         let app = routes::internal(&gate, &draining, forward, options);
         let app = routes::public(&gate, app);
-        return server::run(signals, draining, gate, vec![(public, app, outside)]).await;
+        return server::run(signals, draining, gate, &metrics, vec![(public, app, outside)]).await;
     };
     let internal = Listener::bind(internal)?;
     announce(&public);
@@ -104,7 +108,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         (public, routes::public(&gate, axum::Router::new()), outside),
         (internal, routes::internal(&gate, &draining, forward, options), inside),
     ];
-    server::run(signals, draining, gate, servers).await
+    server::run(signals, draining, gate, &metrics, servers).await
 }
 
 /// Prints the address of `public` for the parent process, which may have closed the pipe by now.

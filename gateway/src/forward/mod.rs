@@ -52,6 +52,10 @@ pub(crate) struct Forward {
     notifications: Option<TenantId>,
 }
 
+/// Marks a response that a tenant made, in its extensions; all others are the gateway's own.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FromTenant;
+
 /// Whether `path` lies below a name of the gateway's own, on which no notification path may be.
 pub(crate) fn is_reserved(path: &str) -> bool {
     path::tenant_of(path) == Err(NoTenant::Reserved)
@@ -155,6 +159,7 @@ impl Forward {
                 let mut response = response.map(|body| ResponseBody::wrap(body, progress));
                 headers::remove_hop_by_hop(response.headers_mut());
                 *response.version_mut() = Version::HTTP_11;
+                response.extensions_mut().insert(FromTenant);
                 response
             }
             Err(error) => problem::for_error(&error),

@@ -18,6 +18,7 @@ use self::{events::Feed, ready::Probe, tenants::Snapshots};
 pub(crate) use self::{orders::Access, timestamp::rfc3339};
 use crate::{
     forward::Forward,
+    metrics::{self, Metrics},
     server::{self, Draining},
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Options {
     pub(crate) hold_tracked: bool,
     /// Whether calls to closed tenants are forwarded.
     pub(crate) observe_only: bool,
+    /// The numbers of this process.
+    pub(crate) metrics: Metrics,
     /// What an operator's order has to show; `None` when none is taken.
     pub(crate) orders: Option<Access>,
 }
@@ -47,6 +50,7 @@ pub(crate) fn internal(
         .route("/ready", get(ready::ready).with_state(probe.clone()))
         .route("/healthz", get(ready::ready).with_state(probe))
         .route("/status", get(status::status).with_state(gate.clone()))
+        .route("/metrics", get(metrics::scrape).with_state(options.metrics.clone()))
         .route("/tenants", get(tenants::list).with_state(snapshots))
         .route("/tenants/{ctx}", get(tenant::one).with_state(gate.clone()))
         .route("/tenants/{ctx}/wait", get(tenant::wait).with_state(gate.clone()))
@@ -56,7 +60,8 @@ pub(crate) fn internal(
     if let Some(access) = options.orders {
         routes = routes.merge(orders::routes(gate, access));
     }
-    server::middleware(routes.fallback_service(forward))
+    let calls = options.metrics.calls(forward, &gate.environment().name());
+    server::middleware(routes.fallback_service(calls))
 }
 
 /// The notification path in front of `rest`. It is compared exactly, not as a pattern.

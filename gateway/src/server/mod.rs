@@ -18,7 +18,10 @@ use self::{connection::Server, slots::Slots};
 pub(crate) use self::{
     draining::Draining, listener::Listener, middleware::middleware, signals::Signals,
 };
-use crate::BoxError;
+use crate::{
+    BoxError,
+    metrics::{Connections, Metrics},
+};
 
 /// The largest head of a request, in bytes, on a listener that anyone may reach.
 pub(crate) const PUBLIC_HEAD: usize = 32 * 1024;
@@ -38,17 +41,19 @@ pub(crate) struct ListenerSettings {
     pub(crate) half_close: bool,
 }
 
-/// Serves until a signal arrives, then waits for the requests in flight and ends `gate`.
+/// Serves until a signal arrives, the first of `servers` as the public one, then waits for the requests in flight and ends `gate`.
 pub(crate) async fn run(
     mut signals: Signals,
     draining: Draining,
     gate: TenantGate,
+    metrics: &Metrics,
     servers: Vec<(Listener, Router, ListenerSettings)>,
 ) -> Result<(), BoxError> {
     let (stop, stopped) = watch::channel(());
-    let servers: Vec<_> = (servers.into_iter())
-        .map(|(listener, app, settings)| {
-            tokio::spawn(serve(listener, app, settings, stopped.clone()))
+    let servers: Vec<_> = (servers.into_iter().zip(["public", "internal"]))
+        .map(|((listener, app, settings), name)| {
+            let connections = metrics.connections(name);
+            tokio::spawn(serve(listener, app, settings, connections, stopped.clone()))
         })
         .collect();
     signals.received().await;
@@ -71,6 +76,7 @@ async fn serve(
     listener: Listener,
     app: Router,
     settings: ListenerSettings,
+    connections: Connections,
     mut stopped: watch::Receiver<()>,
 ) {
     let server = Server::new(app, &settings);
@@ -84,7 +90,8 @@ async fn serve(
             accepted = accepted => accepted,
             _ = stopped.changed() => break,
         };
-        tokio::spawn(server.clone().serve(stream, slot, stopped.clone()));
+        let served = server.clone().serve(stream, slot, stopped.clone());
+        tokio::spawn(connections.clone().count(served));
     }
     drop(listener);
     slots.all_free().await;
@@ -111,7 +118,8 @@ mod tests {
             ListenerSettings { max_connections: 8, max_head: PUBLIC_HEAD, half_close: false };
         let app = Router::new().route("/", get("served"));
         let (_stop, stopped) = watch::channel(());
-        tokio::spawn(serve(listener, app, settings, stopped));
+        let connections = Metrics::new(|| {}).connections("public");
+        tokio::spawn(serve(listener, app, settings, connections, stopped));
         // Whether a connection is lost may be a matter of luck.
         for _ in 0..20 {
             // The listener begins to wait.

@@ -26,6 +26,7 @@ mod fleet;
 mod gateway;
 mod keys;
 mod logs;
+mod metrics;
 mod orders;
 mod paths;
 mod process;

@@ -32,6 +32,6 @@ pub use self::{
     proxy::{Network, Proxy},
     records::suspended,
     redis_server::{RedisServer, RedisVersion, free_port},
-    tools::{certificates, installed, libfaketime, openssl, skip, skip_without},
+    tools::{certificates, installed, libfaketime, openssl, promtool, skip, skip_without},
     wait::{MAX_WAIT, until, within},
 };

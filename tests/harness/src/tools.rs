@@ -61,7 +61,19 @@ pub fn libfaketime() -> Option<PathBuf> {
 ///
 /// `None`, after a line on stderr, when there is no openssl: the test has nothing to do.
 pub fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
-    let spawned = Command::new("openssl")
+    run("openssl", "openssl", arguments, input)
+}
+
+/// Runs Prometheus's promtool with `input` on its stdin.
+///
+/// `None`, after a line on stderr, when there is none: the test has nothing to do.
+pub fn promtool(arguments: &[&str], input: &[u8]) -> Option<Output> {
+    run("promtool", "prometheus", arguments, input)
+}
+
+/// Runs `program`, of a Debian `package`, with `input` on its stdin.
+fn run(program: &str, package: &str, arguments: &[&str], input: &[u8]) -> Option<Output> {
+    let spawned = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -70,14 +82,14 @@ pub fn openssl(arguments: &[&str], input: &[u8]) -> Option<Output> {
     let mut child = match spawned {
         Ok(child) => child,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            skip("openssl");
+            skip(package);
             return None;
         }
-        Err(error) => panic!("openssl can't be started: {error}"),
+        Err(error) => panic!("{program} can't be started: {error}"),
     };
-    // openssl may close its input before it has read all of it.
+    // It may close its input before it has read all of it.
     let _ = child.stdin.take().expect("stdin is piped").write_all(input);
-    Some(child.wait_with_output().expect("openssl ends"))
+    Some(child.wait_with_output().expect("the program ends"))
 }
 
 /// Makes an authority, `root.pem`, and a certificate of it for a server, `host.pem` and `host.key`, in

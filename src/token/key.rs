@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc};
+use aws_lc_rs::signature::{ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 
 use super::{KeyError, key_id::KeyIds};
 
@@ -17,7 +17,8 @@ struct KeyParts {
     ids: KeyIds,
     n: Box<[u8]>,
     e: Box<[u8]>,
-    rsa: DecodingKey,
+    /// Parsed once: what the library precomputes for a modulus stays with the key.
+    rsa: ParsedPublicKey,
 }
 
 impl Key {
@@ -37,7 +38,9 @@ impl Key {
         if !is_odd(n) || !is_odd(e) || e == [1] || bit_length(e) > 33 {
             return Err(KeyError::NotAKey);
         }
-        let rsa = DecodingKey::from_rsa_raw_components(n, e);
+        let rsa = RsaPublicKeyComponents { n, e }
+            .to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256)
+            .map_err(|_| KeyError::NotAKey)?;
         Ok(Self(Arc::new(KeyParts { ids, n: n.into(), e: e.into(), rsa })))
     }
 
@@ -55,13 +58,8 @@ impl Key {
     }
 
     /// Returns whether `signature` is this key's RS256 signature of `signed`.
-    ///
-    /// The provider is named here: jsonwebtoken's default for the process is missing, or panics, as
-    /// soon as another crate of the build enables a second one. Its verifier is made for each call
-    /// because it isn't `Send`; it holds a copy of the key and nothing else.
-    pub(super) fn verifies(&self, signed: &[u8], signature: &Vec<u8>) -> bool {
-        let verifier = (aws_lc::DEFAULT_PROVIDER.verifier_factory)(&Algorithm::RS256, &self.0.rsa);
-        verifier.is_ok_and(|verifier| verifier.verify(signed, signature).is_ok())
+    pub(super) fn verifies(&self, signed: &[u8], signature: &[u8]) -> bool {
+        self.0.rsa.verify_sig(signed, signature).is_ok()
     }
 }
 

@@ -43,7 +43,7 @@ impl KeyRing {
     }
 
     /// Checks `signature` with the keys that `ids` select.
-    pub(super) fn check(&self, ids: &KeyIds, signed: &str, signature: &Vec<u8>) -> Check {
+    pub(super) fn check(&self, ids: &KeyIds, signed: &str, signature: &[u8]) -> Check {
         let try_all = |keys: &mut dyn Iterator<Item = &Key>| {
             keys.take(MAX_TRIED).any(|key| key.verifies(signed.as_bytes(), signature))
         };

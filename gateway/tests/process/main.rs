@@ -27,6 +27,7 @@ mod gateway;
 mod keys;
 mod logs;
 mod metrics;
+mod monitoring;
 mod orders;
 mod paths;
 mod process;

@@ -7,6 +7,9 @@ use allocation_counter::measure;
 
 #[path = "gates.rs"]
 mod gates;
+mod report;
+
+use report::{Limits, Report, Row};
 
 const COUNT: usize = 1_000_000;
 
@@ -25,8 +28,12 @@ fn main() {
         let full = measure(|| gates.push(runtime.block_on(gates::gate_with_facts(COUNT, facts))));
         (full.bytes_current - empty.bytes_current) as f64 / COUNT as f64
     };
-    println!("memory, a closed tenant of a million\t{:.0}\t250", bytes(gates::SUSPENDED));
-    println!("memory, the same with the pulls of an upgrade night\t{:.0}\t-", bytes(PULLED));
+    let report = Report::start();
+    let budget = Limits { other: Some((230.0, "bytes")), ..Limits::default() };
+    let suspended = Row::new("memory, a closed tenant of a million");
+    report.print(suspended.other(bytes(gates::SUSPENDED), "bytes").limits(budget));
+    let pulled = Row::new("the same, with an upgrade night's pulls");
+    report.print(pulled.other(bytes(PULLED), "bytes"));
 
     // Every pull is overdue, and `health` counts them.
     let began = Instant::now();
@@ -34,8 +41,7 @@ fn main() {
         .last()
         .and_then(|gate| gate.health().pulls().cloned())
         .map_or(0, |pulls| pulls.waiting());
-    println!(
-        "health with {waiting} pulls waiting\t{:.0} ms\t-",
-        began.elapsed().as_secs_f64() * 1e3
-    );
+    let health = Row::new("health with a million tenants").other(waiting as f64, "pulls_waiting");
+    let budget = Limits { ns: Some(100_000.0), ..Limits::default() };
+    report.print(health.ns(began.elapsed().as_nanos() as f64).limits(budget));
 }

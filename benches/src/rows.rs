@@ -1,144 +1,195 @@
-//! The rows of the table: the guard and its peers, each with its budget.
+//! The rows: the guard and its peers, each with its budget.
 
-use std::{
-    future::Future,
-    hint::black_box,
-    pin::pin,
-    task::{Context, Waker},
-    time::Duration,
-};
+use std::time::Duration;
 
-use http::Request;
-use http_body_util::Empty;
-use tower::{Layer, Service, load_shed::LoadShed};
+use tower::{Layer, Service, limit::ConcurrencyLimit, load_shed::LoadShed};
 use tower_resilience::circuitbreaker::CircuitBreakerLayer;
 use tower_superoffice::{TenantGate, TenantId};
 
 use crate::{
+    by_hand::{Careful, Quick},
+    calls::{Calls, InTurn},
     client::{Call, Client, Identity},
-    gates::{closed, gate, resumed},
+    gates::{RESUMED, closed, located, moved, resumed, unknown},
+    report::Limits,
+    setup::Setup,
 };
 
-/// One line of the table.
+/// One row: what it measures, and what that is compared with.
 pub struct Row {
     pub name: &'static str,
     /// The row to subtract, so that the rest is the cost of the middleware.
-    pub base: &'static str,
-    /// Budget: instructions over the base.
-    pub instructions: Option<u64>,
-    /// Budget: nanoseconds over the base, or in all where there is none.
-    pub nanoseconds: Option<f64>,
-    /// Makes [`CALLS`](Row::CALLS) calls.
-    pub run: Box<dyn FnMut() -> Duration>,
+    pub over: Option<&'static str>,
+    /// The row whose cost its own is divided by.
+    pub peer: Option<&'static str>,
+    pub limits: Limits,
+    make: fn(&Setup) -> Run,
 }
+
+/// Makes a batch of calls, and returns how long they took.
+pub type Run = Box<dyn FnMut() -> Duration>;
+
+const WARM: usize = 64;
+const COLD: usize = 1024;
+
+pub const IDENTITY: &str = "identity, warm";
+const IDENTITY_COLD: &str = "identity, cold";
+pub const BY_HAND: &str = "by hand, allowed, warm";
+pub const BY_HAND_COLD: &str = "by hand, allowed, cold";
+const BY_HAND_REFUSED: &str = "by hand, refused, warm";
+const BY_HAND_REFUSED_COLD: &str = "by hand, refused, cold";
 
 impl Row {
-    /// Calls per run: as many requests as fit into the first-level cache.
-    pub const CALLS: usize = 64;
-
-    fn new<S>(name: &'static str, calls: Vec<Call>, mut service: S) -> Self
-    where
-        S: Service<Call> + 'static,
-    {
-        let mut next = 0;
-        let mut batch = Vec::with_capacity(Self::CALLS);
-        let run = move || {
-            // Cloned beforehand: a request costs more than the call through the guard.
-            for _ in 0..Self::CALLS {
-                batch.push(calls[next].clone());
-                next = if next + 1 == calls.len() { 0 } else { next + 1 };
-            }
-            let started = std::time::Instant::now();
-            make_calls(&mut service, &mut batch);
-            started.elapsed()
-        };
-        Self { name, base: "", instructions: None, nanoseconds: None, run: Box::new(run) }
+    const fn new(name: &'static str, make: fn(&Setup) -> Run) -> Self {
+        let limits = Limits { instructions: None, ns: None, ratio: None, other: None };
+        Self { name, over: None, peer: None, limits, make }
     }
 
-    fn over(mut self, base: &'static str) -> Self {
-        self.base = base;
+    const fn over(mut self, row: &'static str) -> Self {
+        self.over = Some(row);
         self
     }
 
-    fn budget(mut self, instructions: Option<u64>, nanoseconds: f64) -> Self {
-        (self.instructions, self.nanoseconds) = (instructions, Some(nanoseconds));
+    const fn beside(mut self, row: &'static str) -> Self {
+        self.peer = Some(row);
         self
     }
-}
 
-#[inline(never)]
-fn make_calls<S: Service<Call>>(service: &mut S, batch: &mut Vec<Call>) {
-    for call in batch.drain(..) {
-        make_call(service, call);
+    const fn instructions(mut self, most: f64) -> Self {
+        self.limits.instructions = Some(most);
+        self
+    }
+
+    const fn ns(mut self, most: f64) -> Self {
+        self.limits.ns = Some(most);
+        self
+    }
+
+    const fn ratio(mut self, most: f64) -> Self {
+        self.limits.ratio = Some(most);
+        self
+    }
+
+    pub fn start(&self, setup: &Setup) -> Run {
+        (self.make)(setup)
     }
 }
 
-/// Not inlined, so that every row passes its request as to a client of another crate.
-#[inline(never)]
-fn make_call<S: Service<Call>>(service: &mut S, call: Call) {
-    let mut cx = Context::from_waker(Waker::noop());
-    let _ = black_box(service.poll_ready(&mut cx));
-    let mut answer = pin!(service.call(call));
-    let _ = black_box(answer.as_mut().poll(&mut cx));
+/// All rows but those with several threads. *Warm* calls 64 tenants in turn, *cold* 1,024.
+pub const ALL: &[Row] = &[
+    Row::new(IDENTITY, |_| calls(identity(), open(WARM))),
+    Row::new(IDENTITY_COLD, |_| calls(identity(), open(COLD))),
+    Row::new("tower load_shed", |_| calls(LoadShed::new(Client), open(WARM))).over(IDENTITY),
+    Row::new("tower concurrency_limit", |_| calls(ConcurrencyLimit::new(Client, 1024), open(WARM)))
+        .over(IDENTITY),
+    Row::new("circuit breaker, closed", |_| calls(breaker(), open(WARM))).over(IDENTITY),
+    Row::new("guard, none closed", |setup| calls(guard(setup.open()), open(WARM)))
+        .over(IDENTITY)
+        .instructions(20.0)
+        .ns(2.0),
+    Row::new("quick by hand, allowed, warm", |setup| calls(quick(setup), open(WARM)))
+        .over(IDENTITY)
+        .beside(BY_HAND),
+    Row::new("quick by hand, allowed, cold", |setup| calls(quick(setup), open(COLD)))
+        .over(IDENTITY_COLD)
+        .beside(BY_HAND_COLD),
+    Row::new(BY_HAND, |setup| calls(careful(setup), open(WARM))).over(IDENTITY),
+    Row::new(BY_HAND_COLD, |setup| calls(careful(setup), open(COLD))).over(IDENTITY_COLD),
+    Row::new("guard, allowed, warm", |setup| calls(guard(setup.closed()), open(WARM)))
+        .over(IDENTITY)
+        .beside(BY_HAND)
+        .instructions(300.0)
+        .ratio(0.65),
+    Row::new("guard, allowed, cold", |setup| calls(guard(setup.closed()), open(COLD)))
+        .over(IDENTITY_COLD)
+        .beside(BY_HAND_COLD)
+        .instructions(300.0)
+        .ratio(0.9),
+    Row::new("guard, resumed, warm", |setup| {
+        calls(guard(setup.closed()), with_record(resumed, WARM))
+    })
+    .over(IDENTITY)
+    .instructions(300.0)
+    .ns(25.0),
+    Row::new("guard, resumed, cold", |setup| {
+        calls(guard(setup.closed()), with_record(resumed, COLD))
+    })
+    .over(IDENTITY_COLD)
+    .instructions(300.0)
+    .ns(60.0),
+    Row::new("circuit breaker, open", |setup| calls(tripped(setup), open(WARM))),
+    Row::new(BY_HAND_REFUSED, |setup| calls(careful(setup), refused(setup, WARM))),
+    Row::new(BY_HAND_REFUSED_COLD, |setup| calls(careful(setup), refused(setup, COLD))),
+    Row::new("guard, refused, warm", |setup| calls(guard(setup.closed()), refused(setup, WARM)))
+        .beside(BY_HAND_REFUSED)
+        .ns(80.0),
+    Row::new("guard, refused, cold", |setup| calls(guard(setup.closed()), refused(setup, COLD)))
+        .beside(BY_HAND_REFUSED_COLD)
+        .ns(200.0),
+    Row::new("client layer, host as in the URL", |setup| {
+        calls(client(setup.closed()), with_record(located, WARM))
+    })
+    .over(IDENTITY)
+    .beside(IDENTITY)
+    .instructions(450.0),
+    Row::new("client layer, host rewritten", |setup| {
+        calls(client(setup.closed()), with_record(moved, WARM))
+    })
+    .over(IDENTITY)
+    .beside(IDENTITY)
+    .instructions(450.0),
+];
+
+fn calls<S: Service<Call> + 'static>(service: S, tenants: InTurn) -> Run {
+    let mut calls = Calls::new(service, tenants);
+    Box::new(move || calls.run())
 }
 
-fn call(tenant: &TenantId) -> Call {
-    let url = format!("https://online3.superoffice.com/{tenant}/api/v1/Contact/12345/Persons");
-    Request::get(url).body(Empty::new()).expect("a request")
+/// Tenants that the gate knows nothing of.
+pub fn open(count: usize) -> InTurn {
+    InTurn { tenant: unknown, count, step: 1, end: count }
 }
 
-fn one(tenant: &TenantId) -> Vec<Call> {
-    vec![call(tenant)]
+fn with_record(tenant: fn(usize) -> TenantId, count: usize) -> InTurn {
+    InTurn { tenant, count, step: 1, end: RESUMED }
 }
 
-/// Builds calls to 1,024 tenants in turn.
-fn in_turn(tenant: impl Fn(usize) -> TenantId) -> Vec<Call> {
-    (0..1024).map(|number| call(&tenant(number))).collect()
+/// Closed tenants from all over the table.
+fn refused(setup: &Setup, count: usize) -> InTurn {
+    InTurn { tenant: closed, count, step: 977, end: setup.count }
 }
 
-fn unknown(number: usize) -> TenantId {
-    TenantId::new(format!("Cust{}", 2_000_000 + number)).expect("a tenant id")
-}
-
-fn identity() -> Identity<Client> {
+pub fn identity() -> Identity<Client> {
     Identity { inner: Client, refusal: std::hint::black_box(None) }
 }
 
-/// Builds the rows of the guard and its peers, with `count` closed tenants where a row has any.
-pub fn all(count: usize) -> Vec<Row> {
-    // Leaked: the gates' tasks run on it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = Box::leak(Box::new(runtime.expect("a runtime")));
-    let none = runtime.block_on(gate(0));
-    let million = runtime.block_on(gate(count));
-    let refused = move |number: usize| closed(number * 977 % count);
+pub fn guard(gate: &TenantGate) -> impl Service<Call, Future: Send> + Clone + Send + use<> {
+    gate.guard_layer().layer(Client)
+}
 
+/// Keeps no copy of a request for a retry.
+fn client(gate: &TenantGate) -> impl Service<Call> + use<> {
+    gate.client_layer().no_retry().layer(Client)
+}
+
+fn careful(setup: &Setup) -> Careful<Client> {
+    Careful { inner: Client, closed: setup.by_hand() }
+}
+
+fn quick(setup: &Setup) -> Quick<Client> {
+    Quick { inner: Client, closed: setup.by_hand() }
+}
+
+fn breaker() -> impl Service<Call> {
     let (breaker, _) = CircuitBreakerLayer::builder().build_with_handle().expect("a breaker");
-    let (tripped, handle) = CircuitBreakerLayer::builder()
+    breaker.layer(Client)
+}
+
+fn tripped(setup: &Setup) -> impl Service<Call> + use<> {
+    let (breaker, handle) = CircuitBreakerLayer::builder()
         .wait_duration_in_open(Duration::from_secs(86_400))
         .build_with_handle()
         .expect("a breaker");
-    runtime.block_on(handle.force_open());
-
-    let guard = |gate: &TenantGate| gate.guard_layer().layer(Client);
-    let tenant = unknown(0);
-    vec![
-        Row::new("identity", one(&tenant), identity()),
-        Row::new("guard, none closed", one(&tenant), guard(&none))
-            .over("identity")
-            .budget(Some(40), 10.0),
-        Row::new("load_shed", one(&tenant), LoadShed::new(Client)).over("identity"),
-        Row::new("breaker, closed", one(&tenant), breaker.layer(Client)).over("identity"),
-        Row::new("identity, 1024 in turn", in_turn(unknown), identity()),
-        Row::new("guard, million closed, 1024 open", in_turn(unknown), guard(&million))
-            .over("identity, 1024 in turn")
-            .budget(Some(350), 45.0),
-        Row::new("guard, million closed, 1024 resumed", in_turn(resumed), guard(&million))
-            .over("identity, 1024 in turn")
-            .budget(Some(350), 45.0),
-        Row::new("guard, refused, warm", one(&refused(1)), guard(&million)).budget(None, 60.0),
-        Row::new("guard, refused, 1024 of a million", in_turn(refused), guard(&million))
-            .budget(None, 120.0),
-        Row::new("breaker, open", one(&tenant), tripped.layer(Client)),
-    ]
+    setup.block_on(handle.force_open());
+    breaker.layer(Client)
 }

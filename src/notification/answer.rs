@@ -202,7 +202,7 @@ fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::Header
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Refusal::Token(error) => {
-            headers.insert(header::WWW_AUTHENTICATE, challenge(error));
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge()));
         }
         Refusal::NoKeys { retry_after }
         | Refusal::Ambiguous { retry_after }
@@ -214,13 +214,6 @@ fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::Header
         }
         _ => {}
     }
-}
-
-/// Makes the challenge of RFC 6750. Its description is one of a fixed list, never input.
-fn challenge(error: TokenError) -> HeaderValue {
-    let challenge =
-        format!("Bearer error=\"invalid_token\", error_description=\"{}\"", error.description());
-    HeaderValue::try_from(challenge).unwrap_or(HeaderValue::from_static("Bearer"))
 }
 
 #[cfg(test)]

@@ -135,7 +135,7 @@ impl NotificationHandler {
         match self.config().verifier.verify(&token) {
             Verification::Done(verified) => self.apply(notification, &token, verified, started),
             Verification::NeedsKeys(pending) => {
-                let this = self.clone();
+                let (this, token) = (self.clone(), token.into_owned());
                 Handled::Pending(Box::pin(async move {
                     match this.apply(notification, &token, pending.wait().await, started) {
                         Handled::Ready(result) => result,

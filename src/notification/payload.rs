@@ -4,17 +4,23 @@
 //! numbers. A change of the sender's serialiser that breaks no such receiver must not break this
 //! one either, so the spelling is taken liberally where it leaves no doubt about the meaning.
 
-use serde_json::Value;
+use std::borrow::Cow;
+
 use smol_str::SmolStr;
 
 use super::{answer::Refusal, message::Notification};
-use crate::{json, status::ChangeType, tenant_id::TenantId, token::TokenError};
+use crate::{
+    json::{self, Value},
+    status::ChangeType,
+    tenant_id::TenantId,
+    token::TokenError,
+};
 
 /// The parsed body of a notification. Its token is the only part that is signed.
-pub(super) struct Payload {
+pub(super) struct Payload<'b> {
     pub(super) notification: Notification,
     /// `None` when it is absent, null, or not a string.
-    token: Option<String>,
+    token: Option<Cow<'b, str>>,
 }
 
 /// The most that is kept of a version text, in bytes.
@@ -23,18 +29,18 @@ const MAX_TEXT: usize = 128;
 /// The longest host name, in bytes.
 const MAX_HOST: usize = 253;
 
-impl Payload {
+impl<'b> Payload<'b> {
     /// Parses `body`; `None` when it is not a notification.
     ///
     /// A byte order mark is skipped, and keys are compared ignoring ASCII case. Unknown keys are
     /// ignored: SuperOffice adds some without notice. Of the informative fields, one of another
     /// type than string counts as absent.
-    pub(super) fn parse(body: &[u8]) -> Option<Self> {
+    pub(super) fn parse(body: &'b [u8]) -> Option<Self> {
         let members = json::object_ignoring_case(json::strip_bom(body))?;
         let [mut change, mut tenant, mut version_name, mut file_version, mut endpoint, mut token] =
             [const { None }; 6];
         for (key, value) in members {
-            let field = match key {
+            let field = match &*key {
                 key if key.eq_ignore_ascii_case("ChangeType") => &mut change,
                 key if key.eq_ignore_ascii_case("ContextIdentifier") => &mut tenant,
                 key if key.eq_ignore_ascii_case("VersionName") => &mut version_name,
@@ -58,7 +64,7 @@ impl Payload {
     }
 
     /// Parses `body` into a notification and the token that has to prove it.
-    pub(super) fn with_token(body: &[u8]) -> Result<(Notification, String), Refusal> {
+    pub(super) fn with_token(body: &'b [u8]) -> Result<(Notification, Cow<'b, str>), Refusal> {
         let Self { notification, token } = Self::parse(body).ok_or(Refusal::Malformed)?;
         let token = token.filter(|token| !token.is_empty());
         let token = token.ok_or(Refusal::Token(TokenError::Missing))?;
@@ -67,16 +73,16 @@ impl Payload {
 }
 
 /// Parses a change type: an integer of 32 bits, its digits as a string, or a documented name.
-fn parse_change(value: &Value) -> Option<ChangeType> {
+fn parse_change(value: &Value<'_>) -> Option<ChangeType> {
     match value {
-        Value::Number(number) => Some(u32::try_from(number.as_u64()?).ok()?.into()),
+        Value::Number(_) => Some(u32::try_from(value.as_u64()?).ok()?.into()),
         Value::String(text) => text.parse().ok(),
         _ => None,
     }
 }
 
 /// Returns the string of a field; `None` when it is absent or of another type.
-fn into_text(field: Option<Value>) -> Option<String> {
+fn into_text(field: Option<Value<'_>>) -> Option<Cow<'_, str>> {
     match field {
         Some(Value::String(text)) => Some(text),
         _ => None,
@@ -97,7 +103,7 @@ mod tests {
     }
 
     fn token(text: &str) -> Option<String> {
-        Payload::parse(text.as_bytes()).unwrap().token
+        Payload::parse(text.as_bytes()).unwrap().token.map(Cow::into_owned)
     }
 
     #[test]
@@ -118,7 +124,7 @@ mod tests {
     fn token_is_a_string_that_is_not_empty() {
         let checked = |member: &str| {
             let body = format!(r#"{{"ChangeType":0,"ContextIdentifier":"Cust1"{member}}}"#);
-            Payload::with_token(body.as_bytes()).map(|(_, token)| token)
+            Payload::with_token(body.as_bytes()).map(|(_, token)| token.into_owned())
         };
         assert_eq!(checked(r#","Token":"a.b.c""#).unwrap(), "a.b.c");
         for member in

@@ -77,7 +77,7 @@ impl SeveralGates {
         match self.verifiers.verify(&token) {
             ChoosingVerification::Done(choice) => self.apply(notification, &token, choice, started),
             ChoosingVerification::NeedsKeys(pending) => {
-                let this = Arc::clone(self);
+                let (this, token) = (Arc::clone(self), token.into_owned());
                 Handled::Pending(Box::pin(async move {
                     let choice = pending.wait(&token).await;
                     match this.apply(notification, &token, choice, started) {

@@ -3,13 +3,14 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use http::{HeaderMap, StatusCode, header};
-use serde_json::{Map, Value};
+use serde_json::Map;
 use smol_str::{SmolStr, format_smolstr};
 
 use crate::{
     clock,
     environment::{Environment, Origin},
-    json, rfc3339,
+    json::{self, Object, Value},
+    rfc3339,
     status::{State, pulled::PullDetails, stamp::Told},
     tenant_id::TenantId,
 };
@@ -114,10 +115,10 @@ fn cut_version(text: &str) -> SmolStr {
 }
 
 /// Returns the state, if `IsRunning` agrees with it.
-fn parse_state(fields: &Map<String, Value>) -> Result<Option<State>, InvalidResponse> {
+fn parse_state(fields: &Object<'_>) -> Result<Option<State>, InvalidResponse> {
     let state = match fields.get("State") {
         Some(Value::String(name)) => State::from_name(name),
-        Some(Value::Number(number)) => {
+        Some(number @ Value::Number(_)) => {
             State::from_number(number.as_u64().ok_or(InvalidResponse::NoState)?)
         }
         _ => return Err(InvalidResponse::NoState),

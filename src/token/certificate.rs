@@ -39,12 +39,15 @@ pub(super) fn from_certificate(der: &[u8]) -> Result<Key, KeyError> {
     from_public_key_info(public_key, KeyIds::from_certificate(der))
 }
 
-fn from_public_key(der: &[u8], ids: KeyIds) -> Result<Key, KeyError> {
+fn from_public_key(der: &[u8], ids: KeyIds<'static>) -> Result<Key, KeyError> {
     let info = SubjectPublicKeyInfoRef::from_der(der).map_err(|_| KeyError::NotAKey)?;
     from_public_key_info(info, ids)
 }
 
-fn from_public_key_info(info: SubjectPublicKeyInfoRef<'_>, ids: KeyIds) -> Result<Key, KeyError> {
+fn from_public_key_info(
+    info: SubjectPublicKeyInfoRef<'_>,
+    ids: KeyIds<'static>,
+) -> Result<Key, KeyError> {
     if info.algorithm.oid != RSA {
         return Err(KeyError::NotRsa);
     }

@@ -157,9 +157,9 @@ impl Tally {
 }
 
 /// Returns the names of keys in the header of `token`; `None` when it has no valid header.
-fn key_ids(token: &str) -> Option<KeyIds> {
+fn key_ids(token: &str) -> Option<KeyIds<'static>> {
     let token = Compact::split(token).ok()?;
-    header::validate(&json::object(&token.header)?).ok()
+    header::validate(json::object(token.header())?).ok().map(KeyIds::into_owned)
 }
 
 impl std::fmt::Debug for PendingChoice {

@@ -10,11 +10,11 @@ pub(crate) const MAX_TOKEN: usize = 8 * 1024;
 /// The decoded parts of a token, none of them verified.
 #[cfg_attr(test, derive(Debug))]
 pub(super) struct Compact<'t> {
-    /// The text that the signature covers: the first two parts as received, and the dot between.
-    pub(super) signed: &'t str,
-    pub(super) header: Vec<u8>,
-    pub(super) claims: Vec<u8>,
-    pub(super) signature: Vec<u8>,
+    signed: &'t str,
+    /// The bytes of the three parts, one after the other.
+    parts: Vec<u8>,
+    header_end: usize,
+    claims_end: usize,
 }
 
 impl<'t> Compact<'t> {
@@ -28,22 +28,39 @@ impl<'t> Compact<'t> {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(TokenError::Malformed)?;
-        Ok(Self {
-            signed,
-            header: decode_part(header)?,
-            claims: decode_part(claims)?,
-            signature: decode_part(signature)?,
-        })
+        let mut parts = Vec::with_capacity(token.len());
+        let header_end = decode_part(header, &mut parts)?;
+        let claims_end = decode_part(claims, &mut parts)?;
+        decode_part(signature, &mut parts)?;
+        Ok(Self { signed, parts, header_end, claims_end })
+    }
+
+    /// Returns the text that the signature covers: the first two parts as received, and the dot
+    /// between.
+    pub(super) fn signed(&self) -> &'t str {
+        self.signed
+    }
+
+    pub(super) fn header(&self) -> &[u8] {
+        self.parts.get(..self.header_end).unwrap_or_default()
+    }
+
+    pub(super) fn claims(&self) -> &[u8] {
+        self.parts.get(self.header_end..self.claims_end).unwrap_or_default()
+    }
+
+    pub(super) fn signature(&self) -> &[u8] {
+        self.parts.get(self.claims_end..).unwrap_or_default()
     }
 }
 
 /// Decodes one part in its only spelling: nothing outside the base64url alphabet, so no further
-/// dot, no padding and no white space, and no bits beyond the last byte.
-fn decode_part(text: &str) -> Result<Vec<u8>, TokenError> {
-    match URL_SAFE_NO_PAD.decode(text) {
-        Ok(bytes) if !bytes.is_empty() => Ok(bytes),
-        _ => Err(TokenError::Malformed),
-    }
+/// dot, no padding and no white space, and no bits beyond the last byte. Appends its bytes to those
+/// of the `parts` before, and returns where they end.
+fn decode_part(text: &str, parts: &mut Vec<u8>) -> Result<usize, TokenError> {
+    let start = parts.len();
+    URL_SAFE_NO_PAD.decode_vec(text, parts).map_err(|_| TokenError::Malformed)?;
+    if parts.len() > start { Ok(parts.len()) } else { Err(TokenError::Malformed) }
 }
 
 #[cfg(test)]
@@ -54,10 +71,10 @@ mod tests {
     fn three_canonical_parts_are_split() {
         let token = Compact::split("e30.e30.AQI").unwrap();
         assert_eq!(
-            (token.header, token.claims, token.signature),
-            (b"{}".to_vec(), b"{}".to_vec(), vec![1, 2])
+            (token.header(), token.claims(), token.signature()),
+            (&b"{}"[..], &b"{}"[..], &[1, 2][..])
         );
-        assert_eq!(token.signed, "e30.e30");
+        assert_eq!(token.signed(), "e30.e30");
     }
 
     #[test]

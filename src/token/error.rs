@@ -91,28 +91,46 @@ impl TokenError {
             Self::SpeaksForPerson => 14,
         }
     }
+}
 
-    /// Returns the reason as a sentence of printable ASCII without quotes and backslashes.
-    #[must_use]
-    pub const fn description(&self) -> &'static str {
-        match self {
-            Self::Missing => "there is no token",
-            Self::TooLong => "the token is longer than 8 KiB",
-            Self::Malformed => "the token is malformed",
-            Self::Algorithm => "the token is not signed with RS256",
-            Self::Type => "the token is not of type JWT",
-            Self::Critical => "the token requires extensions that are not supported",
-            Self::UnknownKey => "the token names a key that is not known",
-            Self::Signature => "the signature of the token is wrong",
-            Self::Issuer => "the issuer of the token is not accepted",
-            Self::Audience => "the token is meant for another audience",
-            Self::Expired => "the token has expired",
-            Self::NotYetValid => "the token is not valid yet",
-            Self::LongLived => "the token is valid for more than an hour",
-            Self::NoTenant => "the token names no tenant",
-            Self::SpeaksForPerson => "the token speaks for a person",
+/// Defines a text per reason, and what is made of it while compiling.
+macro_rules! descriptions {
+    ($($reason:ident => $text:literal,)*) => {
+        impl TokenError {
+            /// Returns the reason as a sentence of printable ASCII without quotes and backslashes.
+            #[must_use]
+            pub const fn description(&self) -> &'static str {
+                match self { $(Self::$reason => $text,)* }
+            }
+
+            /// Returns the challenge of RFC 6750, the value of `WWW-Authenticate`.
+            pub(crate) const fn challenge(self) -> &'static str {
+                match self {
+                    $(Self::$reason => concat!(
+                        "Bearer error=\"invalid_token\", error_description=\"", $text, "\"",
+                    ),)*
+                }
+            }
         }
-    }
+    };
+}
+
+descriptions! {
+    Missing => "there is no token",
+    TooLong => "the token is longer than 8 KiB",
+    Malformed => "the token is malformed",
+    Algorithm => "the token is not signed with RS256",
+    Type => "the token is not of type JWT",
+    Critical => "the token requires extensions that are not supported",
+    UnknownKey => "the token names a key that is not known",
+    Signature => "the signature of the token is wrong",
+    Issuer => "the issuer of the token is not accepted",
+    Audience => "the token is meant for another audience",
+    Expired => "the token has expired",
+    NotYetValid => "the token is not valid yet",
+    LongLived => "the token is valid for more than an hour",
+    NoTenant => "the token names no tenant",
+    SpeaksForPerson => "the token speaks for a person",
 }
 
 impl fmt::Display for TokenError {

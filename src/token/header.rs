@@ -1,30 +1,46 @@
 //! The header of a token: it selects the key and may not weaken the verification.
 
-use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 use super::{TokenError, key_id::KeyIds};
+use crate::json::{Object, Value};
 
 /// Validates a header and extracts the names that select the key.
 ///
 /// `jwk`, `jku`, `x5u` and `x5c` are keys of the sender's choice. They are never read.
-pub(super) fn validate(header: &Map<String, Value>) -> Result<KeyIds, TokenError> {
-    if header.get("alg").and_then(Value::as_str) != Some("RS256") {
+pub(super) fn validate<'t>(header: Object<'t>) -> Result<KeyIds<'t>, TokenError> {
+    let [mut alg, mut typ, mut kid, mut x5t] = [const { None }; 4];
+    let mut has_extension = false;
+    for (name, value) in header {
+        match &*name {
+            "alg" => alg = Some(value),
+            "typ" => typ = Some(value),
+            "kid" => kid = Some(value),
+            "x5t" => x5t = Some(value),
+            "crit" | "b64" => has_extension = true,
+            _ => {}
+        }
+    }
+    if alg.as_ref().and_then(Value::as_str) != Some("RS256") {
         return Err(TokenError::Algorithm);
     }
-    if header.get("crit").is_some() || header.get("b64").is_some() {
+    if has_extension {
         return Err(TokenError::Critical);
     }
-    match header.get("typ") {
+    match typ {
         None => {}
-        Some(Value::String(typ)) if is_jwt(typ) => {}
+        Some(Value::String(typ)) if is_jwt(&typ) => {}
         Some(_) => return Err(TokenError::Type),
     }
-    let id = |name| match header.get(name) {
+    Ok(KeyIds::new(parse_id(kid)?, parse_id(x5t)?))
+}
+
+fn parse_id(member: Option<Value<'_>>) -> Result<Option<Cow<'_, str>>, TokenError> {
+    match member {
         None => Ok(None),
-        Some(Value::String(id)) if is_id(id) => Ok(Some(id.as_str())),
+        Some(Value::String(id)) if is_id(&id) => Ok(Some(id)),
         Some(_) => Err(TokenError::Malformed),
-    };
-    Ok(KeyIds::new(id("kid")?, id("x5t")?))
+    }
 }
 
 /// Returns whether `typ` is that of a JWT. RFC 7515, section 4.1.9: the `application/` may be left
@@ -42,8 +58,8 @@ pub(super) fn is_id(id: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn checked(text: &str) -> Result<KeyIds, TokenError> {
-        validate(&crate::json::object(text.as_bytes()).unwrap())
+    fn checked(text: &str) -> Result<KeyIds<'static>, TokenError> {
+        validate(crate::json::object(text.as_bytes()).unwrap()).map(KeyIds::into_owned)
     }
 
     #[test]

@@ -14,7 +14,7 @@ const MAX_BITS: usize = 8192;
 pub(super) struct Key(Arc<KeyParts>);
 
 struct KeyParts {
-    ids: KeyIds,
+    ids: KeyIds<'static>,
     n: Box<[u8]>,
     e: Box<[u8]>,
     /// Parsed once: what the library precomputes for a modulus stays with the key.
@@ -23,7 +23,7 @@ struct KeyParts {
 
 impl Key {
     /// Makes an RSA public key of the modulus `n` and the exponent `e`, both big-endian.
-    pub(super) fn new(n: &[u8], e: &[u8], ids: KeyIds) -> Result<Self, KeyError> {
+    pub(super) fn new(n: &[u8], e: &[u8], ids: KeyIds<'static>) -> Result<Self, KeyError> {
         let (n, e) = (strip_zeros(n), strip_zeros(e));
         let bits = bit_length(n);
         if bits < MIN_BITS {
@@ -44,7 +44,7 @@ impl Key {
         Ok(Self(Arc::new(KeyParts { ids, n: n.into(), e: e.into(), rsa })))
     }
 
-    pub(super) fn ids(&self) -> &KeyIds {
+    pub(super) fn ids(&self) -> &KeyIds<'static> {
         &self.0.ids
     }
 

@@ -3,6 +3,8 @@
 //! SuperOffice's `kid` is the SHA-1 thumbprint of its certificate in upper-case hex, its `x5t` the
 //! same 20 bytes in base64url; older key sets carry the base64url form as `kid`.
 
+use std::borrow::Cow;
+
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
@@ -12,21 +14,28 @@ type Thumbprint = [u8; 20];
 
 /// The names of a key, or the names by which a token selects one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct KeyIds {
-    kid: Option<Box<str>>,
-    x5t: Option<Box<str>>,
+pub(super) struct KeyIds<'t> {
+    kid: Option<Cow<'t, str>>,
+    x5t: Option<Cow<'t, str>>,
 }
 
-impl KeyIds {
-    pub(super) fn new(kid: Option<&str>, x5t: Option<&str>) -> Self {
-        Self { kid: kid.map(Into::into), x5t: x5t.map(Into::into) }
-    }
-
+impl KeyIds<'static> {
     /// Derives the names from a certificate as SuperOffice does.
     pub(super) fn from_certificate(der: &[u8]) -> Self {
         let thumbprint = digest(&SHA1_FOR_LEGACY_USE_ONLY, der);
         let kid = hex::upper(thumbprint.as_ref());
-        Self::new(Some(&kid), Some(&URL_SAFE_NO_PAD.encode(thumbprint)))
+        Self::new(Some(kid), Some(URL_SAFE_NO_PAD.encode(thumbprint)))
+    }
+}
+
+impl<'t> KeyIds<'t> {
+    pub(super) fn new<T: Into<Cow<'t, str>>>(kid: Option<T>, x5t: Option<T>) -> Self {
+        Self { kid: kid.map(Into::into), x5t: x5t.map(Into::into) }
+    }
+
+    pub(super) fn into_owned(self) -> KeyIds<'static> {
+        let own = |id: Option<Cow<'t, str>>| id.map(Cow::into_owned);
+        KeyIds::new(own(self.kid), own(self.x5t))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -38,19 +47,19 @@ impl KeyIds {
         self.kid.as_deref().or(self.x5t.as_deref())
     }
 
-    pub(super) fn same_kid(&self, other: &Self) -> bool {
+    pub(super) fn same_kid(&self, other: &KeyIds<'_>) -> bool {
         match (&self.kid, &other.kid) {
             (Some(a), Some(b)) => a == b || (is_hex(a) && a.eq_ignore_ascii_case(b)),
             _ => false,
         }
     }
 
-    pub(super) fn same_x5t(&self, other: &Self) -> bool {
+    pub(super) fn same_x5t(&self, other: &KeyIds<'_>) -> bool {
         self.x5t.is_some() && self.x5t == other.x5t
     }
 
     /// Returns whether any name of one spells the same thumbprint as any name of the other.
-    pub(super) fn same_thumbprint(&self, other: &Self) -> bool {
+    pub(super) fn same_thumbprint(&self, other: &KeyIds<'_>) -> bool {
         let others = other.thumbprints();
         self.thumbprints().iter().flatten().any(|own| others.iter().flatten().any(|its| its == own))
     }
@@ -88,11 +97,11 @@ mod tests {
     const HEX: &str = "60B61583DBB2B7EEC46FD01EC0056E62451D61F3";
     const BASE64: &str = "YLYVg9uyt-7Eb9AewAVuYkUdYfM";
 
-    fn kid(id: &str) -> KeyIds {
+    fn kid(id: &str) -> KeyIds<'_> {
         KeyIds::new(Some(id), None)
     }
 
-    fn x5t(id: &str) -> KeyIds {
+    fn x5t(id: &str) -> KeyIds<'_> {
         KeyIds::new(None, Some(id))
     }
 

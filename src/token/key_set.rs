@@ -2,9 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use serde_json::Value;
-
-use crate::json;
+use crate::json::{self, Value};
 
 use super::{KeyError, header::is_id, key::Key, key_id::KeyIds};
 
@@ -16,7 +14,7 @@ const MAX_KEYS: usize = 64;
 /// A key that can't be used is skipped. When none is left, the error is that of the first one.
 pub(crate) fn parse_key_set(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     let set = json::object(text).ok_or(KeyError::KeySet)?;
-    let Some(Value::Array(members)) = set.get("keys") else { return Err(KeyError::KeySet) };
+    let members = set.get("keys").and_then(Value::items).ok_or(KeyError::KeySet)?;
     let mut fault = None;
     let keys: Vec<Key> = members
         .iter()
@@ -26,12 +24,12 @@ pub(crate) fn parse_key_set(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     if keys.is_empty() { Err(fault.unwrap_or(KeyError::NoKey)) } else { Ok(keys) }
 }
 
-fn parse_key(member: &Value) -> Result<Key, KeyError> {
-    let Value::Object(key) = member else { return Err(KeyError::KeySet) };
+fn parse_key(member: &Value<'_>) -> Result<Key, KeyError> {
+    let key = member.members().ok_or(KeyError::KeySet)?;
     // A member that is null counts as absent.
     let text = |name| match key.get(name) {
         None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(Value::String(text)) => Ok(Some(&**text)),
         Some(_) => Err(KeyError::KeySet),
     };
     if text("kty")? != Some("RSA") {
@@ -50,5 +48,5 @@ fn parse_key(member: &Value) -> Result<Key, KeyError> {
         let digits = text(name)?.ok_or(KeyError::NotAKey)?;
         URL_SAFE_NO_PAD.decode(digits).map_err(|_| KeyError::NotAKey)
     };
-    Key::new(&number("n")?, &number("e")?, KeyIds::new(id("kid")?, id("x5t")?))
+    Key::new(&number("n")?, &number("e")?, KeyIds::new(id("kid")?, id("x5t")?).into_owned())
 }

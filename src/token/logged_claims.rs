@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use serde_json::Value;
-
-use crate::json;
+use crate::json::{self, Value};
 
 use super::compact::Compact;
 
@@ -27,8 +25,8 @@ impl LoggedClaims {
     /// Parses as much of `token` as is well-formed, without verifying any of it.
     pub(crate) fn from_token(token: &str) -> Self {
         let Ok(token) = Compact::split(token) else { return Self::default() };
-        let header = json::object(&token.header).unwrap_or_default();
-        let claims = json::object(&token.claims).unwrap_or_default();
+        let header = json::object(token.header()).unwrap_or_default();
+        let claims = json::object(token.claims()).unwrap_or_default();
         Self {
             iss: claims.get("iss").map(escape_value),
             aud: claims.get("aud").map(escape_value),
@@ -39,11 +37,12 @@ impl LoggedClaims {
 
 /// Returns a value as it may be logged. One with an `@` may be a person's address, which no issuer,
 /// audience or key of SuperOffice contains.
-fn escape_value(value: &Value) -> String {
+fn escape_value(value: &Value<'_>) -> String {
     let text: Cow<'_, str> = match value {
         Value::String(text) => Cow::Borrowed(text),
-        Value::Array(list) => {
-            let items: Vec<&str> = list
+        Value::Array(_) => {
+            let items = value.items().unwrap_or_default();
+            let items: Vec<&str> = items
                 .iter()
                 .take(MAX_LOGGED)
                 .map(|item| item.as_str().unwrap_or("(no string)"))

@@ -10,6 +10,9 @@ use super::{
 /// The most keys tried for one token: the bound of the work that one token can cause.
 const MAX_TRIED: usize = 8;
 
+/// A way in which the names of a key are compared with those of a token.
+type Rule = fn(&KeyIds<'_>, &KeyIds<'_>) -> bool;
+
 /// The given keys and the fetched keys. It is immutable: new fetched keys make a new ring.
 #[derive(Debug, Default)]
 pub(super) struct KeyRing {
@@ -43,7 +46,7 @@ impl KeyRing {
     }
 
     /// Checks `signature` with the keys that `ids` select.
-    pub(super) fn check(&self, ids: &KeyIds, signed: &str, signature: &[u8]) -> Check {
+    pub(super) fn check(&self, ids: &KeyIds<'_>, signed: &str, signature: &[u8]) -> Check {
         let try_all = |keys: &mut dyn Iterator<Item = &Key>| {
             keys.take(MAX_TRIED).any(|key| key.verifies(signed.as_bytes(), signature))
         };
@@ -62,13 +65,16 @@ impl KeyRing {
     }
 
     /// Returns the strictest rule by which any key of the ring matches `ids`.
-    fn matching_rule(&self, ids: &KeyIds) -> Option<fn(&KeyIds, &KeyIds) -> bool> {
+    fn matching_rule(&self, ids: &KeyIds<'_>) -> Option<Rule> {
         if ids.is_empty() {
             return (!self.keys.is_empty()).then_some(|_, _| true);
         }
-        [KeyIds::same_kid, KeyIds::same_x5t, KeyIds::same_thumbprint]
-            .into_iter()
-            .find(|names| self.keys.iter().any(|key| names(key.ids(), ids)))
+        let rules: [Rule; 3] = [
+            |own, its| own.same_kid(its),
+            |own, its| own.same_x5t(its),
+            |own, its| own.same_thumbprint(its),
+        ];
+        rules.into_iter().find(|names| self.keys.iter().any(|key| names(key.ids(), ids)))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -80,7 +86,7 @@ impl KeyRing {
     }
 
     /// Returns whether a key has one of the names `ids`; any key, when they are none.
-    pub(super) fn has_key(&self, ids: &KeyIds) -> bool {
+    pub(super) fn has_key(&self, ids: &KeyIds<'_>) -> bool {
         self.matching_rule(ids).is_some()
     }
 

@@ -21,8 +21,8 @@ pub(crate) struct Verified {
 /// A token that passed every check but that of its signature.
 pub(super) struct Candidate<'t> {
     pub(super) signed: &'t str,
-    pub(super) signature: Vec<u8>,
-    pub(super) ids: KeyIds,
+    pub(super) signature: &'t [u8],
+    pub(super) ids: KeyIds<'t>,
     pub(super) verified: Verified,
     /// Whether it speaks for a person and the policy does not accept that. Known before the
     /// signature is checked, and refused after: only a genuine one shows that SuperOffice makes
@@ -30,19 +30,18 @@ pub(super) struct Candidate<'t> {
     pub(super) is_login: bool,
 }
 
-/// Checks shape, size, algorithm, issuer, audience and times as of `now` (seconds since the epoch).
+/// Checks algorithm, issuer, audience and times as of `now` (seconds since the epoch).
 pub(super) fn validate<'t>(
-    token: &'t str,
+    token: &'t Compact<'_>,
     policy: &Policy,
     now: i64,
 ) -> Result<Candidate<'t>, TokenError> {
-    let Compact { signed, header, claims, signature } = Compact::split(token)?;
-    let header = json::object(&header).ok_or(TokenError::Malformed)?;
-    let claims = json::object(&claims).ok_or(TokenError::Malformed)?;
-    let ids = header::validate(&header)?;
-    let Validated { verified, is_personal } = claims::validate(&claims, policy, now)?;
+    let header = json::object(token.header()).ok_or(TokenError::Malformed)?;
+    let claims = json::object(token.claims()).ok_or(TokenError::Malformed)?;
+    let ids = header::validate(header)?;
+    let Validated { verified, is_personal } = claims::validate(claims, policy, now)?;
     let is_login = is_personal && !policy.accepts_login_tokens();
-    Ok(Candidate { signed, signature, ids, verified, is_login })
+    Ok(Candidate { signed: token.signed(), signature: token.signature(), ids, verified, is_login })
 }
 
 /// Verifies a token as a gate does, with the check of its signature passed in, which is given the
@@ -54,8 +53,9 @@ pub(crate) fn verify_with(
     now: i64,
     is_signed: impl FnOnce(&str, &[u8]) -> bool,
 ) -> Result<Verified, TokenError> {
-    let candidate = validate(token, policy, now)?;
-    match is_signed(candidate.signed, &candidate.signature) {
+    let token = Compact::split(token)?;
+    let candidate = validate(&token, policy, now)?;
+    match is_signed(candidate.signed, candidate.signature) {
         false => Err(TokenError::Signature),
         true if candidate.is_login => Err(TokenError::SpeaksForPerson),
         true => Ok(candidate.verified),

@@ -6,6 +6,7 @@ use crate::clock::Clock;
 
 use super::{
     Audiences, KeysReport, Leeway, Policy, SigningKeys, TokenError, Verified, VerifyError,
+    compact::Compact,
     key_id::KeyIds,
     remote::{FetchOutcome, KeyFetcher, Remote, RemoteKeys, Wait},
     ring::{Check, KeyRing},
@@ -76,13 +77,17 @@ impl Verifier {
     pub(crate) fn verify(&self, token: &str) -> Verification {
         let VerifierParts { policy, clock, keys } = &*self.0;
         let refused = |reason| Verification::Done(Err(reason));
-        let candidate = match validate(token, policy, clock.unix_s()) {
+        let token = match Compact::split(token) {
+            Ok(token) => token,
+            Err(error) => return refused(error.into()),
+        };
+        let candidate = match validate(&token, policy, clock.unix_s()) {
             Ok(candidate) => candidate,
             Err(error) => return refused(error.into()),
         };
         let remote = match keys {
             Keys::Given(ring) => {
-                return match ring.check(&candidate.ids, candidate.signed, &candidate.signature) {
+                return match ring.check(&candidate.ids, candidate.signed, candidate.signature) {
                     Check::Signed => Verification::Done(candidate.into_verified()),
                     check => refused(without_more_keys(check).into()),
                 };
@@ -91,7 +96,7 @@ impl Verifier {
         };
         loop {
             let ring = remote.ring();
-            let check = ring.check(&candidate.ids, candidate.signed, &candidate.signature);
+            let check = ring.check(&candidate.ids, candidate.signed, candidate.signature);
             if check == Check::Signed {
                 return Verification::Done(candidate.into_verified());
             }
@@ -139,21 +144,22 @@ impl Verifier {
     }
 
     /// Returns whether there is a key with one of the names `ids`; any, when they are none.
-    pub(super) fn has_key(&self, ids: &KeyIds) -> bool {
+    pub(super) fn has_key(&self, ids: &KeyIds<'_>) -> bool {
         self.with_ring(|ring| ring.has_key(ids))
     }
 
     /// Returns whether there is such a key, or one without a name that may be meant.
-    pub(super) fn may_have_key(&self, ids: &KeyIds) -> bool {
+    pub(super) fn may_have_key(&self, ids: &KeyIds<'_>) -> bool {
         self.with_ring(|ring| ring.has_key(ids) || ring.has_nameless())
     }
 
     /// Returns whether the available keys are enough to accept `token`. It fetches none.
     pub(super) fn accepts_with_known_keys(&self, token: &str) -> bool {
         let VerifierParts { policy, clock, .. } = &*self.0;
-        let Ok(candidate) = validate(token, policy, clock.unix_s()) else { return false };
+        let Ok(token) = Compact::split(token) else { return false };
+        let Ok(candidate) = validate(&token, policy, clock.unix_s()) else { return false };
         let check = self
-            .with_ring(|ring| ring.check(&candidate.ids, candidate.signed, &candidate.signature));
+            .with_ring(|ring| ring.check(&candidate.ids, candidate.signed, candidate.signature));
         check == Check::Signed && candidate.into_verified().is_ok()
     }
 
@@ -221,7 +227,7 @@ enum KeyMiss {
 }
 
 impl KeyMiss {
-    fn from_check(check: Check, ids: &KeyIds, ring: &KeyRing) -> Self {
+    fn from_check(check: Check, ids: &KeyIds<'_>, ring: &KeyRing) -> Self {
         match check {
             // A token without a name may belong to any key, also to one that is still to be
             // fetched.
@@ -254,8 +260,8 @@ impl KeyMiss {
 /// The parts of a candidate that are kept while it waits.
 struct OwnedCandidate {
     signed: Box<str>,
-    signature: Vec<u8>,
-    ids: KeyIds,
+    signature: Box<[u8]>,
+    ids: KeyIds<'static>,
     verified: Verified,
     is_login: bool,
 }
@@ -263,7 +269,8 @@ struct OwnedCandidate {
 impl OwnedCandidate {
     fn new(candidate: Candidate<'_>) -> Self {
         let Candidate { signed, signature, ids, verified, is_login } = candidate;
-        Self { signed: signed.into(), signature, ids, verified, is_login }
+        let (signed, signature, ids) = (signed.into(), signature.into(), ids.into_owned());
+        Self { signed, signature, ids, verified, is_login }
     }
 }
 

@@ -73,10 +73,14 @@ async fn run(args: Args) -> Result<(), BoxError> {
         () = signals.received() => return Ok(()),
     };
     let public = Listener::bind(args.listen)?;
+    let internal = args.internal_listen.map(Listener::bind).transpose()?;
+    let addresses: Vec<_> =
+        (std::iter::once(&public).chain(&internal)).map(Listener::address).collect();
+    args.refuse_loops(&addresses).await?;
     let forward = forward::service(&gate, &args)?;
     let draining = Draining::default();
 
-    let listeners = if args.internal_listen.is_some() { 2 } else { 1 };
+    let listeners = if internal.is_some() { 2 } else { 1 };
     let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
     let outside = ListenerSettings { max_connections, max_head: PUBLIC_HEAD, half_close: true };
     let recorded = gate.clone();
@@ -87,7 +91,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         observe_only: args.observe_only,
         orders: args.access_to_orders(),
     };
-    let Some(internal) = args.internal_listen else {
+    let Some(internal) = internal else {
         if !args.listen.ip().is_loopback() {
             tracing::warn!(
                 listen = %args.listen,
@@ -100,7 +104,6 @@ async fn run(args: Args) -> Result<(), BoxError> {
         let app = routes::public(&gate, app);
         return server::run(signals, draining, gate, &metrics, vec![(public, app, outside)]).await;
     };
-    let internal = Listener::bind(internal)?;
     announce(&public);
     tracing::info!("internal on http://{}", internal.address());
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };

@@ -2,6 +2,7 @@
 
 mod command;
 mod gate;
+mod loops;
 mod parse;
 mod store;
 mod target;
@@ -26,6 +27,9 @@ use crate::log;
 /// Set the State Change URL of your application to --notification-path here, and let your services
 /// call /{ContextIdentifier}/... here instead of at SuperOffice. A call to a tenant that is
 /// suspended, upgrading or deleted is answered with 503 (410 when deleted) and never sent.
+///
+/// Not done: TLS on the listeners, WebSockets and other upgrades, and rewriting of absolute links and
+/// redirects in responses, which keep the tenant's own host.
 ///
 /// Each option is also an environment variable, of which those that are repeatable take a list with
 /// commas. The commands speak to a gateway that runs.
@@ -75,6 +79,7 @@ pub(crate) struct Args {
     pub(crate) tenant_host: Vec<String>,
 
     /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for byte.
+    /// It can't be the gateway itself.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<Uri>,
 

@@ -52,6 +52,8 @@ impl TenantClient {
         let connector = connector(authorities)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.http1_max_buf_size(BUFFER);
+        // RFC 9112, section 5.1: a proxy takes the space out of a response.
+        builder.http1_allow_spaces_after_header_name_in_responses(true);
         let fresh = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
         // Without the timer an unused connection is closed only when its host is called again.
         let pooled =

@@ -6,10 +6,12 @@ mod connector;
 mod decode;
 mod framing;
 mod headers;
+mod method;
 mod outgoing;
 mod path;
 mod problem;
 mod progress;
+mod via;
 
 use std::{convert::Infallible, task::Poll, time::Duration};
 
@@ -30,6 +32,7 @@ use self::{
     client::{CallError, TenantClient},
     path::NoTenant,
     progress::Progress,
+    via::Via,
 };
 pub(crate) use self::{
     connector::{Connector, connector},
@@ -44,6 +47,7 @@ type Upstream = BoxCloneSyncService<Request<Body>, Response<Incoming>, GuardErro
 pub(crate) struct Forward {
     upstream: Upstream,
     timeout: Duration,
+    via: Via,
     /// Scheme and host of calls to a tenant whose host is unknown; with --upstream, of all calls.
     scheme: Scheme,
     authority: Authority,
@@ -83,6 +87,7 @@ pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxErro
     Ok(Forward {
         upstream,
         timeout: args.upstream_timeout,
+        via: Via::new(),
         scheme: (target.scheme)
             .filter(|scheme| [Scheme::HTTP, Scheme::HTTPS].contains(scheme))
             .ok_or("--upstream needs http:// or https://")?,
@@ -118,6 +123,9 @@ impl Service<Request<Body>> for Forward {
 
 impl Forward {
     async fn forward(&self, mut request: Request<Body>) -> Response<Body> {
+        if let Err(response) = method::check(&mut request) {
+            return *response;
+        }
         let path = request.uri().path_and_query().cloned();
         let path = path.unwrap_or(PathAndQuery::from_static("/"));
         let tenant = match self.tenant_of(path.path()) {
@@ -129,6 +137,9 @@ impl Forward {
                 StatusCode::NOT_IMPLEMENTED,
                 "The only transfer coding that can be forwarded is chunked.",
             );
+        }
+        if self.via.has_passed(request.headers()) {
+            return problem::for_loop();
         }
         let mut target = axum::http::uri::Parts::default();
         target.scheme = Some(self.scheme.clone());
@@ -147,6 +158,7 @@ impl Forward {
     async fn send(&self, mut request: Request<Body>) -> Response<Body> {
         let version = request.version();
         outgoing::prepare(&mut request);
+        self.via.add(request.headers_mut(), version);
         let progress = Progress::new(self.timeout);
         let request = request.map(|body| RequestBody::wrap(body, version, progress.clone()));
         let sent = tokio::select! {
@@ -158,6 +170,8 @@ impl Forward {
             Ok(response) => {
                 let mut response = response.map(|body| ResponseBody::wrap(body, progress));
                 headers::remove_hop_by_hop(response.headers_mut());
+                let version = response.version();
+                self.via.add(response.headers_mut(), version);
                 *response.version_mut() = Version::HTTP_11;
                 response.extensions_mut().insert(FromTenant);
                 response

@@ -9,10 +9,11 @@ use axum::{
 use serde_json::json;
 use tower_superoffice::{GuardError, TenantUnavailable};
 
-use super::{client::CallError, path::NoTenant, progress::Expired};
+use super::{client::CallError, framing::InvalidFraming, path::NoTenant, progress::Expired};
 use crate::log::Limit;
 
 static FAILURES: Limit = Limit::per_minute(30);
+static LOOPS: Limit = Limit::per_minute(6);
 
 /// The response to a call that was not sent, or got no response.
 pub(super) fn for_error(error: &GuardError<CallError>) -> Response<Body> {
@@ -28,6 +29,9 @@ pub(super) fn for_error(error: &GuardError<CallError>) -> Response<Body> {
         StatusCode::BAD_GATEWAY,
         match error {
             CallError::Client(_) => "The tenant could not be reached.",
+            CallError::Framing(InvalidFraming::UnaskedUpgrade) => {
+                "The tenant's response switches to another protocol unasked."
+            }
             CallError::Framing(_) => "The tenant's response does not say where it ends.",
         },
     )
@@ -43,6 +47,17 @@ pub(super) fn for_expired(expired: Expired) -> Response<Body> {
             problem(StatusCode::GATEWAY_TIMEOUT, "The tenant did not respond in time.")
         }
     }
+}
+
+/// The response to a call that has passed this process before.
+pub(super) fn for_loop() -> Response<Body> {
+    if let Some(suppressed) = LOOPS.pass() {
+        tracing::warn!(suppressed, "call came back: its target leads to this gateway");
+    }
+    problem(
+        StatusCode::LOOP_DETECTED,
+        "The call came back to the gateway: its target must not lead there.",
+    )
 }
 
 /// The response to a call whose path leads to no tenant.

@@ -18,9 +18,11 @@ use tower::ServiceExt;
 use super::{
     ListenerSettings,
     activity::{Activity, CountedBody, InFlight},
+    host,
     slots::Slot,
     stalled::StallTimeout,
 };
+use crate::forward::problem;
 
 /// Time for a connection to send a request's head, and to stay without a request.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -112,11 +114,13 @@ async fn respond(
     app: Router,
     max_head: usize,
     in_flight: InFlight,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<CountedBody>, Infallible> {
     // hyper's own bound is on what it reads at once, and lets up to twice as much pass.
     let response = if head_size(&request) > max_head {
         StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()
+    } else if let Err(detail) = host::settle(&mut request) {
+        problem(StatusCode::BAD_REQUEST, detail)
     } else {
         app.oneshot(request).await?
     };

@@ -4,8 +4,10 @@ mod activity;
 mod connection;
 mod draining;
 pub(crate) mod file_limit;
+mod host;
 mod listener;
 mod middleware;
+mod own_address;
 mod signals;
 mod slots;
 mod stalled;
@@ -16,7 +18,8 @@ use tower_superoffice::TenantGate;
 
 use self::{connection::Server, slots::Slots};
 pub(crate) use self::{
-    draining::Draining, listener::Listener, middleware::middleware, signals::Signals,
+    draining::Draining, listener::Listener, middleware::middleware, own_address::is_own,
+    signals::Signals,
 };
 use crate::{
     BoxError,
@@ -128,7 +131,10 @@ mod tests {
             tokio::time::advance(QUIET).await;
             tokio::time::resume();
             let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(b"GET / HTTP/1.1\r\nconnection: close\r\n\r\n").await.unwrap();
+            stream
+                .write_all(b"GET / HTTP/1.1\r\nhost: g\r\nconnection: close\r\n\r\n")
+                .await
+                .unwrap();
             let mut response = String::new();
             stream.read_to_string(&mut response).await.unwrap();
             assert!(response.starts_with("HTTP/1.1 200"), "{response}");

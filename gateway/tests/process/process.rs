@@ -140,6 +140,14 @@ impl Gateway {
         self.caller.send(request).await.expect("a response")
     }
 
+    /// Closes a tenant by an operator's order.
+    pub(crate) async fn close(&self, tenant: &str) {
+        let request = Request::post(self.url(&format!("/tenants/{tenant}/close")))
+            .header("content-type", "application/json");
+        let closed = self.send(request.body(Full::default()).unwrap()).await;
+        assert_eq!(closed.status, StatusCode::OK);
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
     }

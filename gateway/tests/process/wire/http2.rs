@@ -14,7 +14,7 @@ use super::{
 };
 use crate::process::Gateway;
 
-async fn connect(gateway: &Gateway) -> SendRequest<Bytes> {
+pub(super) async fn connect(gateway: &Gateway) -> SendRequest<Bytes> {
     let stream = Peer::connect(gateway).await.into_stream();
     let (sender, connection) = handshake(stream).await.unwrap();
     tokio::spawn(async move {
@@ -99,5 +99,24 @@ async fn abandoned_upload_is_not_a_whole_one() {
         body.send_reset(reason);
         let rest = rx.recv().await.unwrap().expect("the end");
         assert_eq!(rest, b"", "{reason:?}: the upload was ended as if whole");
+    }
+}
+
+#[tokio::test]
+async fn host_that_differs_from_the_authority_is_400() {
+    let upstream = Upstream::responding(OK).await;
+    let gateway = upstream.gateway(&[]).await;
+    let mut sender = connect(&gateway).await;
+    for (host, status) in [
+        ("gateway", 200),
+        ("GATEWAY", 200),
+        ("gateway:80", 200),
+        ("gateway:81", 400),
+        ("elsewhere", 400),
+        ("", 400),
+    ] {
+        let request = request("GET").header("host", host).body(()).unwrap();
+        let (response, _) = sender.send_request(request, true).unwrap();
+        assert_eq!(response.await.unwrap().status(), status, "{host}");
     }
 }

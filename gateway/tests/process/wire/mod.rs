@@ -1,7 +1,10 @@
 //! The gateway on the wire: raw peers on both sides of it.
 
 mod framing;
+mod hosts;
 mod http2;
+mod loops;
+mod methods;
 pub(crate) mod peer;
 mod reuse;
 mod timeouts;

@@ -109,6 +109,23 @@ impl Peer {
         Received { head, body, complete }
     }
 
+    /// Reads one line, without its end.
+    pub(crate) async fn line(&mut self) -> String {
+        loop {
+            if let Some(end) = find(&self.buffer, b"\r\n") {
+                let line: Vec<u8> = self.buffer.drain(..end + 2).collect();
+                return String::from_utf8(line).unwrap().trim_end().to_owned();
+            }
+            assert_ne!(self.fill().await, 0, "closed within a line: {:?}", self.buffer);
+        }
+    }
+
+    /// Reads what is left of a response to a GET or POST whose status line was 200.
+    pub(crate) async fn receive_rest(&mut self) -> Received {
+        self.buffer.splice(..0, *b"HTTP/1.1 200 OK\r\n");
+        self.receive("GET").await
+    }
+
     async fn exactly(&mut self, length: usize) -> (Vec<u8>, bool) {
         while self.buffer.len() < length {
             if self.fill().await == 0 {

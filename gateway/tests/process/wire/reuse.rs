@@ -45,7 +45,6 @@ async fn other_call_on_a_closed_connection_is_sent_once() {
         ("PUT", ""),
         ("PATCH", ""),
         ("DELETE", ""),
-        ("TRACE", ""),
         ("PROPFIND", ""),
         ("GET", "content-length: 5\r\n\r\nhello"),
         ("OPTIONS", "content-length: 5\r\n\r\nhello"),

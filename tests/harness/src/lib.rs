@@ -15,6 +15,7 @@ mod amount;
 mod directory;
 mod env;
 mod gate;
+pub mod night;
 mod proxy;
 mod records;
 mod redis_server;

@@ -4,6 +4,7 @@
 
 mod healing;
 mod limits;
+mod night;
 mod open_tenants;
 mod priority;
 mod refresh;

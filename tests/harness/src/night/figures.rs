@@ -27,7 +27,7 @@ pub struct Figures {
     /// Those made while another replica's answer was valid, or on its way, and no notification had
     /// come since.
     pub pulls_twice: u64,
-    /// The time between two pulls of a tenant, while all are closed.
+    /// The time between two pulls of a closed tenant, while no Resume has come.
     pub between_pulls: Spread,
     /// How long lost Resumes kept tenants closed.
     pub closed_by_lost: Spread,
@@ -48,6 +48,8 @@ pub struct Figures {
 /// How times are spread.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Spread {
+    /// Their mean.
+    pub mean: Duration,
     /// The half are shorter.
     pub median: Duration,
     /// 99 of 100 are shorter.
@@ -109,7 +111,9 @@ impl Spread {
     fn new(mut times: Vec<Duration>) -> Self {
         times.sort_unstable();
         let at = |part: usize| times.get(times.len() * part / 100).copied();
+        let count = u32::try_from(times.len().max(1)).expect("fewer than 2^32");
         Self {
+            mean: times.iter().sum::<Duration>() / count,
             median: at(50).unwrap_or_default(),
             most: at(99).unwrap_or_default(),
             longest: times.last().copied().unwrap_or_default(),
@@ -130,8 +134,12 @@ impl fmt::Display for Figures {
         writeln!(f, "of running tenants: {}", self.pulls_of_running)?;
         let percent = self.share_twice() * 100.0;
         writeln!(f, "made twice: {}, {percent:.2} %", self.pulls_twice)?;
-        let mean = self.reckoning.between_pulls();
-        writeln!(f, "between two pulls of a tenant: {}; reckoned {mean:.0?}", self.between_pulls)?;
+        let reckoned = self.reckoning.between_pulls();
+        writeln!(
+            f,
+            "between two pulls of a tenant: {}; reckoned {reckoned:.0?}",
+            self.between_pulls
+        )?;
         let (lost, closed) = (self.lost, self.closed_by_lost);
         let longest = self.reckoning.longest_closed();
         writeln!(f, "closed by {lost} lost Resumes: {closed}; reckoned at most {longest:.0?}")?;
@@ -145,7 +153,10 @@ impl fmt::Display for Figures {
 
 impl fmt::Display for Spread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { median, most, longest } = self;
-        write!(f, "median {median:.0?}, 99 of 100 {most:.0?}, longest {longest:.0?}")
+        let Self { mean, median, most, longest } = self;
+        write!(
+            f,
+            "mean {mean:.0?}, median {median:.0?}, 99 of 100 {most:.0?}, longest {longest:.0?}"
+        )
     }
 }

@@ -46,7 +46,7 @@ pub struct Night {
     pub seed: u64,
 }
 
-/// Time in which all Upgrades are announced.
+/// Time in which all Upgrades are announced, and in which all are over.
 const ANNOUNCEMENT: Duration = Duration::from_secs(600);
 
 /// Shortest upgrade: the [settle time](tower_superoffice::TenantGateBuilder::upgrade_settle) of an
@@ -86,17 +86,19 @@ impl Night {
         Figures::new(self, &tenants, &counts, &gates)
     }
 
-    /// Plans when each tenant is announced to be upgraded, and when it is running again.
+    /// Plans when each tenant is announced to be upgraded, and when it is running again: those whose
+    /// Resume is lost while all others are still closed, so that the queues of pulls are as full as
+    /// they get.
     fn plan(&self) -> Vec<Upgrade> {
         let all = self.reckoning.tenants;
-        let round = self.reckoning.round();
-        // All are closed for two rounds, so that the queues of pulls are as full as they get.
-        let longest = SHORTEST_UPGRADE.max(2 * round);
+        let (round, longest) = (self.reckoning.round(), self.reckoning.longest_closed());
+        let lost_over = ANNOUNCEMENT + SHORTEST_UPGRADE.max(round);
+        let over = lost_over + round / 2 + longest;
         let upgrade = |number: usize| {
             let announced = ANNOUNCEMENT.mul_f64(number as f64 / all as f64);
-            let random = SHORTEST_UPGRADE.max(round).mul_f64(fastrand::f64());
             let lost = number.is_multiple_of(self.lost_one_in);
-            Upgrade { announced, over: ANNOUNCEMENT + longest + random, lost }
+            let (from, within) = if lost { (lost_over, round / 2) } else { (over, ANNOUNCEMENT) };
+            Upgrade { announced, over: from + within.mul_f64(fastrand::f64()), lost }
         };
         (0..all).map(upgrade).collect()
     }

@@ -13,37 +13,42 @@ pub struct Reckoning {
     pub pulls_per_second: u32,
 }
 
-/// Longest step between two pulls of a tenant that is being upgraded.
-const STEP: Duration = Duration::from_secs(60);
+/// Mean step between two pulls of a tenant that is being upgraded: 60 s, of which up to a half is left
+/// out at random.
+const STEP: Duration = Duration::from_secs(45);
 
-/// Head start of tenants that have been closed for longer than the median: others are late by that.
+/// Time that a tenant which has been closed for longer than the median is pulled ahead of others.
 const HEAD_START: Duration = Duration::from_secs(300);
 
-/// A replica that was refused a lease goes on with the tenant so much later than its end.
-const AFTER_LEASE: Duration = Duration::from_secs(5);
+/// Longest that chance adds to the time between two pulls: the difference of two steps, and that a
+/// replica which was refused a lease waits a little longer than that lasts.
+const CHANCE: Duration = Duration::from_secs(30 + 30 + 5);
 
 impl Reckoning {
-    /// Returns the pulls a second of all replicas together.
-    pub fn rate(&self) -> f64 {
-        self.replicas as f64 * f64::from(self.pulls_per_second)
-    }
-
-    /// Returns the time in which each tenant is pulled once, where the limit sets it.
+    /// Returns the time in which the limit lets each tenant be pulled once.
     pub fn round(&self) -> Duration {
-        Duration::from_secs_f64(self.tenants as f64 / self.rate())
+        let rate = self.replicas as f64 * f64::from(self.pulls_per_second);
+        Duration::from_secs_f64(self.tenants as f64 / rate)
     }
 
-    /// Returns the mean time between two pulls of a tenant: it is due after a step of which up to a
-    /// half is left out at random, and pulled when all that were due before have been.
+    /// Returns the mean time between two pulls of a tenant.
     pub fn between_pulls(&self) -> Duration {
-        self.round().max(STEP.mul_f64(0.75))
+        self.round().max(STEP)
+    }
+
+    /// Returns the time between two pulls of a tenant that has been closed for longer than the median
+    /// of those that become due. One pull of two is of such a tenant.
+    pub fn between_pulls_of_long_closed(&self) -> Duration {
+        self.between_pulls().saturating_sub(HEAD_START / 2).max(STEP)
+    }
+
+    /// Returns the time between two pulls of one that has not.
+    pub fn between_pulls_of_others(&self) -> Duration {
+        2 * self.between_pulls() - self.between_pulls_of_long_closed()
     }
 
     /// Returns how long a lost Resume keeps a tenant closed at most.
     pub fn longest_closed(&self) -> Duration {
-        if self.round() <= STEP.mul_f64(0.75) {
-            return STEP + AFTER_LEASE;
-        }
-        self.round() + STEP + AFTER_LEASE + HEAD_START
+        self.between_pulls_of_others() + CHANCE
     }
 }

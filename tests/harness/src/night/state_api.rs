@@ -18,8 +18,11 @@ use tokio::time::{Instant, sleep};
 use tower::Service;
 use tower_superoffice::notification::EmptyBody;
 
-use super::Upgrade;
+use super::{ANNOUNCEMENT, Upgrade};
 use crate::Clock;
+
+/// Since when all are closed, and the first pull of each is due.
+const ALL_DUE: Duration = ANNOUNCEMENT.saturating_add(Duration::from_secs(60));
 
 /// How long an answer takes.
 const LATENCY: Duration = Duration::from_millis(50);
@@ -31,7 +34,7 @@ const VALIDITY: Duration = Duration::from_secs(30);
 /// The tenants of a night, and the pulls that were made of them.
 pub(super) struct Tenants {
     started: Instant,
-    /// When the first is running again.
+    /// When the first opens whose Resume is not lost.
     first_over: Duration,
     state: Mutex<State>,
 }
@@ -59,13 +62,14 @@ pub(super) struct Pulls {
     pub(super) of_running: u64,
     /// While another replica's answer was valid, or on its way, and no notification has come since.
     pub(super) twice: u64,
-    /// Times between two pulls of a tenant, while all tenants are closed.
+    /// Times between two pulls of a closed tenant, while all but those with a lost Resume are closed.
     pub(super) between: Vec<Duration>,
 }
 
 impl Tenants {
     pub(super) fn new(upgrades: &[Upgrade], started: Instant) -> Self {
-        let first_over = upgrades.iter().map(|upgrade| upgrade.over).min().unwrap_or_default();
+        let over = upgrades.iter().filter(|upgrade| !upgrade.lost).map(|upgrade| upgrade.over);
+        let first_over = over.min().unwrap_or_default();
         let tenant = |upgrade: &Upgrade| Tenant {
             upgrade: *upgrade,
             opened: None,
@@ -110,7 +114,8 @@ impl Tenants {
             && at > tenant.notified
         {
             pulls.twice += u64::from(by != replica && now < at + LATENCY + VALIDITY);
-            if now < self.first_over {
+            let (from, to) = (ALL_DUE, self.first_over.min(tenant.upgrade.over));
+            if from <= at && now < to {
                 pulls.between.push(now - at);
             }
         }

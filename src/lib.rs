@@ -101,6 +101,7 @@ pub mod pull;
 mod rfc3339;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod span;
 pub mod status;
 pub mod store;
 mod tenant_id;

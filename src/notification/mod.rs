@@ -24,6 +24,7 @@ mod refusal_log;
 mod route;
 mod service;
 mod several;
+mod trace;
 
 #[cfg(feature = "test-util")]
 pub(crate) use self::handler::check_with;

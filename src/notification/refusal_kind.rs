@@ -8,8 +8,7 @@ pub(super) const KINDS: usize = 26;
 /// Where the kinds of refused tokens begin.
 const TOKENS: usize = 11;
 
-/// The name of each kind, as the label of a metric.
-#[cfg(any(test, feature = "metrics"))]
+/// The name of each kind, as the label of a metric and in traces.
 pub(super) const NAMES: [&str; KINDS] = [
     "method",
     "body_too_large",
@@ -38,6 +37,11 @@ pub(super) const NAMES: [&str; KINDS] = [
     "token_no_tenant",
     "token_speaks_for_person",
 ];
+
+/// Returns the name of the kind of a refusal.
+pub(super) fn name(refusal: Refusal) -> &'static str {
+    NAMES.get(kind(refusal)).copied().unwrap_or_default()
+}
 
 /// Returns the kind of a refusal, a number below [`KINDS`].
 pub(super) fn kind(refusal: Refusal) -> usize {

@@ -10,6 +10,7 @@ use super::{
     detached::Detached,
     handler::{Handled, NotificationHandler},
     several::SeveralGates,
+    trace::traced,
 };
 
 /// The handlers behind a route. Cheap to clone.
@@ -40,8 +41,12 @@ impl Route {
         self.refuse(Refusal::interrupted())
     }
 
-    /// Verifies a whole body and, when it is genuine, applies what it says.
+    /// Verifies the whole body of a POST and, when it is genuine, applies what it says.
     pub(super) fn handle(&self, body: &[u8]) -> Handled {
+        traced(Some("POST"), || self.take(body))
+    }
+
+    fn take(&self, body: &[u8]) -> Handled {
         match self {
             Self::One(gate) => gate.handle(body),
             Self::Several(gates) => gates.handle(body),
@@ -54,7 +59,7 @@ impl Route {
         if body.len() > self.limits().size {
             return Err(self.refuse(Refusal::BodyTooLarge));
         }
-        match self.handle(&body) {
+        match traced(None, || self.take(&body)) {
             Handled::Ready(result) => result,
             Handled::Pending(handled) => {
                 let handled = Detached::new(handled).await;

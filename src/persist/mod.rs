@@ -17,6 +17,7 @@ pub(crate) mod resync;
 mod resync_tests;
 #[cfg(test)]
 mod tests;
+mod trace;
 
 use std::{
     fmt,
@@ -241,12 +242,17 @@ impl WriteBack {
     async fn write(&self, tenants: &Tenants, tenant: TenantId, waiting: Vec<Waiter>) -> Written {
         let (forgets, loads) = (tenants.registry().forgets(), self.loads.load(Ordering::Acquire));
         let record = tenants.registry().record(&tenant).unwrap_or_default();
+        let span = trace::merge_span(|| self.store(), &tenant);
         let merge = async { self.store()?.merge(&tenant, &record).await };
         let started = Started::now();
-        let merge = tokio::time::timeout(self.timeout, catch_store_panic(merge)).await;
+        let merge = span.trace(tokio::time::timeout(self.timeout, catch_store_panic(merge))).await;
         self.timer.stop(started);
         let late = || StoreError::unavailable("the store did not answer in time");
         let result = merge.unwrap_or_else(|_| Ok(Err(late()))).unwrap_or_else(Err);
+        if let Err(error) = &result {
+            let kind = if error.is_unavailable() { "unavailable" } else { "refused" };
+            span.record("error.type", kind);
+        }
         Written { tenant, waiting, forgets, loads, result }
     }
 

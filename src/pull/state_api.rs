@@ -6,13 +6,18 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
+use tracing::field::Empty;
 
-use super::response::{InvalidResponse, StateResponse};
+use super::{
+    response::{InvalidResponse, StateResponse},
+    schedule::Trigger,
+};
 use crate::{
     clock::{self, Clock},
     environment::Environment,
     http_client::{Fetch, FetchError},
+    span::{Span, span},
     status::wall::system_time,
     tenant_id::TenantId,
 };
@@ -47,9 +52,39 @@ impl StateApi {
     }
 
     /// Pulls the state of `tenant`.
-    pub(crate) async fn pull(&self, tenant: &TenantId) -> Result<StateResponse, Failure> {
+    pub(crate) async fn pull(
+        &self,
+        tenant: &TenantId,
+        trigger: Trigger,
+    ) -> Result<StateResponse, Failure> {
         let url = self.environment.state_url(tenant);
-        let fetched = self.fetch.get(&url, "application/json").await.map_err(Failure::from)?;
+        let span = span!(
+            "pull",
+            otel.kind = "client",
+            http.request.method = "GET",
+            url.full = %url,
+            server.address = url.host(),
+            server.port = url.port_u16(),
+            http.response.status_code = Empty,
+            "error.type" = Empty,
+            superoffice.tenant = %tenant,
+            superoffice.trigger = trigger.as_str(),
+        );
+        let answer = span.trace(self.exchange(tenant, &url, &span)).await;
+        if let Err(failure) = &answer {
+            span.record("error.type", failure.kind());
+        }
+        answer
+    }
+
+    async fn exchange(
+        &self,
+        tenant: &TenantId,
+        url: &Uri,
+        span: &Span,
+    ) -> Result<StateResponse, Failure> {
+        let fetched = self.fetch.get(url, "application/json").await.map_err(Failure::from)?;
+        span.record("http.response.status_code", fetched.status.as_u16());
         let (status, headers, now) = (fetched.status, &fetched.headers, self.clock.unix_ms());
         let answer = (status, headers, &fetched.body[..]);
         StateResponse::parse(tenant, &self.environment, answer, now).map_err(|invalid| Failure {
@@ -88,6 +123,16 @@ impl From<FetchError> for Failure {
 }
 
 impl Failure {
+    /// Returns a word for traces.
+    fn kind(&self) -> &'static str {
+        match &self.why {
+            FailureKind::Fetch(FetchError::TimedOut) => "timeout",
+            FailureKind::Fetch(_) => "exchange",
+            FailureKind::Invalid(_) => "invalid_answer",
+            FailureKind::Panicked => "panic",
+        }
+    }
+
     /// Returns the error behind it, if there is one.
     pub(super) fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.why {
@@ -143,7 +188,7 @@ mod tests {
             .body(r#"{"ContextIdentifier":"Cust1","State":"Suspended","IsRunning":false}"#)
             .unwrap();
         let (api, seen) = api(response);
-        let answer = api.pull(&TenantId::new("Cust1").unwrap()).await.unwrap();
+        let answer = api.pull(&TenantId::new("Cust1").unwrap(), Trigger::Requested).await.unwrap();
         assert_eq!(answer.state, Some(State::Suspended));
         let expected = "GET https://online.superoffice.com/api/state/Cust1 application/json";
         assert_eq!(*seen.lock().unwrap(), [expected]);
@@ -157,7 +202,8 @@ mod tests {
             .body("")
             .unwrap();
         let (api, seen) = api(response);
-        let failure = api.pull(&TenantId::new("Cust1").unwrap()).await.unwrap_err();
+        let failure =
+            api.pull(&TenantId::new("Cust1").unwrap(), Trigger::Requested).await.unwrap_err();
         assert!(matches!(
             failure.why,
             FailureKind::Invalid(InvalidResponse::Status(StatusCode::FOUND))

@@ -138,7 +138,7 @@ impl Pulls {
         }
         let sent = self.registry.send_pull(tenant);
         let started = Started::now();
-        let answer = self.api.pull(tenant).await;
+        let answer = self.api.pull(tenant, *trigger).await;
         self.timer.stop(started);
         match answer {
             Ok(response) => Outcome::Answered(sent, response),

@@ -15,6 +15,7 @@ mod shutdown;
 mod store;
 mod store_faults;
 mod supervision;
+mod traces;
 mod unreadable;
 mod watch;
 

@@ -48,7 +48,13 @@ impl OpenClose {
     pub(crate) const ALL: [Self; 4] = [Self::Resume, Self::Upgrade, Self::Suspend, Self::Delete];
 
     pub(crate) fn from_change(change: ChangeType) -> Option<Self> {
-        Self::ALL.into_iter().find(|own| own.change() == change)
+        match change {
+            ChangeType::Resume => Some(Self::Resume),
+            ChangeType::Upgrade => Some(Self::Upgrade),
+            ChangeType::Suspend => Some(Self::Suspend),
+            ChangeType::Delete => Some(Self::Delete),
+            ChangeType::BackupRestored | ChangeType::Move | ChangeType::Other(_) => None,
+        }
     }
 
     pub(crate) fn change(self) -> ChangeType {

@@ -200,16 +200,14 @@ impl Record {
     }
 
     fn get(&self, slot: Slot) -> Option<&Fact> {
-        let index = self.facts.binary_search_by(|own| own.slot().cmp(&slot)).ok()?;
-        self.facts.get(index)
+        // Few facts: a search by halves would compare slots by order, which costs more.
+        self.facts.iter().find(|own| own.slot() == slot)
     }
 
     /// Returns the newest notification of the slot of `change`.
     pub(crate) fn notified(&self, change: ChangeType) -> Option<&Notified> {
-        match self.get(Slot::of_change(change)) {
-            Some(Fact::Notified(notified)) => Some(notified),
-            _ => None,
-        }
+        let slot = Slot::of_change(change);
+        self.notifications().find(|own| Slot::of_change(own.change()) == slot)
     }
 
     pub(crate) fn notifications(&self) -> impl Iterator<Item = &Notified> {
@@ -221,8 +219,7 @@ impl Record {
 
     /// Returns the *deciding* notification: the newest that opens or closes.
     pub(crate) fn latest_open_close(&self) -> Option<&Notified> {
-        let opens_or_closes =
-            OpenClose::ALL.into_iter().filter_map(|own| self.notified(own.change()));
+        let opens_or_closes = self.notifications().filter(|own| own.opens_or_closes());
         opens_or_closes.max_by_key(|notified| notified.position())
     }
 

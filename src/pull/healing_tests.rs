@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use super::schedule::{Schedule, Situation};
 use crate::status::{
     ChangeType, Record, State,
-    derive::derive,
+    derive::{derive, status_without_override},
     fact::Fact,
     history::{Attempts, Gained, PullHistory},
     knowledge::Knowledge,
@@ -74,7 +74,8 @@ impl Replica {
             };
             let (past, elapsed) = (Past::of(&before), self.elapsed(now));
             self.knowledge.update(&past, &self.record, elapsed);
-            self.history.update(&past, &self.record, gained, elapsed);
+            let after = (&self.record, &status_without_override(&self.record));
+            self.history.update(&past, after, gained, elapsed);
             self.reschedule(now);
         }
     }
@@ -251,7 +252,8 @@ impl Run {
             let pulled = stamp.into_pull(told, &own.record, &settle());
             if own.history.turned().is_none() && repeats(&pulled, &own.record, &settle()) {
                 let past = Past::of(&own.record);
-                own.history.update(&past, &own.record, Gained::Pull, elapsed);
+                let after = (&own.record, &status_without_override(&own.record));
+                own.history.update(&past, after, Gained::Pull, elapsed);
             } else {
                 own.follow(false, now, |record| _ = record.insert(&Fact::Pulled(pulled)));
             }

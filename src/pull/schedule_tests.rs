@@ -51,7 +51,8 @@ impl Tenant {
         };
         let past = Past::of(&before);
         self.knowledge.update(&past, &self.record, now);
-        self.history.update(&past, &self.record, gained, now);
+        let after = (&self.record, &status_without_override(&self.record));
+        self.history.update(&past, after, gained, now);
         self
     }
 

@@ -91,7 +91,8 @@ fn in_force(record: &Record) -> Option<&Override> {
     record.latest_override().filter(|latest| latest.action != OverrideAction::Release)
 }
 
-fn by_override(record: &Record) -> Option<Derived> {
+/// Returns what the override of `record` decides; `None` without one, and for a released one.
+pub(crate) fn by_override(record: &Record) -> Option<Derived> {
     let latest = record.latest_override()?;
     let closed = match latest.action {
         OverrideAction::Release => return None,

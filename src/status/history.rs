@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    derive::{Derived, outcome_without_pulls, status_without_override},
+    derive::{Derived, outcome_without_pulls},
     mono::Mono,
     past::Past,
     record::Record,
@@ -82,8 +82,14 @@ impl Default for PullHistory {
 
 impl PullHistory {
     /// Updates the history to the record at `now`, after it `gained` something or was loaded.
-    pub(crate) fn update(&mut self, past: &Past, after: &Record, gained: Gained, now: Duration) {
-        let next = status_without_override(after);
+    /// `next` is its status without its override.
+    pub(crate) fn update(
+        &mut self,
+        past: &Past,
+        (after, next): (&Record, &Derived),
+        gained: Gained,
+        now: Duration,
+    ) {
         if gained == Gained::Loaded && past.is_empty {
             self.news = Mono::at(now);
             self.fresh = 0;
@@ -99,16 +105,15 @@ impl PullHistory {
         if next.closed.is_some() && past.outcome != next.outcome() {
             self.closed = Mono::at(now);
         }
-        let turned = if past.is_empty {
-            outcome_without_pulls(after) != next.outcome()
-        } else {
-            past.outcome != next.outcome()
+        let turned = || {
+            let before = if past.is_empty { outcome_without_pulls(after) } else { past.outcome };
+            before != next.outcome()
         };
         if !next.rests_on_pull() {
             self.agreeing = AGREEING;
-        } else if turned {
+        } else if turned() {
             self.agreeing = 0;
-        } else if gained == Gained::Pull && self.agreeing < AGREEING && agrees(after, &next) {
+        } else if gained == Gained::Pull && self.agreeing < AGREEING && agrees(after, next) {
             self.agreeing += 1;
         }
     }

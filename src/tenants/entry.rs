@@ -8,7 +8,7 @@ use std::{
 use crate::{
     status::{
         Evidence, Record, TenantStatus, UnavailableReason,
-        derive::{derive, status},
+        derive::{by_override, status, status_without_override},
         history::{Gained, PullHistory},
         knowledge::Knowledge,
         mono::Mono,
@@ -133,8 +133,10 @@ impl Entry {
     pub(super) fn loaded(record: Record, now: Duration) -> Self {
         let mut known = Known { record, ..Known::default() };
         known.knowledge.update(&Past::NOTHING, &known.record, now);
-        known.history.update(&Past::NOTHING, &known.record, Gained::Loaded, now);
-        let derived = derive(&known.record);
+        let without_override = status_without_override(&known.record);
+        let after = (&known.record, &without_override);
+        known.history.update(&Past::NOTHING, after, Gained::Loaded, now);
+        let derived = by_override(&known.record).unwrap_or(without_override);
         known.since = derived.closed.map_or(0, |closed| closed.since);
         let closed = derived.closed.map(|closed| (closed.reason, derived.evidence));
         Self { known: Box::new(known), closed, ..Self::default() }
@@ -159,7 +161,8 @@ impl Entry {
                 false => Gained::Other,
             };
             self.known.knowledge.update(&past, &self.known.record, now);
-            self.known.history.update(&past, &self.known.record, gained, now);
+            let after = (&self.known.record, &status_without_override(&self.known.record));
+            self.known.history.update(&past, after, gained, now);
         }
         Ok(gains)
     }

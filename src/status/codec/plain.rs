@@ -28,7 +28,9 @@ const VERSION: &str = "1.1";
 
 /// Decodes a plain record; `None` for all other bytes.
 pub(in crate::status) fn decode_plain(bytes: &[u8], interner: &mut Interner) -> Option<Record> {
-    let Object(fields) = serde_json::from_slice::<Object<RecordFields<'_>>>(bytes).ok()?;
+    // Checked once for all texts.
+    let text = std::str::from_utf8(bytes).ok()?;
+    let Object(fields) = serde_json::from_str::<Object<RecordFields<'_>>>(text).ok()?;
     fields.into_record(interner)
 }
 

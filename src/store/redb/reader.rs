@@ -29,8 +29,9 @@ const PAGE: usize = 512;
 /// another thread than the one that made them costs more than decoding.
 #[derive(Default)]
 struct Raw {
-    bytes: Vec<u8>,
-    /// End positions in `bytes` of each key and its value.
+    keys: String,
+    values: Vec<u8>,
+    /// End positions of each key, and of its value.
     ends: Vec<(usize, usize)>,
 }
 
@@ -101,21 +102,19 @@ fn read(
 
 impl Raw {
     fn push(&mut self, key: &str, value: &[u8]) {
-        self.bytes.extend_from_slice(key.as_bytes());
-        let key_end = self.bytes.len();
-        self.bytes.extend_from_slice(value);
-        self.ends.push((key_end, self.bytes.len()));
+        self.keys.push_str(key);
+        self.values.extend_from_slice(value);
+        self.ends.push((self.keys.len(), self.values.len()));
     }
 
     fn decode(&self, name: &str, interner: &mut Interner) -> Page {
-        let mut start = 0;
+        let mut start = (0, 0);
         let mut page = Vec::with_capacity(self.ends.len());
-        for &(key_end, value_end) in &self.ends {
-            let key = self.bytes.get(start..key_end).unwrap_or_default();
-            let value = self.bytes.get(key_end..value_end).unwrap_or_default();
-            let key = String::from_utf8_lossy(key);
-            page.extend(value::decode_entry(name, &key, value, interner)?);
-            start = value_end;
+        for &end in &self.ends {
+            let key = self.keys.get(start.0..end.0).unwrap_or_default();
+            let value = self.values.get(start.1..end.1).unwrap_or_default();
+            page.extend(value::decode_entry(name, key, value, interner)?);
+            start = end;
         }
         Ok(page)
     }

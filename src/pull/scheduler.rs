@@ -24,6 +24,11 @@ use crate::{
 
 type Map<V> = HashMap<TenantId, V, foldhash::fast::RandomState>;
 
+/// Removes a value without hashing the id while there is none: a load does so for each tenant.
+fn remove<V>(map: &mut Map<V>, tenant: &TenantId) -> Option<V> {
+    if map.is_empty() { None } else { map.remove(tenant) }
+}
+
 /// Knows when each tenant is pulled next. All of it runs on the monotonic clock.
 #[derive(Debug)]
 pub(crate) struct Scheduler {
@@ -160,7 +165,7 @@ impl Scheduler {
             next.map(|next| Mono::at(next.at))
         };
         let registered = registry.schedule(tenant, &mut schedule);
-        let own = self.due_unregistered.remove(tenant);
+        let own = remove(&mut self.due_unregistered, tenant);
         let unregistered = own.as_ref().map(|own| match own.ready {
             true => Replaced::Ready,
             false => Replaced::Scheduled,
@@ -179,7 +184,7 @@ impl Scheduler {
             }
         }
         if !requested {
-            self.awaiting_answer.remove(tenant);
+            remove(&mut self.awaiting_answer, tenant);
         } else if last != LastPull::None
             && let Some(awaiting) = self.awaiting_answer.get_mut(tenant)
         {

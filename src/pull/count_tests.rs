@@ -44,7 +44,7 @@ async fn answer(request: http::Request<EmptyBody>) -> Result<Response<Full<Bytes
     Ok(response)
 }
 
-fn tenants_and_pulls(rate: u32) -> (Arc<Tenants>, Arc<Pulls>) {
+pub(super) fn tenants_and_pulls(rate: u32) -> (Arc<Tenants>, Arc<Pulls>) {
     let clock = Clock::system();
     let tenants = Arc::new(Tenants::new(Settle::default(), 16, clock.clone()));
     let fetch = Fetch::new(service_fn(answer));

@@ -21,6 +21,8 @@ mod health;
 mod in_flight;
 mod lane;
 mod lease;
+#[cfg(test)]
+mod load_tests;
 mod pulls;
 mod queue;
 mod rate_limiter;

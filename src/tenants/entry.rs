@@ -364,4 +364,9 @@ mod tests {
     fn an_entry_takes_16_bytes() {
         assert_eq!(size_of::<Entry>(), 16);
     }
+
+    #[test]
+    fn what_is_known_of_a_tenant_takes_64_bytes() {
+        assert_eq!(size_of::<Known>(), 64);
+    }
 }

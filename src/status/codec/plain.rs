@@ -8,7 +8,7 @@ use std::{fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{Slot, encode::change_key};
@@ -29,40 +29,80 @@ const VERSION: &str = "1.1";
 /// Decodes a plain record; `None` for all other bytes.
 pub(in crate::status) fn decode_plain(bytes: &[u8], interner: &mut Interner) -> Option<Record> {
     // Checked once for all texts.
-    let text = std::str::from_utf8(bytes).ok()?;
-    let Object(fields) = serde_json::from_str::<Object<RecordFields<'_>>>(text).ok()?;
-    fields.into_record(interner)
+    let mut json = serde_json::Deserializer::from_str(std::str::from_utf8(bytes).ok()?);
+    let record = json.deserialize_map(RecordVisitor(interner)).ok()?;
+    json.end().ok().map(|()| record)
 }
 
-/// The fields of a record, without those of [`Slot::Other`] and [`Slot::Override`], which are rare.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RecordFields<'a> {
-    v: &'a str,
-    #[serde(borrow, default, deserialize_with = "present")]
-    upgrade: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    backup_restored: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    suspend: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    resume: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    delete: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present", rename = "move")]
-    moved: Option<Object<NotifiedFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    settled_running: Option<Object<PulledFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    settled_upgrading: Option<Object<PulledFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    settled_suspended: Option<Object<PulledFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    settled_deleted: Option<Object<PulledFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    settled_not_ready: Option<Object<PulledFields<'a>>>,
-    #[serde(borrow, default, deserialize_with = "present")]
-    unsettled: Option<Object<PulledFields<'a>>>,
+/// A key of a plain record. Those of [`Slot::Other`] and [`Slot::Override`] are rare.
+enum Key {
+    Version,
+    Notified(ChangeType),
+    Pulled(Slot),
+}
+
+impl Key {
+    fn parse(key: &str) -> Option<Self> {
+        use UnavailableReason::{Deleted, NotReady, Suspended, Upgrading};
+        let closed = |reason| Self::Pulled(Slot::Settled(PullOutcome::Closed(reason)));
+        Some(match key {
+            "v" => Self::Version,
+            "upgrade" => Self::Notified(ChangeType::Upgrade),
+            "backup_restored" => Self::Notified(ChangeType::BackupRestored),
+            "suspend" => Self::Notified(ChangeType::Suspend),
+            "resume" => Self::Notified(ChangeType::Resume),
+            "delete" => Self::Notified(ChangeType::Delete),
+            "move" => Self::Notified(ChangeType::Move),
+            "settled_running" => Self::Pulled(Slot::Settled(PullOutcome::Running)),
+            "settled_upgrading" => closed(Upgrading),
+            "settled_suspended" => closed(Suspended),
+            "settled_deleted" => closed(Deleted),
+            "settled_not_ready" => closed(NotReady),
+            "unsettled" => Self::Pulled(Slot::Unsettled),
+            _ => return None,
+        })
+    }
+}
+
+/// Turns each field into a fact as it is read: a struct of all fields would be moved for each record.
+struct RecordVisitor<'i>(&'i mut Interner);
+
+impl<'de> Visitor<'de> for RecordVisitor<'_> {
+    type Value = Record;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a plain record")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+        let not_plain = || de::Error::custom("not plain");
+        let Self(interner) = self;
+        let mut version = false;
+        let mut facts = Vec::with_capacity(1);
+        while let Some(key) = map.next_key::<&str>()? {
+            let fact = match Key::parse(key).ok_or_else(not_plain)? {
+                Key::Version if version || map.next_value::<&str>()? != VERSION => None,
+                Key::Version => {
+                    version = true;
+                    continue;
+                }
+                Key::Notified(change) => {
+                    let Object(fields) = map.next_value::<Object<NotifiedFields<'_>>>()?;
+                    fields.into_notified(change, interner).map(Fact::Notified)
+                }
+                Key::Pulled(slot) => {
+                    let Object(fields) = map.next_value::<Object<PulledFields<'_>>>()?;
+                    let pulled = fields.into_pulled(slot != Slot::Unsettled, interner);
+                    // A state of another outcome stands under a wrong key.
+                    pulled.map(Fact::Pulled).filter(|fact| fact.slot() == slot)
+                }
+            };
+            facts.push(fact.ok_or_else(not_plain)?);
+        }
+        facts.sort_by_key(Fact::slot);
+        let once = facts.is_sorted_by(|a, b| a.slot() < b.slot());
+        if version && once { Ok(Record::from_sorted(facts)) } else { Err(not_plain()) }
+    }
 }
 
 #[derive(Deserialize)]
@@ -124,50 +164,6 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
         T::deserialize(MapAccessDeserializer::new(map)).map(Object)
-    }
-}
-
-impl RecordFields<'_> {
-    fn into_record(self, interner: &mut Interner) -> Option<Record> {
-        if self.v != VERSION {
-            return None;
-        }
-        // Both in the order of their slots, which is that of a record's facts.
-        let notified = [
-            (ChangeType::Upgrade, self.upgrade),
-            (ChangeType::BackupRestored, self.backup_restored),
-            (ChangeType::Suspend, self.suspend),
-            (ChangeType::Resume, self.resume),
-            (ChangeType::Delete, self.delete),
-            (ChangeType::Move, self.moved),
-        ];
-        use UnavailableReason::{Deleted, NotReady, Suspended, Upgrading};
-        let closed = |reason| Slot::Settled(PullOutcome::Closed(reason));
-        let pulled = [
-            (Slot::Settled(PullOutcome::Running), self.settled_running),
-            (closed(Upgrading), self.settled_upgrading),
-            (closed(Suspended), self.settled_suspended),
-            (closed(Deleted), self.settled_deleted),
-            (closed(NotReady), self.settled_not_ready),
-            (Slot::Unsettled, self.unsettled),
-        ];
-        let all = notified.iter().filter(|(_, fields)| fields.is_some()).count()
-            + pulled.iter().filter(|(_, fields)| fields.is_some()).count();
-        let mut facts = Vec::with_capacity(all);
-        for (change, fields) in notified {
-            if let Some(Object(fields)) = fields {
-                facts.push(Fact::Notified(fields.into_notified(change, interner)?));
-            }
-        }
-        for (slot, fields) in pulled {
-            if let Some(Object(fields)) = fields {
-                let pulled = fields.into_pulled(slot != Slot::Unsettled, interner)?;
-                // A state of another outcome stands under a wrong key.
-                let fact = Some(Fact::Pulled(pulled)).filter(|fact| fact.slot() == slot)?;
-                facts.push(fact);
-            }
-        }
-        Some(Record::from_sorted(facts))
     }
 }
 

@@ -1,8 +1,9 @@
 //! Several gates behind one State Change URL.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use futures_util::future::join_all;
 
 use super::{TenantGate, builder};
 #[cfg(feature = "metrics")]
@@ -138,6 +139,22 @@ impl TenantGates {
         &self.gates
     }
 
+    /// Shuts all gates down at once, each as [`TenantGate::shutdown`] does and within the same time.
+    /// Returns the number of tenants that are left unwritten in all of them.
+    ///
+    /// ```no_run
+    /// # async fn run(gates: tower_superoffice::TenantGates) {
+    /// let left = gates.shutdown(std::time::Duration::from_secs(10)).await;
+    /// if left > 0 {
+    ///     eprintln!("{left} tenants could not be written");
+    /// }
+    /// # }
+    /// ```
+    pub async fn shutdown(self, within: Duration) -> usize {
+        let gates = self.gates.iter().cloned();
+        join_all(gates.map(|gate| gate.shutdown(within))).await.into_iter().sum()
+    }
+
     /// Returns the counts of notifications that were refused before one of the gates was chosen.
     /// All others are in the [`health`](TenantGate::health) of their gate, and only there.
     #[must_use]
@@ -165,8 +182,6 @@ fn given_once<T: PartialEq>(values: impl Iterator<Item = T>, default: T) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

@@ -12,6 +12,7 @@ use tower_superoffice::{
     ChangeType, Environment, TenantGate, TenantGateBuilder, TenantGates,
     notification::{EmptyBody, GatesError, Outcome, Refusal},
     simulator::{Fault, Simulator},
+    store::MemoryStore,
     token::{SigningKeys, TokenError},
 };
 
@@ -325,4 +326,31 @@ async fn gate_that_is_shut_down_refuses_its_own_notifications_only() {
     env.gates.receive(env.body(1, ChangeType::Suspend)).await.unwrap();
     assert_eq!(env.closed(), [true, true], "what it says is in force all the same");
     assert_eq!(env.rejected(), [1, 0, 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn gates_are_shut_down_together_and_their_unwritten_counted() {
+    let stores = [MemoryStore::new(), MemoryStore::new()];
+    let clock = tokio_clock();
+    let mut gates = Vec::new();
+    for store in &stores {
+        let simulator = simulator_on(&clock).await;
+        let builder = gate_builder_on(&simulator, &clock).state_api(false).store(store.clone());
+        gates.push(builder.build().await.unwrap());
+    }
+    let gates = TenantGates::new(gates).unwrap();
+    for (store, gate) in stores.iter().zip(gates.gates()) {
+        store.set_available(false);
+        gate.close(&tenant("Cust1"), "").await.unwrap_err();
+    }
+    stores[1].set_available(true);
+    gates.gates()[1].close(&tenant("Cust2"), "").await.unwrap();
+    stores[1].set_available(false);
+    gates.gates()[1].close(&tenant("Cust3"), "").await.unwrap_err();
+    let began = tokio::time::Instant::now();
+    assert_eq!(gates.clone().shutdown(Duration::from_secs(10)).await, 2);
+    assert!(began.elapsed() < Duration::from_secs(13), "{:?}", began.elapsed());
+    for gate in gates.gates() {
+        assert!(gate.ready(Duration::ZERO).await.is_shut_down());
+    }
 }

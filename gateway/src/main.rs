@@ -16,6 +16,7 @@ mod forward;
 mod log;
 mod metrics;
 mod routes;
+mod served;
 mod server;
 
 use std::{io::Write, process::ExitCode};
@@ -68,8 +69,8 @@ fn start(args: Args) -> Result<(), BoxError> {
 async fn run(args: Args) -> Result<(), BoxError> {
     let mut signals = Signals::new()?;
     let files = server::file_limit::raise();
-    let gate = tokio::select! {
-        gate = args.gate() => gate?,
+    let served = tokio::select! {
+        served = args.gates() => served?,
         () = signals.received() => return Ok(()),
     };
     let public = Listener::bind(args.listen)?;
@@ -77,13 +78,13 @@ async fn run(args: Args) -> Result<(), BoxError> {
     let addresses: Vec<_> =
         (std::iter::once(&public).chain(&internal)).map(Listener::address).collect();
     args.refuse_loops(&addresses).await?;
-    let forward = forward::service(&gate, &args)?;
+    let forward = forward::Forwards::new(&served, &args)?;
     let draining = Draining::default();
 
     let listeners = if internal.is_some() { 2 } else { 1 };
     let max_connections = server::file_limit::connections(files, listeners, args.max_connections);
     let outside = ListenerSettings { max_connections, max_head: PUBLIC_HEAD, half_close: true };
-    let recorded = gate.clone();
+    let recorded = served.clone();
     let metrics = metrics::Metrics::new(move || recorded.record_metrics());
     let options = routes::Options {
         metrics: metrics.clone(),
@@ -100,18 +101,19 @@ async fn run(args: Args) -> Result<(), BoxError> {
             );
         }
         announce(&public);
-        let app = routes::internal(&gate, &draining, forward, options);
-        let app = routes::public(&gate, app);
-        return server::run(signals, draining, gate, &metrics, vec![(public, app, outside)]).await;
+        let app = routes::internal(&served, &draining, forward, options);
+        let app = routes::public(&served, app);
+        return server::run(signals, draining, served, &metrics, vec![(public, app, outside)])
+            .await;
     };
     announce(&public);
     tracing::info!("internal on http://{}", internal.address());
     let inside = ListenerSettings { max_head: INTERNAL_HEAD, half_close: false, ..outside };
     let servers = vec![
-        (public, routes::public(&gate, axum::Router::new()), outside),
-        (internal, routes::internal(&gate, &draining, forward, options), inside),
+        (public, routes::public(&served, axum::Router::new()), outside),
+        (internal, routes::internal(&served, &draining, forward, options), inside),
     ];
-    server::run(signals, draining, gate, &metrics, servers).await
+    server::run(signals, draining, served, &metrics, servers).await
 }
 
 /// Prints the address of `public` for the parent process, which may have closed the pipe by now.

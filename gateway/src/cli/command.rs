@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use axum::http::Uri;
 use clap::Subcommand;
-use tower_superoffice::TenantId;
+use tower_superoffice::{Environment, TenantId};
+
+use super::NamedEnvironment;
 
 /// What to ask a running gateway, instead of starting one.
 #[derive(Debug, Clone, Subcommand)]
@@ -52,6 +54,23 @@ pub(crate) struct Connection {
     pub(crate) ca_file: Option<PathBuf>,
 }
 
+/// Which environment a command is about. It has no variable: where a gateway runs, that lists all
+/// environments.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct Scope {
+    /// The tenants' environment, when the gateway serves several.
+    #[arg(long, value_enum, value_name = "NAME")]
+    pub(crate) environment: Option<NamedEnvironment>,
+}
+
+impl Scope {
+    /// Returns the start of the paths about tenants.
+    pub(crate) fn prefix(self) -> String {
+        let name = self.environment.map(|name| Environment::from(name).name());
+        name.map(|name| format!("/{name}")).unwrap_or_default()
+    }
+}
+
 /// Which tenants are printed.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Tenants {
@@ -80,6 +99,9 @@ pub(crate) struct Tenants {
     pub(crate) after: Option<TenantId>,
 
     #[command(flatten)]
+    pub(crate) scope: Scope,
+
+    #[command(flatten)]
     pub(crate) connection: Connection,
 }
 
@@ -93,6 +115,9 @@ pub(crate) struct Order {
     /// Why, for those who look at the tenant: at most 200 characters.
     #[arg(long, value_name = "TEXT")]
     pub(crate) note: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) scope: Scope,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

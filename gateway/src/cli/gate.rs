@@ -1,17 +1,57 @@
-//! The gate that a command line describes.
+//! The gates that a command line describes.
 
 use std::fs;
 
-use tower_superoffice::{Environment, TenantGate, pull::Schedule, token::SigningKeys};
+use tower_superoffice::{TenantGate, pull::Schedule, token::SigningKeys};
 
-use super::{Args, NamedEnvironment, Switch, store, track};
-use crate::{BoxError, forward, routes::Access};
+use super::{Args, EnvironmentArgs, Switch, store, track};
+use crate::{BoxError, forward, routes::Access, served::Served};
 
 impl Args {
-    /// Builds the gate.
-    pub(crate) async fn gate(&self) -> Result<TenantGate, BoxError> {
+    /// Builds the gates.
+    pub(crate) async fn gates(&self) -> Result<Served, BoxError> {
         self.check()?;
-        let environment = self.environment();
+        let names = self.environment_names();
+        let tracked = match &self.track {
+            Some(file) => track::read(file, &names)?,
+            None => Vec::new(),
+        };
+        let authorities = self.authorities()?;
+        let (mut gates, mut stores) = (Vec::new(), Vec::new());
+        for args in &self.environments {
+            let (gate, store) =
+                self.gate(args, authorities.as_deref()).await.map_err(|error| match &*names {
+                    [_] => error,
+                    _ => format!("{}: {error}", args.environment.name()).into(),
+                })?;
+            gates.push(gate);
+            stores.push(store);
+        }
+        let served = Served::new(gates)?;
+        for (gate, tracked) in served.gates().iter().zip(tracked) {
+            gate.track(tracked);
+        }
+        for (args, store) in self.environments.iter().zip(stores) {
+            let any = args.any_audience.then(|| "any".to_owned());
+            tracing::info!(
+                environment = args.environment.name(),
+                audiences = any.unwrap_or_else(|| args.audiences.join(", ")),
+                store,
+                state_api = self.state_api(),
+                state_change_url = format!("https://YOUR-PUBLIC-HOST{}", self.notification_path),
+                "gate started"
+            );
+        }
+        Ok(served)
+    }
+
+    /// Builds the gate of an environment; returns it with the name of its store.
+    async fn gate(
+        &self,
+        args: &EnvironmentArgs,
+        authorities: Option<&[u8]>,
+    ) -> Result<(TenantGate, String), BoxError> {
+        let environment = &args.environment;
         let mut gate = TenantGate::builder(environment.clone())
             .notification_path(&self.notification_path)
             .settle(self.settle)
@@ -20,51 +60,46 @@ impl Args {
             .schedule(Schedule::new().pulls_per_second(self.pulls_per_second))
             .start_without_store(self.start_without_store)
             .state_api(self.state_api());
-        for audience in &self.audience {
+        for audience in &args.audiences {
             gate = gate.audience(audience);
         }
-        if self.any_audience {
+        if args.any_audience {
             gate = gate.any_audience();
         }
-        for issuer in &self.issuer {
+        for issuer in &args.issuers {
             gate = gate.issuer(issuer);
         }
-        for file in self.certificate.iter().chain(&self.jwks) {
+        for file in args.certificate.iter().chain(&args.jwks) {
             gate = gate.signing_keys(SigningKeys::from_file(file)?);
         }
-        if let Some(url) = &self.key_url {
+        if let Some(url) = &args.key_url {
             gate = gate.key_url(url.clone());
         }
         if self.hold_tracked {
             gate = gate.close_tracked_until_known();
         }
-        let authorities = self.authorities()?;
-        if let Some(pem) = &authorities {
+        if let Some(pem) = authorities {
             gate = gate.extra_roots(pem);
         }
-        let tracked = self.track.as_deref().map_or(Ok(Vec::new()), track::read)?;
         let settings = store::Settings {
-            environment: &environment,
+            environment,
+            is_alone: self.environments.len() == 1,
             connect_timeout: self.store_connect_timeout,
             authorities,
         };
         let (gate, store) = store::open(gate, &self.store, settings)?;
-        let gate = gate.build().await?;
-        gate.track(tracked);
-        tracing::info!(
-            environment = environment.name(),
-            audiences = if self.any_audience { "any".to_owned() } else { self.audience.join(", ") },
-            store,
-            state_api = self.state_api(),
-            state_change_url = format!("https://YOUR-PUBLIC-HOST{}", self.notification_path),
-            "gate started"
-        );
-        Ok(gate)
+        Ok((gate.build().await?, store))
+    }
+
+    fn environment_names(&self) -> Vec<String> {
+        self.environments.iter().map(|args| args.environment.name()).collect()
     }
 
     /// Refuses values that would silently do something else than was meant.
     fn check(&self) -> Result<(), BoxError> {
-        if forward::is_reserved(&self.notification_path) {
+        let names = self.environment_names();
+        let prefixes = if names.len() > 1 { names } else { Vec::new() };
+        if forward::is_reserved(&self.notification_path, &prefixes) {
             let advice =
                 "--notification-path lies below a name of the gateway's own: choose another";
             return Err(advice.into());
@@ -75,26 +110,11 @@ impl Args {
         if self.hold_tracked && self.track.is_none() {
             return Err("--hold-tracked needs --track FILE".into());
         }
-        if self.issuer.iter().any(|issuer| issuer.trim().is_empty()) {
+        let mut issuers = self.environments.iter().flat_map(|args| &args.issuers);
+        if issuers.any(|issuer| issuer.trim().is_empty()) {
             return Err("--issuer is empty".into());
         }
         Ok(())
-    }
-
-    fn environment(&self) -> Environment {
-        match (self.environment, &self.base_url) {
-            (Some(NamedEnvironment::Sod), _) => Environment::Sod,
-            (Some(NamedEnvironment::Stage), _) => Environment::Stage,
-            (Some(NamedEnvironment::Production), _) => Environment::Production,
-            (None, base) => {
-                let base = base.clone().unwrap_or_default();
-                if self.tenant_host.is_empty() {
-                    Environment::custom(base)
-                } else {
-                    Environment::custom_with_hosts(base, self.tenant_host.clone())
-                }
-            }
-        }
     }
 
     /// Returns the certificates, in PEM, of the authorities in --ca-file.
@@ -116,6 +136,6 @@ impl Args {
     }
 
     fn state_api(&self) -> bool {
-        self.state_api.map_or(self.environment.is_some(), |switch| switch == Switch::On)
+        self.state_api.map_or(!self.environment.is_empty(), |switch| switch == Switch::On)
     }
 }

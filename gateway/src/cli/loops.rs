@@ -32,14 +32,12 @@ impl Args {
         let scheme = self.base_url.as_ref().and_then(Uri::scheme_str).unwrap_or("https");
         let hosts = (self.tenant_host.iter())
             .filter_map(|host| Some(("--tenant-host", format!("{scheme}://{host}").parse().ok()?)));
-        [
-            ("--upstream", &self.upstream),
-            ("--base-url", &self.base_url),
-            ("--key-url", &self.key_url),
-        ]
-        .into_iter()
-        .filter_map(|(flag, url)| Some((flag, url.clone()?)))
-        .chain(hosts)
-        .collect()
+        let keys = self.environments.iter().filter_map(|args| args.key_url.as_ref());
+        [("--upstream", &self.upstream), ("--base-url", &self.base_url)]
+            .into_iter()
+            .filter_map(|(flag, url)| Some((flag, url.clone()?)))
+            .chain(keys.map(|url| ("--key-url", url.clone())))
+            .chain(hosts)
+            .collect()
     }
 }

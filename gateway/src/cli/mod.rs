@@ -1,6 +1,7 @@
 //! The command line.
 
 mod command;
+mod environments;
 mod gate;
 mod loops;
 mod parse;
@@ -9,11 +10,13 @@ mod target;
 mod token;
 mod track;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
 
 use axum::http::Uri;
-use clap::{Parser, ValueEnum, builder::BoolishValueParser};
+use clap::{ArgAction, Parser, ValueEnum, builder::BoolishValueParser};
+use tower_superoffice::Environment;
 
+use self::environments::EnvironmentArgs;
 pub(crate) use self::{
     command::{Command, Order, Tenants},
     parse::Invocation,
@@ -27,6 +30,9 @@ use crate::log;
 /// Set the State Change URL of your application to --notification-path here, and let your services
 /// call /{ContextIdentifier}/... here instead of at SuperOffice. A call to a tenant that is
 /// suspended, upgrading or deleted is answered with 503 (410 when deleted) and never sent.
+///
+/// With several environments, calls go to /{environment}/{ContextIdentifier}/..., and the options
+/// with [NAME=] are given once for each environment, as in --audience sod=my-application-id.
 ///
 /// Not done: TLS on the listeners, WebSockets and other upgrades, and rewriting of absolute links and
 /// redirects in responses, which keep the tenant's own host.
@@ -54,15 +60,18 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_INTERNAL_LISTEN", value_name = "ADDR")]
     pub(crate) internal_listen: Option<SocketAddr>,
 
-    /// SuperOffice's environment.
+    /// SuperOffice's environment (repeatable). Several share the State Change URL; everything about
+    /// tenants is then below /{environment}.
     #[arg(
         long,
         env = "SUPEROFFICE_GATEWAY_ENVIRONMENT",
         value_enum,
+        value_name = "NAME",
+        value_delimiter = ',',
         required_unless_present = "base_url",
         conflicts_with = "base_url"
     )]
-    environment: Option<NamedEnvironment>,
+    environment: Vec<NamedEnvironment>,
 
     /// A custom environment: keys, state API and tenants live under this URL.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_BASE_URL", value_name = "URL")]
@@ -79,34 +88,41 @@ pub(crate) struct Args {
     pub(crate) tenant_host: Vec<String>,
 
     /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for byte.
-    /// It can't be the gateway itself.
+    /// It can't be the gateway itself. Not with several environments.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<Uri>,
 
     /// Verifies tokens with the certificate or public key in this file, not with the keys of the
     /// environment's key URL.
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_CERTIFICATE", value_name = "FILE")]
-    certificate: Option<PathBuf>,
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_CERTIFICATE", value_name = "[NAME=]FILE")]
+    certificate: Vec<OsString>,
 
     /// Verifies tokens with the JSON Web Key Set in this file, not with that of the environment's key
     /// URL.
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_JWKS", value_name = "FILE")]
-    jwks: Option<PathBuf>,
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_JWKS", value_name = "[NAME=]FILE")]
+    jwks: Vec<OsString>,
 
     /// Fetches keys from here instead of the environment's key URL; keys in files are used too.
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_KEY_URL", value_name = "URL")]
-    key_url: Option<Uri>,
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_KEY_URL", value_name = "[NAME=]URL")]
+    key_url: Vec<String>,
 
     /// Accepts notifications for this application id (repeatable).
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_AUDIENCE", value_name = "ID")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_AUDIENCE", value_name = "[NAME=]ID")]
     audience: Vec<String>,
 
-    /// Accepts notifications for any application.
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_ANY_AUDIENCE", value_parser = BoolishValueParser::new())]
-    any_audience: bool,
+    /// Accepts notifications for any application; NAME=true with several environments.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_ANY_AUDIENCE",
+        value_name = "[NAME=]BOOL",
+        action = ArgAction::Append,
+        num_args = 0..=1,
+        default_missing_value = "true"
+    )]
+    any_audience: Vec<String>,
 
     /// Accepts notifications from this issuer too (repeatable).
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_ISSUER", value_name = "ISS")]
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_ISSUER", value_name = "[NAME=]ISS")]
     issuer: Vec<String>,
 
     /// Accepts tokens that speak for a person as if they were a notification's: any user of a tenant
@@ -125,7 +141,8 @@ pub(crate) struct Args {
 
     /// Store of the tenants' records: memory, redb:FILE, redis://HOST:PORT[/DB],
     /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB] or redis+unix:///PATH; rediss:// and
-    /// rediss+sentinel:// with TLS. A password in it is safer in the variable, or in a file that
+    /// rediss+sentinel:// with TLS. Of several environments each has its own FILE.NAME, or its own
+    /// keys in one server. A password in it is safer in the variable, or in a file that
     /// SUPEROFFICE_GATEWAY_STORE_FILE names.
     #[arg(
         long,
@@ -153,12 +170,12 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPGRADE_SETTLE", value_name = "SECONDS", default_value = "900", value_parser = seconds, allow_negative_numbers = true)]
     upgrade_settle: Duration,
 
-    /// Pulls that are made in a second, at most.
+    /// Pulls that are made in a second, at most, for each environment.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_PULLS_PER_SECOND", value_name = "N", default_value = "10", value_parser = clap::value_parser!(u32).range(1..))]
     pulls_per_second: u32,
 
-    /// File with the tenants to pull at the start: an id a line, `#` begins a comment. Needs the state
-    /// API.
+    /// File with the tenants to pull at the start: an id a line, or environment/id with several
+    /// environments; `#` begins a comment. Needs the state API.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_TRACK", value_name = "FILE")]
     track: Option<PathBuf>,
 
@@ -210,6 +227,10 @@ pub(crate) struct Args {
     )]
     operator_token_file: Option<PathBuf>,
 
+    /// Each environment with what is its own.
+    #[arg(skip)]
+    environments: Vec<EnvironmentArgs>,
+
     #[arg(skip)]
     pub(crate) operator_token: Option<OperatorToken>,
 
@@ -217,12 +238,23 @@ pub(crate) struct Args {
     command: Option<Command>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum NamedEnvironment {
+/// One of SuperOffice's environments.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum NamedEnvironment {
     /// Development.
     Sod,
     Stage,
     Production,
+}
+
+impl From<NamedEnvironment> for Environment {
+    fn from(name: NamedEnvironment) -> Self {
+        match name {
+            NamedEnvironment::Sod => Self::Sod,
+            NamedEnvironment::Stage => Self::Stage,
+            NamedEnvironment::Production => Self::Production,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]

@@ -9,7 +9,7 @@ use clap::{
 };
 
 use super::{
-    Args, Command, Target,
+    Args, Command, EnvironmentArgs, Target,
     token::{self, OperatorToken},
 };
 
@@ -72,6 +72,19 @@ impl Args {
                 *list = split_list(list);
             }
         }
+        // With one environment each of these is one value, commas and all.
+        let lists = [("any_audience", &mut args.any_audience), ("key_url", &mut args.key_url)];
+        for (id, list) in lists.into_iter().filter(|_| args.environment.len() > 1) {
+            if source(id) == Some(ValueSource::EnvVariable) {
+                *list = split_list(list);
+            }
+        }
+        let lists = [("certificate", &mut args.certificate), ("jwks", &mut args.jwks)];
+        for (id, list) in lists.into_iter().filter(|_| args.environment.len() > 1) {
+            if source(id) == Some(ValueSource::EnvVariable) {
+                *list = split_paths(list);
+            }
+        }
         if let Some(file) = &secrets.store_file {
             if source("store") != Some(ValueSource::DefaultValue) {
                 let message = format!("{STORE_FILE} cannot be used with '--store <STORE>'");
@@ -87,28 +100,12 @@ impl Args {
         args.operator_token =
             OperatorToken::from_sources(token_file, secrets.operator_token.as_deref())
                 .map_err(|message| error(ErrorKind::ValueValidation, message))?;
-        args.check_audience()?;
+        args.environments = EnvironmentArgs::of(&args)?;
         Ok(args)
-    }
-
-    /// Requires an audience or leave to do without. Left to clap, a variable that says `false` would
-    /// count as given.
-    fn check_audience(&self) -> Result<(), Error> {
-        match (self.audience.is_empty(), self.any_audience) {
-            (false, true) => Err(error(
-                ErrorKind::ArgumentConflict,
-                "the argument '--any-audience' cannot be used with '--audience <ID>'",
-            )),
-            (true, false) => Err(error(
-                ErrorKind::MissingRequiredArgument,
-                "the following required arguments were not provided:\n  --audience <ID>",
-            )),
-            _ => Ok(()),
-        }
     }
 }
 
-fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+pub(super) fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
     Args::command().error(kind, message)
 }
 
@@ -116,6 +113,15 @@ fn error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
 fn split_list(values: &[String]) -> Vec<String> {
     let items = values.iter().flat_map(|value| value.split(','));
     items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Splits a list of files likewise; one that is not Unicode is left as it is.
+fn split_paths(values: &[OsString]) -> Vec<OsString> {
+    let split = |value: &OsString| match value.to_str() {
+        Some(text) => split_list(&[text.to_owned()]).into_iter().map(OsString::from).collect(),
+        None => vec![value.clone()],
+    };
+    values.iter().flat_map(split).collect()
 }
 
 #[cfg(test)]

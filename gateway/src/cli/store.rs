@@ -15,9 +15,11 @@ const REDIS: [&str; 5] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel"
 /// What a store needs besides its name.
 pub(super) struct Settings<'a> {
     pub(super) environment: &'a Environment,
+    /// Whether no other environment has the same `--store`.
+    pub(super) is_alone: bool,
     pub(super) connect_timeout: Duration,
     /// Certificates of authorities that are trusted besides the public ones.
-    pub(super) authorities: Option<Vec<u8>>,
+    pub(super) authorities: Option<&'a [u8]>,
 }
 
 /// Gives `gate` the store that `name` describes, and returns the store's name without a password.
@@ -26,11 +28,16 @@ pub(super) fn open(
     name: &str,
     settings: Settings<'_>,
 ) -> Result<(TenantGateBuilder, String), BoxError> {
-    let Settings { environment, connect_timeout, authorities } = settings;
+    let Settings { environment, is_alone, connect_timeout, authorities } = settings;
     if name == "memory" {
         return Ok((gate, name.to_owned()));
     }
     if let Some(file) = name.strip_prefix("redb:") {
+        // Only one store can open a file.
+        let file = match is_alone {
+            true => file.to_owned(),
+            false => format!("{file}.{}", environment.name()),
+        };
         let store = store::RedbStore::open(file, environment)?;
         let name = store.name();
         return Ok((gate.store(store), name));

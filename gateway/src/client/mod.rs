@@ -53,9 +53,10 @@ async fn probe(gateway: &Gateway, path: &str) -> Result<ExitCode, BoxError> {
 }
 
 async fn list(gateway: &Gateway, tenants: &Tenants) -> Result<ExitCode, BoxError> {
+    let prefix = tenants.scope.prefix();
     let path = match &tenants.tenant {
-        Some(tenant) => format!("/tenants/{tenant}"),
-        None => format!("/tenants{}", query(tenants)),
+        Some(tenant) => format!("{prefix}/tenants/{tenant}"),
+        None => format!("{prefix}/tenants{}", query(tenants)),
     };
     let response = gateway.ask(Question::get(&path), TIMEOUT).await?;
     print::whole(ask::expect_ok(response).await?.into_body()).await?;
@@ -95,7 +96,7 @@ async fn give(
     order: Order,
     until: Option<String>,
 ) -> Result<ExitCode, BoxError> {
-    let path = format!("/tenants/{}/{verb}", order.tenant);
+    let path = format!("{}/tenants/{}/{verb}", order.scope.prefix(), order.tenant);
     let mut body = serde_json::Map::new();
     for (member, value) in [("note", order.note), ("until", until)] {
         if let Some(value) = value {

@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod connector;
 mod decode;
+mod environments;
 mod framing;
 mod headers;
 mod method;
@@ -36,6 +37,7 @@ use self::{
 };
 pub(crate) use self::{
     connector::{Connector, connector},
+    environments::Forwards,
     problem::{problem, unavailable},
 };
 use crate::{BoxError, cli::Args};
@@ -60,13 +62,20 @@ pub(crate) struct Forward {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct FromTenant;
 
-/// Whether `path` lies below a name of the gateway's own, on which no notification path may be.
-pub(crate) fn is_reserved(path: &str) -> bool {
-    path::tenant_of(path) == Err(NoTenant::Reserved)
+/// Whether `path` lies below a name of the gateway's own, or of one of `environments`, on which no
+/// notification path may be.
+pub(crate) fn is_reserved(path: &str, environments: &[String]) -> bool {
+    let is_environment = |tenant: &TenantId| {
+        environments.iter().any(|name| name.eq_ignore_ascii_case(tenant.as_str()))
+    };
+    match path::tenant_of(path) {
+        Ok(tenant) => is_environment(&tenant),
+        Err(no_tenant) => no_tenant == NoTenant::Reserved,
+    }
 }
 
 /// Builds the service that forwards to the tenants of `gate`.
-pub(crate) fn service(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
+fn forward_to(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
     let mut guard = gate.guard_layer();
     if args.observe_only {
         guard = guard.observe_only();

@@ -40,16 +40,20 @@ pub(super) enum NoTenant {
 /// and plain dot segments followed. A path is ambiguous when it had another tenant if `..` removed
 /// an empty segment, as in RFC 3986, section 5.2.4.
 pub(super) fn tenant_of(path: &str) -> Result<TenantId, NoTenant> {
-    let characters = decode(path);
-    if has_suspicious_escape(&characters) {
-        return Err(NoTenant::Ambiguous);
-    }
-    let segments = split(&characters);
-    let first = first_segment(&segments)?.ok_or(NoTenant::NoId)?;
+    let first = first_of(path)?.ok_or(NoTenant::NoId)?;
     if is_reserved(&first) {
         return Err(NoTenant::Reserved);
     }
     str::from_utf8(&first).ok().and_then(|id| TenantId::new(id).ok()).ok_or(NoTenant::NoId)
+}
+
+/// Returns the first segment of `path`, decoded, as [`tenant_of`] reads it; `None` when there is none.
+pub(super) fn first_of(path: &str) -> Result<Option<Vec<u8>>, NoTenant> {
+    let characters = decode(path);
+    if has_suspicious_escape(&characters) {
+        return Err(NoTenant::Ambiguous);
+    }
+    first_segment(&split(&characters))
 }
 
 fn is_reserved(segment: &[u8]) -> bool {

@@ -17,12 +17,13 @@ use tower_superoffice::TenantGate;
 use self::{events::Feed, ready::Probe, tenants::Snapshots};
 pub(crate) use self::{orders::Access, timestamp::rfc3339};
 use crate::{
-    forward::Forward,
+    forward::Forwards,
     metrics::{self, Metrics},
+    served::Served,
     server::{self, Draining},
 };
 
-/// What a listener for services serves besides the state of its gate.
+/// What a listener for services serves besides the state of its gates.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Whether tracked tenants are closed until something is known of them.
@@ -37,34 +38,50 @@ pub(crate) struct Options {
 
 /// The routes for services: the gateway's own paths and the forwarded calls.
 pub(crate) fn internal(
-    gate: &TenantGate,
+    served: &Served,
     draining: &Draining,
-    forward: Forward,
+    forwards: Forwards,
     options: Options,
 ) -> Router {
-    let snapshots = Snapshots::new(gate.clone());
-    let feed = Feed::new(gate.clone(), snapshots.clone(), draining.clone());
-    let probe = Probe::new(gate.clone(), draining.clone(), options.hold_tracked);
+    let Options { hold_tracked, observe_only, metrics, orders } = options;
+    let snapshots: Vec<_> = served.gates().iter().cloned().map(Snapshots::new).collect();
+    let feed = Feed::new(served, &snapshots, draining.clone());
+    let probe = Probe::new(served.clone(), draining.clone(), hold_tracked);
     let mut routes = Router::new()
         .route("/live", get(async || "ok\n"))
         .route("/ready", get(ready::ready).with_state(probe.clone()))
         .route("/healthz", get(ready::ready).with_state(probe))
-        .route("/status", get(status::status).with_state(gate.clone()))
-        .route("/metrics", get(metrics::scrape).with_state(options.metrics.clone()))
-        .route("/tenants", get(tenants::list).with_state(snapshots))
-        .route("/tenants/{ctx}", get(tenant::one).with_state(gate.clone()))
-        .route("/tenants/{ctx}/wait", get(tenant::wait).with_state(gate.clone()))
-        .route("/events", get(events::events).with_state(feed))
-        .route("/check/{ctx}", check::route(gate.clone(), options.observe_only))
-        .route("/api/state/{ctx}", get(state::state).with_state(gate.clone()));
-    if let Some(access) = options.orders {
-        routes = routes.merge(orders::routes(gate, access));
+        .route("/status", get(status::status).with_state(served.clone()))
+        .route("/metrics", get(metrics::scrape).with_state(metrics.clone()))
+        .route("/events", get(events::events).with_state(feed));
+    for (gate, snapshots) in served.gates().iter().zip(snapshots) {
+        let prefix = served.prefix(gate);
+        routes = routes.merge(tenant_routes(&prefix, gate, snapshots, observe_only));
+        if let Some(access) = &orders {
+            routes = routes.merge(orders::routes(&prefix, gate, access.clone()));
+        }
     }
-    let calls = options.metrics.calls(forward, &gate.environment().name());
+    let calls = forwards.into_service(|forward, environment| metrics.calls(forward, environment));
     server::middleware(routes.fallback_service(calls))
 }
 
+/// The routes about tenants of `gate`, below `prefix`.
+fn tenant_routes(
+    prefix: &str,
+    gate: &TenantGate,
+    snapshots: Snapshots,
+    observe_only: bool,
+) -> Router {
+    let path = |path: &str| format!("{prefix}{path}");
+    Router::new()
+        .route(&path("/tenants"), get(tenants::list).with_state(snapshots))
+        .route(&path("/tenants/{ctx}"), get(tenant::one).with_state(gate.clone()))
+        .route(&path("/tenants/{ctx}/wait"), get(tenant::wait).with_state(gate.clone()))
+        .route(&path("/check/{ctx}"), check::route(gate.clone(), observe_only))
+        .route(&path("/api/state/{ctx}"), get(state::state).with_state(gate.clone()))
+}
+
 /// The notification path in front of `rest`. It is compared exactly, not as a pattern.
-pub(crate) fn public(gate: &TenantGate, rest: Router) -> Router {
-    server::middleware(Router::new().fallback_service(gate.notification_layer().layer(rest)))
+pub(crate) fn public(served: &Served, rest: Router) -> Router {
+    server::middleware(Router::new().fallback_service(served.notification_layer().layer(rest)))
 }

@@ -1,6 +1,6 @@
 //! `/ready`, and as it `/healthz`: whether the gateway is to be sent requests.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use axum::{
     Json,
@@ -15,7 +15,7 @@ use tower_superoffice::{
     token::KeysReport,
 };
 
-use crate::server::Draining;
+use crate::{served::Served, server::Draining};
 
 /// Fetched keys are read every ten minutes: at this age two fetches have failed.
 const OLD_KEYS: Duration = Duration::from_secs(20 * 60);
@@ -26,20 +26,20 @@ const WRONG_CLOCK: i64 = 10;
 /// What the answer is read from.
 #[derive(Debug, Clone)]
 pub(super) struct Probe {
-    gate: TenantGate,
+    served: Served,
     draining: Draining,
     /// Whether calls to tracked tenants are refused until something is known of them.
     hold_tracked: bool,
 }
 
 impl Probe {
-    pub(super) fn new(gate: TenantGate, draining: Draining, hold_tracked: bool) -> Self {
-        Self { gate, draining, hold_tracked }
+    pub(super) fn new(served: Served, draining: Draining, hold_tracked: bool) -> Self {
+        Self { served, draining, hold_tracked }
     }
 }
 
 /// The answer.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Default, PartialEq, Serialize)]
 struct Report {
     ready: bool,
     /// Why it is not ready.
@@ -48,22 +48,60 @@ struct Report {
     degraded: Vec<&'static str>,
     tasks_down: Vec<&'static str>,
     tracked_awaited: usize,
+    /// With several environments, the same of each.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    environments: BTreeMap<String, Report>,
 }
 
 /// Answers 200, or 503, with the reasons as JSON.
 pub(super) async fn ready(State(probe): State<Probe>) -> Response {
-    let Probe { gate, draining, hold_tracked } = probe;
-    let readiness = gate.ready(Duration::ZERO).await;
-    let reasons = reasons(&readiness, draining.has_begun(), hold_tracked);
-    let report = Report {
-        ready: reasons.is_empty(),
-        reasons,
-        degraded: degraded(&gate.health(), &gate.keys()),
-        tasks_down: readiness.tasks_down().to_vec(),
-        tracked_awaited: readiness.tracked_awaited(),
+    let report = match &probe.served {
+        Served::One(gate) => probe.report(gate).await,
+        Served::Several(gates) => {
+            let mut whole = Report { ready: true, ..Report::default() };
+            for gate in gates.gates() {
+                whole.add(gate.environment().name(), probe.report(gate).await);
+            }
+            whole
+        }
     };
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(report)).into_response()
+}
+
+impl Probe {
+    async fn report(&self, gate: &TenantGate) -> Report {
+        let readiness = gate.ready(Duration::ZERO).await;
+        let reasons = reasons(&readiness, self.draining.has_begun(), self.hold_tracked);
+        Report {
+            ready: reasons.is_empty(),
+            reasons,
+            degraded: degraded(&gate.health(), &gate.keys()),
+            tasks_down: readiness.tasks_down().to_vec(),
+            tracked_awaited: readiness.tracked_awaited(),
+            environments: BTreeMap::new(),
+        }
+    }
+}
+
+impl Report {
+    /// Adds what is true of one environment to what is true of all.
+    fn add(&mut self, name: String, report: Report) {
+        self.ready &= report.ready;
+        for (all, own) in [
+            (&mut self.reasons, &report.reasons),
+            (&mut self.degraded, &report.degraded),
+            (&mut self.tasks_down, &report.tasks_down),
+        ] {
+            for name in own {
+                if !all.contains(name) {
+                    all.push(name);
+                }
+            }
+        }
+        self.tracked_awaited += report.tracked_awaited;
+        self.environments.insert(name, report);
+    }
 }
 
 fn reasons(readiness: &Readiness, draining: bool, hold_tracked: bool) -> Vec<&'static str> {
@@ -120,7 +158,11 @@ mod tests {
     }
 
     async fn answer(gate: &TenantGate) -> (u16, Value) {
-        let response = ready(State(Probe::new(gate.clone(), Draining::default(), true))).await;
+        answer_of(Served::One(gate.clone())).await
+    }
+
+    async fn answer_of(served: Served) -> (u16, Value) {
+        let response = ready(State(Probe::new(served, Draining::default(), true))).await;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await.unwrap().to_bytes();
         (status, serde_json::from_slice(&body).unwrap())
@@ -191,5 +233,20 @@ mod tests {
         assert_eq!((status, &report["reasons"]), (503, &json!(["no_key"])));
         gate.clone().shutdown(Duration::ZERO).await;
         assert_eq!(answer(&gate).await.1["reasons"], json!(["no_key", "draining"]));
+    }
+
+    #[tokio::test]
+    async fn one_environment_that_is_not_ready_is_named() {
+        let ready = builder().build().await.unwrap();
+        let environment = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+        let gate = TenantGate::builder(environment).any_audience().state_api(false);
+        let gate = gate.build().await.unwrap();
+        let served = Served::new(vec![ready, gate]).unwrap();
+        let (status, report) = answer_of(served.clone()).await;
+        assert_eq!((status, &report["reasons"]), (503, &json!(["no_key"])));
+        assert_eq!(report["environments"]["production"]["ready"], true);
+        assert_eq!(report["environments"]["127.0.0.1:1"]["reasons"], json!(["no_key"]));
+
+        served.shutdown(Duration::ZERO).await;
     }
 }

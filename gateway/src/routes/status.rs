@@ -1,18 +1,58 @@
 //! `/status`: what the gateway knows of itself.
 
+use std::collections::BTreeMap;
+
 use axum::{Json, extract::State};
 use serde::Serialize;
-use tower_superoffice::{TenantGate, health::Health, token::KeysReport};
+use tower_superoffice::{
+    TenantGate,
+    health::{Health, NotificationCounts},
+    token::KeysReport,
+};
+
+use crate::served::Served;
 
 /// The answer.
 #[derive(Serialize)]
 pub(super) struct Status {
     version: &'static str,
+    #[serde(flatten)]
+    gates: Gates,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Gates {
+    One(GateStatus),
+    Several {
+        /// Those that were refused before their gate was chosen.
+        undecided_notifications: NotificationCounts,
+        environments: BTreeMap<String, GateStatus>,
+    },
+}
+
+#[derive(Serialize)]
+struct GateStatus {
     health: Health,
     keys: KeysReport,
 }
 
+impl GateStatus {
+    fn new(gate: &TenantGate) -> Self {
+        Self { health: gate.health(), keys: gate.keys() }
+    }
+}
+
 /// Answers with health, keys and version.
-pub(super) async fn status(State(gate): State<TenantGate>) -> Json<Status> {
-    Json(Status { version: env!("CARGO_PKG_VERSION"), health: gate.health(), keys: gate.keys() })
+pub(super) async fn status(State(served): State<Served>) -> Json<Status> {
+    let gates = match &served {
+        Served::One(gate) => Gates::One(GateStatus::new(gate)),
+        Served::Several(gates) => Gates::Several {
+            undecided_notifications: gates.notifications(),
+            environments: (gates.gates().iter())
+                .map(|gate| (gate.environment().name(), GateStatus::new(gate)))
+                .collect(),
+        },
+    };
+    Json(Status { version: env!("CARGO_PKG_VERSION"), gates })
 }

@@ -6,7 +6,8 @@ use tokio::{
     sync::{oneshot, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
-use tower_superoffice::TenantGate;
+
+use crate::served::Served;
 
 /// How long the gateway still takes connections while it says that it is not ready.
 const NOTICE: Duration = Duration::from_secs(1);
@@ -41,12 +42,12 @@ impl Draining {
     }
 }
 
-/// Waits for the requests in flight, which have ended when `drained` does, and has `gate` write what
-/// its store lacks. All of it shares one deadline, which counts from when the signal was `received`.
+/// Waits for the requests in flight, which have ended when `drained` does, and has the gates write
+/// what their stores lack. All of it shares one deadline, which counts from when the signal was `received`.
 ///
-/// The gate ends when the requests have, or when those that are left can't be notifications: calls
+/// The gates end when the requests have, or when those that are left can't be notifications: calls
 /// are decided from memory, and the store may need the time.
-pub(super) async fn end(gate: TenantGate, drained: impl Future<Output = ()>, received: Instant) {
+pub(super) async fn end(served: Served, drained: impl Future<Output = ()>, received: Instant) {
     let deadline = received + END;
     let (no_requests, without_requests) = oneshot::channel::<()>();
     let drain = async move {
@@ -58,10 +59,10 @@ pub(super) async fn end(gate: TenantGate, drained: impl Future<Output = ()>, rec
     let write = async {
         // Its sender is dropped, never used.
         let _ = timeout(NOTIFICATIONS, without_requests).await;
-        gate.shutdown(deadline.saturating_duration_since(Instant::now())).await
+        served.shutdown(deadline.saturating_duration_since(Instant::now())).await
     };
     let ((), unwritten) = tokio::join!(drain, write);
-    // The gate has logged a warning with what is unwritten.
+    // Each gate has logged a warning with what is unwritten.
     tracing::info!(unwritten, "stopped");
 }
 
@@ -69,7 +70,7 @@ pub(super) async fn end(gate: TenantGate, drained: impl Future<Output = ()>, rec
 mod tests {
     use std::future::{pending, ready};
 
-    use tower_superoffice::{Environment, TenantId, store::MemoryStore};
+    use tower_superoffice::{Environment, TenantGate, TenantId, store::MemoryStore};
 
     use super::*;
 
@@ -90,7 +91,7 @@ mod tests {
         store.set_available(false);
         gate.close(&tenant(), "").await.unwrap_err();
         let received = Instant::now();
-        end(gate, pending(), received).await;
+        end(Served::One(gate), pending(), received).await;
         assert!(received.elapsed() <= Duration::from_secs(25), "{:?}", received.elapsed());
     }
 
@@ -105,14 +106,14 @@ mod tests {
             sleep(Duration::from_secs(15)).await;
             back.set_available(true);
         });
-        end(gate, pending(), Instant::now()).await;
+        end(Served::One(gate), pending(), Instant::now()).await;
         assert!(self::gate(store).await.check(&tenant()).is_err(), "the closing is lost");
     }
 
     #[tokio::test(start_paused = true)]
     async fn idle_gateway_ends_at_once() {
         let received = Instant::now();
-        end(gate(MemoryStore::new()).await, ready(()), received).await;
+        end(Served::One(gate(MemoryStore::new()).await), ready(()), received).await;
         assert_eq!(received.elapsed(), Duration::ZERO);
     }
 }

@@ -14,7 +14,6 @@ mod stalled;
 
 use axum::Router;
 use tokio::{sync::watch, time::Instant};
-use tower_superoffice::TenantGate;
 
 use self::{connection::Server, slots::Slots};
 pub(crate) use self::{
@@ -24,6 +23,7 @@ pub(crate) use self::{
 use crate::{
     BoxError,
     metrics::{Connections, Metrics},
+    served::Served,
 };
 
 /// The largest head of a request, in bytes, on a listener that anyone may reach.
@@ -44,11 +44,11 @@ pub(crate) struct ListenerSettings {
     pub(crate) half_close: bool,
 }
 
-/// Serves until a signal arrives, the first of `servers` as the public one, then waits for the requests in flight and ends `gate`.
+/// Serves until a signal arrives, the first of `servers` as the public one, then waits for the requests in flight and ends the gates.
 pub(crate) async fn run(
     mut signals: Signals,
     draining: Draining,
-    gate: TenantGate,
+    served: Served,
     metrics: &Metrics,
     servers: Vec<(Listener, Router, ListenerSettings)>,
 ) -> Result<(), BoxError> {
@@ -71,7 +71,7 @@ pub(crate) async fn run(
             }
         }
     };
-    draining::end(gate, drained, received).await;
+    draining::end(served, drained, received).await;
     Ok(())
 }
 

@@ -19,6 +19,7 @@ mod commands;
 mod configuration;
 mod connections;
 mod crash_recovery;
+mod environments;
 mod events;
 mod examples;
 mod flags;

@@ -10,19 +10,31 @@ use crate::routes::tenants::Tenant;
 #[derive(Serialize)]
 struct Snapshot<'a> {
     event: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    environment: Option<&'a str>,
     #[serde(flatten)]
     tenant: Tenant<'a>,
 }
 
-/// Appends the `snapshot` event of a tenant.
-pub(super) fn write_tenant(text: &mut Vec<u8>, tenant: &TenantId, status: &TenantStatus) {
+/// Appends the `snapshot` event of a tenant. Where there are several environments, each event names
+/// its own.
+pub(super) fn write_tenant(
+    text: &mut Vec<u8>,
+    environment: Option<&str>,
+    tenant: &TenantId,
+    status: &TenantStatus,
+) {
     let tenant = Tenant::new(tenant, status);
-    write(text, SNAPSHOT, &Snapshot { event: SNAPSHOT, tenant });
+    write(text, SNAPSHOT, &Snapshot { event: SNAPSHOT, environment, tenant });
 }
 
-/// Appends the `snapshot` event that marks the end of so many.
-pub(super) fn write_end(text: &mut Vec<u8>, tenants: usize) {
-    let end = json!({ "event": SNAPSHOT, "tenant": null, "complete": true, "tenants": tenants });
+/// Appends the `snapshot` event that marks the end of so many, of all environments.
+pub(super) fn write_end(text: &mut Vec<u8>, several: bool, tenants: usize) {
+    let mut end =
+        json!({ "event": SNAPSHOT, "tenant": null, "complete": true, "tenants": tenants });
+    if let (true, Some(members)) = (several, end.as_object_mut()) {
+        members.insert("environment".to_owned(), Value::Null);
+    }
     write(text, SNAPSHOT, &end);
 }
 
@@ -30,8 +42,16 @@ const SNAPSHOT: &str = "snapshot";
 
 /// Appends `event`, with the library's names. Its status becomes the members of a tenant in the list,
 /// with the endpoint of now, which an event's status lacks; `tenant` is null in what is about none.
-pub(super) fn write_event(text: &mut Vec<u8>, gate: &TenantGate, event: &TenantEvent) {
+pub(super) fn write_event(
+    text: &mut Vec<u8>,
+    environment: Option<&str>,
+    gate: &TenantGate,
+    event: &TenantEvent,
+) {
     let mut members = object(event);
+    if let Some(environment) = environment {
+        members.insert("environment".to_owned(), environment.into());
+    }
     match event {
         TenantEvent::Changed { tenant, status }
         | TenantEvent::Confirmed { tenant, status }
@@ -113,14 +133,20 @@ mod tests {
         ];
         for (event, expected) in cases {
             let mut text = Vec::new();
-            write_event(&mut text, &gate, &event);
-            let text = String::from_utf8(text).unwrap();
-            let (name, data) = text.trim_end().split_once('\n').unwrap();
-            let data: serde_json::Value =
-                serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
-            let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
-            assert_eq!(data, expected);
-            assert_eq!(name, format!("event: {}", expected["event"].as_str().unwrap()));
+            let mut expected: Value = serde_json::from_str(&expected).unwrap();
+            for environment in [None, Some("stage")] {
+                text.clear();
+                write_event(&mut text, environment, &gate, &event);
+                let text = std::str::from_utf8(&text).unwrap();
+                let (name, data) = text.trim_end().split_once('\n').unwrap();
+                let data: Value =
+                    serde_json::from_str(data.strip_prefix("data: ").unwrap()).unwrap();
+                if let Some(environment) = environment {
+                    expected["environment"] = environment.into();
+                }
+                assert_eq!(data, expected);
+                assert_eq!(name, format!("event: {}", expected["event"].as_str().unwrap()));
+            }
         }
     }
 }

@@ -15,10 +15,10 @@ use tokio::{
     sync::{Semaphore, mpsc},
     time::{error::Elapsed, timeout},
 };
-use tower_superoffice::{TenantGate, events::Events};
+use tower_superoffice::{TenantEvent, TenantGate};
 
 use super::tenants::{Reader, Snapshots, Unavailable};
-use crate::{forward::problem, server::Draining};
+use crate::{forward::problem, served::Served, server::Draining};
 
 /// Readers at a time. Each costs a connection and what it has not read yet.
 const READERS: usize = 64;
@@ -38,42 +38,64 @@ const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering")
 /// What the events are read from.
 #[derive(Clone)]
 pub(super) struct Feed {
-    gate: TenantGate,
-    snapshots: Snapshots,
+    sources: Arc<[Source]>,
     draining: Draining,
     readers: Arc<Semaphore>,
 }
 
+/// What the events of an environment are read from.
+#[derive(Clone)]
+struct Source {
+    /// Names the environment where there are several.
+    environment: Option<String>,
+    gate: TenantGate,
+    snapshots: Snapshots,
+}
+
 impl Feed {
-    pub(super) fn new(gate: TenantGate, snapshots: Snapshots, draining: Draining) -> Self {
-        Self { gate, snapshots, draining, readers: Arc::new(Semaphore::new(READERS)) }
+    /// Reads from all gates of `served`, and from their `snapshots`.
+    pub(super) fn new(served: &Served, snapshots: &[Snapshots], draining: Draining) -> Self {
+        let sources = served.gates().iter().zip(snapshots).map(|(gate, snapshots)| Source {
+            environment: served.label(gate),
+            gate: gate.clone(),
+            snapshots: snapshots.clone(),
+        });
+        let readers = Arc::new(Semaphore::new(READERS));
+        Self { sources: sources.collect(), draining, readers }
     }
 }
 
 /// Sends a `snapshot` event for every tenant, one that marks their end, and events as they happen.
 pub(super) async fn events(State(feed): State<Feed>) -> Response {
-    let Feed { gate, snapshots, draining, readers } = feed;
+    let Feed { sources, draining, readers } = feed;
     if draining.has_begun() {
         return busy("The gateway is about to stop.");
     }
     let Ok(permit) = readers.try_acquire_owned() else {
         return busy("As many read the events as may.");
     };
-    // Before the snapshot: what happens while it is taken is in both.
-    let events = gate.events();
-    let snapshot = match snapshots.all().await {
-        Ok(snapshot) => snapshot,
-        Err(Unavailable::TooManyReaders) => return busy("As many read the tenants as may."),
-        Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    };
+    // Before the snapshots: what happens while they are taken is in both.
+    let events = merge(&sources);
+    let mut snapshots = Vec::new();
+    for source in &*sources {
+        match source.snapshots.all().await {
+            Ok(snapshot) => snapshots.push(snapshot),
+            Err(Unavailable::TooManyReaders) => return busy("As many read the tenants as may."),
+            Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        }
+    }
     let (tx, rx) = mpsc::channel(1);
     // A task of its own: the body of a response that is not read is not polled either, and could
     // not give up.
     tokio::spawn(async move {
         let _permit = permit;
         let sent = async {
-            send_snapshot(snapshot, &tx).await?;
-            send_events(&gate, events, &tx).await
+            let mut sent = 0;
+            for (source, snapshot) in sources.iter().zip(snapshots) {
+                sent += send_snapshot(source, snapshot, &tx).await?;
+            }
+            send_end(&sources, sent, &tx).await?;
+            send_events(&sources, events, &tx).await
         };
         tokio::select! {
             () = draining.begun() => {}
@@ -97,7 +119,19 @@ fn busy(detail: &str) -> Response {
     response
 }
 
-async fn send_snapshot(mut snapshot: Reader, tx: &mpsc::Sender<Bytes>) -> Result<(), Elapsed> {
+/// The events of all `sources`, each with the number of its own.
+fn merge(sources: &[Source]) -> impl Stream<Item = (usize, TenantEvent)> + use<> {
+    let numbered =
+        |(number, source): (usize, &Source)| source.gate.events().map(move |event| (number, event));
+    stream::select_all(sources.iter().enumerate().map(numbered))
+}
+
+/// Sends every tenant of a snapshot; returns their number.
+async fn send_snapshot(
+    source: &Source,
+    mut snapshot: Reader,
+    tx: &mpsc::Sender<Bytes>,
+) -> Result<usize, Elapsed> {
     let mut sent = 0;
     loop {
         let tenants = snapshot.next(CHUNK);
@@ -105,22 +139,32 @@ async fn send_snapshot(mut snapshot: Reader, tx: &mpsc::Sender<Bytes>) -> Result
         let last = tenants.len() < CHUNK;
         let mut text = Vec::new();
         for (tenant, status) in &tenants {
-            message::write_tenant(&mut text, tenant, status);
-        }
-        if last {
-            message::write_end(&mut text, sent);
+            message::write_tenant(&mut text, source.environment.as_deref(), tenant, status);
         }
         drop(tenants);
-        send(tx, text.into()).await?;
+        if !text.is_empty() {
+            send(tx, text.into()).await?;
+        }
         if last {
-            return Ok(());
+            return Ok(sent);
         }
     }
 }
 
+/// Marks the end of all snapshots, with the number of their tenants.
+async fn send_end(
+    sources: &[Source],
+    tenants: usize,
+    tx: &mpsc::Sender<Bytes>,
+) -> Result<(), Elapsed> {
+    let mut text = Vec::new();
+    message::write_end(&mut text, sources.len() > 1, tenants);
+    send(tx, text.into()).await
+}
+
 async fn send_events(
-    gate: &TenantGate,
-    events: Events,
+    sources: &[Source],
+    events: impl Stream<Item = (usize, TenantEvent)> + Unpin,
     tx: &mpsc::Sender<Bytes>,
 ) -> Result<(), Elapsed> {
     let mut events = events.ready_chunks(CHUNK);
@@ -128,12 +172,15 @@ async fn send_events(
         let text = match timeout(KEEP_ALIVE, events.next()).await {
             Ok(Some(events)) => {
                 let mut text = Vec::new();
-                for event in &events {
-                    message::write_event(&mut text, gate, event);
+                for (number, event) in &events {
+                    let Some(Source { environment, gate, .. }) = sources.get(*number) else {
+                        continue;
+                    };
+                    message::write_event(&mut text, environment.as_deref(), gate, event);
                 }
                 text.into()
             }
-            // The gate has ended.
+            // The gates have ended.
             Ok(None) => return Ok(()),
             Err(_) => Bytes::from_static(b": keep-alive\n\n"),
         };
@@ -161,7 +208,7 @@ mod tests {
         let environment = Environment::custom("http://127.0.0.1:1".parse().unwrap());
         let gate = TenantGate::builder(environment).any_audience().state_api(false);
         let gate = gate.build().await.unwrap();
-        Feed::new(gate.clone(), Snapshots::new(gate), Draining::default())
+        Feed::new(&Served::One(gate.clone()), &[Snapshots::new(gate)], Draining::default())
     }
 
     /// Reads one chunk; `None` at the end.
@@ -171,7 +218,7 @@ mod tests {
     }
 
     async fn close(feed: &Feed, id: &str) {
-        feed.gate.close(&TenantId::new(id).unwrap(), "").await.unwrap();
+        feed.sources[0].gate.close(&TenantId::new(id).unwrap(), "").await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]

@@ -53,8 +53,8 @@ impl Order {
     }
 }
 
-/// The routes of all orders, for those that `access` lets in.
-pub(super) fn routes(gate: &TenantGate, access: Access) -> Router {
+/// The routes of all orders below `prefix`, for those that `access` lets in.
+pub(super) fn routes(prefix: &str, gate: &TenantGate, access: Access) -> Router {
     let mut routes = Router::new();
     for order in Order::ALL {
         let give = move |State((gate, access)): State<(TenantGate, Access)>,
@@ -65,7 +65,7 @@ pub(super) fn routes(gate: &TenantGate, access: Access) -> Router {
                 Err(refusal) => *refusal,
             }
         };
-        routes = routes.route(&format!("/tenants/{{ctx}}/{}", order.name()), post(give));
+        routes = routes.route(&format!("{prefix}/tenants/{{ctx}}/{}", order.name()), post(give));
     }
     routes.with_state((gate.clone(), access))
 }
@@ -88,7 +88,9 @@ async fn give(
             "until ends an open or close: leave it out here.",
         )));
     }
-    tracing::info!(%tenant, order = order.name(), note = terms.note, "operator's order received");
+    let environment = gate.environment().name();
+    let (order_name, note) = (order.name(), &terms.note);
+    tracing::info!(environment, %tenant, order = order_name, note, "operator's order received");
     execute(order, gate, &tenant, &terms).await?;
     Ok(Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response())
 }

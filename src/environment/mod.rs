@@ -3,9 +3,11 @@
 //! This module alone decides which hosts are *tenant hosts*. The guard's key, the check of a moved
 //! tenant's endpoint and the endpoint layer all use it, so they can't disagree.
 
+mod authority;
 mod custom;
 mod host;
 mod origin;
+mod origins;
 
 use std::fmt;
 
@@ -13,8 +15,10 @@ use http::Uri;
 
 pub use self::custom::CustomEnvironment;
 pub(crate) use self::{
+    authority::is_plain_authority,
     host::is_loopback,
     origin::{Origin, default_port},
+    origins::Origins,
 };
 
 /// One of SuperOffice's environments, or one of your own.

@@ -102,18 +102,3 @@ fn is_harmless(chunk: &[u8; 16]) -> bool {
     }
     suspects == 0
 }
-
-/// Whether eight bytes contain neither `A` nor `B`. May wrongly say no if one of them is not ASCII.
-///
-/// All at once: subtracting 1 from each byte of `word ^ A` sets the top bit of those that were `A`,
-/// and of no byte before the first of them.
-#[inline]
-pub(super) fn contains_neither<const A: u8, const B: u8>(word: &[u8; 8]) -> bool {
-    const fn everywhere(byte: u8) -> u64 {
-        u64::from_le_bytes([byte; 8])
-    }
-    let word = u64::from_le_bytes(*word);
-    let a = (word ^ everywhere(A)).wrapping_sub(everywhere(1));
-    let b = (word ^ everywhere(B)).wrapping_sub(everywhere(1));
-    (a | b) & everywhere(0x80) == 0
-}

@@ -110,53 +110,12 @@ impl UrlKey {
 
     #[inline]
     fn decide(&self, authority: &str, path: &str) -> Option<TenantId> {
-        if self.is_tenant_authority(authority) { fast_path::tenant_in(path) } else { None }
-    }
-
-    #[inline]
-    fn is_tenant_authority(&self, authority: &str) -> bool {
-        match &*self.environment {
-            // Nearly every call ends here, without a search for a user name or a port.
-            environment @ (Environment::Sod | Environment::Stage | Environment::Production) => {
-                match plain_label(authority.as_bytes()) {
-                    Some(label) => environment.has_label(label),
-                    None => environment.is_tenant_host(host_of(authority)),
-                }
-            }
-            custom => custom.is_tenant_host(host_of(authority)),
+        if self.environment.is_tenant_authority(authority) {
+            fast_path::tenant_in(path)
+        } else {
+            None
         }
     }
-}
-
-/// Returns what stands before `.superoffice.com` in `authority`, if that is a host name with this end
-/// in lower case, without user name, port and trailing dot.
-#[inline]
-fn plain_label(authority: &[u8]) -> Option<&[u8]> {
-    let (label, end) = authority.split_last_chunk()?;
-    let (first, rest) = authority.split_first_chunk()?;
-    // Sixteen bytes cover the first label of every known host.
-    let contains_neither = fast_path::contains_neither::<b'@', b':'>;
-    let plain = end == b".superoffice.com"
-        && label.len() <= 16
-        && contains_neither(first)
-        && rest.first_chunk().is_some_and(contains_neither)
-        // Neither an address in brackets nor a blank, which the whole reading trims.
-        && label.first().is_some_and(u8::is_ascii_alphanumeric);
-    plain.then_some(label)
-}
-
-/// Returns the host in `authority`: without user name and port, an IPv6 address in its brackets.
-///
-/// Cuts where the connecting client does, also in a malformed authority.
-fn host_of(authority: &str) -> &str {
-    let authority = authority.trim_ascii();
-    let host_port = authority.rsplit_once('@').map_or(authority, |(_, host_port)| host_port);
-    let end = if host_port.starts_with('[') {
-        host_port.find(']').map(|end| end + 1)
-    } else {
-        host_port.find(':')
-    };
-    end.and_then(|end| host_port.get(..end)).unwrap_or(host_port)
 }
 
 fn without_query(path: &str) -> &str {

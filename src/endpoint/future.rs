@@ -59,7 +59,7 @@ pub(super) struct Retry<S, R> {
     pub(super) call: Option<(S, R)>,
     pub(super) tenant: TenantId,
     /// The tenant's origin when the call was sent, if it was known.
-    pub(super) sent_to: Option<Origin>,
+    pub(super) sent_to: Option<Arc<Origin>>,
     /// The latest pull when the call was sent.
     pub(super) pull_seq: u64,
     pub(super) locator: Arc<Locator>,
@@ -165,7 +165,7 @@ where
     R: Retarget,
 {
     /// Returns the tenant's origin if it is known by now and differs from where the call went.
-    fn new_origin(&self) -> Option<Origin> {
+    fn new_origin(&self) -> Option<Arc<Origin>> {
         let origin = self.locator.origin(&self.tenant)?;
         let went_there = match (&self.call, &self.sent_to) {
             (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),

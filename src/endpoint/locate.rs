@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use crate::{
-    environment::{Environment, Origin},
+    environment::{Environment, Origin, Origins},
     keep_alive::KeepAlive,
     pull::Pulls,
     status::{ChangeType, Record},
@@ -16,7 +16,7 @@ use crate::{
 /// Knows the origins of tenants, and requests pulls of those that calls were misdirected to.
 #[derive(Debug)]
 pub(crate) struct Locator {
-    environment: Environment,
+    origins: Origins,
     registry: Arc<Registry>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
@@ -44,11 +44,12 @@ impl Locator {
         keep_alive: KeepAlive,
     ) -> Self {
         let places = Arc::new(Semaphore::new(PLACES));
-        Self { environment, registry, pulls, places, _keep_alive: keep_alive }
+        let origins = Origins::new(environment);
+        Self { origins, registry, pulls, places, _keep_alive: keep_alive }
     }
 
     pub(super) fn environment(&self) -> &Environment {
-        &self.environment
+        self.origins.environment()
     }
 
     /// Whether the state API is on, so that origins are known and misdirected calls repeated.
@@ -57,13 +58,13 @@ impl Locator {
     }
 
     /// Returns the origin that serves `tenant`; `None` while it is not known.
-    pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Origin> {
+    pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Arc<Origin>> {
         self.registry.read(tenant, |record| self.origin_in(record))?
     }
 
     /// Returns the origin that serves `tenant` for a call to it, and has the tenant pulled when what is
     /// known of it is no longer fresh.
-    pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<Origin> {
+    pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<Arc<Origin>> {
         let Some(pulls) = &self.pulls else { return self.origin(tenant) };
         let (origin, stale) =
             self.registry
@@ -83,8 +84,11 @@ impl Locator {
     }
 
     /// Returns the origin that serves the tenant of `record`.
-    pub(crate) fn origin_in(&self, record: &Record) -> Option<Origin> {
-        origin(record, &self.environment, self.pulls.is_some())
+    #[inline]
+    fn origin_in(&self, record: &Record) -> Option<Arc<Origin>> {
+        let (from_host, from_url) =
+            (|host: &str| self.origins.from_host(host), |url: &str| self.origins.from_url(url));
+        find_origin(record, self.pulls.is_some(), from_host, from_url)
     }
 
     /// Returns the sequence number of the latest pull of any tenant.
@@ -122,14 +126,23 @@ impl Locator {
 /// The token of a Move does not sign the endpoint, so a Move counts only while the state API is off
 /// (`pulls` is false) and there is nothing better.
 pub(crate) fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Origin> {
+    let from_host = |host: &str| Origin::from_host(host, environment);
+    find_origin(record, pulls, from_host, |url| Origin::from_url(url, environment))
+}
+
+/// Does so with the given functions, which parse a text.
+#[inline]
+fn find_origin<O>(
+    record: &Record,
+    pulls: bool,
+    from_host: impl Fn(&str) -> Option<O>,
+    from_url: impl Fn(&str) -> Option<O>,
+) -> Option<O> {
     let moved = || {
         let endpoint = record.notified(ChangeType::Move)?.details.endpoint.as_ref()?;
-        Origin::from_host(endpoint, environment)
+        from_host(endpoint)
     };
-    let pulled = || {
-        let mut endpoints = record.pulled_endpoints();
-        endpoints.find_map(|url| Origin::from_url(url, environment))
-    };
+    let pulled = || record.pulled_endpoints().find_map(|url| from_url(url));
     if pulls { pulled() } else { moved().or_else(pulled) }
 }
 

@@ -6,7 +6,7 @@ use http::{
     uri::{Authority, Scheme},
 };
 
-use crate::environment::{Environment, default_port};
+use crate::environment::{Environment, default_port, is_plain_authority};
 
 /// A request that can be sent to another host.
 ///
@@ -40,8 +40,8 @@ impl<B> Retarget for http::Request<B> {}
 impl<B> sealed::Retarget for http::Request<B> {
     fn is_for_tenants(&self, environment: &Environment) -> bool {
         // A URL without a host can't be sent elsewhere: its connection is chosen already.
-        self.uri().scheme().is_some()
-            && self.uri().host().is_some_and(|host| environment.is_tenant_host(host))
+        let is_tenant = |authority: &Authority| environment.is_tenant_authority(authority.as_str());
+        self.uri().scheme().is_some() && self.uri().authority().is_some_and(is_tenant)
     }
 
     fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool {
@@ -49,6 +49,13 @@ impl<B> sealed::Retarget for http::Request<B> {
         let port = |port: Option<u16>| port.unwrap_or(default_port(scheme));
         uri.scheme() == Some(scheme)
             && uri.authority().is_some_and(|own| {
+                // Nearly all are spelled alike, and end here.
+                if own.as_str() == authority.as_str() {
+                    return true;
+                }
+                if is_plain_authority(own.as_str()) && is_plain_authority(authority.as_str()) {
+                    return own.as_str().eq_ignore_ascii_case(authority.as_str());
+                }
                 own.host().eq_ignore_ascii_case(authority.host())
                     && port(own.port_u16()) == port(authority.port_u16())
             })

@@ -13,6 +13,11 @@ use http::{Request, Response};
 use tower::{Layer, Service, util::BoxCloneService};
 
 use harness::{call_to, gate_with_closed, operator_gate, tenant};
+use tower_superoffice::{
+    Environment, TenantGate,
+    status::Record,
+    store::{MemoryStore, Store},
+};
 
 /// A client that responds at once and allocates nothing itself.
 #[derive(Clone)]
@@ -82,6 +87,28 @@ async fn refused_call_allocates_nothing() {
     assert_eq!(allocations(&mut guard, &call_to("x/..//%63losed", ())), (0, 0));
     let mut observing = gate.guard_layer().observe_only().layer(Client);
     assert_eq!(allocations(&mut observing, &call_to("Closed", ())), (0, 100));
+}
+
+#[tokio::test]
+async fn client_layer_allocates_nothing_once_the_host_is_known() {
+    let running = br#"{"v":"1.1","settled_running":{"state":"Running","seq":1,"known":60,
+        "since":1790000000000,"endpoint":"http://127.0.0.1:9"}}"#;
+    let store = MemoryStore::new();
+    store.merge(&tenant("Open"), &Record::decode(running).unwrap()).await.unwrap();
+    let nowhere = Environment::custom("http://127.0.0.1:9".parse().unwrap());
+    let gate = TenantGate::builder(nowhere).any_audience().store(store).build().await.unwrap();
+    gate.close(&tenant("Closed"), "test").await.unwrap();
+    assert_eq!(gate.endpoint(&tenant("Open")).unwrap(), "http://127.0.0.1:9/");
+
+    let mut client = gate.client_layer().no_retry().layer(Client);
+    let mut there = call_to("Open", ());
+    *there.uri_mut() = "http://127.0.0.1:9/Open/api/v1/Contact/1".parse().unwrap();
+    let moved = call_to("Open", ());
+    // The first call parses the host.
+    allocations(&mut client, &moved);
+    for request in [there, moved] {
+        assert_eq!(allocations(&mut client, &request), (0, 100), "{}", request.uri());
+    }
 }
 
 #[tokio::test]

@@ -22,9 +22,23 @@ pub(crate) struct Clock(Arc<Parts>);
 
 struct Parts {
     wall: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-    start: Instant,
+    monotonic: MonotonicClock,
     /// Seconds by which the wall clock is ahead of SuperOffice's.
     offset: AtomicI64,
+}
+
+/// Reads the monotonic time alone. A copy of a moment: a refused call carries one, so that nothing
+/// shared is counted up and down for it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MonotonicClock {
+    start: Instant,
+}
+
+impl MonotonicClock {
+    /// Returns the time since the gate was built.
+    pub(crate) fn elapsed(self) -> Duration {
+        Instant::now().saturating_duration_since(self.start)
+    }
 }
 
 /// No answer of SuperOffice has been compared yet.
@@ -39,7 +53,8 @@ impl Clock {
     }
 
     fn from_wall(wall: Arc<dyn Fn() -> SystemTime + Send + Sync>) -> Self {
-        Self(Arc::new(Parts { wall, start: Instant::now(), offset: AtomicI64::new(UNKNOWN) }))
+        let monotonic = MonotonicClock { start: Instant::now() };
+        Self(Arc::new(Parts { wall, monotonic, offset: AtomicI64::new(UNKNOWN) }))
     }
 
     pub(crate) fn system() -> Self {
@@ -64,7 +79,12 @@ impl Clock {
 
     /// Returns the monotonic time since the gate was built.
     pub(crate) fn elapsed(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.0.start)
+        self.0.monotonic.elapsed()
+    }
+
+    /// Returns the part that reads the monotonic time.
+    pub(crate) fn monotonic(&self) -> MonotonicClock {
+        self.0.monotonic
     }
 
     /// Compares the wall clock with the `Date` of an answer from SuperOffice.

@@ -44,7 +44,7 @@ impl TenantGate {
     /// Returns a future that resolves when `tenant` can be called: at once if it can. It ends with
     /// an error when the tenant is deleted.
     pub fn available(&self, tenant: &TenantId) -> Available {
-        let (tenant, clock) = (tenant.clone(), self.parts.clock.clone());
+        let (tenant, clock) = (tenant.clone(), self.parts.clock.monotonic());
         let opening = self.parts.tenants.available(tenant.clone(), self.parts.resume_jitter);
         let inner = Box::pin(async move {
             opening.await.map_err(|closed| TenantUnavailable::new(tenant, closed, clock))

@@ -72,9 +72,9 @@ impl<S, K> Guard<S, K> {
         K: TenantKey<R>,
     {
         let tenant = self.key.tenant(request)?;
-        let unavailable = match self.guard_state.check(&tenant) {
-            Err(unavailable) => unavailable,
-            Ok(()) => self.guard_state.check(&self.key.second_tenant(request)?).err()?,
+        let unavailable = match self.guard_state.refusal(tenant) {
+            Some(unavailable) => unavailable,
+            None => self.guard_state.refusal(self.key.second_tenant(request)?)?,
         };
         if self.observe_only {
             self.guard_state.record_observed(&unavailable);

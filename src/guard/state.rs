@@ -9,7 +9,7 @@ use super::TenantUnavailable;
 #[cfg(feature = "metrics")]
 use super::tenant_counters::TenantCounters;
 use crate::{
-    clock::Clock,
+    clock::{Clock, MonotonicClock},
     environment::Environment,
     keep_alive::KeepAlive,
     key::UrlKey,
@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct GuardState {
     registry: Arc<Registry>,
-    clock: Clock,
+    clock: MonotonicClock,
     url_key: UrlKey,
     refused: ReasonCounters,
     observed: ReasonCounters,
@@ -35,13 +35,13 @@ pub(crate) struct GuardState {
 impl GuardState {
     pub(crate) fn new(
         registry: Arc<Registry>,
-        clock: Clock,
+        clock: &Clock,
         environment: Environment,
         keep_alive: KeepAlive,
     ) -> Self {
         Self {
             registry,
-            clock,
+            clock: clock.monotonic(),
             url_key: UrlKey::new(environment),
             refused: ReasonCounters::default(),
             observed: ReasonCounters::default(),
@@ -85,21 +85,28 @@ impl GuardState {
     /// # Errors
     ///
     /// When the tenant is closed.
-    #[inline]
     pub(crate) fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
         match self.registry.closed(tenant) {
             None => Ok(()),
-            Some(closed) => Err(self.unavailable(tenant, closed)),
+            Some(closed) => Err(self.unavailable(tenant.clone(), closed)),
         }
     }
 
-    fn unavailable(&self, tenant: &TenantId, closed: ClosedSummary) -> TenantUnavailable {
-        let unavailable = TenantUnavailable::new(tenant.clone(), closed, self.clock.clone());
-        match closed.reason {
+    /// Returns the refusal of a call to `tenant`, if it is closed. Counts nothing.
+    #[inline]
+    pub(super) fn refusal(&self, tenant: TenantId) -> Option<TenantUnavailable> {
+        let closed = self.registry.closed(&tenant)?;
+        Some(self.unavailable(tenant, closed))
+    }
+
+    #[inline]
+    fn unavailable(&self, tenant: TenantId, closed: ClosedSummary) -> TenantUnavailable {
+        let note = match closed.reason {
             // It takes another look, for which no refusal of SuperOffice's making pays.
-            UnavailableReason::Operator => unavailable.with_note(self.registry.note(tenant)),
-            _ => unavailable,
-        }
+            UnavailableReason::Operator => self.registry.note(&tenant),
+            _ => None,
+        };
+        TenantUnavailable::new(tenant, closed, self.clock).with_note(note)
     }
 
     /// Counts and logs a call that is refused.
@@ -135,8 +142,10 @@ impl GuardState {
     }
 }
 
-/// A count for each reason.
+/// A count for each reason. On a cache line of its own, or every refusal would take the line of what
+/// allowed calls read from the other processors.
 #[derive(Debug, Default)]
+#[repr(align(64))]
 pub(crate) struct ReasonCounters {
     upgrading: AtomicU64,
     suspended: AtomicU64,

@@ -56,7 +56,7 @@ impl Fixture {
         let tenants = Tenants::new(Settle::default(), 1, clock.clone());
         let guard_state = Arc::new(GuardState::new(
             Arc::clone(tenants.registry()),
-            clock,
+            &clock,
             Environment::Production,
             KeepAlive::nothing(),
         ));

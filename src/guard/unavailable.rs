@@ -12,7 +12,7 @@ use smol_str::SmolStr;
 
 use super::error::inner_of_guard_error;
 use crate::{
-    clock::Clock,
+    clock::MonotonicClock,
     rfc3339,
     status::{Evidence, UnavailableReason, wall::system_time},
     tenant_id::TenantId,
@@ -32,12 +32,12 @@ pub struct TenantUnavailable {
     /// Of the operator who closed it.
     note: Option<SmolStr>,
     /// Read only when `retry_after` is called.
-    clock: Clock,
+    clock: MonotonicClock,
 }
 
 impl TenantUnavailable {
     #[inline]
-    pub(crate) fn new(tenant: TenantId, closed: ClosedSummary, clock: Clock) -> Self {
+    pub(crate) fn new(tenant: TenantId, closed: ClosedSummary, clock: MonotonicClock) -> Self {
         Self { tenant, closed, note: None, clock }
     }
 

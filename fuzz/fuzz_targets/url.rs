@@ -1,4 +1,4 @@
-//! Fuzzes the parsing of a URL's tenant.
+//! Fuzzes the parsing of a URL's tenant, and what a guard decides by it.
 //!
 //! The first line is the URL, the rest the `Host` header.
 #![no_main]

@@ -10,6 +10,7 @@
 )]
 
 mod body;
+mod guard;
 mod json;
 mod keys;
 pub mod path;

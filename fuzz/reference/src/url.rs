@@ -10,13 +10,14 @@ use http::{
 
 use tower_superoffice::{Environment, TenantId, TenantKey, UrlKey, fuzzing};
 
-use super::path;
+use super::{guard, path};
 
 /// Finds the tenant of `url` on a production host, or on `127.0.0.1` or `[::1]` as a custom
 /// environment's; `host` is the `Host` header of a URL that has no host.
 ///
 /// Panics unless the fast path, the full normalisation and the plain implementation agree on the
-/// path, and the host of a URL that [`Uri`] accepts is the one that a client connects to.
+/// path, the host of a URL that [`Uri`] accepts is the one that a client connects to, and a guard
+/// refuses the request exactly while that tenant is closed.
 #[must_use]
 pub fn url(url: &[u8], host: &[u8]) -> Option<String> {
     if let Ok(path) = str::from_utf8(url) {
@@ -38,6 +39,9 @@ fn tenant_in(environment: Environment, request: &Request<()>) -> Option<String> 
         let serves = host.is_some_and(|host| serves(&environment, &host));
         let expected = if serves { path::tenant_in(request.uri().path()) } else { None };
         assert_eq!(found, expected, "the tenant in {environment}, and what the rules say");
+        if matches!(environment, Environment::Production) {
+            guard::decides_as_expected(request, expected.as_deref());
+        }
     }
     found
 }

@@ -62,7 +62,7 @@ proptest! {
         let _entered = runtime.enter();
         let inserted = loaded(&records, |tenants, id, record| {
             let mut page = vec![(id.clone(), record.clone())];
-            assert_eq!(tenants.insert(&mut page), [id.clone()]);
+            assert_eq!(tenants.insert(&mut page), std::slice::from_ref(id));
         });
         let merged = loaded(&records, |tenants, id, record| {
             tenants.apply(id, Update::Loaded(record.clone()));

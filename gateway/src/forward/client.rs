@@ -31,7 +31,11 @@ use crate::BoxError;
 /// Bound on the bytes of a message that wait for the connection; a response's head must fit in it.
 const BUFFER: usize = 64 * 1024;
 
-/// Time that an unused connection is kept. IIS keeps its side for two minutes.
+/// Unused connections that are kept to each host.
+const MAX_IDLE: usize = 128;
+
+/// Time that an unused connection is kept, at least; at most twice as long. IIS keeps its side for
+/// two minutes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Sends requests to tenants over connections that it keeps.
@@ -49,6 +53,13 @@ pub(super) struct TenantClient {
 impl TenantClient {
     /// Creates the client, which trusts `authorities`, in PEM, besides the public ones.
     pub(super) fn new(authorities: Option<&[u8]>) -> Result<Self, BoxError> {
+        Self::with_idle_timeout(authorities, IDLE_TIMEOUT)
+    }
+
+    fn with_idle_timeout(
+        authorities: Option<&[u8]>,
+        idle_timeout: Duration,
+    ) -> Result<Self, BoxError> {
         let connector = connector(authorities)?;
         let mut builder = Client::builder(TokioExecutor::new());
         builder.http1_max_buf_size(BUFFER);
@@ -56,8 +67,11 @@ impl TenantClient {
         builder.http1_allow_spaces_after_header_name_in_responses(true);
         let fresh = builder.clone().pool_max_idle_per_host(0).build(connector.clone());
         // Without the timer an unused connection is closed only when its host is called again.
-        let pooled =
-            builder.pool_timer(TokioTimer::new()).pool_idle_timeout(IDLE_TIMEOUT).build(connector);
+        let pooled = builder
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(idle_timeout)
+            .pool_max_idle_per_host(MAX_IDLE)
+            .build(connector);
         Ok(Self { pooled, fresh })
     }
 
@@ -183,5 +197,88 @@ impl From<legacy::Error> for CallError {
 impl From<InvalidFraming> for CallError {
     fn from(error: InvalidFraming) -> Self {
         Self::Framing(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::SocketAddr,
+        sync::{
+            Arc,
+            atomic::{AtomicUsize, Ordering::SeqCst},
+        },
+    };
+
+    use futures::future::join_all;
+    use http_body_util::BodyExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        time::sleep,
+    };
+
+    use super::*;
+
+    /// A server that responds to a call once `together` connections wait for it; and the number of
+    /// connections that are open.
+    async fn server(together: usize) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let open = Arc::new(AtomicUsize::new(0));
+        let barrier = Arc::new(tokio::sync::Barrier::new(together));
+        let counted = Arc::clone(&open);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let (open, barrier) = (Arc::clone(&counted), Arc::clone(&barrier));
+                open.fetch_add(1, SeqCst);
+                tokio::spawn(async move {
+                    let mut bytes = [0; 4096];
+                    let mut waited = false;
+                    while let Ok(1..) = stream.read(&mut bytes).await {
+                        if !std::mem::replace(&mut waited, true) {
+                            barrier.wait().await;
+                        }
+                        let ok = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+                        stream.write_all(ok).await.unwrap();
+                    }
+                    open.fetch_sub(1, SeqCst);
+                });
+            }
+        });
+        (address, open)
+    }
+
+    async fn call(client: &TenantClient, address: SocketAddr) {
+        let request = Request::get(format!("http://{address}/")).body(Body::empty()).unwrap();
+        let response = client.clone().send(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+
+    async fn wait_for(open: &AtomicUsize, number: usize) {
+        let reached = async {
+            while open.load(SeqCst) != number {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let reached = tokio::time::timeout(Duration::from_secs(20), reached).await;
+        assert!(reached.is_ok(), "{} open, not {number}", open.load(SeqCst));
+    }
+
+    #[tokio::test]
+    async fn unused_connection_is_closed_without_another_call() {
+        let (address, open) = server(1).await;
+        let client = TenantClient::with_idle_timeout(None, Duration::from_millis(100)).unwrap();
+        call(&client, address).await;
+        wait_for(&open, 0).await;
+    }
+
+    #[tokio::test]
+    async fn unused_connections_to_a_host_are_bounded() {
+        const CALLS: usize = MAX_IDLE + 40;
+        let (address, open) = server(CALLS).await;
+        let client = TenantClient::new(None).unwrap();
+        join_all((0..CALLS).map(|_| call(&client, address))).await;
+        wait_for(&open, MAX_IDLE).await;
     }
 }

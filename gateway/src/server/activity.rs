@@ -4,7 +4,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::Duration,
@@ -28,6 +28,8 @@ pub(super) struct Activity {
     ended: AtomicU64,
     /// When a response last moved, in milliseconds since the connection was accepted.
     moved: AtomicU64,
+    /// Whether the peer sent more than the requests that were read to their end.
+    unread: AtomicBool,
     end: Notify,
     evicted: Notify,
 }
@@ -40,6 +42,7 @@ impl Activity {
             awaited: AtomicUsize::new(0),
             ended: AtomicU64::new(0),
             moved: AtomicU64::new(0),
+            unread: AtomicBool::new(false),
             end: Notify::new(),
             evicted: Notify::new(),
         })
@@ -85,6 +88,15 @@ impl Activity {
                 return;
             }
         }
+    }
+
+    /// Notes whether the peer may be in the middle of a request.
+    pub(super) fn set_unread(&self, unread: bool) {
+        self.unread.store(unread, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_unread(&self) -> bool {
+        self.unread.load(Ordering::Relaxed)
     }
 
     fn milliseconds(&self) -> u64 {

@@ -1,13 +1,13 @@
 //! One connection, from its first byte to its end.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     http::{Request, Response, StatusCode},
     response::IntoResponse,
 };
-use hyper::{body::Incoming, service::service_fn};
+use hyper::service::service_fn;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
@@ -18,7 +18,9 @@ use tower::ServiceExt;
 use super::{
     ListenerSettings,
     activity::{Activity, CountedBody, InFlight},
+    content::Content,
     host,
+    linger::Linger,
     slots::Slot,
     stalled::StallTimeout,
 };
@@ -66,9 +68,10 @@ impl Server {
     ) {
         let activity = &slot.activity;
         let service = service_fn(|request| {
+            let request = request.map(|body| Content::new(body, Arc::clone(activity)));
             respond(self.app.clone(), self.max_head, activity.begin(), request)
         });
-        let io = TokioIo::new(StallTimeout::new(stream));
+        let io = TokioIo::new(Linger::new(StallTimeout::new(stream), Arc::clone(activity)));
         let connection = self.builder.serve_connection(io, service);
         tokio::pin!(connection);
         let ended = tokio::select! {
@@ -114,7 +117,7 @@ async fn respond(
     app: Router,
     max_head: usize,
     in_flight: InFlight,
-    mut request: Request<Incoming>,
+    mut request: Request<Content>,
 ) -> Result<Response<CountedBody>, Infallible> {
     // hyper's own bound is on what it reads at once, and lets up to twice as much pass.
     let response = if head_size(&request) > max_head {

@@ -2,9 +2,11 @@
 
 mod activity;
 mod connection;
+mod content;
 mod draining;
 pub(crate) mod file_limit;
 mod host;
+mod linger;
 mod listener;
 mod middleware;
 mod own_address;

@@ -213,3 +213,37 @@ async fn notification_from_a_half_closed_connection_is_answered() {
     peer.closed().await;
     assert_eq!(gateway.get("/Cust1/x").await.status, 503);
 }
+
+#[tokio::test]
+async fn half_closed_call_is_answered_but_not_inside() {
+    let internal = format!("127.0.0.1:{}", free_port());
+    // Whether the gateway gives the call up, after the head has arrived.
+    let (tx, mut rx) = tokio::sync::mpsc::unbounded_channel();
+    let upstream = Upstream::start(move |mut conversation| {
+        let tx = tx.clone();
+        async move {
+            conversation.head().await.unwrap();
+            tx.send(None).unwrap();
+            let given_up = tokio::time::timeout(Duration::from_secs(1), conversation.closed());
+            tx.send(Some(given_up.await.is_ok())).unwrap();
+            conversation.send(OK).await;
+        }
+    })
+    .await;
+    for (more, is_given_up) in [(&[][..], false), (&["--internal-listen", &internal], true)] {
+        let gateway = upstream.gateway(more).await;
+        let mut peer = match more {
+            [] => Peer::connect(&gateway).await,
+            _ => Peer::connect_to(&internal).await,
+        };
+        peer.send("GET /Cust1/x HTTP/1.1\r\nhost: g\r\n\r\n").await;
+        assert_eq!(rx.recv().await, Some(None));
+        peer.finish().await;
+        assert_eq!(rx.recv().await, Some(Some(is_given_up)), "{more:?}");
+        if is_given_up {
+            assert_eq!(peer.closed().await, b"");
+        } else {
+            assert_eq!(peer.receive("GET").await.status(), 200);
+        }
+    }
+}

@@ -29,6 +29,7 @@ mod keys;
 mod logs;
 mod metrics;
 mod monitoring;
+mod nginx;
 mod orders;
 mod paths;
 mod process;

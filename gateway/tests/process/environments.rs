@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf};
 
 use bytes::Bytes;
-use harness::{Directory, MAX_WAIT, RedisServer, tenant, until};
+use harness::{Directory, MAX_WAIT, RedisServer, promtool, tenant, until};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
@@ -141,6 +141,42 @@ async fn notification_for_the_other_application_is_counted_once() {
     for name in NAMES {
         let counts = &status["environments"][name]["health"]["notifications"];
         assert_eq!(counts["rejected"], 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_name_their_environment() {
+    let env = Env::new().await;
+    let gateway = env.gateway(&[]).await;
+    assert_eq!(env.suspend(&gateway, 0, "Cust1").await, 204);
+    assert_eq!(gateway.get("/sod/Cust1/api").await.status, 503);
+    let wrong = env.notification(1, ChangeType::Suspend, "Cust1").audience("app-sod");
+    assert_eq!(gateway.caller().notify(wrong.body()).await.unwrap(), 401);
+    let text = gateway.get("/metrics").await.body;
+    let text = str::from_utf8(&text).unwrap();
+    for (series, sod, stage) in [
+        ("superoffice_tenants_closed{environment=\"NAME\",reason=\"suspended\"}", 1, 0),
+        ("superoffice_calls_refused_total{environment=\"NAME\",reason=\"suspended\"}", 1, 0),
+        ("superoffice_notifications_total{environment=\"NAME\",outcome=\"applied\"}", 1, 0),
+        (
+            "superoffice_gateway_calls_total{environment=\"NAME\",class=\"5xx\",from=\"gateway\"}",
+            1,
+            0,
+        ),
+    ] {
+        for (name, value) in NAMES.into_iter().zip([sod, stage]) {
+            let line = format!("\n{} {value}\n", series.replace("NAME", name));
+            assert!(text.contains(&line), "{line}{text}");
+        }
+    }
+    let refused = text.lines().filter(|line| {
+        line.starts_with("superoffice_notifications_refused_total") && !line.ends_with(" 0")
+    });
+    let undecided = "superoffice_notifications_refused_total{environment=\"undecided\",\
+                     refusal=\"token_audience\"} 1";
+    assert_eq!(refused.collect::<Vec<_>>(), [undecided]);
+    if let Some(checked) = promtool(&["check", "metrics"], text.as_bytes()) {
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
     }
 }
 

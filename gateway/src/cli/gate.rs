@@ -78,6 +78,9 @@ impl Args {
         if self.hold_tracked {
             gate = gate.close_tracked_until_known();
         }
+        if let Some(max) = self.tenant_labels {
+            gate = gate.tenant_labels(max);
+        }
         if let Some(pem) = authorities {
             gate = gate.extra_roots(pem);
         }

@@ -196,6 +196,10 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
 
+    /// Has the metrics of refused calls name the tenant, for the first N closed tenants that are called.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_TENANT_LABELS", value_name = "N")]
+    tenant_labels: Option<usize>,
+
     /// Connections that each listener holds at a time [default: as many as the limit of open files
     /// allows, at most 16384].
     #[arg(long, env = "SUPEROFFICE_GATEWAY_MAX_CONNECTIONS", value_name = "N", value_parser = connections)]

@@ -46,6 +46,17 @@ async fn observing_gateway_forwards_calls_to_closed_tenants() {
 }
 
 #[tokio::test]
+async fn metrics_name_tenants_where_that_is_asked_for() {
+    let env = crate::process::GatewayEnv::new(&["--tenant-labels", "1"]).await;
+    let change = tower_superoffice::ChangeType::Suspend;
+    assert_eq!(env.notify(change).await, StatusCode::NO_CONTENT);
+    assert_eq!(env.gateway.get("/Cust1/api").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let metrics = env.gateway.get("/metrics").await.body;
+    let metrics = String::from_utf8_lossy(&metrics);
+    assert!(metrics.contains("reason=\"suspended\",tenant=\"Cust1\"} 1\n"), "{metrics}");
+}
+
+#[tokio::test]
 async fn gateway_starts_without_its_store_where_that_is_allowed() {
     let nothing = format!("redis://127.0.0.1:{}", harness::free_port());
     let base = ["--base-url", "http://127.0.0.1:1", "--any-audience", "--listen", "127.0.0.1:0"];

@@ -1,0 +1,59 @@
+//! The rows in process.
+
+use std::time::Instant;
+
+use futures::FutureExt;
+use http::{Request, StatusCode};
+use http_body_util::Full;
+use jsonwebtoken::decode;
+use serde_json::Value;
+use tower::ServiceExt;
+
+use crate::setup::{BATCH, Setup};
+
+pub const DECODE: &str = "jsonwebtoken's RS256 decode on aws-lc";
+pub const RECEIVE: &str = "notification in process, memory store";
+pub const REFUSE: &str = "refused before any RSA (expired)";
+
+/// The calls of a row, on a gate of their own.
+pub struct Calls<'s>(Box<dyn FnMut(usize) + 's>);
+
+impl<'s> Calls<'s> {
+    pub async fn of(row: &str, setup: &'s Setup) -> Self {
+        if row == DECODE {
+            return Self(Box::new(|number| {
+                let (token, peer) = (&setup.tokens[number], &setup.peer);
+                decode::<Value>(token, &peer.key, &peer.validation).unwrap();
+            }));
+        }
+        let service = setup.gate.build().await.notification_service();
+        let is_refused = row == REFUSE;
+        assert!(is_refused || row == RECEIVE, "no such row: {row}");
+        let status = if is_refused { StatusCode::UNAUTHORIZED } else { StatusCode::NO_CONTENT };
+        Self(Box::new(move |number| {
+            let body = if is_refused { &setup.expired } else { &setup.bodies[number] };
+            let request = Request::post("/").body(Full::new(body.clone())).unwrap();
+            let response = service.clone().oneshot(request).now_or_never().unwrap();
+            assert_eq!(response.unwrap().status(), status);
+        }))
+    }
+
+    pub fn make(mut self, count: usize) {
+        make_calls(&mut *self.0, count);
+    }
+
+    /// Returns the ns of one call of a batch.
+    pub fn time(self) -> f64 {
+        let start = Instant::now();
+        self.make(BATCH);
+        start.elapsed().as_nanos() as f64 / BATCH as f64
+    }
+}
+
+/// The instruction counter counts within this function alone.
+#[inline(never)]
+fn make_calls(call: &mut dyn FnMut(usize), count: usize) {
+    for number in 0..count {
+        call(number);
+    }
+}

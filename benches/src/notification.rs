@@ -1,9 +1,9 @@
 //! Measures the inbound side beside its peers: a notification against `jsonwebtoken`'s decode of its
-//! token, a refusal that needs no RSA, and the route over HTTP against a hand-written handler, by the
-//! processor time of the server's thread.
+//! token, a refusal that needs no RSA, and the route over HTTP against a hand-written handler.
 //!
-//! Linux only: it reads /proc. Times and ratios are medians of nine processes, instructions those that
-//! valgrind counts, where it is installed.
+//! Linux only: it reads the processor time of threads from /proc, over HTTP that of the server's
+//! thread. Times and ratios are medians of nine processes, instructions those that valgrind counts,
+//! where it is installed.
 
 #[path = "notification/calls.rs"]
 mod calls;
@@ -14,8 +14,10 @@ mod http;
 mod report;
 #[path = "notification/setup.rs"]
 mod setup;
+#[path = "notification/thread.rs"]
+mod thread;
 
-use self::{calls::Calls, report::median, setup::Setup};
+use self::{calls::Calls, report::median, setup::Setup, thread::Thread};
 
 /// Rounds of one process.
 const ROUNDS: usize = 15;
@@ -36,7 +38,7 @@ async fn main() {
 async fn sample() -> driver::Sample {
     let setup = Setup::new().await;
     let mut rounds = <[Vec<f64>; 7]>::default();
-    http::pin("self", 0);
+    Thread::own().pin(0);
     let by_hand = http::Server::by_hand(&setup);
     for _ in 0..ROUNDS {
         let mut of = [0.0; 3];

@@ -202,7 +202,7 @@ fn insert_headers(refusal: Refusal, version: Version, headers: &mut http::Header
             headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         Refusal::Token(error) => {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(error.challenge()));
+            headers.insert(header::WWW_AUTHENTICATE, error.challenge());
         }
         Refusal::NoKeys { retry_after }
         | Refusal::Ambiguous { retry_after }

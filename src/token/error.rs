@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use http::HeaderValue;
+
 use crate::tenant_id::TenantId;
 
 /// The reason for which a notification's token was refused.
@@ -104,11 +106,12 @@ macro_rules! descriptions {
             }
 
             /// Returns the challenge of RFC 6750, the value of `WWW-Authenticate`.
-            pub(crate) const fn challenge(self) -> &'static str {
+            pub(crate) fn challenge(self) -> HeaderValue {
+                // Checked while compiling: at run time that would take time for each character.
                 match self {
-                    $(Self::$reason => concat!(
+                    $(Self::$reason => const { HeaderValue::from_static(concat!(
                         "Bearer error=\"invalid_token\", error_description=\"", $text, "\"",
-                    ),)*
+                    )) },)*
                 }
             }
         }

@@ -1,6 +1,9 @@
 //! The rows over HTTP: a server in a thread of its own, whose processor time is read.
 
-use std::{fs, path::PathBuf, process::Command, sync::Arc, sync::mpsc, thread};
+use std::{
+    sync::{Arc, mpsc},
+    thread,
+};
 
 use axum::{Json, Router, extract::State, routing::post};
 use bytes::Bytes;
@@ -14,15 +17,17 @@ use hyper_util::{
 use jsonwebtoken::decode;
 use serde_json::Value;
 
-use crate::setup::{Body, Peer, Setup};
+use crate::{
+    setup::{Body, Peer, Setup},
+    thread::Thread,
+};
 
 const URL: &str = "/NotifyCustomerStateChange";
 
 /// A server that stops when it is dropped.
 pub struct Server {
     url: Uri,
-    /// The file that has the processor time of the server's thread.
-    schedstat: PathBuf,
+    thread: Thread,
     _stop: oneshot::Sender<()>,
 }
 
@@ -58,23 +63,22 @@ impl Server {
         let (started, start) = mpsc::channel();
         let (_stop, stopped) = oneshot::channel();
         thread::spawn(move || {
-            let task = fs::read_link("/proc/thread-self").expect("the thread's folder in /proc");
+            let thread = Thread::own();
+            thread.pin(1);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
                 let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
                 let (address, app) = (listener.local_addr().unwrap(), app().await);
-                started.send((address, task)).expect("the measuring thread");
+                started.send((address, thread)).expect("the measuring thread");
                 tokio::select! {
                     result = axum::serve(listener, app) => result.expect("a server"),
                     _ = stopped => {}
                 }
             });
         });
-        let (address, task) = start.recv().expect("a server");
-        pin(task.file_name().and_then(|tid| tid.to_str()).expect("a thread id"), 1);
-        let schedstat = PathBuf::from("/proc").join(task).join("schedstat");
+        let (address, thread) = start.recv().expect("a server");
         let url = format!("http://{address}{URL}").parse().expect("a URL");
-        Self { url, schedstat, _stop }
+        Self { url, thread, _stop }
     }
 
     /// Posts the batch over one connection, and returns the ns of processor time that the server
@@ -91,30 +95,10 @@ impl Server {
         };
         // Connects before the time is taken.
         post(&Bytes::from_static(b"{}")).await;
-        let before = self.spent();
+        let before = self.thread.spent();
         for body in &setup.bodies {
             assert_eq!(post(body).await, StatusCode::NO_CONTENT);
         }
-        (self.spent() - before) / setup.bodies.len() as f64
-    }
-
-    /// Returns the ns that the server's thread has run.
-    fn spent(&self) -> f64 {
-        let text = fs::read_to_string(&self.schedstat).expect("the thread's times");
-        text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("ns")
-    }
-}
-
-/// Keeps a thread, or this one, on one core, so that its caches stay its own.
-pub fn pin(tid: &str, core: usize) {
-    if thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
-        return;
-    }
-    let own = fs::read_link("/proc/thread-self").expect("the thread's folder in /proc");
-    let own = own.file_name().and_then(|tid| tid.to_str()).expect("a thread id").to_owned();
-    let tid = if tid == "self" { &own } else { tid };
-    let pinned = Command::new("taskset").args(["-pc", &core.to_string(), tid]).output();
-    if !pinned.is_ok_and(|output| output.status.success()) {
-        eprintln!("taskset failed: the threads are not pinned");
+        (self.thread.spent() - before) / setup.bodies.len() as f64
     }
 }

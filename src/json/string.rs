@@ -9,23 +9,29 @@ impl<'t> Reader<'t> {
     /// Reads a string. One without escapes is borrowed.
     pub(super) fn string(&mut self) -> Option<Cow<'t, str>> {
         self.expect(b'"')?;
-        let mut start = self.position();
-        let mut unescaped = String::new();
+        let start = self.position();
+        self.advance(plain_length(self.rest()));
+        let plain = self.since(start)?;
+        match self.next()? {
+            b'"' => Some(Cow::Borrowed(plain)),
+            b'\\' => self.unescape(plain).map(Cow::Owned),
+            // A control character.
+            _ => None,
+        }
+    }
+
+    /// Reads the rest of a string, whose text up to a first backslash is `plain`.
+    #[cold]
+    fn unescape(&mut self, plain: &str) -> Option<String> {
+        let mut unescaped = plain.to_owned();
         loop {
+            unescaped.push(self.escape()?);
+            let start = self.position();
             self.advance(plain_length(self.rest()));
-            let plain = self.since(start)?;
+            unescaped.push_str(self.since(start)?);
             match self.next()? {
-                b'"' if unescaped.is_empty() => return Some(Cow::Borrowed(plain)),
-                b'"' => {
-                    unescaped.push_str(plain);
-                    return Some(Cow::Owned(unescaped));
-                }
-                b'\\' => {
-                    unescaped.push_str(plain);
-                    unescaped.push(self.escape()?);
-                    start = self.position();
-                }
-                // A control character.
+                b'"' => return Some(unescaped),
+                b'\\' => {}
                 _ => return None,
             }
         }
@@ -68,23 +74,25 @@ impl<'t> Reader<'t> {
 
 /// Returns the number of bytes before the first quotation mark, backslash or control character.
 fn plain_length(bytes: &[u8]) -> usize {
-    // Whole blocks are tested at once: a token is long. Keys are short.
-    let plain = plain_blocks::<64>(bytes);
-    let plain = plain + plain_blocks::<16>(bytes.get(plain..).unwrap_or_default());
-    let rest = bytes.get(plain..).unwrap_or_default();
-    plain + rest.iter().take_while(|byte| !is_special(**byte)).count()
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let special = special_bits(u64::from_le_bytes(*word));
+        if special != 0 {
+            return index * 8 + special.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+    words.len() * 8 + rest.iter().take_while(|byte| !is_special(**byte)).count()
 }
 
-/// Returns the bytes of the blocks before the first one with a special byte.
-fn plain_blocks<const SIZE: usize>(bytes: &[u8]) -> usize {
-    // Without a branch for each byte, so that it compiles to vector instructions.
-    let is_plain = |block: &&[u8; SIZE]| !block.iter().fold(false, |any, b| any | is_special(*b));
-    let (blocks, _) = bytes.as_chunks();
-    blocks.iter().take_while(is_plain).count() * SIZE
-}
-
-fn is_special(byte: u8) -> bool {
-    (byte < 0x20) | (byte == b'"') | (byte == b'\\')
+/// Sets the highest bit of the first byte that is special, and perhaps of bytes behind it. Eight
+/// bytes at once: tokens are long.
+fn special_bits(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // The highest bit of the lowest byte that is less than `limit`, which is at most 0x80.
+    let less = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    let equal = |byte: u8| less(word ^ (ONES * u64::from(byte)), 1);
+    (less(word, 0x20) | equal(b'"') | equal(b'\\')) & (ONES << 7)
 }
 
 #[cfg(test)]
@@ -140,6 +148,18 @@ mod tests {
             "'a'",
         ] {
             assert_eq!(string(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_byte_is_plain_or_special_beside_any_other() {
+        for first in 0..=255_u8 {
+            let is_special = |byte: u8| byte < 0x20 || byte == b'"' || byte == b'\\';
+            for second in 0..=255_u8 {
+                let bytes = [b'x', b'x', first, second, b'x', 0x80, 0xff, b'x', b'x'];
+                let expected = bytes.iter().take_while(|byte| !is_special(**byte)).count();
+                assert_eq!(plain_length(&bytes), expected, "{first} {second}");
+            }
         }
     }
 

@@ -45,9 +45,9 @@ impl<'s> Calls<'s> {
 
     /// Returns the ns of processor time that one call of a batch takes.
     pub fn time(self) -> f64 {
-        let before = Thread::own().spent();
+        let before = Thread::own_spent();
         self.make(BATCH);
-        (Thread::own().spent() - before) / BATCH as f64
+        (Thread::own_spent() - before) / BATCH as f64
     }
 }
 

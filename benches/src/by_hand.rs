@@ -1,7 +1,9 @@
 //! Guards as users write them by hand: the peers of the guard.
 
 use std::{
+    collections::hash_map::RandomState,
     future::Future,
+    hash::BuildHasher,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -14,8 +16,8 @@ use tower::Service;
 
 use crate::client::Call;
 
-/// The closed tenants, by id in lower case.
-pub type ClosedTenants = Arc<DashMap<String, Closed>>;
+/// The closed tenants, by id in lower case, with the hasher `H`.
+pub type ClosedTenants<H = RandomState> = Arc<DashMap<String, Closed, H>>;
 
 #[derive(Clone, Copy)]
 #[allow(dead_code, reason = "for the caller, who is not part of this")]
@@ -49,11 +51,11 @@ pub struct Careful<S> {
     pub closed: ClosedTenants,
 }
 
-/// Guards with the first segment of the path alone.
+/// Guards with the first segment of the path alone, looked up as it is.
 #[derive(Clone)]
-pub struct Quick<S> {
+pub struct Quick<S, H = RandomState> {
     pub inner: S,
-    pub closed: ClosedTenants,
+    pub closed: ClosedTenants<H>,
 }
 
 impl<S> Careful<S> {
@@ -72,7 +74,7 @@ impl<S> Careful<S> {
     }
 }
 
-impl<S> Quick<S> {
+impl<S, H: BuildHasher + Clone> Quick<S, H> {
     #[inline]
     fn refusal(&self, call: &Call) -> Option<Refused> {
         let tenant = call.uri().path().split('/').nth(1)?;
@@ -82,8 +84,8 @@ impl<S> Quick<S> {
 }
 
 macro_rules! service {
-    ($guard:ident) => {
-        impl<S: Service<Call>> Service<Call> for $guard<S> {
+    ($guard:ident$(, $hasher:ident)?) => {
+        impl<S: Service<Call>, $($hasher: BuildHasher + Clone)?> Service<Call> for $guard<S, $($hasher)?> {
             type Response = S::Response;
             type Error = Error<S::Error>;
             type Future = ByHandFuture<S::Future>;
@@ -105,7 +107,7 @@ macro_rules! service {
 }
 
 service!(Careful);
-service!(Quick);
+service!(Quick, H);
 
 pin_project! {
     #[project = Projected]

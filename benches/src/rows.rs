@@ -93,6 +93,12 @@ pub const ALL: &[Row] = &[
     Row::new("quick by hand, allowed, cold", |setup| calls(quick(setup), open(COLD)))
         .over(IDENTITY_COLD)
         .beside(BY_HAND_COLD),
+    Row::new("borrowed look-up, allowed, warm", |setup| calls(look_up(setup), open(WARM)))
+        .over(IDENTITY)
+        .beside(BY_HAND),
+    Row::new("borrowed look-up, allowed, cold", |setup| calls(look_up(setup), open(COLD)))
+        .over(IDENTITY_COLD)
+        .beside(BY_HAND_COLD),
     Row::new(BY_HAND, |setup| calls(careful(setup), open(WARM))).over(IDENTITY),
     Row::new(BY_HAND_COLD, |setup| calls(careful(setup), open(COLD))).over(IDENTITY_COLD),
     Row::new("guard, allowed, warm", |setup| calls(guard(setup.closed()), open(WARM)))
@@ -178,6 +184,11 @@ fn careful(setup: &Setup) -> Careful<Client> {
 
 fn quick(setup: &Setup) -> Quick<Client> {
     Quick { inner: Client, closed: setup.by_hand() }
+}
+
+/// What the index of closed tenants is there to beat: a borrowed look-up with the registry's hasher.
+fn look_up(setup: &Setup) -> impl Service<Call> + use<> {
+    Quick { inner: Client, closed: setup.quickly_hashed() }
 }
 
 fn breaker() -> impl Service<Call> {

@@ -2,7 +2,6 @@
 
 use std::{cell::OnceCell, sync::Arc, time::SystemTime};
 
-use dashmap::DashMap;
 use tower_superoffice::TenantGate;
 
 use crate::{
@@ -17,6 +16,7 @@ pub struct Setup {
     open: OnceCell<TenantGate>,
     closed: OnceCell<TenantGate>,
     by_hand: OnceCell<ClosedTenants>,
+    quickly_hashed: OnceCell<ClosedTenants<foldhash::fast::RandomState>>,
 }
 
 impl Setup {
@@ -29,6 +29,7 @@ impl Setup {
             open: OnceCell::new(),
             closed: OnceCell::new(),
             by_hand: OnceCell::new(),
+            quickly_hashed: OnceCell::new(),
         }
     }
 
@@ -44,13 +45,18 @@ impl Setup {
 
     /// Returns the same closed tenants, as a user keeps them by hand.
     pub fn by_hand(&self) -> ClosedTenants {
-        let closed = self.by_hand.get_or_init(|| {
-            let closed = Closed { reason: Reason::Suspended, since: SystemTime::now() };
-            let id = |number| gates::closed(number).as_str().to_ascii_lowercase();
-            let entries = (0..self.count).map(|number| (id(number), closed));
-            Arc::new(entries.collect::<DashMap<_, _>>())
-        });
-        Arc::clone(closed)
+        Arc::clone(self.by_hand.get_or_init(|| Arc::new(self.entries().collect())))
+    }
+
+    /// Returns the same with the hasher of the gate's registry.
+    pub fn quickly_hashed(&self) -> ClosedTenants<foldhash::fast::RandomState> {
+        Arc::clone(self.quickly_hashed.get_or_init(|| Arc::new(self.entries().collect())))
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (String, Closed)> {
+        let closed = Closed { reason: Reason::Suspended, since: SystemTime::now() };
+        let id = |number| gates::closed(number).as_str().to_ascii_lowercase();
+        (0..self.count).map(move |number| (id(number), closed))
     }
 
     /// Runs what has to be driven, such as the set-up of a peer.

@@ -87,7 +87,7 @@ impl Locator {
     #[inline]
     fn origin_in(&self, record: &Record) -> Option<Arc<Origin>> {
         let (from_host, from_url) =
-            (|host: &str| self.origins.from_host(host), |url: &str| self.origins.from_url(url));
+            (|host: &str| self.origins.parse_host(host), |url: &str| self.origins.parse_url(url));
         find_origin(record, self.pulls.is_some(), from_host, from_url)
     }
 

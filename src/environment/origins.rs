@@ -33,13 +33,13 @@ impl Origins {
 
     /// Returns the origin of a URL of the state API, as [`Origin::from_url`] does.
     #[inline]
-    pub(crate) fn from_url(&self, url: &str) -> Option<Arc<Origin>> {
+    pub(crate) fn parse_url(&self, url: &str) -> Option<Arc<Origin>> {
         self.find_or_parse(url, Origin::from_url)
     }
 
     /// Returns the origin of a host in a Move, as [`Origin::from_host`] does. No text is both a host
     /// and a URL.
-    pub(crate) fn from_host(&self, host: &str) -> Option<Arc<Origin>> {
+    pub(crate) fn parse_host(&self, host: &str) -> Option<Arc<Origin>> {
         self.find_or_parse(host, Origin::from_host)
     }
 
@@ -100,11 +100,11 @@ mod tests {
     #[test]
     fn origin_of_a_text_is_parsed_once() {
         let origins = Origins::new(Environment::Production);
-        let first = origins.from_url("https://online3.superoffice.com").unwrap();
-        let second = origins.from_url("https://online3.superoffice.com").unwrap();
+        let first = origins.parse_url("https://online3.superoffice.com").unwrap();
+        let second = origins.parse_url("https://online3.superoffice.com").unwrap();
         assert!(Arc::ptr_eq(&first, &second));
         assert_eq!(first.to_string(), "https://online3.superoffice.com");
-        let moved = origins.from_host("online3.superoffice.com").unwrap();
+        let moved = origins.parse_host("online3.superoffice.com").unwrap();
         assert_eq!(*moved, *first);
     }
 
@@ -116,7 +116,11 @@ mod tests {
                 for end in ["superoffice.com", "superoffice.com:8443", "example.com"] {
                     let url = format!("https://online{number}.{end}");
                     let plain = Origin::from_url(&url, &Environment::Production);
-                    assert_eq!(origins.from_url(&url).as_deref(), plain.as_ref(), "{round}, {url}");
+                    assert_eq!(
+                        origins.parse_url(&url).as_deref(),
+                        plain.as_ref(),
+                        "{round}, {url}"
+                    );
                 }
             }
         }
@@ -127,7 +131,7 @@ mod tests {
     fn hosts_of_a_fleet_have_room() {
         let origins = Origins::new(Environment::Production);
         let url = |number| format!("https://online{number}.superoffice.com");
-        let parse = |number| origins.from_url(&url(number)).unwrap();
+        let parse = |number| origins.parse_url(&url(number)).unwrap();
         let first: Vec<_> = (0..32).map(parse).collect();
         let again = (0..32).map(parse);
         assert!(first.iter().zip(again).all(|(first, again)| Arc::ptr_eq(first, &again)));

@@ -68,7 +68,7 @@ pub(super) async fn start(config: Config) -> Result<TenantGate, BuildError> {
         _keep_alive: keep_alive.clone(),
     });
     let guard_state =
-        GuardState::new(Arc::clone(registry), &clock, environment.clone(), keep_alive.clone());
+        GuardState::new(Arc::clone(registry), clock, environment.clone(), keep_alive.clone());
     #[cfg(feature = "metrics")]
     let guard_state = guard_state.with_tenants(config.tenant_labels);
     let locator =

@@ -18,6 +18,7 @@ mod metrics;
 mod routes;
 mod served;
 mod server;
+mod supervisor;
 
 use std::{io::Write, process::ExitCode};
 
@@ -116,11 +117,13 @@ async fn run(args: Args) -> Result<(), BoxError> {
     server::run(signals, draining, served, &metrics, servers).await
 }
 
-/// Prints the address of `public` for the parent process, which may have closed the pipe by now.
+/// Prints the address of `public` for the parent process, which may have closed the pipe by now, and
+/// tells a supervisor that calls are taken.
 fn announce(public: &Listener) {
     let mut stdout = std::io::stdout();
     let printed = writeln!(stdout, "listening on http://{}", public.address());
     if let Err(error) = printed.and_then(|()| stdout.flush()) {
         tracing::warn!(%error, "address not printed");
     }
+    supervisor::report_ready();
 }

@@ -1,7 +1,5 @@
 //! Open files: how many the process may have, and how listeners share them.
 
-use rlimit::Resource;
-
 /// Files for everything but calls and their callers: the store, keys, pulls, logs.
 const RESERVED: u64 = 64;
 
@@ -13,8 +11,18 @@ pub(crate) fn raise() -> u64 {
     rlimit::increase_nofile_limit(u64::MAX).unwrap_or_else(|error| {
         tracing::warn!(%error, "limit of open files not raised");
         // The least that systems allow, for a limit that can't even be read.
-        Resource::NOFILE.get_soft().unwrap_or(1024)
+        soft_limit().unwrap_or(1024)
     })
+}
+
+#[cfg(unix)]
+fn soft_limit() -> Option<u64> {
+    rlimit::Resource::NOFILE.get_soft().ok()
+}
+
+#[cfg(not(unix))]
+fn soft_limit() -> Option<u64> {
+    None
 }
 
 /// Returns how many connections each of `listeners` may hold, with this many `files` for all.

@@ -26,6 +26,7 @@ use crate::{
     BoxError,
     metrics::{Connections, Metrics},
     served::Served,
+    supervisor,
 };
 
 /// The largest head of a request, in bytes, on a listener that anyone may reach.
@@ -64,6 +65,7 @@ pub(crate) async fn run(
     signals.received().await;
     let received = Instant::now();
     tracing::info!("draining");
+    supervisor::report_stopping();
     draining.announce().await;
     drop(stop);
     let drained = async {

@@ -36,6 +36,7 @@ mod process;
 mod routes;
 mod script;
 mod shutdown;
+mod supervisor;
 mod tenant_list;
 mod unreadable;
 mod wire;

@@ -57,6 +57,10 @@ impl Args {
             .settle(self.settle)
             .upgrade_settle(self.upgrade_settle)
             .login_tokens(self.login_tokens)
+            .leeway(self.leeway)
+            .key_max_age(self.key_max_age)
+            .resume_jitter(self.resume_jitter)
+            .event_capacity(self.event_capacity.get())
             .schedule(Schedule::new().pulls_per_second(self.pulls_per_second))
             .start_without_store(self.start_without_store)
             .state_api(self.state_api());
@@ -74,6 +78,9 @@ impl Args {
         }
         if let Some(url) = &args.key_url {
             gate = gate.key_url(url.clone());
+        }
+        if let Some(tenants) = self.tenant_labels {
+            gate = gate.tenant_labels(tenants);
         }
         if self.hold_tracked {
             gate = gate.close_tracked_until_known();

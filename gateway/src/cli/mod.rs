@@ -3,6 +3,8 @@
 mod command;
 mod environments;
 mod gate;
+#[cfg(test)]
+mod knobs;
 mod loops;
 mod parse;
 mod store;
@@ -10,7 +12,7 @@ mod target;
 mod token;
 mod track;
 
-use std::{ffi::OsString, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{ffi::OsString, net::SocketAddr, num::NonZeroUsize, path::PathBuf, time::Duration};
 
 use axum::http::Uri;
 use clap::{ArgAction, Parser, ValueEnum, builder::BoolishValueParser};
@@ -130,6 +132,14 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_LOGIN_TOKENS", value_parser = BoolishValueParser::new())]
     login_tokens: bool,
 
+    /// How far SuperOffice's clock and this machine's may differ, at most 300.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_LEEWAY", value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    leeway: Duration,
+
+    /// How long fetched keys are used while no newer ones can be fetched.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_KEY_MAX_AGE", value_name = "SECONDS", default_value = "86400", value_parser = seconds)]
+    key_max_age: Duration,
+
     /// Path of the State Change URL.
     #[arg(
         long,
@@ -182,6 +192,23 @@ pub(crate) struct Args {
     /// Keeps the tenants of --track closed, as not ready, until something is known of each.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_HOLD_TRACKED", value_parser = BoolishValueParser::new())]
     pub(crate) hold_tracked: bool,
+
+    /// Spreads the ends of waits for a tenant that has opened over this time.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_RESUME_JITTER", value_name = "SECONDS", default_value = "0", value_parser = seconds)]
+    resume_jitter: Duration,
+
+    /// Events that a reader of /events may be behind before it misses some.
+    #[arg(
+        long,
+        env = "SUPEROFFICE_GATEWAY_EVENT_CAPACITY",
+        value_name = "N",
+        default_value = "1024"
+    )]
+    event_capacity: NonZeroUsize,
+
+    /// Tenants that /metrics names in labels, at most; the others share one [default: no such label].
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_TENANT_LABELS", value_name = "N")]
+    tenant_labels: Option<usize>,
 
     /// Forwards calls to closed tenants too, and counts and logs them, for the first days.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_OBSERVE_ONLY", value_parser = BoolishValueParser::new())]

@@ -23,7 +23,7 @@ pub(super) struct Status {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Gates {
-    One(GateStatus),
+    One(Box<GateStatus>),
     Several {
         /// Those that were refused before their gate was chosen.
         undecided_notifications: NotificationCounts,
@@ -46,7 +46,7 @@ impl GateStatus {
 /// Answers with health, keys and version.
 pub(super) async fn status(State(served): State<Served>) -> Json<Status> {
     let gates = match &served {
-        Served::One(gate) => Gates::One(GateStatus::new(gate)),
+        Served::One(gate) => Gates::One(Box::new(GateStatus::new(gate))),
         Served::Several(gates) => Gates::Several {
             undecided_notifications: gates.notifications(),
             environments: (gates.gates().iter())

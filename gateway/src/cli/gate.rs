@@ -79,9 +79,6 @@ impl Args {
         if let Some(url) = &args.key_url {
             gate = gate.key_url(url.clone());
         }
-        if let Some(tenants) = self.tenant_labels {
-            gate = gate.tenant_labels(tenants);
-        }
         if self.hold_tracked {
             gate = gate.close_tracked_until_known();
         }

@@ -206,10 +206,6 @@ pub(crate) struct Args {
     )]
     event_capacity: NonZeroUsize,
 
-    /// Tenants that /metrics names in labels, at most; the others share one [default: no such label].
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_TENANT_LABELS", value_name = "N")]
-    tenant_labels: Option<usize>,
-
     /// Forwards calls to closed tenants too, and counts and logs them, for the first days.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_OBSERVE_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) observe_only: bool,

@@ -9,15 +9,21 @@
 //! For another database implement [`Store`]: the `conformance` suite (feature `test-util`) tells
 //! whether it keeps the contract.
 
+#[cfg(feature = "redis")]
+mod cache;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod error;
+#[cfg(feature = "redis")]
+mod first_subscription;
 mod leases;
 mod memory;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redis")]
 mod redis;
+#[cfg(feature = "redis")]
+mod roots;
 #[cfg(any(feature = "redb", feature = "redis"))]
 mod value;
 mod warning;

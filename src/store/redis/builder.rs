@@ -3,7 +3,10 @@
 use std::{fmt, time::Duration};
 
 use super::{RedisStore, endpoint::Endpoint};
-use crate::{environment::Environment, store::StoreError};
+use crate::{
+    environment::Environment,
+    store::{StoreError, roots::Roots},
+};
 
 /// The settings of a [`RedisStore`]; from [`RedisStore::builder`].
 ///
@@ -23,23 +26,6 @@ pub struct RedisStoreBuilder {
     environment: Environment,
     roots: Roots,
     connect_timeout: Duration,
-}
-
-/// The certificate authorities that are trusted, in PEM.
-#[cfg_attr(
-    not(any(feature = "client", feature = "client-ring")),
-    allow(dead_code, reason = "read for connections with TLS alone")
-)]
-pub(super) enum Roots {
-    /// The public ones.
-    Public,
-    /// These instead of the public ones.
-    Only(Vec<u8>),
-    /// These besides the public ones.
-    Extra(Vec<u8>),
-    /// Those that the operating system trusts.
-    #[cfg(all(feature = "native-roots", any(feature = "client", feature = "client-ring")))]
-    Native,
 }
 
 /// The usual time-out of connecting.

@@ -8,10 +8,8 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::{
-    builder::Roots, error::unreachable_server, sentinel::Sentinels, tls::Tls, url::StoreUrl,
-};
-use crate::store::StoreError;
+use super::{error::unreachable_server, sentinel::Sentinels, tls::Tls, url::StoreUrl};
+use crate::store::{StoreError, roots::Roots};
 
 /// The address of a server, and its credentials.
 pub(super) struct Endpoint {

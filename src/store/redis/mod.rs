@@ -1,9 +1,9 @@
 //! A store on a Redis server, shared by replicas.
 
 mod builder;
-mod cache;
 mod change_log;
 mod connection;
+mod digest;
 mod endpoint;
 mod error;
 mod keyed_lock;
@@ -13,38 +13,37 @@ mod removal;
 mod sentinel;
 mod server;
 mod subscriber;
-mod subscription;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
 mod tls;
 mod url;
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{FutureExt, StreamExt, stream};
 use redis::{Script, Value};
-use tokio::{
-    runtime::Handle,
-    sync::{mpsc, watch},
-    time::timeout,
-};
+use tokio::{runtime::Handle, sync::mpsc, time::timeout};
 
 pub use self::builder::RedisStoreBuilder;
 use self::{
-    cache::{Cache, CachedValue},
     change_log::ChangeLog,
     connection::{Link, Request},
+    digest::{Digest, cached},
     endpoint::Endpoint,
     error::late,
     keyed_lock::KeyedLock,
     names::Names,
-    subscription::FirstSubscription,
 };
-use super::{Change, Lease, Store, StoreError, StoreWarning, value};
+use super::{
+    Change, Lease, Store, StoreError, StoreWarning,
+    cache::Cache,
+    first_subscription::{FirstSubscription, Subscriptions},
+    value,
+};
 use crate::{
     environment::Environment,
     status::{Record, intern::Interner},
@@ -144,12 +143,9 @@ struct Shared {
     log: ChangeLog,
     /// Distinguishes this store's entries in the change log from those of others.
     writer: String,
-    cache: Mutex<Cache>,
+    cache: Mutex<Cache<Digest>>,
     turns: KeyedLock,
-    /// Number of loads so far.
-    loads: AtomicU64,
-    /// Number of first subscriptions in progress.
-    starting: watch::Sender<usize>,
+    subscriptions: Arc<Subscriptions>,
 }
 
 impl RedisStore {
@@ -199,21 +195,26 @@ impl RedisStore {
             writer: format!("{:016x}", fastrand::u64(..)),
             cache: Mutex::default(),
             turns: KeyedLock::default(),
-            loads: AtomicU64::new(0),
-            starting: watch::Sender::new(0),
+            subscriptions: Subscriptions::new(),
         };
         Self { shared: Arc::new(shared) }
     }
 }
 
 impl Shared {
+    /// Waits for first subscriptions in progress, and notes a load.
+    async fn begin_load(&self) {
+        let longest = connection::ANSWER.max(self.endpoint.connect_timeout);
+        self.subscriptions.begin_load(longest).await;
+    }
+
     /// Empties the cache of stored values, after a loss of data: each merge would find that its
     /// value is outdated.
     fn clear_cache(&self) {
         *self.cache() = Cache::default();
     }
 
-    fn cache(&self) -> MutexGuard<'_, Cache> {
+    fn cache(&self) -> MutexGuard<'_, Cache<Digest>> {
         // Every change under the lock is complete, so a poisoned lock is safe to use.
         self.cache.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,7 +225,7 @@ impl Shared {
         let mut there = self.cache().get(tenant);
         let mut just_returned = false;
         loop {
-            let digest = there.as_ref().map(|(_, seen)| seen.hex());
+            let digest = there.as_ref().map(|(_, seen)| seen.mark.hex());
             let (spelling, mut record) = match &there {
                 Some((spelling, seen)) => (spelling.clone(), seen.record.clone()),
                 None => (tenant.clone(), Record::default()),
@@ -239,7 +240,7 @@ impl Shared {
             };
             there = match put {
                 Put::Done => {
-                    let seen = value.map(|value| CachedValue::new(record.clone(), &value));
+                    let seen = value.map(|value| cached(record.clone(), &value));
                     let seen = seen.or(there.map(|(_, seen)| seen));
                     if let Some(seen) = seen {
                         self.cache().put(spelling, seen);
@@ -249,7 +250,7 @@ impl Shared {
                 Put::Other(None) => None,
                 Put::Other(Some(value)) => {
                     let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
-                    Some((spelling, CachedValue::new(record, &value)))
+                    Some((spelling, cached(record, &value)))
                 }
             };
             just_returned = true;
@@ -301,7 +302,7 @@ impl Shared {
             let key = String::from_utf8_lossy(&key).into_owned();
             let decoded = value::decode_entry(&self.endpoint.name, &key, &value, &mut interner)?;
             let Some((tenant, record)) = decoded else { continue };
-            self.cache().put(tenant.clone(), CachedValue::new(record.clone(), &value));
+            self.cache().put(tenant.clone(), cached(record.clone(), &value));
             page.push((tenant, record));
         }
         Ok((cursor, page))
@@ -374,7 +375,11 @@ impl Store for RedisStore {
 
     fn changes(&self) -> BoxStream<'static, Change> {
         let (tx, mut rx) = mpsc::channel(subscriber::CAPACITY);
-        let work = subscriber::run(self.shared.clone(), FirstSubscription::new(&self.shared), tx);
+        let work = subscriber::run(
+            self.shared.clone(),
+            FirstSubscription::new(&self.shared.subscriptions),
+            tx,
+        );
         let changes = stream::poll_fn(move |cx| rx.poll_recv(cx));
         match Handle::try_current() {
             Ok(runtime) => {

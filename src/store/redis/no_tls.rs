@@ -4,8 +4,8 @@ use std::{convert::Infallible, io};
 
 use tokio::net::TcpStream;
 
-use super::{builder::Roots, endpoint::Socket};
-use crate::store::StoreError;
+use super::endpoint::Socket;
+use crate::store::{StoreError, roots::Roots};
 
 pub(super) struct Tls(Infallible);
 

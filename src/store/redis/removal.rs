@@ -1,6 +1,6 @@
 //! The removal of a record.
 
-use super::{CachedValue, MIN_ENTRIES, Put, Shared, connection::Request};
+use super::{MIN_ENTRIES, Put, Shared, connection::Request, digest::cached};
 use crate::{
     status::Record,
     store::{StoreError, value},
@@ -23,14 +23,14 @@ impl Shared {
         };
         while let Some(value) = there {
             let (spelling, record) = value::decode(&self.endpoint.name, tenant, &value)?;
-            let seen = CachedValue::new(record, &value);
+            let seen = cached(record, &value);
             if !given.contains(&seen.record) {
                 let stored = seen.record.clone();
                 self.cache().put(spelling, seen);
                 return Ok(stored);
             }
             let forgotten = value::encode(&spelling, given);
-            there = match self.take_out(&key, &seen.hex(), &forgotten).await? {
+            there = match self.take_out(&key, &seen.mark.hex(), &forgotten).await? {
                 Put::Done => None,
                 Put::Other(value) => value,
             };

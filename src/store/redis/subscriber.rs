@@ -12,16 +12,15 @@ use tokio::{
 
 use super::{
     Shared,
-    cache::CachedValue,
     change_log::{EntryKind, LogEntry, Position},
     connection::HEARTBEAT,
+    digest::cached,
     error::{late, store_error},
-    subscription::FirstSubscription,
 };
 use crate::{
     backoff::{Attempts, STORE},
     status::intern::Interner,
-    store::{Change, StoreError, value},
+    store::{Change, StoreError, first_subscription::FirstSubscription, value},
 };
 
 /// Number of changes that wait for the reader of the stream. Others wait in the log.
@@ -190,8 +189,8 @@ impl Subscriber {
                     self.send(Change::Removed(tenant, record)).await;
                 }
                 Ok(Some((tenant, record))) => {
-                    let cached = CachedValue::new(record.clone(), &value);
-                    self.shared.cache().put(tenant.clone(), cached);
+                    let seen = cached(record.clone(), &value);
+                    self.shared.cache().put(tenant.clone(), seen);
                     self.send(Change::Merged(tenant, record)).await;
                 }
                 Ok(None) => {}

@@ -2,19 +2,16 @@
 
 use std::collections::HashMap;
 
-use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
-
 use crate::{
-    hex,
     status::{Record, intern::Interner},
     tenant_id::TenantId,
 };
 
-/// A stored value: its record and its digest, which the script compares.
+/// A stored record, and the mark by which the store tells whether it is still the stored one.
 #[derive(Debug, Clone)]
-pub(super) struct CachedValue {
+pub(super) struct Cached<M> {
     pub(super) record: Record,
-    digest: [u8; 20],
+    pub(super) mark: M,
 }
 
 /// A cache of the values of at least `GENERATION` tenants.
@@ -22,34 +19,30 @@ pub(super) struct CachedValue {
 /// When the young generation is full, the old one is dropped and the young one becomes the old:
 /// values in use stay, with two maps and no list. A missing or outdated value costs one more round
 /// trip. The keys are spelled as in the store.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    young: HashMap<TenantId, CachedValue, foldhash::fast::RandomState>,
-    old: HashMap<TenantId, CachedValue, foldhash::fast::RandomState>,
+#[derive(Debug)]
+pub(super) struct Cache<M> {
+    young: Generation<M>,
+    old: Generation<M>,
     interner: Interner,
 }
+
+type Generation<M> = HashMap<TenantId, Cached<M>, foldhash::fast::RandomState>;
 
 /// Tenants per generation. At some 250 bytes each, both generations take at most about 65 MB.
 const GENERATION: usize = 128 * 1024;
 
-impl CachedValue {
-    /// Creates the entry for the stored `value`, of which `record` is the decoded record.
-    pub(super) fn new(record: Record, value: &[u8]) -> Self {
-        // The server's scripts have no other digest. It distinguishes values of honest writers; an
-        // attacker who can write to the store needs no collision.
-        let sha1 = digest(&SHA1_FOR_LEGACY_USE_ONLY, value);
-        let digest = sha1.as_ref().try_into().unwrap_or_default();
-        Self { record, digest }
-    }
-
-    /// Returns the digest in hex, as in the script.
-    pub(super) fn hex(&self) -> String {
-        hex::lower(&self.digest)
+impl<M> Default for Cache<M> {
+    fn default() -> Self {
+        Self {
+            young: Generation::default(),
+            old: Generation::default(),
+            interner: Interner::default(),
+        }
     }
 }
 
-impl Cache {
-    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<(TenantId, CachedValue)> {
+impl<M: Clone> Cache<M> {
+    pub(super) fn get(&mut self, tenant: &TenantId) -> Option<(TenantId, Cached<M>)> {
         let found = self.young.get_key_value(tenant);
         if let Some((spelling, seen)) = found {
             return Some((spelling.clone(), seen.clone()));
@@ -66,7 +59,7 @@ impl Cache {
         self.old.remove(tenant);
     }
 
-    pub(super) fn put(&mut self, spelling: TenantId, mut seen: CachedValue) {
+    pub(super) fn put(&mut self, spelling: TenantId, mut seen: Cached<M>) {
         seen.record.intern(&mut self.interner);
         if let Some(there) = self.young.get_mut(&spelling) {
             *there = seen;
@@ -86,8 +79,8 @@ mod tests {
     use super::*;
     use crate::status::ChangeType;
 
-    fn seen(value: &str) -> CachedValue {
-        CachedValue::new(Record::default(), value.as_bytes())
+    fn seen(mark: &'static str) -> Cached<&'static str> {
+        Cached { record: Record::default(), mark }
     }
 
     #[test]
@@ -113,7 +106,7 @@ mod tests {
         known.put(other.clone(), seen("abc"));
         let (spelling, seen) = known.get(&other).unwrap();
         assert_eq!(spelling.as_str(), "Cust1");
-        assert_eq!(seen.hex(), "a9993e364706816aba3e25717850c26c9cd0d89d");
+        assert_eq!(seen.mark, "abc");
     }
 
     #[test]
@@ -123,7 +116,7 @@ mod tests {
             br#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
         let details = [1, 2].map(|n| {
             let tenant = TenantId::new(format!("Cust{n}")).unwrap();
-            known.put(tenant.clone(), CachedValue::new(Record::decode(value).unwrap(), value));
+            known.put(tenant.clone(), Cached { record: Record::decode(value).unwrap(), mark: () });
             let (_, seen) = known.get(&tenant).unwrap();
             seen.record.notified(ChangeType::Upgrade).unwrap().details.clone()
         });

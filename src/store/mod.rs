@@ -5,26 +5,29 @@
 //! | [`MemoryStore`] | | the gates of one process, and tests |
 #![cfg_attr(feature = "redb", doc = "| [`RedbStore`] | `redb` | one process, one file |")]
 #![cfg_attr(feature = "redis", doc = "| [`RedisStore`] | `redis` | several replicas |")]
+#![cfg_attr(feature = "postgres", doc = "| [`PostgresStore`] | `postgres` | several replicas |")]
 //!
 //! For another database implement [`Store`]: the `conformance` suite (feature `test-util`) tells
 //! whether it keeps the contract.
 
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod cache;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod error;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod first_subscription;
 mod leases;
 mod memory;
+#[cfg(feature = "postgres")]
+mod postgres;
 #[cfg(feature = "redb")]
 mod redb;
 #[cfg(feature = "redis")]
 mod redis;
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 mod roots;
-#[cfg(any(feature = "redb", feature = "redis"))]
+#[cfg(any(feature = "postgres", feature = "redb", feature = "redis"))]
 mod value;
 mod warning;
 
@@ -32,6 +35,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_core::{future::BoxFuture, stream::BoxStream};
 
+#[cfg(feature = "postgres")]
+pub use self::postgres::{PostgresStore, PostgresStoreBuilder};
 #[cfg(all(feature = "redb", feature = "test-util"))]
 pub use self::redb::Medium;
 #[cfg(feature = "redb")]

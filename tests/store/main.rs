@@ -17,6 +17,7 @@ mod disk;
 mod events;
 mod figures;
 mod memory;
+mod postgres;
 mod power_cut;
 mod redb;
 mod redis;

@@ -16,6 +16,7 @@ mod directory;
 mod env;
 mod gate;
 pub mod night;
+mod postgres_server;
 mod proxy;
 mod records;
 mod redis_server;
@@ -30,6 +31,7 @@ pub use self::{
         call_to, gate_builder, gate_builder_of, gate_with_closed, operator_gate, post, refusal,
         tenant, tenant_number,
     },
+    postgres_server::{PostgresServer, Session},
     proxy::{Network, Proxy},
     records::suspended,
     redis_server::{RedisServer, RedisVersion, free_port},

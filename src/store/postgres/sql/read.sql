@@ -1,0 +1,1 @@
+SELECT tenant, value, position FROM "@tenants" WHERE tenant = ANY ($1)

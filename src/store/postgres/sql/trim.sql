@@ -1,0 +1,1 @@
+DELETE FROM "@changes" WHERE position < (SELECT position FROM "@meta") - $1

@@ -1,0 +1,252 @@
+//! A PostgreSQL server that belongs to one test: on a free port of loopback, and gone when the test ends.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{Directory, free_port, skip};
+
+/// The user and the database of a server.
+const USER: &str = "gate";
+
+/// A server that can be killed, paused and restarted.
+#[derive(Debug)]
+pub struct PostgresServer {
+    programs: PathBuf,
+    directory: Directory,
+    port: u16,
+    settings: Vec<String>,
+    child: Option<Child>,
+}
+
+impl PostgresServer {
+    /// Starts a server with its defaults: what it has committed is on disk.
+    ///
+    /// `None`, after a line on stderr, when there is no PostgreSQL: the test has nothing to do.
+    pub fn start() -> Option<Self> {
+        Self::start_with(&[])
+    }
+
+    /// As [`start`](Self::start), with more settings, such as `["max_connections=5"]`.
+    pub fn start_with(settings: &[&str]) -> Option<Self> {
+        let Some(programs) = programs() else {
+            skip("postgresql");
+            return None;
+        };
+        let directory = Directory::new();
+        let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+        let mut server = Self { programs, directory, port: free_port(), settings, child: None };
+        server.initialise();
+        server.run();
+        server.execute_in("postgres", &format!("CREATE DATABASE {USER}"));
+        Some(server)
+    }
+
+    /// The port on 127.0.0.1 that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The URL of its database.
+    pub fn url(&self) -> String {
+        format!("postgres://{USER}@127.0.0.1:{}/{USER}", self.port)
+    }
+
+    /// The directory of its socket and its data.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Replaces the settings for the next run.
+    pub fn set_settings(&mut self, settings: &[&str]) {
+        self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
+    }
+
+    /// Runs statements as the owner of the database, and returns what they print: columns with a `|`
+    /// between them.
+    pub fn execute(&self, sql: &str) -> String {
+        self.execute_in(USER, sql)
+    }
+
+    fn execute_in(&self, database: &str, sql: &str) -> String {
+        let output = self.psql(database, sql);
+        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("psql prints text").trim_end().to_owned()
+    }
+
+    fn psql(&self, database: &str, sql: &str) -> Output {
+        let port = self.port.to_string();
+        Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
+            .args(["-p", &port, "-U", USER, "-d", database, "-c", sql])
+            .stdin(Stdio::null())
+            .output()
+            .expect("psql runs")
+    }
+
+    /// Starts a session that runs `sql` until it is dropped, such as one that holds a lock.
+    pub fn session(&self, sql: &str) -> Session {
+        let port = self.port.to_string();
+        let child = Command::new(self.programs.join("psql"))
+            .args(["-X", "-q", "-h", "127.0.0.1", "-p", &port, "-U", USER, "-d", USER])
+            .args(["-c", sql, "-c", "SELECT pg_sleep(600)"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn();
+        Session(child.expect("psql starts"))
+    }
+
+    /// Ends all its processes at once, as a power cut does.
+    pub fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        self.signal(&child, "-KILL");
+        // A process that has ended already is no reason to fail.
+        let _ = child.kill();
+        child.wait().expect("the server ends");
+        // The next run refuses to start while a process of this one is left.
+        let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Ends it, and runs it again with what it had on disk.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
+    }
+
+    /// Ends it with its connections, as an operator does.
+    pub fn stop(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        send("-INT", &[child.id()]);
+        child.wait().expect("the server ends");
+    }
+
+    /// Suspends its processes: connections stay open and nothing is answered.
+    pub fn pause(&self) {
+        self.signal(self.child.as_ref().expect("the server runs"), "-STOP");
+    }
+
+    /// Continues paused processes.
+    pub fn resume(&self) {
+        self.signal(self.child.as_ref().expect("the server runs"), "-CONT");
+    }
+
+    /// Starts the process, and waits until it answers.
+    pub fn run(&mut self) {
+        let data = self.data();
+        let mut command = self.as_user("postgres");
+        command.arg("-D").arg(&data).args(["-c", "listen_addresses=127.0.0.1"]);
+        command.args(["-c", &format!("port={}", self.port)]);
+        command.args(["-c", &format!("unix_socket_directories={}", self.directory.display())]);
+        command.args(["-c", "shared_buffers=32MB", "-c", "max_wal_size=256MB"]);
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log());
+        let log = log.expect("the log can be written");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.child = Some(command.spawn().expect("the server starts"));
+        let began = Instant::now();
+        while !self.psql("postgres", "SELECT 1").status.success() {
+            let child = self.child.as_mut().expect("it was just started");
+            let ended = child.try_wait().expect("a child has a state");
+            assert!(
+                ended.is_none() && began.elapsed() < Duration::from_secs(30),
+                "the server does not start; its log says:\n{}",
+                fs::read_to_string(self.log()).unwrap_or_default()
+            );
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn initialise(&self) {
+        if is_root() {
+            let owner = Command::new("chown").arg("postgres").arg(&*self.directory).status();
+            assert!(owner.expect("there is a chown").success(), "there is a user postgres");
+        }
+        let mut command = self.as_user("initdb");
+        command.arg("-D").arg(self.data());
+        command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
+        let output = command.output().expect("initdb runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory.join("log")
+    }
+
+    /// A command with a program of PostgreSQL, which refuses to run as root.
+    fn as_user(&self, program: &str) -> Command {
+        let program = self.programs.join(program);
+        if !is_root() {
+            return Command::new(program);
+        }
+        // Unlike `su` it becomes the program, so that signals reach it.
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+        command.current_dir(&*self.directory);
+        command
+    }
+
+    fn signal(&self, child: &Child, signal: &str) {
+        // First the parent, which would replace a child that ended.
+        send("-STOP", &[child.id()]);
+        let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id()));
+        let children = children.unwrap_or_default();
+        let mut processes: Vec<u32> =
+            children.split_whitespace().filter_map(|id| id.parse().ok()).collect();
+        processes.push(child.id());
+        send(signal, &processes);
+    }
+}
+
+fn send(signal: &str, processes: &[u32]) {
+    let processes = processes.iter().map(ToString::to_string);
+    // One that has ended in the meantime is no reason to fail.
+    let sent = Command::new("kill").arg(signal).args(processes).stderr(Stdio::null()).status();
+    sent.expect("there is a kill command");
+}
+
+impl Drop for PostgresServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A session that ends when this is dropped.
+#[derive(Debug)]
+pub struct Session(Child);
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        // One that has ended already is no reason to fail.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Returns the directory of the newest version's programs. Debian has them out of the `PATH`.
+fn programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").ok().into_iter().flatten();
+    let mut found: Vec<_> = versions
+        .filter_map(|version| Some(version.ok()?.path().join("bin")))
+        .filter(|programs| programs.join("initdb").exists())
+        .collect();
+    found.sort();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let in_path = std::env::split_paths(&path).find(|programs| programs.join("initdb").exists());
+    found.pop().or(in_path)
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").output();
+    id.is_ok_and(|output| output.stdout == b"0\n")
+}

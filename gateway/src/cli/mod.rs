@@ -150,10 +150,12 @@ pub(crate) struct Args {
     pub(crate) notification_path: String,
 
     /// Store of the tenants' records: memory, redb:FILE, redis://HOST:PORT[/DB],
-    /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB] or redis+unix:///PATH; rediss:// and
-    /// rediss+sentinel:// with TLS. Of several environments each has its own FILE.NAME, or its own
-    /// keys in one server. A password in it is safer in the variable, or in a file that
-    /// SUPEROFFICE_GATEWAY_STORE_FILE names.
+    /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB], redis+unix:///PATH or
+    /// postgres://USER@HOST[:PORT]/DATABASE; rediss:// and rediss+sentinel:// with TLS. Of several
+    /// environments each has its own FILE.NAME, or its own keys or tables in one server. A password in
+    /// it is safer in the variable, or in a file that SUPEROFFICE_GATEWAY_STORE_FILE names. What a
+    /// postgres:// URL leaves out comes from PGUSER, PGPASSWORD, PGPASSWORD_FILE, PGHOST, PGPORT,
+    /// PGDATABASE and PGSSLMODE.
     #[arg(
         long,
         env = "SUPEROFFICE_GATEWAY_STORE",
@@ -163,9 +165,10 @@ pub(crate) struct Args {
     )]
     store: String,
 
-    /// Time-out of connecting to a Redis server, TLS and login included; longer for one far away.
-    #[arg(long, env = "SUPEROFFICE_GATEWAY_STORE_CONNECT_TIMEOUT", value_name = "SECONDS", default_value = "1", value_parser = seconds)]
-    store_connect_timeout: Duration,
+    /// Time-out of connecting to the store's server, TLS and login included; longer for one far away
+    /// [default: 1 for Redis, 3 for PostgreSQL].
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_STORE_CONNECT_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
+    store_connect_timeout: Option<Duration>,
 
     /// Switches pulls from the state API on or off [default: on with --environment, off with
     /// --base-url].

@@ -1,5 +1,7 @@
 //! The store that `--store` names.
 
+mod postgres;
+
 use std::time::Duration;
 
 use tower_superoffice::{
@@ -9,6 +11,9 @@ use tower_superoffice::{
 
 use crate::BoxError;
 
+/// The schemes of a PostgreSQL server's URL.
+const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
+
 /// The schemes of a Redis server's URL.
 const REDIS: [&str; 5] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+unix"];
 
@@ -17,7 +22,8 @@ pub(super) struct Settings<'a> {
     pub(super) environment: &'a Environment,
     /// Whether no other environment has the same `--store`.
     pub(super) is_alone: bool,
-    pub(super) connect_timeout: Duration,
+    /// The store's own unless given.
+    pub(super) connect_timeout: Option<Duration>,
     /// Certificates of authorities that are trusted besides the public ones.
     pub(super) authorities: Option<&'a [u8]>,
 }
@@ -43,8 +49,23 @@ pub(super) fn open(
         return Ok((gate.store(store), name));
     }
     if name.split_once("://").is_some_and(|(scheme, _)| REDIS.contains(&scheme)) {
-        let mut store =
-            store::RedisStore::builder(name, environment).connect_timeout(connect_timeout);
+        let mut store = store::RedisStore::builder(name, environment);
+        if let Some(timeout) = connect_timeout {
+            store = store.connect_timeout(timeout);
+        }
+        if let Some(pem) = authorities {
+            store = store.extra_roots(pem);
+        }
+        let store = store.connect()?;
+        let name = store.name();
+        return Ok((gate.store(store), name));
+    }
+    if name.split_once("://").is_some_and(|(scheme, _)| POSTGRES.contains(&scheme)) {
+        let url = postgres::complete(name, |variable| std::env::var(variable).ok())?;
+        let mut store = store::PostgresStore::builder(url, environment);
+        if let Some(timeout) = connect_timeout {
+            store = store.connect_timeout(timeout);
+        }
         if let Some(pem) = authorities {
             store = store.extra_roots(pem);
         }
@@ -54,6 +75,6 @@ pub(super) fn open(
     }
     // The value is not repeated: it may hold a password.
     Err("--store takes memory, redb:FILE, redis://HOST:PORT[/DB], redis+sentinel://HOST:PORT,..\
-         /SERVICE[/DB] or redis+unix:///PATH"
+         /SERVICE[/DB], redis+unix:///PATH or postgres://USER@HOST[:PORT]/DATABASE"
         .into())
 }

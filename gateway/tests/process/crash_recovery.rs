@@ -12,13 +12,14 @@ use std::{
 };
 
 use futures::future::join_all;
-use harness::{Directory, RedisServer, amount, simulator_at_own_host};
+use harness::{Directory, amount, simulator_at_own_host};
 use http::StatusCode;
 use tower_superoffice::simulator::Simulator;
 
 use crate::{
     process::{Caller, Gateway},
     script,
+    shared_server::{Kind, SharedServer},
 };
 
 /// Number of notifications in flight.
@@ -28,14 +29,14 @@ const TENANTS: usize = 64;
 enum Durable {
     Redb(Directory),
     /// Half of the lives it is killed with the gateway. It has synced whatever it acknowledged.
-    Redis(RedisServer),
+    Server(SharedServer),
 }
 
 impl Durable {
     fn argument(&self) -> String {
         match self {
             Self::Redb(directory) => format!("redb:{}", directory.join("tenants.redb").display()),
-            Self::Redis(server) => server.url(),
+            Self::Server(server) => server.url(),
         }
     }
 }
@@ -133,8 +134,17 @@ async fn notification_stored_in_redb_survives_kill_9() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notification_stored_in_redis_survives_kill_9() {
-    let Some(server) = RedisServer::start() else { return };
-    no_answered_notification_is_lost(Durable::Redis(server)).await;
+    on_a_server(Kind::Redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn notification_stored_in_postgres_survives_kill_9() {
+    on_a_server(Kind::Postgres).await;
+}
+
+async fn on_a_server(kind: Kind) {
+    let Some(server) = SharedServer::start(kind) else { return };
+    no_answered_notification_is_lost(Durable::Server(server)).await;
 }
 
 async fn no_answered_notification_is_lost(mut durable: Durable) {
@@ -173,7 +183,7 @@ async fn no_answered_notification_is_lost(mut durable: Durable) {
         tokio::time::sleep(Duration::from_micros(random.u64(..400_000))).await;
         killed.store(true, SeqCst);
         match &mut durable {
-            Durable::Redis(server) if random.bool() => {
+            Durable::Server(server) if random.bool() => {
                 // The server goes first, so that the gateway has a moment to answer without it.
                 server.kill();
                 gateway.kill().await;

@@ -35,6 +35,7 @@ mod paths;
 mod process;
 mod routes;
 mod script;
+mod shared_server;
 mod shutdown;
 mod supervisor;
 mod tenant_list;

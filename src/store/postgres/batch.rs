@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::{
-    Shared,
+    Shared, Written,
     link::Parameter,
     rows::{CachedValue, Mark, cached, column},
     writer::{Kind, Write},
@@ -269,6 +269,9 @@ impl Shared {
         if rows.is_empty() {
             self.link.repair().await?;
             return Ok(None);
+        }
+        if let Some(row) = rows.first() {
+            self.set_written(Some(Written { position: column(name, row, 2)?, stamp }));
         }
         let mut positions = HashMap::new();
         for row in &rows {

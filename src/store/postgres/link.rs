@@ -299,8 +299,8 @@ async fn version(
     connected: &Connected,
     statements: &Statements,
 ) -> Result<Option<i32>, tokio_postgres::Error> {
-    let none: Parameter<'_> = (&0_i64, Type::INT8);
-    let parameters = [none.clone(), none];
+    let none: Parameter<'_> = (&None::<i64>, Type::INT8);
+    let parameters = [none.clone(), none.clone(), none.clone(), none];
     let row = connected.client.query_typed_opt(&statements.position, &parameters).await?;
     let Some(row) = row else { return Ok(None) };
     let (stamp, table): (Option<i64>, Option<i64>) = (row.try_get(2)?, row.try_get(3)?);

@@ -140,8 +140,17 @@ struct Shared {
     writer: i64,
     cache: Mutex<Cache<Mark>>,
     subscriptions: Arc<Subscriptions>,
+    /// The last write of this store since the last loss of data.
+    written: Mutex<Option<Written>>,
     /// Whether notifications have failed to arrive.
     is_deaf: AtomicBool,
+}
+
+/// The position of a write, and its stamp in the log of changes.
+#[derive(Debug, Clone, Copy)]
+struct Written {
+    position: i64,
+    stamp: i64,
 }
 
 impl PostgresStore {
@@ -187,6 +196,7 @@ impl PostgresStore {
             writer: fastrand::i64(1..i64::MAX),
             cache: Mutex::default(),
             subscriptions: Subscriptions::new(),
+            written: Mutex::default(),
             is_deaf: AtomicBool::new(false),
         };
         Self { shared: Arc::new(shared), jobs: Mutex::default(), leases: AtomicU32::new(0) }
@@ -242,6 +252,14 @@ impl Shared {
             seen.mark.is_told |= is_same && there.mark.is_told;
         }
         cache.put(spelling, seen);
+    }
+
+    fn written(&self) -> Option<Written> {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set_written(&self, written: Option<Written>) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
     /// Empties the cache of stored values, after a loss of data: each merge would find that its

@@ -263,8 +263,15 @@ impl Shared {
         position: Position,
     ) -> Result<Option<End>, StoreError> {
         let name = &self.endpoint.name;
-        let parameters: [Parameter<'_>; 2] =
-            [(&position.stamped, Type::INT8), (&position.stamp, Type::INT8)];
+        // What this store has written and its reader has not read must be there too.
+        let written = self.written().filter(|written| written.position > position.stamped);
+        let (own, own_stamp) = written.map(|written| (written.position, written.stamp)).unzip();
+        let parameters: [Parameter<'_>; 4] = [
+            (&position.stamped, Type::INT8),
+            (&position.stamp, Type::INT8),
+            (&own, Type::INT8),
+            (&own_stamp, Type::INT8),
+        ];
         let rows = query(self, connected, &self.statements.position, &parameters).await?;
         let Some(row) = rows.first() else { return Ok(None) };
         Ok(Some(End {
@@ -278,6 +285,8 @@ impl Shared {
     /// Returns the position at the end of the log. It creates what is missing, so that a later loss
     /// shows even if nothing was stored before it.
     async fn open_log(&self, connected: &Connected) -> Result<Position, StoreError> {
+        // What was written to lost data is gone with it.
+        self.set_written(None);
         for _ in 0..2 {
             let nowhere = Position { table: 0, stamped: -1, stamp: -1, read: 0 };
             if let Some(End { position, stamp: Some(stamp), table: Some(table), .. }) =

@@ -46,6 +46,42 @@ impl PostgresServer {
         Some(server)
     }
 
+    /// Starts a server that follows this one and takes no writes until it is promoted.
+    pub fn standby(&self) -> Self {
+        let (programs, directory) = (self.programs.clone(), Directory::new());
+        let (port, settings) = (free_port(), self.settings.clone());
+        let mut standby = Self { programs, directory, port, settings, child: None };
+        standby.give_to_server(&standby.directory);
+        let mut command = standby.as_user("pg_basebackup");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);
+        command.args(["-c", "fast", "-R", "-D"]).arg(standby.data());
+        let output = command.output().expect("pg_basebackup runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        standby.run();
+        standby
+    }
+
+    /// Copies a file into its data, where only the server can read it.
+    pub fn install(&self, from: &Path, name: &str) {
+        let to = self.data().join(name);
+        fs::copy(from, &to).expect("the data can be written");
+        self.give_to_server(&to);
+        let mode = Command::new("chmod").arg("600").arg(&to).status();
+        assert!(mode.expect("there is a chmod").success());
+    }
+
+    /// Returns whether the server runs as another user than the test, as it must if that is root.
+    pub fn runs_as_other_user(&self) -> bool {
+        is_root()
+    }
+
+    fn give_to_server(&self, path: &Path) {
+        if is_root() {
+            let owner = Command::new("chown").arg("postgres").arg(path).status();
+            assert!(owner.expect("there is a chown").success(), "there is a user postgres");
+        }
+    }
+
     /// The port on 127.0.0.1 that it listens on.
     pub fn port(&self) -> u16 {
         self.port
@@ -53,7 +89,12 @@ impl PostgresServer {
 
     /// The URL of its database.
     pub fn url(&self) -> String {
-        format!("postgres://{USER}@127.0.0.1:{}/{USER}", self.port)
+        self.url_at(self.port)
+    }
+
+    /// The URL of its database by way of another port.
+    pub fn url_at(&self, port: u16) -> String {
+        format!("postgres://{USER}@127.0.0.1:{port}/{USER}")
     }
 
     /// The directory of its socket and its data.
@@ -118,6 +159,20 @@ impl PostgresServer {
         self.run();
     }
 
+    /// Ends it, and runs it again with no data.
+    pub fn restart_without_data(&mut self) {
+        self.kill();
+        // Processes that were just killed may still write.
+        let emptied = (0..100).any(|_| {
+            thread::sleep(Duration::from_millis(10));
+            fs::remove_dir_all(self.data()).is_ok()
+        });
+        assert!(emptied, "the data can be removed");
+        self.initialise();
+        self.run();
+        self.execute_in("postgres", &format!("CREATE DATABASE {USER}"));
+    }
+
     /// Ends it with its connections, as an operator does.
     pub fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
@@ -164,10 +219,7 @@ impl PostgresServer {
     }
 
     fn initialise(&self) {
-        if is_root() {
-            let owner = Command::new("chown").arg("postgres").arg(&*self.directory).status();
-            assert!(owner.expect("there is a chown").success(), "there is a user postgres");
-        }
+        self.give_to_server(&self.directory);
         let mut command = self.as_user("initdb");
         command.arg("-D").arg(self.data());
         command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);

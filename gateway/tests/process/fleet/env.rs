@@ -1,34 +1,35 @@
-//! Three gateways as processes, one redis-server and one simulator.
+//! Three gateways as processes, one server of their store and one simulator.
 
 use std::collections::HashMap;
 
-use harness::{Proxy, RedisServer, simulator_at_own_host};
+use harness::{Proxy, simulator_at_own_host};
 use http::StatusCode;
 use tower_superoffice::{ChangeType, TenantId, simulator::Simulator};
 
 use crate::{
     process::{Caller, Gateway},
     script::{self, Shown},
+    shared_server::{Kind, SharedServer},
 };
 
 pub(crate) const REPLICAS: usize = 3;
 
 pub(crate) struct Env {
     pub(crate) simulator: Simulator,
-    pub(crate) server: RedisServer,
+    pub(crate) server: SharedServer,
     /// One before each gateway, or none.
     pub(crate) proxies: Vec<Proxy>,
     gateways: Vec<Gateway>,
 }
 
 impl Env {
-    pub(crate) async fn start() -> Option<Self> {
-        Some(Self::with(Vec::new(), RedisServer::start()?).await)
+    pub(crate) async fn start(kind: Kind) -> Option<Self> {
+        Some(Self::with(Vec::new(), SharedServer::start(kind)?).await)
     }
 
-    /// Starts a fleet in which each gateway has a proxy of its own before Redis.
-    pub(crate) async fn behind_proxies() -> Option<Self> {
-        let server = RedisServer::start()?;
+    /// Starts a fleet in which each gateway has a proxy of its own before the server.
+    pub(crate) async fn behind_proxies(kind: Kind) -> Option<Self> {
+        let server = SharedServer::start(kind)?;
         let mut proxies = Vec::new();
         for _ in 0..REPLICAS {
             proxies.push(Proxy::start(server.port()).await);
@@ -36,17 +37,17 @@ impl Env {
         Some(Self::with(proxies, server).await)
     }
 
-    async fn with(proxies: Vec<Proxy>, server: RedisServer) -> Self {
+    async fn with(proxies: Vec<Proxy>, server: SharedServer) -> Self {
         let simulator = simulator_at_own_host().await;
         let mut gateways = Vec::new();
         for n in 0..REPLICAS {
-            let url = proxies.get(n).map_or_else(|| server.url(), Proxy::url);
-            gateways.push(gateway(&simulator, &url).await);
+            let port = proxies.get(n).map_or(server.port(), Proxy::port);
+            gateways.push(gateway(&simulator, &server.url_at(port)).await);
         }
         Self { simulator, server, proxies, gateways }
     }
 
-    /// Starts one more gateway, which knows only what Redis holds.
+    /// Starts one more gateway, which knows only what the store holds.
     pub(crate) async fn newcomer(&self) -> Gateway {
         gateway(&self.simulator, &self.server.url()).await
     }

@@ -1,4 +1,4 @@
-//! Notifications and calls that continue while Redis fails.
+//! Notifications and calls that continue while the server of the store fails.
 
 use std::{
     sync::{

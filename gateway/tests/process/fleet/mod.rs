@@ -1,7 +1,9 @@
-//! Three gateways on one redis-server: they agree, and keep working while it is unavailable.
+//! Three gateways on one server: they agree, and keep working while it is unavailable.
 
 mod env;
 mod load;
+mod postgres;
+mod redis;
 
 use std::{
     collections::HashMap,
@@ -18,15 +20,15 @@ use self::{
     env::{Env, REPLICAS, shown},
     load::{Counts, Load},
 };
-use crate::script;
+use crate::{script, shared_server::Kind};
 
-/// Bound on a call. One that waited for the store would take its time-out, 2 s, or Redis's own, more.
+/// Bound on a call. One that waited for the store would take its time-out, 2 s, or the server's own, more.
 const CALL_BOUND: Duration = Duration::from_millis(1500);
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn notification_at_one_replica_closes_at_all() {
+/// A notification at one replica closes the tenant at all.
+async fn all_close(kind: Kind) {
     const TENANTS: usize = 200;
-    let Some(env) = Env::start().await else { return };
+    let Some(env) = Env::start(kind).await else { return };
     let (mut since_sent, mut since_answered) = (Vec::new(), Vec::new());
     for n in 0..TENANTS {
         let tenant = TenantId::new(format!("Cust{n}")).unwrap();
@@ -59,9 +61,8 @@ async fn notification_at_one_replica_closes_at_all() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fleet_agrees_after_redis_was_killed() {
-    let Some(env) = Env::start().await else { return };
+async fn server_is_killed(kind: Kind) {
+    let Some(env) = Env::start(kind).await else { return };
     let mut fleet = Fleet::at_work(env).await;
     fleet.env.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
@@ -69,9 +70,8 @@ async fn fleet_agrees_after_redis_was_killed() {
     fleet.agrees("killed").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fleet_agrees_after_redis_returned_empty() {
-    let Some(env) = Env::start().await else { return };
+async fn server_returns_empty(kind: Kind) {
+    let Some(env) = Env::start(kind).await else { return };
     let mut fleet = Fleet::at_work(env).await;
     fleet.env.server.kill();
     fleet.carries_on_without(&[0, 1, 2]).await;
@@ -79,17 +79,15 @@ async fn fleet_agrees_after_redis_returned_empty() {
     fleet.agrees("killed, its data lost").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fleet_agrees_after_redis_lost_its_data_at_once() {
-    let Some(env) = Env::start().await else { return };
+async fn server_loses_its_data_at_once(kind: Kind) {
+    let Some(env) = Env::start(kind).await else { return };
     let mut fleet = Fleet::at_work(env).await;
     fleet.env.server.restart_without_data();
     fleet.agrees("restarted at once, its data lost").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn fleet_agrees_after_redis_was_paused() {
-    let Some(env) = Env::start().await else { return };
+async fn server_is_paused(kind: Kind) {
+    let Some(env) = Env::start(kind).await else { return };
     let mut fleet = Fleet::at_work(env).await;
     fleet.env.server.pause();
     fleet.carries_on_without(&[0, 1, 2]).await;
@@ -97,19 +95,9 @@ async fn fleet_agrees_after_redis_was_paused() {
     fleet.agrees("paused").await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replica_agrees_after_it_was_cut_off() {
-    one_replica_loses(Network::Cut).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn replica_agrees_after_its_network_was_silent() {
-    one_replica_loses(Network::Silent).await;
-}
-
-/// Disconnects replica 0 from Redis; the others stay connected.
-async fn one_replica_loses(network: Network) {
-    let Some(env) = Env::behind_proxies().await else { return };
+/// Disconnects replica 0 from the server; the others stay connected.
+async fn one_replica_loses(kind: Kind, network: Network) {
+    let Some(env) = Env::behind_proxies(kind).await else { return };
     let mut fleet = Fleet::at_work(env).await;
     fleet.env.proxies[0].set(network);
     fleet.carries_on_without(&[0]).await;
@@ -194,7 +182,7 @@ impl Fleet {
             .map(|(tenant, step)| (tenant.to_string(), script::after(step)))
             .collect();
         let stopped = Instant::now();
-        // A new replica knows only what Redis holds.
+        // A new replica knows only what the store holds.
         let newcomer = self.env.newcomer().await;
         let mut replicas = self.env.replicas();
         replicas.push(newcomer.caller().clone());

@@ -28,5 +28,5 @@ WITH turn AS (
 ), logged AS (
     INSERT INTO "@changes" (position, stamp) SELECT after, $7 FROM turn
 )
-SELECT stored.tenant, stored.position, (SELECT pg_notify('@changes', '')::text)
+SELECT stored.tenant, stored.position, turn.after, (SELECT pg_notify('@changes', '')::text)
 FROM turn LEFT JOIN (SELECT * FROM updated UNION ALL SELECT * FROM inserted) stored ON true

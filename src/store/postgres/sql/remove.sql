@@ -15,5 +15,5 @@ WITH turn AS (
     SELECT g.position, $6, $5, r.tenant, CASE WHEN r.tenant IS NOT NULL THEN g.value END
     FROM given g LEFT JOIN removed r ON r.tenant = g.tenant
 )
-SELECT removed.tenant, turn.after, (SELECT pg_notify('@changes', '')::text)
+SELECT removed.tenant, turn.after, turn.after, (SELECT pg_notify('@changes', '')::text)
 FROM turn LEFT JOIN removed ON true

@@ -172,7 +172,7 @@ impl Link {
     /// Creates the rows that every store has, if an operator or a restore has removed some.
     pub(super) async fn repair(&self) -> Result<(), StoreError> {
         let live = self.live().await?;
-        let repaired = timeout(ANSWER, live.connected.client.batch_execute(&self.statements.rows));
+        let repaired = timeout(ANSWER, run_script(&live.connected, &self.statements.rows));
         match repaired.await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => {
@@ -273,24 +273,32 @@ async fn prepare(
     connected: &Connected,
     statements: &Statements,
 ) -> Result<(), StoreError> {
-    let client = &connected.client;
     let failed = |error| store_error(name, error);
     match version(connected, statements).await {
         Ok(Some(version)) if version > VERSION => return Err(newer_version(name, version)),
         Ok(Some(_)) => return Ok(()),
         Ok(None) => {}
         Err(error) if error.code() == Some(&SqlState::UNDEFINED_TABLE) => {
-            // Several statements in one message are one transaction.
-            client.batch_execute(&statements.tables).await.map_err(failed)?;
+            run_script(connected, &statements.tables).await.map_err(failed)?;
             crate::log::info!(store = name, "store tables created");
         }
         Err(error) => return Err(failed(error)),
     }
-    client.batch_execute(&statements.rows).await.map_err(failed)?;
+    run_script(connected, &statements.rows).await.map_err(failed)?;
     match version(connected, statements).await.map_err(failed)? {
         Some(version) if version > VERSION => Err(newer_version(name, version)),
         Some(_) => Ok(()),
         None => Err(incomplete(name)),
+    }
+}
+
+/// Runs several statements as one transaction, which one message is, until no other is in its way.
+async fn run_script(connected: &Connected, script: &str) -> Result<(), tokio_postgres::Error> {
+    loop {
+        match connected.client.batch_execute(script).await {
+            Err(error) if fate(&error) == Fate::Repeatable => {}
+            ended => return ended,
+        }
     }
 }
 

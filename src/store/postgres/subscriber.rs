@@ -152,11 +152,12 @@ impl Subscriber {
             if std::mem::take(&mut self.disconnected) {
                 self.send(Change::Resumed).await;
             }
-            tokio::time::sleep(READ_PAUSE).await;
-            let interval = match interval {
-                Some(interval) => interval,
-                None => *interval.insert(self.listen(connected).await?),
+            let Some(interval) = interval else {
+                // What was written before the server listened is read at once.
+                interval = Some(self.listen(connected).await?);
+                continue;
             };
+            tokio::time::sleep(READ_PAUSE).await;
             // Without a notification the reading is a heartbeat.
             let _ = timeout(interval, connected.woken.notified()).await;
         }

@@ -151,8 +151,8 @@ mod tests {
     #[test]
     fn merges_of_a_tenant_are_one_write_and_others_wait() {
         let (suspend, resume) = (
-            r#"{"v":"1.0","suspend":{"at":1,"seen":1}}"#,
-            r#"{"v":"1.0","resume":{"at":2,"seen":2}}"#,
+            r#"{"v":"1.0","suspend":{"at":1,"seen":1,"version":"","file":""}}"#,
+            r#"{"v":"1.0","resume":{"at":2,"seen":2,"version":"","file":""}}"#,
         );
         let (one, mut first) = job(Kind::Merge, "Cust1", suspend);
         let (two, mut second) = job(Kind::Merge, "CUST1", resume);

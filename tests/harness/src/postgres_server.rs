@@ -48,12 +48,17 @@ impl PostgresServer {
 
     /// Starts a server that follows this one and takes no writes until it is promoted.
     pub fn standby(&self) -> Self {
+        self.standby_through(self.port)
+    }
+
+    /// As [`standby`](Self::standby), by way of another port.
+    pub fn standby_through(&self, primary: u16) -> Self {
         let (programs, directory) = (self.programs.clone(), Directory::new());
         let (port, settings) = (free_port(), self.settings.clone());
         let mut standby = Self { programs, directory, port, settings, child: None };
         standby.give_to_server(&standby.directory);
         let mut command = standby.as_user("pg_basebackup");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", USER]);
+        command.args(["-h", "127.0.0.1", "-p", &primary.to_string(), "-U", USER]);
         command.args(["-c", "fast", "-R", "-D"]).arg(standby.data());
         let output = command.output().expect("pg_basebackup runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

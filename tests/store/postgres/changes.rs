@@ -63,7 +63,9 @@ async fn fact_that_an_abandoned_merge_found_arrives_as_a_change() {
     load(&here).await.unwrap();
     // Nothing tells of this one but the next write of the tenant.
     server.execute(&format!("UPDATE {TENANTS} SET writer = 0 WHERE tenant = 'cust1'"));
-    let resumed = Record::decode(br#"{"v":"1.0","resume":{"at":5,"seen":5}}"#).unwrap();
+    let resumed =
+        Record::decode(br#"{"v":"1.0","resume":{"at":5,"seen":5,"version":"","file":""}}"#)
+            .unwrap();
     there.merge(&tenant(1), &resumed).await.unwrap();
     let mut both = suspended(9);
     both.merge(&resumed);

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{PostgresServer, Proxy, suspended, tenant_number as tenant, until};
+use harness::{Network, PostgresServer, Proxy, suspended, tenant_number as tenant, until};
 use tower_superoffice::store::{Change, Store};
 
 use super::{load, merge_eventually, next, open};
@@ -33,10 +33,15 @@ async fn writes_go_on_at_the_server_that_takes_over() {
     standby.kill();
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn write_that_the_new_server_lacks_is_noticed() {
     let Some(mut primary) = PostgresServer::start() else { return };
-    let standby = primary.standby();
+    let line = Proxy::start(primary.port()).await;
+    let standby = {
+        let (primary, port) = (&primary, line.port());
+        // It waits for the line, which this runtime serves.
+        tokio::task::block_in_place(|| primary.standby_through(port))
+    };
     let url =
         format!("postgres://gate@127.0.0.1:{},127.0.0.1:{}/gate", primary.port(), standby.port());
     let store = open(&url);
@@ -46,10 +51,9 @@ async fn write_that_the_new_server_lacks_is_noticed() {
     let count = "SELECT count(*) FROM tower_superoffice_production_tenants";
     until!(standby.execute(count) == "2");
     // The standby hears nothing of the last write.
-    standby.pause();
+    line.set(Network::Cut);
     store.merge(&tenant(2), &suspended(1)).await.unwrap();
     primary.kill();
-    standby.resume();
     standby.execute("SELECT pg_promote()");
     until!(standby.execute("SELECT pg_is_in_recovery()") == "f");
     assert_eq!(standby.execute(count), "2", "the standby got the write");

@@ -10,8 +10,11 @@ use std::{
 
 use crate::{Directory, free_port, skip};
 
-/// The user and the database of a server.
+/// The user of a server.
 const USER: &str = "gate";
+
+/// Its database, which each server has from the start.
+const DATABASE: &str = "postgres";
 
 /// A server that can be killed, paused and restarted.
 #[derive(Debug)]
@@ -42,7 +45,6 @@ impl PostgresServer {
         let mut server = Self { programs, directory, port: free_port(), settings, child: None };
         server.initialise();
         server.run();
-        server.execute_in("postgres", &format!("CREATE DATABASE {USER}"));
         Some(server)
     }
 
@@ -99,7 +101,7 @@ impl PostgresServer {
 
     /// The URL of its database by way of another port.
     pub fn url_at(&self, port: u16) -> String {
-        format!("postgres://{USER}@127.0.0.1:{port}/{USER}")
+        format!("postgres://{USER}@127.0.0.1:{port}/{DATABASE}")
     }
 
     /// The directory of its socket and its data.
@@ -115,20 +117,16 @@ impl PostgresServer {
     /// Runs statements as the owner of the database, and returns what they print: columns with a `|`
     /// between them.
     pub fn execute(&self, sql: &str) -> String {
-        self.execute_in(USER, sql)
-    }
-
-    fn execute_in(&self, database: &str, sql: &str) -> String {
-        let output = self.psql(database, sql);
+        let output = self.psql(sql);
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).expect("psql prints text").trim_end().to_owned()
     }
 
-    fn psql(&self, database: &str, sql: &str) -> Output {
+    fn psql(&self, sql: &str) -> Output {
         let port = self.port.to_string();
         Command::new(self.programs.join("psql"))
             .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
-            .args(["-p", &port, "-U", USER, "-d", database, "-c", sql])
+            .args(["-p", &port, "-U", USER, "-d", DATABASE, "-c", sql])
             .stdin(Stdio::null())
             .output()
             .expect("psql runs")
@@ -138,7 +136,7 @@ impl PostgresServer {
     pub fn session(&self, sql: &str) -> Session {
         let port = self.port.to_string();
         let child = Command::new(self.programs.join("psql"))
-            .args(["-X", "-q", "-h", "127.0.0.1", "-p", &port, "-U", USER, "-d", USER])
+            .args(["-X", "-q", "-h", "127.0.0.1", "-p", &port, "-U", USER, "-d", DATABASE])
             .args(["-c", sql, "-c", "SELECT pg_sleep(600)"])
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -175,7 +173,6 @@ impl PostgresServer {
         assert!(emptied, "the data can be removed");
         self.initialise();
         self.run();
-        self.execute_in("postgres", &format!("CREATE DATABASE {USER}"));
     }
 
     /// Ends it with its connections, as an operator does.
@@ -211,7 +208,7 @@ impl PostgresServer {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         self.child = Some(command.spawn().expect("the server starts"));
         let began = Instant::now();
-        while !self.psql("postgres", "SELECT 1").status.success() {
+        while !self.psql("SELECT 1").status.success() {
             let child = self.child.as_mut().expect("it was just started");
             let ended = child.try_wait().expect("a child has a state");
             assert!(
@@ -225,11 +222,29 @@ impl PostgresServer {
 
     fn initialise(&self) {
         self.give_to_server(&self.directory);
+        let copied = Command::new("cp").arg("-a").arg(self.template()).arg(self.data()).status();
+        assert!(copied.expect("there is a cp").success(), "the data can be written");
+    }
+
+    /// Returns a directory with the data of a server that never ran. The first test makes it: that takes
+    /// a second, and a copy a tenth of it.
+    fn template(&self) -> PathBuf {
+        let version = self.programs.to_string_lossy().replace('/', "-");
+        let template = std::env::temp_dir().join(format!("tower-superoffice-postgres{version}"));
+        if template.exists() {
+            return template;
+        }
+        let made = self.directory.join("template");
         let mut command = self.as_user("initdb");
-        command.arg("-D").arg(self.data());
+        command.arg("-D").arg(&made);
         command.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync"]);
         let output = command.output().expect("initdb runs");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        // Another test may have been quicker.
+        match fs::rename(&made, &template) {
+            Ok(()) => template,
+            Err(_) => made,
+        }
     }
 
     fn data(&self) -> PathBuf {

@@ -56,7 +56,7 @@ async fn refused_login_is_reported_without_the_password() {
     let rules = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n";
     std::fs::write(directory.join("data/pg_hba.conf"), rules).unwrap();
     server.execute("SELECT pg_reload_conf()");
-    let url = |login: &str| format!("postgres://{login}@127.0.0.1:{}/gate", server.port());
+    let url = |login: &str| format!("postgres://{login}@127.0.0.1:{}/postgres", server.port());
     until("the rules are in force", async || load(&open(&url("gate"))).await.is_err()).await;
     for login in ["gate", "gate:secret", "secret:secret"] {
         let store = open(&url(login));
@@ -126,7 +126,7 @@ async fn setting_that_loses_records_is_a_warning() {
     let store = open(&server.url());
     load(&store).await.unwrap();
     assert_eq!(store.warnings(), []);
-    server.execute("ALTER DATABASE gate SET synchronous_commit = off");
+    server.execute("ALTER DATABASE postgres SET synchronous_commit = off");
     let store = open(&server.url());
     load(&store).await.unwrap();
     let warnings = store.warnings();

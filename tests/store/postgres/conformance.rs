@@ -23,7 +23,7 @@ async fn conforms_while_the_server_is_paused() {
             }
             std::future::ready(())
         })
-        .tenants(amount("TENANTS", 20_000, 100_000))
+        .tenants(amount("TENANTS", 5_000, 100_000))
         .run()
         .await
         .unwrap();

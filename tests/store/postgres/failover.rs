@@ -11,8 +11,11 @@ use super::{load, merge_eventually, next, open};
 async fn writes_go_on_at_the_server_that_takes_over() {
     let Some(mut primary) = PostgresServer::start() else { return };
     let mut standby = primary.standby();
-    let url =
-        format!("postgres://gate@127.0.0.1:{},127.0.0.1:{}/gate", standby.port(), primary.port());
+    let url = format!(
+        "postgres://gate@127.0.0.1:{},127.0.0.1:{}/postgres",
+        standby.port(),
+        primary.port()
+    );
     let store = open(&url);
     let mut changes = store.changes();
     load(&store).await.unwrap();
@@ -42,8 +45,11 @@ async fn write_that_the_new_server_lacks_is_noticed() {
         // It waits for the line, which this runtime serves.
         tokio::task::block_in_place(|| primary.standby_through(port))
     };
-    let url =
-        format!("postgres://gate@127.0.0.1:{},127.0.0.1:{}/gate", primary.port(), standby.port());
+    let url = format!(
+        "postgres://gate@127.0.0.1:{},127.0.0.1:{}/postgres",
+        primary.port(),
+        standby.port()
+    );
     let store = open(&url);
     let mut changes = store.changes();
     load(&store).await.unwrap();
@@ -74,7 +80,7 @@ async fn server_that_turns_read_only_is_left() {
     let mut changes = store.changes();
     load(&store).await.unwrap();
     store.merge(&tenant(1), &suspended(1)).await.unwrap();
-    one.execute("ALTER DATABASE gate SET default_transaction_read_only = on");
+    one.execute("ALTER DATABASE postgres SET default_transaction_read_only = on");
     one.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tower-superoffice'",
     );

@@ -150,7 +150,7 @@ async fn too_many_connections_are_named() {
 async fn statement_time_out_of_the_server_is_named() {
     let Some(server) = PostgresServer::start() else { return };
     load(&open(&server.url())).await.unwrap();
-    server.execute("ALTER DATABASE gate SET statement_timeout = '50ms'");
+    server.execute("ALTER DATABASE postgres SET statement_timeout = '50ms'");
     let store = open(&server.url());
     store.merge(&tenant(1), &suspended(1)).await.unwrap();
     let _lock = server.session(&format!(
@@ -165,7 +165,7 @@ async fn statement_time_out_of_the_server_is_named() {
 #[tokio::test]
 async fn serializable_as_the_default_changes_nothing() {
     let Some(server) = PostgresServer::start() else { return };
-    server.execute("ALTER DATABASE gate SET default_transaction_isolation = 'serializable'");
+    server.execute("ALTER DATABASE postgres SET default_transaction_isolation = 'serializable'");
     let stores = [open(&server.url()), open(&server.url())];
     for at in 1..100 {
         let (tenant, here, there) = (tenant(1), suspended(at), suspended(at + 1));

@@ -27,7 +27,7 @@ impl Pooler {
         let (directory, port) = (Directory::new(), free_port());
         let (file, users) = (directory.join("pgbouncer.ini"), directory.join("users"));
         let configuration = format!(
-            "[databases]\ngate = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
+            "[databases]\npostgres = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
              pool_mode = {mode}\ndefault_pool_size = 5\nignore_startup_parameters = options\n",
             server.port(),

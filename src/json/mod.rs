@@ -1,37 +1,40 @@
 //! Strict parsing of untrusted JSON: one object, without repeated keys.
 //!
-//! A parser of our own, because its rules are part of what a gate promises. `serde_json` keeps the
-//! last of two equal keys, and whether it accepts a number beyond the range of a double depends on
-//! the features that other crates of a build enable. Texts without escapes are borrowed, and nested
-//! values are checked but not built: most are ignored.
+//! `serde_json` parses; what it hands out is kept in the order of the text, and texts without escapes
+//! are borrowed. It would keep the last of two equal keys in a map.
 
 mod keys;
 mod reader;
-mod string;
 
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
 
-use self::{
-    keys::Case,
-    reader::{Numbers, Reader},
-};
+use self::keys::Case;
 
 /// The members of an object, in their order.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub(crate) struct Object<'t>(Vec<(Cow<'t, str>, Value<'t>)>);
 
-/// A value of an object or an array. Numbers, arrays and objects are kept as their valid text.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A value of an object or an array.
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Value<'t> {
     Null,
     Bool(bool),
-    Number(&'t str),
+    Number(Number),
     String(Cow<'t, str>),
-    Array(&'t str),
-    Object(&'t str),
+    Array(Vec<Value<'t>>),
+    Object(Object<'t>),
+}
+
+/// A number.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Number {
+    /// One of at least 0 that is written as an integer and fits.
+    Natural(u64),
+    /// The double next to any other.
+    Real(f64),
 }
 
 /// Parses `bytes` as exactly one JSON object in which no key is repeated, at any depth.
@@ -40,20 +43,13 @@ pub(crate) enum Value<'t> {
 /// values. The same holds for numbers that a double can't hold, which are refused. Nesting is limited
 /// to 127 levels.
 pub(crate) fn object(bytes: &[u8]) -> Option<Object<'_>> {
-    members(str::from_utf8(bytes).ok()?, Case::Exact, Numbers::Finite)
+    reader::object(str::from_utf8(bytes).ok()?, Case::Exact)
 }
 
 /// Parses `bytes` as [`object`] does, and refuses keys of the object itself (not of nested ones)
-/// that differ only in ASCII case. Numbers have any size: that of an unknown member is no reason to
-/// refuse the others.
+/// that differ only in ASCII case.
 pub(crate) fn object_ignoring_case(bytes: &[u8]) -> Option<Object<'_>> {
-    members(str::from_utf8(bytes).ok()?, Case::Ignored, Numbers::Any)
-}
-
-fn members(text: &str, case: Case, numbers: Numbers) -> Option<Object<'_>> {
-    let members = Reader::new(text, numbers).whole_object()?;
-    let keys = members.iter().map(|(key, _)| &**key);
-    (!keys::are_repeated(keys, case)).then_some(Object(members))
+    reader::object(str::from_utf8(bytes).ok()?, Case::Ignored)
 }
 
 /// Strips a UTF-8 byte order mark, which some serialisers write and RFC 8259 lets a parser ignore.
@@ -88,25 +84,20 @@ impl<'t> Value<'t> {
 
     /// Returns a number that is written as an integer and fits.
     pub(crate) fn as_u64(&self) -> Option<u64> {
-        if let Self::Number(digits) = self { digits.parse().ok() } else { None }
+        if let Self::Number(Number::Natural(value)) = self { Some(*value) } else { None }
     }
 
-    /// Returns the double next to a number; infinite for one beyond the range.
+    /// Returns the double next to a number.
     pub(crate) fn as_f64(&self) -> Option<f64> {
-        if let Self::Number(digits) = self { digits.parse().ok() } else { None }
-    }
-
-    /// Returns the items of an array. Its numbers were judged with the object that it is in.
-    pub(crate) fn items(&self) -> Option<Vec<Value<'t>>> {
-        if let Self::Array(text) = self {
-            Reader::new(text, Numbers::Any).whole_array()
-        } else {
-            None
+        match self {
+            Self::Number(Number::Natural(value)) => Some(*value as f64),
+            Self::Number(Number::Real(value)) => Some(*value),
+            _ => None,
         }
     }
 
-    /// Returns the members of an object.
-    pub(crate) fn members(&self) -> Option<Object<'t>> {
-        if let Self::Object(text) = self { members(text, Case::Exact, Numbers::Any) } else { None }
+    /// Returns the items of an array.
+    pub(crate) fn items(&self) -> Option<&[Value<'t>]> {
+        if let Self::Array(items) = self { Some(items) } else { None }
     }
 }

@@ -1,221 +1,171 @@
-//! The grammar of RFC 8259, read in one pass.
+//! Reads values out of `serde_json`'s parser.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt, sync::LazyLock};
+
+use serde::{
+    Deserialize,
+    de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor},
+};
 
 use super::{
-    Value,
+    Number, Object, Value,
     keys::{self, Case},
 };
 
-/// The most levels of nesting: the bound of the stack that a text can take.
-const MAX_DEPTH: usize = 127;
+/// The only key of the map by which serde_json represents a number, if any crate of the build
+/// enables its feature `arbitrary_precision`.
+const NUMBER: &str = "$serde_json::private::Number";
 
-/// The numbers that are accepted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Numbers {
-    /// Those within the range of a double. Beyond it parsers disagree.
-    Finite,
-    Any,
+/// Whether that feature is enabled in this build. If not, such a map is ordinary input.
+static NUMBERS_ARE_MAPS: LazyLock<bool> = LazyLock::new(|| {
+    let number = serde_json::from_str::<serde_json::Number>("1.00");
+    number.is_ok_and(|number| number.to_string() == "1.00")
+});
+
+/// Parses one object; the outer one's keys are compared as `case` says.
+pub(super) fn object(text: &str, case: Case) -> Option<Object<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(text);
+    // As many as a notification or its claims have: nearly always one allocation.
+    let members = Members { case, expected: 8 };
+    let object = deserializer.deserialize_map(members).ok()?;
+    deserializer.end().ok()?;
+    match object {
+        Value::Object(object) => Some(object),
+        _ => None,
+    }
 }
 
-/// Reads a text from its start. Each method leaves the position behind what it read, and returns
-/// `None` when the text there is something else.
-pub(super) struct Reader<'t> {
-    text: &'t str,
-    position: usize,
-    numbers: Numbers,
-    /// The keys of the nested objects that are being read, the outer ones first.
-    keys: Vec<Cow<'t, str>>,
+/// Reads an object.
+struct Members {
+    /// How its keys are compared.
+    case: Case,
+    /// The number of members to make room for. More are read.
+    expected: usize,
 }
 
-impl<'t> Reader<'t> {
-    pub(super) fn new(text: &'t str, numbers: Numbers) -> Self {
-        Self { text, position: 0, numbers, keys: Vec::new() }
+/// Reads any value.
+struct Any;
+
+/// Reads a key, borrowed if it has no escape.
+struct Key;
+
+impl<'t> Deserialize<'t> for Value<'t> {
+    fn deserialize<D: Deserializer<'t>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Any)
+    }
+}
+
+impl<'t> Visitor<'t> for Any {
+    type Value = Value<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON without repeated keys")
     }
 
-    /// Reads one object with white space around it. Its own keys are not compared.
-    pub(super) fn whole_object(mut self) -> Option<Vec<(Cow<'t, str>, Value<'t>)>> {
-        // As many as a notification or its claims have: nearly always one allocation.
-        let mut members = Vec::with_capacity(8);
-        self.skip_space();
-        self.object(MAX_DEPTH, |_, key, value| members.push((key, value)))?;
-        self.end()?;
-        Some(members)
+    fn visit_bool<E>(self, value: bool) -> Result<Value<'t>, E> {
+        Ok(Value::Bool(value))
     }
 
-    /// Reads one array with white space around it.
-    pub(super) fn whole_array(mut self) -> Option<Vec<Value<'t>>> {
-        let mut items = Vec::new();
-        self.skip_space();
-        self.array(MAX_DEPTH, |item| items.push(item))?;
-        self.end()?;
-        Some(items)
+    fn visit_i64<E>(self, value: i64) -> Result<Value<'t>, E> {
+        // The parser gives those of 0 and more to `visit_u64`, and all of them are below 2^63.
+        Ok(Value::Number(Number::Real(value as f64)))
     }
 
-    /// Reads a value of which at most `depth` levels are nested.
-    fn value(&mut self, depth: usize) -> Option<Value<'t>> {
-        let start = self.position;
-        match self.peek()? {
-            b'"' => self.string().map(Value::String),
-            b'{' => {
-                self.skip_object(depth)?;
-                self.since(start).map(Value::Object)
+    fn visit_u64<E>(self, value: u64) -> Result<Value<'t>, E> {
+        Ok(Value::Number(Number::Natural(value)))
+    }
+
+    fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value<'t>, E> {
+        real(value)
+    }
+
+    fn visit_borrowed_str<E>(self, value: &'t str) -> Result<Value<'t>, E> {
+        Ok(Value::String(Cow::Borrowed(value)))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value<'t>, E> {
+        Ok(Value::String(Cow::Owned(value.to_owned())))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value<'t>, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'t>>(self, mut items: A) -> Result<Value<'t>, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = items.next_element()? {
+            values.push(value);
+        }
+        Ok(Value::Array(values))
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, members: A) -> Result<Value<'t>, A::Error> {
+        Members { case: Case::Exact, expected: 1 }.visit_map(members)
+    }
+}
+
+impl<'t> Visitor<'t> for Members {
+    type Value = Value<'t>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object without repeated keys")
+    }
+
+    fn visit_map<A: MapAccess<'t>>(self, mut access: A) -> Result<Value<'t>, A::Error> {
+        let mut members = Vec::with_capacity(self.expected);
+        while let Some(key) = access.next_key_seed(Key)? {
+            let value = access.next_value()?;
+            if let (NUMBER, true, Value::String(digits)) = (&*key, members.is_empty(), &value)
+                && *NUMBERS_ARE_MAPS
+            {
+                return number(digits);
             }
-            b'[' => {
-                self.array(depth, drop)?;
-                self.since(start).map(Value::Array)
-            }
-            b't' => self.literal("true", Value::Bool(true)),
-            b'f' => self.literal("false", Value::Bool(false)),
-            b'n' => self.literal("null", Value::Null),
-            _ => self.number().map(Value::Number),
+            members.push((key, value));
         }
-    }
-
-    /// Reads an object and refuses repeated keys.
-    fn skip_object(&mut self, depth: usize) -> Option<()> {
-        let outer = self.keys.len();
-        self.object(depth, |this, key, _| this.keys.push(key))?;
-        let keys = self.keys.get(outer..)?.iter().map(|key| &**key);
-        if keys::are_repeated(keys, Case::Exact) {
-            return None;
+        if keys::are_repeated(members.iter().map(|(key, _)| &**key), self.case) {
+            return Err(de::Error::custom("a key is repeated"));
         }
-        self.keys.truncate(outer);
-        Some(())
+        Ok(Value::Object(Object(members)))
+    }
+}
+
+impl<'t> DeserializeSeed<'t> for Key {
+    type Value = Cow<'t, str>;
+
+    fn deserialize<D: Deserializer<'t>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'t> Visitor<'t> for Key {
+    type Value = Cow<'t, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
     }
 
-    fn object(
-        &mut self,
-        depth: usize,
-        mut member: impl FnMut(&mut Self, Cow<'t, str>, Value<'t>),
-    ) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        self.expect(b'{')?;
-        self.skip_space();
-        if self.skips(b'}') {
-            return Some(());
-        }
-        loop {
-            let key = self.string()?;
-            self.skip_space();
-            self.expect(b':')?;
-            self.skip_space();
-            let value = self.value(depth)?;
-            member(self, key, value);
-            if !self.has_more(b'}')? {
-                return Some(());
-            }
-        }
+    fn visit_borrowed_str<E>(self, key: &'t str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(key))
     }
 
-    fn array(&mut self, depth: usize, mut item: impl FnMut(Value<'t>)) -> Option<()> {
-        let depth = depth.checked_sub(1)?;
-        self.expect(b'[')?;
-        self.skip_space();
-        if self.skips(b']') {
-            return Some(());
-        }
-        loop {
-            item(self.value(depth)?);
-            if !self.has_more(b']')? {
-                return Some(());
-            }
-        }
+    fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(key.to_owned()))
     }
+}
 
-    /// Reads a comma, or the bracket that ends an object or an array.
-    fn has_more(&mut self, end: u8) -> Option<bool> {
-        self.skip_space();
-        match self.next()? {
-            b',' => {
-                self.skip_space();
-                Some(true)
-            }
-            byte if byte == end => Some(false),
-            _ => None,
-        }
+/// Reads the digits of a number, as the parser without that feature does.
+fn number<'t, E: de::Error>(digits: &str) -> Result<Value<'t>, E> {
+    match digits.parse() {
+        Ok(natural) => Ok(Value::Number(Number::Natural(natural))),
+        Err(_) => real(digits.parse().map_err(de::Error::custom)?),
     }
+}
 
-    fn number(&mut self) -> Option<&'t str> {
-        let start = self.position;
-        self.skips(b'-');
-        if !self.skips(b'0') {
-            self.digits()?;
-        }
-        if self.skips(b'.') {
-            self.digits()?;
-        }
-        let has_exponent = self.skips(b'e') || self.skips(b'E');
-        if has_exponent {
-            let _sign = self.skips(b'+') || self.skips(b'-');
-            self.digits()?;
-        }
-        let number = self.since(start)?;
-        let may_be_infinite = has_exponent || number.len() > f64::MAX_10_EXP as usize;
-        if may_be_infinite && self.numbers == Numbers::Finite {
-            return number.parse().is_ok_and(f64::is_finite).then_some(number);
-        }
-        Some(number)
-    }
-
-    fn digits(&mut self) -> Option<()> {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.advance(count);
-        (count > 0).then_some(())
-    }
-
-    fn literal(&mut self, name: &str, value: Value<'t>) -> Option<Value<'t>> {
-        let is_it = self.rest().starts_with(name.as_bytes());
-        self.advance(name.len());
-        is_it.then_some(value)
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.advance(1);
-        }
-    }
-
-    fn end(&mut self) -> Option<()> {
-        self.skip_space();
-        self.rest().is_empty().then_some(())
-    }
-
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.position).copied()
-    }
-
-    pub(super) fn next(&mut self) -> Option<u8> {
-        let byte = self.peek()?;
-        self.advance(1);
-        Some(byte)
-    }
-
-    /// Reads `byte` if it is next, and returns whether it was.
-    fn skips(&mut self, byte: u8) -> bool {
-        let is_next = self.peek() == Some(byte);
-        self.advance(usize::from(is_next));
-        is_next
-    }
-
-    pub(super) fn expect(&mut self, byte: u8) -> Option<()> {
-        self.skips(byte).then_some(())
-    }
-
-    pub(super) fn position(&self) -> usize {
-        self.position
-    }
-
-    pub(super) fn advance(&mut self, bytes: usize) {
-        self.position += bytes;
-    }
-
-    /// Returns the text that was read since `start`.
-    pub(super) fn since(&self, start: usize) -> Option<&'t str> {
-        self.text.get(start..self.position)
-    }
-
-    pub(super) fn rest(&self) -> &'t [u8] {
-        self.text.as_bytes().get(self.position..).unwrap_or_default()
+fn real<'t, E: de::Error>(value: f64) -> Result<Value<'t>, E> {
+    // Parsers disagree beyond the range of a double.
+    if value.is_finite() {
+        Ok(Value::Number(Number::Real(value)))
+    } else {
+        Err(E::custom("not a finite number"))
     }
 }

@@ -12,7 +12,7 @@ use super::*;
 fn plain(text: &[u8]) -> Option<Map<String, serde_json::Value>> {
     let value: serde_json::Value = serde_json::from_slice(text).ok()?;
     let is_repeated = count_members(&value) != count_colons(text);
-    match value {
+    match with_doubles(value) {
         serde_json::Value::Object(map) if !is_repeated => Some(map),
         _ => None,
     }
@@ -24,6 +24,21 @@ fn plain_ignoring_case(text: &[u8]) -> Option<Map<String, serde_json::Value>> {
     keys.sort();
     keys.dedup();
     (keys.len() == map.len()).then_some(map)
+}
+
+/// Makes doubles of negative integers, which the parser keeps as such.
+fn with_doubles(value: serde_json::Value) -> serde_json::Value {
+    match value {
+        serde_json::Value::Number(number) if number.as_u64().is_none() => {
+            serde_json::Number::from_f64(number.as_f64().unwrap()).unwrap().into()
+        }
+        serde_json::Value::Array(items) => items.into_iter().map(with_doubles).collect(),
+        serde_json::Value::Object(map) => {
+            let map = map.into_iter().map(|(key, value)| (key, with_doubles(value)));
+            serde_json::Value::Object(map.collect())
+        }
+        other => other,
+    }
 }
 
 fn count_members(value: &serde_json::Value) -> usize {
@@ -59,15 +74,13 @@ fn build(value: &Value<'_>) -> serde_json::Value {
     match value {
         Value::Null => serde_json::Value::Null,
         Value::Bool(value) => (*value).into(),
-        Value::Number(digits) => {
-            let number: serde_json::Number = digits.parse().unwrap();
-            assert_eq!(number.as_u64(), value.as_u64(), "{digits}");
-            assert_eq!(number.as_f64(), value.as_f64(), "{digits}");
-            number.into()
+        Value::Number(Number::Natural(number)) => (*number).into(),
+        Value::Number(Number::Real(number)) => {
+            serde_json::Number::from_f64(*number).unwrap().into()
         }
         Value::String(text) => (&**text).into(),
-        Value::Array(_) => value.items().unwrap().iter().map(build).collect(),
-        Value::Object(_) => built(value.members().unwrap()).into(),
+        Value::Array(items) => items.iter().map(build).collect(),
+        Value::Object(object) => built(object.clone()).into(),
     }
 }
 
@@ -177,11 +190,11 @@ fn generated_texts_are_read_as_serde_json_reads_them() {
     let texts =
         prop_oneof![3 => members(value(), 0..5), 1 => members(value(), 0..40), 1 => value()];
     let outer = (space(), texts, space());
-    proptest!(ProptestConfig::with_cases(5000), |((before, text, after) in outer)| {
+    proptest!(ProptestConfig::with_cases(2000), |((before, text, after) in outer)| {
         let counter = if agree(format!("{before}{text}{after}").as_bytes()) { &accepted } else { &refused };
         counter.set(counter.get() + 1);
     });
-    assert!(accepted.get() > 500 && refused.get() > 500, "{accepted:?} {refused:?}");
+    assert!(accepted.get() > 200 && refused.get() > 200, "{accepted:?} {refused:?}");
 }
 
 #[test]
@@ -192,7 +205,7 @@ fn damaged_texts_are_read_as_serde_json_reads_them() {
     let special =
         select(b"\"\\{}[],:0123456789eE+-. \n\tuabBdD\x00\x1f\x7f\x80\xff\xc3\xa9".to_vec());
     let change = (any::<prop::sample::Index>(), special, any::<prop::sample::Index>(), 0..4_u8);
-    proptest!(ProptestConfig::with_cases(20_000), |((at, by, other, kind) in change)| {
+    proptest!(ProptestConfig::with_cases(8_000), |((at, by, other, kind) in change)| {
         let mut bytes = text.as_bytes().to_vec();
         let (at, other) = (at.index(bytes.len()), other.index(bytes.len()));
         match kind {
@@ -244,10 +257,8 @@ fn keys_of_the_object_itself_are_compared_ignoring_case() {
     }
 }
 
-/// serde_json refuses such a number everywhere, or nowhere where a crate of the build enables its
-/// `arbitrary_precision`.
 #[test]
-fn number_beyond_a_double_is_refused_in_tokens_alone() {
+fn number_beyond_a_double_is_refused() {
     let long = "9".repeat(400);
     for (number, is_finite) in [
         ("1e999", false),
@@ -260,9 +271,8 @@ fn number_beyond_a_double_is_refused_in_tokens_alone() {
         (&long[..300], true),
     ] {
         for text in [format!(r#"{{"a":{number}}}"#), format!(r#"{{"a":[{{"b":{number}}}]}}"#)] {
+            assert_eq!(agree(text.as_bytes()), is_finite, "{text}");
             assert_eq!(object(text.as_bytes()).is_some(), is_finite, "{text}");
-            let lenient = object_ignoring_case(text.as_bytes()).unwrap();
-            assert_eq!(lenient.get("a").and_then(Value::as_u64), None);
         }
     }
 }

@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        json,
+        json::{self, Number},
         token::{Audiences, Leeway},
     };
 
@@ -233,7 +233,7 @@ mod tests {
                 assert_eq!(at(&times), Err(TokenError::Malformed), "{times}");
             }
         }
-        assert_eq!(parse_date(&Value::Number("-0.5")), Ok(-1));
+        assert_eq!(parse_date(&Value::Number(Number::Real(-0.5))), Ok(-1));
     }
 
     #[test]

@@ -40,8 +40,7 @@ impl LoggedClaims {
 fn escape_value(value: &Value<'_>) -> String {
     let text: Cow<'_, str> = match value {
         Value::String(text) => Cow::Borrowed(text),
-        Value::Array(_) => {
-            let items = value.items().unwrap_or_default();
+        Value::Array(items) => {
             let items: Vec<&str> = items
                 .iter()
                 .take(MAX_LOGGED)

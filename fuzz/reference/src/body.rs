@@ -5,7 +5,7 @@ use tower_superoffice::fuzzing;
 
 use super::{
     NOW,
-    json::object_of_any_numbers,
+    json::object,
     token::{self, is_tenant},
 };
 
@@ -39,7 +39,7 @@ pub fn body(body: &[u8]) -> Result<Notice, u16> {
 fn expected(body: &[u8]) -> Result<Notice, u16> {
     let text = body.strip_prefix("\u{feff}".as_bytes()).unwrap_or(body);
     let mut map = Map::new();
-    for (name, value) in object_of_any_numbers(text).ok_or(400_u16)? {
+    for (name, value) in object(text).ok_or(400_u16)? {
         if map.insert(name.to_ascii_lowercase(), value).is_some() {
             return Err(400);
         }

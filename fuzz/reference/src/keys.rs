@@ -59,8 +59,14 @@ fn usable(member: &Value) -> Option<Part> {
         && matches!(text("use")?, None | Some("sig"))
         && matches!(text("alg")?, None | Some("RS256"))
         && is_rsa(&n, &e);
+    // The certificates are not used, and have to be texts all the same.
+    let is_chain = match member.get("x5c") {
+        None | Some(Value::Null) => true,
+        Some(Value::Array(certificates)) => certificates.iter().all(Value::is_string),
+        Some(_) => false,
+    };
     let (kid, x5t) = (id("kid")?, id("x5t")?);
-    fits.then(|| (kid.or(x5t).map(str::to_owned), n, e))
+    (fits && is_chain).then(|| (kid.or(x5t).map(str::to_owned), n, e))
 }
 
 /// Returns whether `n` has 2048 to 8192 bits without leading zeros, `e` is from 3 to 2^33, and both

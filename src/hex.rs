@@ -18,7 +18,7 @@ pub(crate) fn byte(high: u8, low: u8) -> Option<u8> {
 }
 
 /// Encodes `bytes` in lower case.
-#[cfg(feature = "redis")]
+#[cfg(any(feature = "postgres", feature = "redis"))]
 pub(crate) fn lower(bytes: &[u8]) -> String {
     text(bytes, b"0123456789abcdef")
 }

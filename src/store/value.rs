@@ -62,6 +62,7 @@ pub(super) fn remainder(
 
 /// Decodes the `value` of `tenant`. A malformed one becomes a record that is
 /// [unreadable](Record::unreadable). `store` is the store's name, for errors.
+#[cfg(any(feature = "redb", feature = "redis", test))]
 pub(super) fn decode(
     store: &str,
     tenant: &TenantId,

@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::{
-    Shared, Written,
     link::Parameter,
     rows::{CachedValue, Mark, cached, column},
+    shared::{Shared, Written},
     writer::{Kind, Write},
 };
 use crate::{

@@ -7,6 +7,7 @@ mod error;
 mod link;
 mod rows;
 mod server;
+mod shared;
 mod statements;
 mod subscriber;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
@@ -16,8 +17,8 @@ mod writer;
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -35,28 +36,19 @@ pub use self::builder::PostgresStoreBuilder;
 use self::{
     endpoint::Endpoint,
     error::late,
-    link::{Link, Parameter},
-    rows::{CachedValue, Mark, cached, column},
+    link::Parameter,
+    rows::column,
+    shared::Shared,
     statements::Statements,
     writer::{Job, Kind},
 };
 use super::{
-    Change, Lease, Store, StoreError, StoreWarning,
-    cache::Cache,
-    first_subscription::{FirstSubscription, Subscriptions},
-    value,
+    Change, Lease, Store, StoreError, StoreWarning, first_subscription::FirstSubscription, value,
 };
-use crate::{
-    environment::Environment,
-    status::{Record, intern::Interner},
-    tenant_id::TenantId,
-};
+use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
 /// Time-out of a whole merge or removal, which is repeated while others write the same tenant.
 const MERGE: Duration = Duration::from_secs(5);
-
-/// Number of tenants in a page of `load`.
-const PAGE: i64 = 2000;
 
 /// Number of leases after which those that have ended are removed.
 const SWEEP_EVERY: u32 = 256;
@@ -131,28 +123,6 @@ pub struct PostgresStore {
     leases: AtomicU32,
 }
 
-struct Shared {
-    endpoint: Arc<Endpoint>,
-    statements: Arc<Statements>,
-    environment: String,
-    link: Link,
-    /// Distinguishes this store's writes from those of others. Positive.
-    writer: i64,
-    cache: Mutex<Cache<Mark>>,
-    subscriptions: Arc<Subscriptions>,
-    /// The last write of this store since the last loss of data.
-    written: Mutex<Option<Written>>,
-    /// Whether notifications have failed to arrive.
-    is_deaf: AtomicBool,
-}
-
-/// The position of a write, and its stamp in the log of changes.
-#[derive(Debug, Clone, Copy)]
-struct Written {
-    position: i64,
-    stamp: i64,
-}
-
 impl PostgresStore {
     /// Creates a store in the database at `url`: see [its form](PostgresStore#the-url). With TLS its
     /// certificate is one of a public authority.
@@ -186,20 +156,8 @@ impl PostgresStore {
     }
 
     fn new(endpoint: Endpoint, environment: &Environment) -> Self {
-        let endpoint = Arc::new(endpoint);
-        let statements = Arc::new(Statements::new(environment));
-        let shared = Shared {
-            link: Link::new(endpoint.clone(), statements.clone()),
-            environment: environment.name(),
-            endpoint,
-            statements,
-            writer: fastrand::i64(1..i64::MAX),
-            cache: Mutex::default(),
-            subscriptions: Subscriptions::new(),
-            written: Mutex::default(),
-            is_deaf: AtomicBool::new(false),
-        };
-        Self { shared: Arc::new(shared), jobs: Mutex::default(), leases: AtomicU32::new(0) }
+        let shared = Arc::new(Shared::new(endpoint, environment));
+        Self { shared, jobs: Mutex::default(), leases: AtomicU32::new(0) }
     }
 
     /// Returns the sender to the task that writes, which it starts if there is none. A task ends with the
@@ -234,68 +192,6 @@ impl PostgresStore {
         timeout(MERGE, work).await.unwrap_or_else(|_| Err(late(name)))
     }
 }
-
-impl Shared {
-    fn cache(&self) -> MutexGuard<'_, Cache<Mark>> {
-        // Every change under the lock is complete, so a poisoned lock is safe to use.
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Keeps a stored value in the cache, unless that has a newer one.
-    fn remember(&self, spelling: TenantId, mut seen: CachedValue) {
-        let mut cache = self.cache();
-        if let Some((_, there)) = cache.get(&spelling) {
-            if there.mark.position > seen.mark.position {
-                return;
-            }
-            let is_same = there.mark.position == seen.mark.position;
-            seen.mark.is_told |= is_same && there.mark.is_told;
-        }
-        cache.put(spelling, seen);
-    }
-
-    fn written(&self) -> Option<Written> {
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set_written(&self, written: Option<Written>) {
-        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
-    }
-
-    /// Empties the cache of stored values, after a loss of data: each merge would find that its
-    /// value is outdated.
-    fn clear_cache(&self) {
-        *self.cache() = Cache::default();
-    }
-
-    /// Notes whether notifications arrive, and returns whether that is news.
-    fn set_listens(&self, listens: bool) -> bool {
-        self.is_deaf.swap(!listens, Ordering::Relaxed) == listens
-    }
-
-    /// Reads the page after the key `after`, and returns the last key; `None` after the last page.
-    async fn page(&self, after: &str) -> Result<Option<(String, Page)>, StoreError> {
-        let name = &self.endpoint.name;
-        let parameters: [Parameter<'_>; 2] = [(&after, Type::TEXT), (&PAGE, Type::INT8)];
-        let rows = self.link.query(&self.statements.page, &parameters).await?;
-        let Some(last) = rows.last() else { return Ok(None) };
-        let last = column(name, last, 0)?;
-        let (mut page, mut interner) = (Vec::with_capacity(rows.len()), Interner::default());
-        for row in &rows {
-            let (key, bytes): (&str, &[u8]) = (column(name, row, 0)?, column(name, row, 1)?);
-            let decoded = value::decode_entry(name, key, bytes, &mut interner)?;
-            let Some((tenant, record)) = decoded else { continue };
-            self.remember(
-                tenant.clone(),
-                cached(record.clone(), bytes, column(name, row, 2)?, true),
-            );
-            page.push((tenant, record));
-        }
-        Ok(Some((last, page)))
-    }
-}
-
-type Page = Vec<(TenantId, Record)>;
 
 impl Store for PostgresStore {
     fn name(&self) -> String {

@@ -15,11 +15,11 @@ use tokio::{
 use tokio_postgres::{Row, types::Type};
 
 use super::{
-    Shared,
     endpoint::Connected,
     error::{incomplete, late, store_error},
     link::{ANSWER, HEARTBEAT, Parameter},
     rows::{cached, column},
+    shared::Shared,
 };
 use crate::{
     backoff::{Attempts, STORE},

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     status::Record,
     store::{StoreError, value},

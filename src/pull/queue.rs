@@ -10,7 +10,7 @@ use super::{lane::Lane, ready::ReadyPulls, schedule::Trigger};
 use crate::{
     status::mono::Mono,
     tenant_id::TenantId,
-    tenants::entry::{Ready, Replaced},
+    tenants::entry::{PullStart, Ready, Replaced},
 };
 
 /// The pulls to come. Times are those since the gate was built.
@@ -51,6 +51,9 @@ pub(super) struct Entry {
     pub(super) tenant: TenantId,
 }
 
+/// A pull to start: its tenant, its trigger, and whether it is wanted.
+type Popped = (TenantId, Trigger, bool);
+
 /// What is kept beside the tenants' records: when each is pulled next, and whether that time has
 /// come.
 pub(super) trait Dues {
@@ -67,8 +70,8 @@ pub(super) trait Dues {
     /// Returns whether no pull of `tenant` has started since calls requested one.
     fn is_called(&self, tenant: &TenantId) -> bool;
 
-    /// Starts a pull of `tenant`, and returns whether one was ready.
-    fn start(&mut self, tenant: &TenantId) -> bool;
+    /// Starts a pull of `tenant`.
+    fn start(&mut self, tenant: &TenantId) -> PullStart;
 }
 
 /// How many tenants with unverified requests may wait. A flood of forged notifications fills this
@@ -183,7 +186,7 @@ impl Queue {
         now: Duration,
         unverified: bool,
         dues: &mut impl Dues,
-    ) -> Option<(TenantId, Trigger)> {
+    ) -> Option<Popped> {
         self.ripen(now, dues);
         if self.in_a_row >= IN_A_ROW {
             self.in_a_row = 0;
@@ -223,7 +226,7 @@ impl Queue {
     }
 
     /// Takes the next pull of an open tenant, whose answer has aged or that calls fail at.
-    fn pop_open(&mut self, dues: &mut impl Dues) -> Option<(TenantId, Trigger)> {
+    fn pop_open(&mut self, dues: &mut impl Dues) -> Option<Popped> {
         let symptom = |queue: &mut Self, dues: &mut _| {
             let tenant = pop_called(&mut queue.symptoms, dues)?;
             queue.aged_in_a_row = 0;
@@ -240,7 +243,7 @@ impl Queue {
     }
 
     /// Takes the pull of the open tenant whose answer aged first, be it called or tracked.
-    fn pop_aged(&mut self, dues: &mut impl Dues) -> Option<(TenantId, Trigger)> {
+    fn pop_aged(&mut self, dues: &mut impl Dues) -> Option<Popped> {
         let tracked = self.ready.next_stale();
         let first =
             self.stale.oldest().is_none_or(|called| tracked.is_some_and(|own| own < called));
@@ -257,7 +260,7 @@ impl Queue {
         &mut self,
         pop: fn(&mut ReadyPulls) -> Option<Entry>,
         dues: &mut impl Dues,
-    ) -> Option<(TenantId, Trigger)> {
+    ) -> Option<Popped> {
         while let Some(Entry { due, trigger, tenant }) = pop(&mut self.ready) {
             if dues.is_ready(&tenant, due) {
                 return Some(self.start(tenant, trigger, dues));
@@ -267,14 +270,10 @@ impl Queue {
     }
 
     /// Starts a pull of `tenant`, and with it the one that was ready, if one was.
-    fn start(
-        &mut self,
-        tenant: TenantId,
-        trigger: Trigger,
-        dues: &mut impl Dues,
-    ) -> (TenantId, Trigger) {
-        self.waiting = self.waiting.saturating_sub(usize::from(dues.start(&tenant)));
-        (tenant, trigger)
+    fn start(&mut self, tenant: TenantId, trigger: Trigger, dues: &mut impl Dues) -> Popped {
+        let start = dues.start(&tenant);
+        self.waiting = self.waiting.saturating_sub(usize::from(start.ready));
+        (tenant, trigger, start.wanted)
     }
 
     /// Moves the pulls that are due from the calendar to those that are ready.

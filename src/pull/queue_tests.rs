@@ -51,9 +51,10 @@ impl Dues for Due {
         self.1.contains(tenant)
     }
 
-    fn start(&mut self, tenant: &TenantId) -> bool {
+    fn start(&mut self, tenant: &TenantId) -> PullStart {
         self.1.remove(tenant);
-        self.0.remove(tenant).is_some_and(|own| own.1)
+        let ready = self.0.remove(tenant).is_some_and(|own| own.1);
+        PullStart { ready, wanted: false }
     }
 }
 
@@ -78,7 +79,7 @@ impl Calendar {
     }
 
     fn pop(&mut self, now: u64) -> Option<TenantId> {
-        let (tenant, _) = self.queue.pop(s(now), false, &mut self.dues)?;
+        let (tenant, ..) = self.queue.pop(s(now), false, &mut self.dues)?;
         Some(tenant)
     }
 
@@ -116,7 +117,7 @@ fn requests_come_first_and_each_tenant_once() {
     assert_eq!(calendar.pop(10), Some(tenant(1)));
     assert_eq!(calendar.pop(10), None);
     let next = calendar.queue.pop(s(10), true, &mut calendar.dues);
-    assert_eq!(next, Some((tenant(4), Trigger::Unverified)));
+    assert_eq!(next, Some((tenant(4), Trigger::Unverified, false)));
 }
 
 #[test]
@@ -127,7 +128,7 @@ fn a_flood_of_requests_leaves_a_quarter_to_due_pulls() {
         calendar.put(1000 + number, 1);
     }
     let due = (0..40).filter(|_| {
-        let (_, trigger) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
+        let (_, trigger, _) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
         trigger == Trigger::Closed
     });
     assert_eq!(due.count(), 10);
@@ -188,9 +189,9 @@ fn open_tenants_come_by_reason_whatever_came_first() {
     calendar.call(2, Trigger::Stale, 2);
     calendar.queue.push_unheard(&tenant(3), s(3));
     let mut pop = || calendar.queue.pop(s(10), true, &mut calendar.dues);
-    assert_eq!(pop(), Some((tenant(3), Trigger::Requested)));
-    assert_eq!(pop(), Some((tenant(2), Trigger::Stale)));
-    assert_eq!(pop(), Some((tenant(1), Trigger::Symptom)));
+    assert_eq!(pop(), Some((tenant(3), Trigger::Requested, false)));
+    assert_eq!(pop(), Some((tenant(2), Trigger::Stale, false)));
+    assert_eq!(pop(), Some((tenant(1), Trigger::Symptom, false)));
     assert_eq!(pop(), None);
 }
 
@@ -219,7 +220,7 @@ fn a_flood_of_tracked_tenants_leaves_a_quarter_to_due_pulls() {
         calendar.put(1000 + number, 1);
     }
     let due = (0..40).filter(|_| {
-        let (_, trigger) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
+        let (_, trigger, _) = calendar.queue.pop(s(10), false, &mut calendar.dues).unwrap();
         trigger == Trigger::Closed
     });
     assert_eq!(due.count(), 10);

@@ -88,6 +88,11 @@ impl Trigger {
         Self::Idle,
     ];
 
+    /// Returns whether pulls for this reason come by the schedule alone.
+    pub(crate) const fn is_periodic(self) -> bool {
+        !matches!(self, Self::Requested | Self::Unverified | Self::Symptom)
+    }
+
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Requested => "requested",

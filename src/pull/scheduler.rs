@@ -17,7 +17,7 @@ use crate::{
     status::{Record, history::PullHistory, knowledge::Knowledge, mono::Mono},
     tenant_id::TenantId,
     tenants::{
-        entry::{Ready, Replaced},
+        entry::{PullStart, Ready, Replaced},
         registry::Registry,
     },
 };
@@ -99,6 +99,8 @@ pub(crate) enum Next {
     Start {
         tenant: TenantId,
         trigger: Trigger,
+        /// Calls are refused at the tenant, or it is waited for.
+        wanted: bool,
     },
     /// Nothing for so long, unless something changes; `None` for as long as nothing does.
     Wait(Option<Duration>),
@@ -291,7 +293,7 @@ impl Scheduler {
         }
         let unverified_may_start = self.unverified_limiter.next(now.instant);
         let unverified = unverified_may_start <= now.instant;
-        while let Some((tenant, trigger)) = queue.pop(now.elapsed, unverified, &mut dues) {
+        while let Some((tenant, trigger, wanted)) = queue.pop(now.elapsed, unverified, &mut dues) {
             // One in flight per tenant. Its completion puts the next on the calendar.
             if in_flight.contains(&tenant) {
                 continue;
@@ -300,7 +302,7 @@ impl Scheduler {
             if trigger == Trigger::Unverified {
                 self.unverified_limiter.take(now.instant);
             }
-            return Next::Start { tenant, trigger };
+            return Next::Start { tenant, trigger, wanted };
         }
         let unverified = queue.has_unverified().then(|| unverified_may_start - now.instant);
         let due = queue.next(&dues).map(|due| due.saturating_sub(now.elapsed));
@@ -404,10 +406,11 @@ impl Dues for AllDues<'_> {
         self.registry.is_ready(tenant, due) || own.is_some_and(|own| own.due == due && own.ready)
     }
 
-    fn start(&mut self, tenant: &TenantId) -> bool {
+    fn start(&mut self, tenant: &TenantId) -> PullStart {
         let own = self.unregistered.get_mut(tenant);
         let own = own.is_some_and(|own| std::mem::take(&mut own.ready));
-        self.registry.start_pull(tenant) || own
+        let start = self.registry.start_pull(tenant);
+        PullStart { ready: start.ready || own, ..start }
     }
 }
 

@@ -45,7 +45,7 @@ impl Calendar {
     fn next(&mut self, elapsed: Duration) -> Result<(TenantId, Trigger), Option<Duration>> {
         let now = self.now(elapsed);
         match self.scheduler.next(self.tenants.registry(), &self.in_flight, now) {
-            Next::Start { tenant, trigger } => Ok((tenant, trigger)),
+            Next::Start { tenant, trigger, .. } => Ok((tenant, trigger)),
             Next::Wait(wait) => Err(wait),
         }
     }

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep};
 use super::{
     error::{PullError, RefreshError},
     in_flight::{FoundHost, Released},
-    lease,
+    lease::{self, Extension, Held},
     pulls::{Pulls, State},
     response::StateResponse,
     schedule::{LONGEST_PAUSE, Trigger},
@@ -20,7 +20,6 @@ use super::{
 use crate::{
     log,
     status::Record,
-    store::Lease,
     tenant_id::TenantId,
     tenants::{SentPull, Tenants, Update, correction::Correction},
     timer::Started,
@@ -38,6 +37,8 @@ struct Start {
     term: u64,
     /// A misdirected call or a refresh waits for it.
     awaited: bool,
+    /// How late it is, if it keeps to the turns of other replicas.
+    late: Option<Duration>,
 }
 
 /// A pull that is over.
@@ -46,21 +47,15 @@ struct Completed {
     trigger: Trigger,
     start: Instant,
     term: u64,
+    late: Option<Duration>,
     outcome: Outcome,
-}
-
-/// A lease that is to last for as long as an answer spares other replicas their pull.
-struct Extension {
-    tenant: TenantId,
-    term: u64,
-    ttl: Duration,
 }
 
 enum Outcome {
     Answered(SentPull, StateResponse),
     Failed(Failure),
-    /// Another replica has the lease for so long. The stamp is from before the request for it.
-    Delegated(SentPull, Duration),
+    /// Another replica has the lease or the turn. The stamp is from before the request for it.
+    Delegated(SentPull, Held),
 }
 
 impl Pulls {
@@ -86,7 +81,7 @@ impl Pulls {
             tokio::select! {
                 Some(completed) = in_flight.next() => {
                     let extension = self.complete(&tenants, completed);
-                    extensions.extend(extension.map(|extension| self.extend_lease(extension)));
+                    extensions.extend(extension.map(|own| self.extend_lease(own)));
                 }
                 Some(()) = extensions.next() => {}
                 // A permit is kept for a wake-up that comes while this does not wait.
@@ -104,11 +99,15 @@ impl Pulls {
         let State { scheduler, in_flight, .. } = &mut *state;
         match scheduler.next(&self.registry, in_flight, now) {
             Next::Wait(wait) => Err(wait),
-            Next::Start { tenant, trigger } => {
+            Next::Start { tenant, trigger, wanted } => {
                 let term = self.term(&tenant);
                 let awaited = in_flight.start(&tenant, term);
                 self.set_pull_seq(in_flight.pull_seq());
-                Ok(Start { tenant, trigger, at: now.instant, term, awaited })
+                // One that calls need, or that was requested, waits for no other replica's turn.
+                let keeps_to_turns = !wanted && !awaited && trigger.is_periodic();
+                let due = self.registry.due(&tenant).filter(|_| keeps_to_turns);
+                let late = due.and_then(|due| lease::late(now.elapsed.saturating_sub(due.time())));
+                Ok(Start { tenant, trigger, at: now.instant, term, awaited, late })
             }
         }
     }
@@ -119,19 +118,19 @@ impl Pulls {
         // not be the last.
         let outcome = AssertUnwindSafe(self.outcome(&start)).catch_unwind().await;
         let outcome = outcome.unwrap_or_else(|_| Outcome::Failed(Failure::panicked()));
-        let Start { tenant, trigger, at, term, .. } = start;
-        Completed { tenant, trigger, start: at, term, outcome }
+        let Start { tenant, trigger, at, term, late, .. } = start;
+        Completed { tenant, trigger, start: at, term, late, outcome }
     }
 
-    async fn outcome(&self, Start { tenant, trigger, at, term, awaited }: &Start) -> Outcome {
+    async fn outcome(&self, Start { tenant, trigger, at, term, awaited, late }: &Start) -> Outcome {
         // A caller waits for this pull; the one of another replica may come too late for it, or may
         // have been made before the tenant moved. An unverified sender, too, knows of something that
         // an earlier answer may not show.
         let leased = !awaited && *trigger != Trigger::Unverified;
         if leased && let Some(store) = self.leases() {
             let sent = self.registry.send_pull(tenant);
-            if let Lease::Held { remaining } = lease::request(&*store, tenant, *term).await {
-                return Outcome::Delegated(sent, remaining);
+            if let Some(held) = lease::request(&*store, tenant, *term, late.is_some()).await {
+                return Outcome::Delegated(sent, held);
             }
             drop(store);
             self.wait_for_turn(*at).await;
@@ -159,9 +158,9 @@ impl Pulls {
         }
     }
 
-    /// Records the result of a pull, and returns the lease that is to last longer.
-    fn complete(&self, tenants: &Tenants, completed: Completed) -> Option<Extension> {
-        let Completed { tenant, trigger, start, term, outcome } = completed;
+    /// Records the result of a pull, and returns the leases that are to last longer.
+    fn complete(&self, tenants: &Tenants, completed: Completed) -> Option<(TenantId, Extension)> {
+        let Completed { tenant, trigger, start, term, late, outcome } = completed;
         let before = self.endpoint(&tenant);
         let mut correction = None;
         let (last, refreshed) = match outcome {
@@ -182,8 +181,9 @@ impl Pulls {
                 };
                 (LastPull::Failed, Err(error))
             }
-            Outcome::Delegated(sent, remaining) => {
-                self.delegate((&tenant, trigger), sent, start, remaining);
+            Outcome::Delegated(sent, held) => {
+                self.delegate((&tenant, trigger), sent, start, held);
+                self.want_again(tenants, &tenant);
                 return None;
             }
         };
@@ -222,32 +222,25 @@ impl Pulls {
         if recovered {
             log::info!("state API answers again");
         }
-        if tenants.is_waited_for(&tenant) {
-            // It is wanted for the next pull too.
-            self.registry.want(&tenant);
-        }
+        self.want_again(tenants, &tenant);
         let LastPull::Answered { valid_for } = last else { return None };
-        self.extension(tenant, term, valid_for, now.elapsed)
-    }
-
-    /// Returns for how long the lease of a pull that was answered is to last: not at all when a
-    /// notification has come since it was sent.
-    fn extension(
-        &self,
-        tenant: TenantId,
-        term: u64,
-        valid_for: Option<Duration>,
-        now: Duration,
-    ) -> Option<Extension> {
         self.store.as_ref()?;
-        let next = self.registry.due(&tenant).map(|due| due.time().saturating_sub(now));
-        let ttl = lease::ttl(valid_for, next).filter(|_| self.term(&tenant) == term)?;
-        Some(Extension { tenant, term, ttl })
+        let next = self.registry.due(&tenant).map(|due| due.time().saturating_sub(now.elapsed));
+        let extension = Extension::new(term, valid_for, next, late)?;
+        // Not after a notification that has come since it was sent.
+        (self.term(&tenant) == term).then_some((tenant, extension))
     }
 
-    async fn extend_lease(&self, Extension { tenant, term, ttl }: Extension) {
+    /// Has a tenant that is waited for be wanted for the next pull too.
+    fn want_again(&self, tenants: &Tenants, tenant: &TenantId) {
+        if tenants.is_waited_for(tenant) {
+            self.registry.want(tenant);
+        }
+    }
+
+    async fn extend_lease(&self, (tenant, extension): (TenantId, Extension)) {
         let Some(store) = self.leases() else { return };
-        let extend = lease::extend(&*store, &tenant, term, ttl);
+        let extend = extension.request(&*store, &tenant);
         if AssertUnwindSafe(extend).catch_unwind().await.is_err() {
             log::error!(%tenant, "store panicked; lease not extended");
         }
@@ -290,13 +283,14 @@ impl Pulls {
     }
 
     /// Another replica pulls or has pulled: its answer comes through the store, unless it tells
-    /// nothing new. The tenant is not pulled here before the lease has ended.
+    /// nothing new. The tenant is not pulled here before the lease has ended. A turn puts the pull
+    /// off for a while only: it goes behind all that wait, but calls can still make it wanted.
     fn delegate(
         &self,
         (tenant, trigger): (&TenantId, Trigger),
         sent: SentPull,
         start: Instant,
-        remaining: Duration,
+        Held { remaining, wait }: Held,
     ) {
         let now = self.now().elapsed;
         let followed = self.registry.read(tenant, |record| sent.is_followed_in(record));
@@ -306,7 +300,7 @@ impl Pulls {
         } else {
             // A little later than its holder, which goes on with the tenant while it lives.
             let later = lease::IN_FLIGHT.mul_f64(fastrand::f64() / 2.0);
-            let until = now.saturating_add(remaining).saturating_add(later);
+            let until = now.saturating_add(wait).saturating_add(later);
             LastPull::Delegated { until, answered: remaining > lease::IN_FLIGHT }
         };
         let mut state = self.state();

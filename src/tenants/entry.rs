@@ -71,9 +71,9 @@ impl PullFlags {
         self.0.fetch_or(flag, Ordering::Relaxed) & flag == 0
     }
 
-    /// Clears `flags`, and returns whether READY was set.
-    fn clear(&self, flags: u8) -> bool {
-        self.0.fetch_and(!flags, Ordering::Relaxed) & READY != 0
+    /// Clears `flags`, and returns all that were set before.
+    fn clear(&self, flags: u8) -> Self {
+        Self(AtomicU8::new(self.0.fetch_and(!flags, Ordering::Relaxed)))
     }
 }
 
@@ -87,6 +87,15 @@ pub(crate) struct Ready {
     pub(crate) wanted: bool,
     /// Since when it is closed; `None` for an open one.
     pub(crate) closed: Option<Mono>,
+}
+
+/// A pull that starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct PullStart {
+    /// The one that was scheduled had become due.
+    pub(crate) ready: bool,
+    /// Calls are refused at the tenant, or it is waited for.
+    pub(crate) wanted: bool,
 }
 
 /// The pull that another one replaces on the calendar.
@@ -179,7 +188,7 @@ impl Entry {
     pub(super) fn set_due(&mut self, due: Option<Mono>) -> Replaced {
         let scheduled = self.due().is_some();
         self.due = due.into();
-        match self.pull.clear(READY) {
+        match self.pull.clear(READY).has(READY) {
             true => Replaced::Ready,
             false if scheduled => Replaced::Scheduled,
             false => Replaced::None,
@@ -206,9 +215,10 @@ impl Entry {
         Some(Ready { wanted: self.pull.has(WANTED), closed })
     }
 
-    /// Starts a pull, and returns whether the one that was scheduled had become due.
-    pub(super) fn start_pull(&self) -> bool {
-        self.pull.clear(READY | WANTED | CALLED)
+    /// Starts a pull.
+    pub(super) fn start_pull(&self) -> PullStart {
+        let before = self.pull.clear(READY | WANTED | CALLED);
+        PullStart { ready: before.has(READY), wanted: before.has(WANTED) }
     }
 
     /// Notes that a call to the tenant wants it pulled when its answer is no longer fresh. Returns

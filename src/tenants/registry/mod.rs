@@ -285,7 +285,7 @@ impl Registry {
         self.closed.change(tenant, own.get().reason(), None);
         let turn = Turn { before: &before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
-        let ready = own.get().start_pull();
+        let ready = own.get().start_pull().ready;
         own.remove();
         Removal::Removed { ready }
     }

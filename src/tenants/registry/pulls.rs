@@ -7,7 +7,7 @@ use crate::{
     status::{Record, history::PullHistory, knowledge::Knowledge, mono::Mono, stamp::PullStamp},
     tenant_id::TenantId,
     tenants::{
-        entry::{Entry, Known, Ready, Replaced},
+        entry::{Entry, Known, PullStart, Ready, Replaced},
         update::SentPull,
     },
 };
@@ -84,9 +84,9 @@ impl Registry {
         self.tenants.get(tenant).is_some_and(|entry| entry.is_ready(due))
     }
 
-    /// Starts a pull of `tenant`, and returns whether the one that was scheduled waited for its turn.
-    pub(crate) fn start_pull(&self, tenant: &TenantId) -> bool {
-        self.tenants.get(tenant).is_some_and(|entry| entry.start_pull())
+    /// Starts a pull of `tenant`.
+    pub(crate) fn start_pull(&self, tenant: &TenantId) -> PullStart {
+        self.tenants.get(tenant).map_or_else(PullStart::default, |entry| entry.start_pull())
     }
 
     /// Sets the time of the next pull of `tenant`; `false` without an entry.

@@ -11,6 +11,7 @@ mod refresh;
 mod replicas;
 mod tracked;
 mod triggers;
+mod turns;
 
 use tokio::time::Duration;
 

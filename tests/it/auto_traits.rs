@@ -59,6 +59,8 @@ fn gate_and_configuration_go_anywhere() {
     is_object::<dyn store::Store>();
     is_object::<dyn store::Medium>();
     is_cloned::<store::MemoryStore>();
+    is_shared::<store::PostgresStore>();
+    is_shared::<store::PostgresStoreBuilder>();
     is_shared::<store::RedbStore>();
     is_shared::<store::RedisStore>();
     is_shared::<store::RedisStoreBuilder>();

@@ -12,6 +12,8 @@
 
 #[cfg(any(feature = "postgres", feature = "redis"))]
 mod cache;
+#[cfg(any(feature = "postgres", feature = "redis"))]
+mod change_stream;
 #[cfg(feature = "test-util")]
 pub mod conformance;
 mod error;

@@ -26,7 +26,6 @@ use std::{
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::{
-    runtime::Handle,
     sync::{mpsc, oneshot},
     time::timeout,
 };
@@ -43,7 +42,8 @@ use self::{
     writer::{Job, Kind},
 };
 use super::{
-    Change, Lease, Store, StoreError, StoreWarning, first_subscription::FirstSubscription, value,
+    Change, Lease, Store, StoreError, StoreWarning, change_stream,
+    first_subscription::FirstSubscription, value,
 };
 use crate::{environment::Environment, status::Record, tenant_id::TenantId};
 
@@ -99,9 +99,9 @@ const SWEEP_EVERY: u32 = 256;
 ///
 /// Merges that wait are written together, in one round trip and one transaction, and in two when
 /// another replica has just written one of the tenants. Writers take turns for the time of a
-/// transaction. No call takes longer than 5 s, whether the server is down, unreachable, full, or
-/// holds a lock on a table. While there is no connection, calls fail at once, and attempts to
-/// connect are 50 ms to 2 s apart.
+/// transaction. No merge takes longer than 5 s, and no other call much longer, whether the server is
+/// down, unreachable, full, or holds a lock on a table. While there is no connection, calls fail at
+/// once, and attempts to connect are 50 ms to 2 s apart.
 ///
 /// # The server
 ///
@@ -248,23 +248,8 @@ impl Store for PostgresStore {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let (tx, mut rx) = mpsc::channel(subscriber::CAPACITY);
         let starting = FirstSubscription::new(&self.shared.subscriptions);
-        let work = subscriber::run(self.shared.clone(), starting, tx);
-        let changes = stream::poll_fn(move |cx| rx.poll_recv(cx));
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(work);
-                changes.boxed()
-            }
-            // Outside of a runtime, the task starts when the stream is first polled.
-            Err(_) => async move {
-                tokio::spawn(work);
-                changes
-            }
-            .flatten_stream()
-            .boxed(),
-        }
+        change_stream::spawn(|tx| subscriber::run(self.shared.clone(), starting, tx))
     }
 
     fn try_lease<'a>(

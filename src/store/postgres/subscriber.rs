@@ -27,9 +27,6 @@ use crate::{
     store::{Change, StoreError, first_subscription::FirstSubscription, value},
 };
 
-/// Number of changes that wait for the reader of the stream. Others wait in the table.
-pub(super) const CAPACITY: usize = 1024;
-
 /// Number of positions that one statement reads.
 const RANGE: i64 = 2000;
 
@@ -68,18 +65,13 @@ struct End {
     is_known: bool,
 }
 
-/// Forwards changes to `tx` until its receiver is dropped.
+/// Forwards changes to `tx`, without an end.
 pub(super) async fn run(
     shared: Arc<Shared>,
     starting: FirstSubscription,
     tx: mpsc::Sender<Change>,
 ) {
-    let reader_gone = tx.clone();
-    let subscriber = Subscriber { shared, tx, position: None, disconnected: false };
-    tokio::select! {
-        () = subscriber.run(starting) => {}
-        () = reader_gone.closed() => {}
-    }
+    Subscriber { shared, tx, position: None, disconnected: false }.run(starting).await;
 }
 
 struct Subscriber {

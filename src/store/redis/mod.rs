@@ -26,7 +26,7 @@ use std::{
 use futures_core::{future::BoxFuture, stream::BoxStream};
 use futures_util::{FutureExt, StreamExt, stream};
 use redis::{Script, Value};
-use tokio::{runtime::Handle, sync::mpsc, time::timeout};
+use tokio::time::timeout;
 
 pub use self::builder::RedisStoreBuilder;
 use self::{
@@ -41,6 +41,7 @@ use self::{
 use super::{
     Change, Lease, Store, StoreError, StoreWarning,
     cache::Cache,
+    change_stream,
     first_subscription::{FirstSubscription, Subscriptions},
     value,
 };
@@ -374,26 +375,8 @@ impl Store for RedisStore {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let (tx, mut rx) = mpsc::channel(subscriber::CAPACITY);
-        let work = subscriber::run(
-            self.shared.clone(),
-            FirstSubscription::new(&self.shared.subscriptions),
-            tx,
-        );
-        let changes = stream::poll_fn(move |cx| rx.poll_recv(cx));
-        match Handle::try_current() {
-            Ok(runtime) => {
-                runtime.spawn(work);
-                changes.boxed()
-            }
-            // Outside of a runtime, the task starts when the stream is first polled.
-            Err(_) => async move {
-                tokio::spawn(work);
-                changes
-            }
-            .flatten_stream()
-            .boxed(),
-        }
+        let starting = FirstSubscription::new(&self.shared.subscriptions);
+        change_stream::spawn(|tx| subscriber::run(self.shared.clone(), starting, tx))
     }
 
     fn try_lease<'a>(

@@ -23,9 +23,6 @@ use crate::{
     store::{Change, StoreError, first_subscription::FirstSubscription, value},
 };
 
-/// Number of changes that wait for the reader of the stream. Others wait in the log.
-pub(super) const CAPACITY: usize = 1024;
-
 /// Pause after each reading. It bounds what the log costs the server: 200 readings a second for
 /// each replica, however many changes there are.
 const READ_PAUSE: Duration = Duration::from_millis(5);
@@ -37,18 +34,13 @@ const NO_WAIT: Duration = Duration::from_millis(1);
 /// begin again with the shortest.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// Forwards the changes in the log to `tx` until its receiver is dropped.
+/// Forwards the changes in the log to `tx`, without an end.
 pub(super) async fn run(
     shared: Arc<Shared>,
     starting: FirstSubscription,
     tx: mpsc::Sender<Change>,
 ) {
-    let reader_gone = tx.clone();
-    let subscriber = Subscriber { shared, tx, position: None, disconnected: false };
-    tokio::select! {
-        () = subscriber.run(starting) => {}
-        () = reader_gone.closed() => {}
-    }
+    Subscriber { shared, tx, position: None, disconnected: false }.run(starting).await;
 }
 
 struct Subscriber {

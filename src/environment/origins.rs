@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 use super::{Environment, Origin};
 
 /// Parses texts that name origins, and remembers them: a call looks its tenant's up without parsing
-/// or allocating, without a lock, and without writing what other threads read.
+/// or allocating, and without a lock. All that calls of one host write is the count of its `Arc`.
 ///
 /// A fleet has a few dozens of hosts. Texts beyond the room, and invalid ones, are parsed each time.
 #[derive(Debug)]

@@ -21,7 +21,7 @@ impl TenantGate {
     /// records the durations to come there. Call it before each scrape, or at the interval at which
     /// your exporter sends.
     ///
-    /// It takes some microseconds, and a walk over all tenants while any is closed.
+    /// It reads counts, and walks over all tenants while any is closed.
     pub fn record_metrics(&self) {
         let recording = Recording::new(self.parts.environment.name());
         recording.describe();

@@ -34,6 +34,7 @@ impl Derived {
 pub(crate) fn status(record: &Record) -> TenantStatus {
     let Derived { closed, evidence, confirmed } = derive(record);
     let versions = versions(record);
+    let order = in_force(record);
     TenantStatus {
         closed,
         evidence,
@@ -42,7 +43,8 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
         endpoint: None,
         version_name: versions.map(|own| own.details.version_name.clone()).unwrap_or_default(),
         file_version: versions.map(|own| own.details.file_version.clone()).unwrap_or_default(),
-        note: in_force(record).map(|own| own.note.clone()).unwrap_or_default(),
+        note: order.map(|order| order.note.clone()).unwrap_or_default(),
+        until: order.and_then(Override::end),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct TenantStatus {
     pub(crate) version_name: SmolStr,
     pub(crate) file_version: SmolStr,
     pub(crate) note: SmolStr,
+    /// ms since the epoch.
+    pub(crate) until: Option<u64>,
 }
 
 /// The reason and the time of a closing.
@@ -104,12 +106,20 @@ impl TenantStatus {
     pub fn note(&self) -> Option<&str> {
         Some(self.note.as_str()).filter(|note| !note.is_empty())
     }
+
+    /// Returns when the operator's order that is in force ends by itself; `None` when it lasts until
+    /// it is [released](crate::TenantGate::release), or there is none.
+    #[must_use]
+    pub fn until(&self) -> Option<SystemTime> {
+        self.until.map(system_time)
+    }
 }
 
 impl Serialize for TenantStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let since = self.closed.map(|closed| Rfc3339(closed.since).to_string());
-        let mut fields = serializer.serialize_struct("TenantStatus", 10)?;
+        let until = self.until.map(|until| Rfc3339(until).to_string());
+        let mut fields = serializer.serialize_struct("TenantStatus", 11)?;
         fields.serialize_field("available", &self.is_available())?;
         fields.serialize_field("reason", &self.reason())?;
         fields.serialize_field("since", &since)?;
@@ -120,6 +130,7 @@ impl Serialize for TenantStatus {
         fields.serialize_field("version_name", &self.version_name())?;
         fields.serialize_field("file_version", &self.file_version())?;
         fields.serialize_field("note", &self.note())?;
+        fields.serialize_field("until", &until)?;
         fields.end()
     }
 }
@@ -142,6 +153,7 @@ mod tests {
             version_name: "Release 8.4 R08".into(),
             file_version: SmolStr::default(),
             note: "moves house".into(),
+            until: Some(2_500),
         }
     }
 
@@ -159,6 +171,7 @@ mod tests {
         assert_eq!(status.version_name(), Some("Release 8.4 R08"));
         assert_eq!(status.file_version(), None);
         assert_eq!(status.note(), Some("moves house"));
+        assert_eq!(status.until(), Some(since + Duration::from_secs(1)));
 
         status.closed = None;
         assert!(status.is_available());
@@ -171,7 +184,7 @@ mod tests {
             "available": false, "reason": "suspended", "since": "1970-01-01T00:00:01Z",
             "evidence": "state_api", "confirmed": true, "epoch": 7,
             "endpoint": "online3.superoffice.com", "version_name": "Release 8.4 R08",
-            "file_version": null, "note": "moves house",
+            "file_version": null, "note": "moves house", "until": "1970-01-01T00:00:02Z",
         });
         assert_eq!(serde_json::to_value(suspended()).unwrap(), expected);
         let mut late = suspended();

@@ -45,8 +45,13 @@ async fn override_expires_and_wakes_waiters() {
     let gate =
         builder().any_audience().clock(move || start + began.elapsed()).build().await.unwrap();
     let tenant = tenant("Cust1");
-    gate.close_until(&tenant, "an hour", start + Duration::from_secs(3600)).await.unwrap();
+    let end = start + Duration::from_secs(3600);
+    gate.close_until(&tenant, "an hour", end).await.unwrap();
+    // Orders are kept to the millisecond.
+    let until = gate.status(&tenant).until().unwrap();
+    assert!(end.duration_since(until).unwrap() < Duration::from_millis(1), "{until:?}");
     gate.available(&tenant).await.unwrap();
+    assert_eq!(gate.status(&tenant).until(), None);
     let waited = began.elapsed();
     assert!((3600..3661).contains(&waited.as_secs()), "{waited:?}");
 }

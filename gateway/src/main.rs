@@ -15,6 +15,7 @@ mod client;
 mod forward;
 mod log;
 mod metrics;
+mod page;
 mod routes;
 mod served;
 mod server;

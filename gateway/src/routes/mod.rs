@@ -14,11 +14,17 @@ use axum::{Router, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
-use self::{events::Feed, ready::Probe, tenants::Snapshots};
-pub(crate) use self::{orders::Access, timestamp::rfc3339};
+use self::events::Feed;
+pub(crate) use self::{
+    orders::Access,
+    ready::{Probe, Report},
+    tenants::{Snapshots, Unavailable},
+    timestamp::rfc3339,
+};
 use crate::{
     forward::Forwards,
     metrics::{self, Metrics},
+    page::Page,
     served::Served,
     server::{self, Draining},
 };
@@ -47,7 +53,9 @@ pub(crate) fn internal(
     let snapshots: Vec<_> = served.gates().iter().cloned().map(Snapshots::new).collect();
     let feed = Feed::new(served, &snapshots, draining.clone());
     let probe = Probe::new(served.clone(), draining.clone(), hold_tracked);
+    let page = Page::new(served, &snapshots, probe.clone(), orders.as_ref(), observe_only);
     let mut routes = Router::new()
+        .route("/", page.into_route())
         .route("/live", get(async || "ok\n"))
         .route("/ready", get(ready::ready).with_state(probe.clone()))
         .route("/healthz", get(ready::ready).with_state(probe))

@@ -25,7 +25,7 @@ const WRONG_CLOCK: i64 = 10;
 
 /// What the answer is read from.
 #[derive(Debug, Clone)]
-pub(super) struct Probe {
+pub(crate) struct Probe {
     served: Served,
     draining: Draining,
     /// Whether calls to tracked tenants are refused until something is known of them.
@@ -33,21 +33,21 @@ pub(super) struct Probe {
 }
 
 impl Probe {
-    pub(super) fn new(served: Served, draining: Draining, hold_tracked: bool) -> Self {
+    pub(crate) fn new(served: Served, draining: Draining, hold_tracked: bool) -> Self {
         Self { served, draining, hold_tracked }
     }
 }
 
 /// The answer.
 #[derive(Debug, Default, PartialEq, Serialize)]
-struct Report {
-    ready: bool,
+pub(crate) struct Report {
+    pub(crate) ready: bool,
     /// Why it is not ready.
-    reasons: Vec<&'static str>,
+    pub(crate) reasons: Vec<&'static str>,
     /// What is wrong without concern for calls.
-    degraded: Vec<&'static str>,
-    tasks_down: Vec<&'static str>,
-    tracked_awaited: usize,
+    pub(crate) degraded: Vec<&'static str>,
+    pub(crate) tasks_down: Vec<&'static str>,
+    pub(crate) tracked_awaited: usize,
     /// With several environments, the same of each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     environments: BTreeMap<String, Report>,
@@ -70,7 +70,8 @@ pub(super) async fn ready(State(probe): State<Probe>) -> Response {
 }
 
 impl Probe {
-    async fn report(&self, gate: &TenantGate) -> Report {
+    /// Returns what is true of one environment.
+    pub(crate) async fn report(&self, gate: &TenantGate) -> Report {
         let readiness = gate.ready(Duration::ZERO).await;
         let reasons = reasons(&readiness, self.draining.has_begun(), self.hold_tracked);
         Report {

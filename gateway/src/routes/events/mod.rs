@@ -6,11 +6,12 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::State,
+    extract::{Query, State},
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use futures::{Stream, StreamExt, stream};
+use serde::Deserialize;
 use tokio::{
     sync::{Semaphore, mpsc},
     time::{error::Elapsed, timeout},
@@ -65,8 +66,26 @@ impl Feed {
     }
 }
 
+/// The parameters of `/events`.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Parameters {
+    snapshot: Option<Switch>,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Switch {
+    #[default]
+    On,
+    Off,
+}
+
 /// Sends a `snapshot` event for every tenant, one that marks their end, and events as they happen.
-pub(super) async fn events(State(feed): State<Feed>) -> Response {
+/// With the snapshot off it sends the latter alone.
+pub(super) async fn events(
+    State(feed): State<Feed>,
+    Query(Parameters { snapshot }): Query<Parameters>,
+) -> Response {
     let Feed { sources, draining, readers } = feed;
     if draining.has_begun() {
         return busy("The gateway is about to stop.");
@@ -77,7 +96,8 @@ pub(super) async fn events(State(feed): State<Feed>) -> Response {
     // Before the snapshots: what happens while they are taken is in both.
     let events = merge(&sources);
     let mut snapshots = Vec::new();
-    for source in &*sources {
+    let with_snapshot = snapshot.unwrap_or_default() == Switch::On;
+    for source in sources.iter().filter(|_| with_snapshot) {
         match source.snapshots.all().await {
             Ok(snapshot) => snapshots.push(snapshot),
             Err(Unavailable::TooManyReaders) => return busy("As many read the tenants as may."),
@@ -94,7 +114,12 @@ pub(super) async fn events(State(feed): State<Feed>) -> Response {
             for (source, snapshot) in sources.iter().zip(snapshots) {
                 sent += send_snapshot(source, snapshot, &tx).await?;
             }
-            send_end(&sources, sent, &tx).await?;
+            if with_snapshot {
+                send_end(&sources, sent, &tx).await?;
+            } else {
+                // Shows that what happens from now on is sent.
+                send(&tx, Bytes::from_static(b": connected\n\n")).await?;
+            }
             send_events(&sources, events, &tx).await
         };
         tokio::select! {
@@ -211,6 +236,10 @@ mod tests {
         Feed::new(&Served::One(gate.clone()), &[Snapshots::new(gate)], Draining::default())
     }
 
+    async fn read_events(feed: &Feed) -> Response {
+        events(State(feed.clone()), Query(Parameters::default())).await
+    }
+
     /// Reads one chunk; `None` at the end.
     async fn read(response: &mut Response) -> Option<String> {
         let frame = response.body_mut().frame().await?;
@@ -224,18 +253,30 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn comment_keeps_a_silent_connection_alive() {
         let feed = feed().await;
-        let mut response = events(State(feed.clone())).await;
+        let mut response = read_events(&feed).await;
         assert!(read(&mut response).await.unwrap().contains("\"complete\":true"));
         let start = tokio::time::Instant::now();
         assert_eq!(read(&mut response).await.unwrap(), ": keep-alive\n\n");
         assert_eq!(start.elapsed(), KEEP_ALIVE);
     }
 
+    #[tokio::test]
+    async fn snapshot_is_left_out_when_it_is_off() {
+        let feed = feed().await;
+        close(&feed, "Cust1").await;
+        let parameters = Parameters { snapshot: Some(Switch::Off) };
+        let mut response = events(State(feed.clone()), Query(parameters)).await;
+        assert_eq!(read(&mut response).await.unwrap(), ": connected\n\n");
+        close(&feed, "Cust2").await;
+        let text = read(&mut response).await.unwrap();
+        assert!(text.starts_with("event: changed\n") && text.contains("Cust2"), "{text}");
+    }
+
     #[tokio::test(start_paused = true)]
     async fn reader_that_does_not_read_is_ended() {
         let feed = feed().await;
-        let mut slow = events(State(feed.clone())).await;
-        let mut fast = events(State(feed.clone())).await;
+        let mut slow = read_events(&feed).await;
+        let mut fast = read_events(&feed).await;
         read(&mut fast).await.unwrap();
         close(&feed, "Cust1").await;
         assert!(read(&mut fast).await.unwrap().contains("Cust1"));
@@ -257,12 +298,12 @@ mod tests {
         let feed = feed().await;
         let mut readers = Vec::new();
         for _ in 0..READERS {
-            let mut response = events(State(feed.clone())).await;
+            let mut response = read_events(&feed).await;
             assert_eq!(response.status(), StatusCode::OK);
             read(&mut response).await.unwrap();
             readers.push(response);
         }
-        let refused = events(State(feed.clone())).await;
+        let refused = read_events(&feed).await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert!(refused.headers().contains_key(header::RETRY_AFTER));
 
@@ -273,6 +314,6 @@ mod tests {
             }
         };
         timeout(Duration::from_secs(1), room).await.unwrap();
-        assert_eq!(events(State(feed)).await.status(), StatusCode::OK);
+        assert_eq!(read_events(&feed).await.status(), StatusCode::OK);
     }
 }

@@ -20,7 +20,8 @@ use tokio::{
 use tower_superoffice::{TenantId, TenantStatus};
 
 use self::filter::{Filter, Parameters};
-pub(super) use self::snapshot::{Reader, Snapshots, Unavailable};
+pub(super) use self::snapshot::Reader;
+pub(crate) use self::snapshot::{Snapshots, Unavailable};
 use super::rfc3339;
 use crate::forward::problem;
 

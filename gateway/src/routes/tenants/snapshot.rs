@@ -117,6 +117,16 @@ impl Reader {
         self.filter.limit.map_or(usize::MAX, Into::into)
     }
 
+    /// Applies `f` to all tenants of the snapshot, ordered by id, where it holds up no other task.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&[(TenantId, TenantStatus)]) -> T + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
+        let tenants = current.map(|current| current.tenants).unwrap_or_default();
+        tokio::task::spawn_blocking(move || f(&tenants)).await.map_err(|_| Unavailable::Failed)
+    }
+
     /// Copies the next tenants, at most `count` of them; fewer only at the end.
     pub(crate) fn next(&mut self, count: usize) -> Tenants {
         let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();

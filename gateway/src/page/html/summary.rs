@@ -1,0 +1,139 @@
+//! Whether all is well, in a sentence, and what to do when it is not.
+
+use maud::{Markup, html};
+use tower_superoffice::health::StoreHealth;
+
+use super::Mood;
+use crate::page::{
+    advice,
+    group::Group,
+    view::{Environment, View},
+    words::{count, grouped, moment},
+};
+
+/// Returns the shortest form, for the title of the window.
+pub(super) fn title(view: &View) -> String {
+    let closed = grouped(view.closed() as u64);
+    match Mood::of(view) {
+        Mood::Well => format!("{closed} closed"),
+        Mood::Degraded => format!("degraded, {closed} closed"),
+        Mood::NotReady => format!("not ready, {closed} closed"),
+    }
+}
+
+pub(super) fn section(view: &View, mood: Mood) -> Markup {
+    let problems: Vec<_> = view.environments.iter().flat_map(problems).collect();
+    html! {
+        section #summary.summary.(mood.name()) data-live="" aria-label="Summary" {
+            h1 { (headline(view, mood)) }
+            p.lead { (sentence(view)) }
+            @if view.observe_only {
+                p.notice { "Calls to closed tenants are forwarded, and only counted: --observe-only." }
+            }
+            @if !problems.is_empty() {
+                ul.problems {
+                    @for (environment, name) in problems { (problem(view, environment, name)) }
+                }
+            }
+            (bar(view))
+        }
+    }
+}
+
+fn headline(view: &View, mood: Mood) -> &'static str {
+    match mood {
+        Mood::Well if view.closed() == 0 => "All is well, and every tenant is open.",
+        Mood::Well => "All is well.",
+        Mood::Degraded => "Calls are served, but something needs care.",
+        Mood::NotReady => "Not ready: requests should go elsewhere.",
+    }
+}
+
+fn sentence(view: &View) -> Markup {
+    let (closed, known) = (view.closed(), view.known());
+    let refused: u64 = view.environments.iter().map(|own| own.health.refused_calls()).sum();
+    html! {
+        @if known == 0 {
+            "Nothing is known of any tenant yet, so each counts as open."
+        } @else {
+            strong { (grouped(closed as u64)) } " of "
+            (count(known, "known tenant")) " " (if closed == 1 { "is" } else { "are" }) " closed."
+        }
+        @if refused > 0 {
+            " " strong { (grouped(refused)) }
+            (if refused == 1 { " call was" } else { " calls were" })
+            " kept from closed tenants since the start."
+        }
+    }
+}
+
+/// Returns what is wrong in an environment, the worst first.
+fn problems(environment: &Environment) -> impl Iterator<Item = (&Environment, &'static str)> {
+    let report = &environment.report;
+    report.reasons.iter().chain(&report.degraded).map(move |name| (environment, *name))
+}
+
+fn problem(view: &View, environment: &Environment, name: &str) -> Markup {
+    let advice = advice::of(name);
+    html! {
+        li.problem data-problem=(name) {
+            details open {
+                summary {
+                    @if view.several { span.environment { (environment.name) } " " }
+                    strong { (advice.what) }
+                    (detail(view, environment, name)) "."
+                }
+                p { (advice.effect) }
+                p { b { "What to do: " } (advice.response) }
+                p.source { "docs/operations.md, “" (advice.section) "”" }
+            }
+        }
+    }
+}
+
+/// Returns the numbers that belong to a problem.
+fn detail(view: &View, environment: &Environment, name: &str) -> Markup {
+    let Environment { report, health, keys, .. } = environment;
+    html! {
+        @match name {
+            "store_stale" => @if let StoreHealth::Stale { since } = health.store() {
+                ", since " (moment(since, view.now)) ", with " (count(health.dirty(), "unwritten tenant"))
+            },
+            "task_down" => { ": " (report.tasks_down.join(", ")) },
+            "tracked_awaited" => { ": " (grouped(report.tracked_awaited as u64)) },
+            "keys_old" => @if let Some(age) = keys.age() {
+                " for " (crate::page::words::duration(age))
+            },
+            "clock_wrong" => @if let Some(offset) = health.clock_offset() {
+                ": " (crate::page::html::environment::offset(offset))
+            },
+            _ => {}
+        }
+    }
+}
+
+/// Draws how the closed tenants, and those open by order, divide into groups.
+fn bar(view: &View) -> Markup {
+    let counts = view.counts();
+    let shown: Vec<(Group, usize)> = (Group::ALL.into_iter().zip(counts))
+        .filter(|(group, count)| *group != Group::Open && *count > 0)
+        .collect();
+    let total: usize = shown.iter().map(|(_, count)| count).sum();
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for (group, count) in shown {
+        // In thousandths, and never too thin to be seen.
+        let width = (count * 1000 / total.max(1)).max(6);
+        parts.push((group, start, width));
+        start += width;
+    }
+    html! {
+        @if !parts.is_empty() {
+            svg.bar-chart viewBox={ "0 0 " (start) " 10" } preserveAspectRatio="none" aria-hidden="true" {
+                @for (group, start, width) in parts {
+                    rect.{ "g-" (group.name()) } x=(start) y="0" width=(width) height="10" {}
+                }
+            }
+        }
+    }
+}

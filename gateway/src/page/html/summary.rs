@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 use tower_superoffice::health::StoreHealth;
 
-use super::Mood;
+use super::{Mood, environment::offset};
 use crate::page::{
     advice,
     group::Group,
     view::{Environment, View},
-    words::{count, grouped, moment},
+    words::{count, duration, grouped, moment},
 };
 
 /// Returns the shortest form, for the title of the window.
@@ -36,6 +36,12 @@ pub(super) fn section(view: &View, mood: Mood) -> Markup {
                 }
             }
             (bar(view))
+            nav.ways aria-label="Further down" {
+                a href="#events-title" { "What happened" }
+                @for environment in &view.environments {
+                    a href={ "#environment-" (environment.name) } { "Keys, store, pulls: " (environment.name) }
+                }
+            }
         }
     }
 }
@@ -97,15 +103,15 @@ fn detail(view: &View, environment: &Environment, name: &str) -> Markup {
     html! {
         @match name {
             "store_stale" => @if let StoreHealth::Stale { since } = health.store() {
-                ", since " (moment(since, view.now)) ", with " (count(health.dirty(), "unwritten tenant"))
+                ", since " (moment(since, view.now)) @if health.dirty() > 0 { ", with " (count(health.dirty(), "unwritten tenant")) }
             },
             "task_down" => { ": " (report.tasks_down.join(", ")) },
             "tracked_awaited" => { ": " (grouped(report.tracked_awaited as u64)) },
             "keys_old" => @if let Some(age) = keys.age() {
-                " for " (crate::page::words::duration(age))
+                " for " (duration(age))
             },
-            "clock_wrong" => @if let Some(offset) = health.clock_offset() {
-                ": " (crate::page::html::environment::offset(offset))
+            "clock_wrong" => @if let Some(seconds) = health.clock_offset() {
+                ": " (offset(seconds))
             },
             _ => {}
         }

@@ -185,6 +185,17 @@ async fn orders_without_a_token_are_taken_from_own_hosts_alone() {
     assert_eq!(order(&address(&open), lines).await.0, 404);
     assert_eq!(order(&address(&split), lines).await.0, 404);
     assert_eq!(order(&internal, lines).await.0, 200);
+
+    // The page is where the list of tenants is, and offers orders where they are taken.
+    let page = async |address: &str| {
+        let mut peer = Peer::connect_to(address).await;
+        peer.send("GET / HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n").await;
+        let page = peer.receive("GET").await;
+        (page.status(), String::from_utf8_lossy(&page.body).contains("data-orders=\"direct\""))
+    };
+    assert_eq!(page(&address(&open)).await, (200, false));
+    assert_eq!(page(&address(&split)).await.0, 404);
+    assert_eq!(page(&internal).await, (200, true));
 }
 
 #[tokio::test]

@@ -20,6 +20,7 @@ mod postgres_server;
 mod proxy;
 mod records;
 mod redis_server;
+mod small_disk;
 mod tools;
 mod wait;
 
@@ -31,10 +32,11 @@ pub use self::{
         call_to, gate_builder, gate_builder_of, gate_with_closed, operator_gate, post, refusal,
         tenant, tenant_number,
     },
-    postgres_server::{PostgresServer, Session},
+    postgres_server::{PostgresServer, Session, postgres_installed},
     proxy::{Network, Proxy},
     records::suspended,
     redis_server::{RedisServer, RedisVersion, free_port},
+    small_disk::SmallDisk,
     tools::{certificates, installed, libfaketime, openssl, promtool, skip, skip_without},
     wait::{MAX_WAIT, until, within},
 };

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{Directory, free_port, skip};
+use crate::{Directory, SmallDisk, free_port, skip};
 
 /// The user of a server.
 const USER: &str = "gate";
@@ -20,6 +20,8 @@ const DATABASE: &str = "postgres";
 #[derive(Debug)]
 pub struct PostgresServer {
     programs: PathBuf,
+    // Removed before its directory.
+    disk: Option<SmallDisk>,
     directory: Directory,
     port: u16,
     settings: Vec<String>,
@@ -36,16 +38,48 @@ impl PostgresServer {
 
     /// As [`start`](Self::start), with more settings, such as `["max_connections=5"]`.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
-        let Some(programs) = programs() else {
-            skip("postgresql");
+        if !postgres_installed() {
             return None;
-        };
+        }
+        Some(Self::start_in(Directory::new(), None, settings))
+    }
+
+    /// As [`start`](Self::start), on a disk of its own that can be filled.
+    ///
+    /// `None`, after a line on stderr, when there is no PostgreSQL or mounting is not permitted.
+    pub fn start_on_small_disk() -> Option<Self> {
+        if !postgres_installed() {
+            return None;
+        }
         let directory = Directory::new();
+        let disk = SmallDisk::over(&directory, 128)?;
+        Some(Self::start_in(directory, Some(disk), &[]))
+    }
+
+    fn start_in(directory: Directory, disk: Option<SmallDisk>, settings: &[&str]) -> Self {
+        let programs = programs().expect("PostgreSQL was found before");
         let settings = settings.iter().map(|&setting| setting.to_owned()).collect();
-        let mut server = Self { programs, directory, port: free_port(), settings, child: None };
+        let port = free_port();
+        let mut server = Self { programs, disk, directory, port, settings, child: None };
         server.initialise();
         server.run();
-        Some(server)
+        server
+    }
+
+    /// The disk of a server that was started on a small one.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("the server was started on a small disk")
+    }
+
+    /// Runs statements that may fail.
+    pub fn try_execute(&self, sql: &str) -> bool {
+        self.psql(sql).status.success()
+    }
+
+    /// Returns whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().expect("the server was started");
+        child.try_wait().expect("a child has a state").is_some()
     }
 
     /// Starts a server that follows this one and takes no writes until it is promoted.
@@ -57,7 +91,7 @@ impl PostgresServer {
     pub fn standby_through(&self, primary: u16) -> Self {
         let (programs, directory) = (self.programs.clone(), Directory::new());
         let (port, settings) = (free_port(), self.settings.clone());
-        let mut standby = Self { programs, directory, port, settings, child: None };
+        let mut standby = Self { programs, disk: None, directory, port, settings, child: None };
         standby.give_to_server(&standby.directory);
         let mut command = standby.as_user("pg_basebackup");
         command.args(["-h", "127.0.0.1", "-p", &primary.to_string(), "-U", USER]);
@@ -152,8 +186,21 @@ impl PostgresServer {
         // A process that has ended already is no reason to fail.
         let _ = child.kill();
         child.wait().expect("the server ends");
+        self.remove_shared_memory();
         // The next run refuses to start while a process of this one is left.
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
+    }
+
+    /// Removes the segment of shared memory that a killed server leaves behind. It would be there until
+    /// the machine restarts, and the kernel allows 4,096 of them.
+    fn remove_shared_memory(&self) {
+        let Ok(lines) = fs::read_to_string(self.data().join("postmaster.pid")) else { return };
+        // The key and the id of the segment.
+        let id = lines.lines().nth(6).and_then(|line| line.split_whitespace().nth(1));
+        // A server that was killed while it started may have none yet.
+        let Some(id) = id else { return };
+        let removed = Command::new("ipcrm").args(["-m", id]).output();
+        assert!(removed.expect("there is an ipcrm").status.success(), "segment {id} is removed");
     }
 
     /// Ends it, and runs it again with what it had on disk.
@@ -303,6 +350,15 @@ impl Drop for Session {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+/// Returns whether there is a PostgreSQL, and says on stderr that the test is skipped if not.
+pub fn postgres_installed() -> bool {
+    let installed = programs().is_some();
+    if !installed {
+        skip("postgresql");
+    }
+    installed
 }
 
 /// Returns the directory of the newest version's programs. Debian has them out of the `PATH`.

@@ -4,6 +4,7 @@ mod access;
 mod changes;
 mod conformance;
 mod failover;
+mod full_disk;
 mod outages;
 mod pooler;
 

@@ -29,10 +29,6 @@ impl RedisServer {
         Ok(server)
     }
 
-    pub fn address(&self) -> SocketAddr {
-        self.address
-    }
-
     pub fn url(&self) -> String {
         format!("redis://{}", self.address)
     }

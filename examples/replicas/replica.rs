@@ -12,10 +12,13 @@ use axum::{
 use tokio::net::TcpListener;
 use tower::{Layer, ServiceExt};
 use tower_superoffice::{
-    GuardError, TenantGate, TenantId, guard::Guard, simulator::Simulator, store::RedisStore,
+    GuardError, TenantGate, TenantId,
+    guard::Guard,
+    simulator::Simulator,
+    store::{PostgresStore, RedisStore},
 };
 
-use crate::BoxError;
+use crate::{BoxError, server::Server};
 
 pub struct Replica {
     pub gate: TenantGate,
@@ -25,15 +28,17 @@ pub struct Replica {
 
 impl Replica {
     /// Starts a replica on a free port of loopback.
-    pub async fn start(simulator: &Simulator, redis: &str) -> Result<Self, BoxError> {
-        let environment = simulator.environment();
-        let gate = TenantGate::builder(environment.clone())
+    pub async fn start(simulator: &Simulator, server: &Server) -> Result<Self, BoxError> {
+        let (environment, url) = (simulator.environment(), server.url());
+        let builder = TenantGate::builder(environment.clone())
             .audience(simulator.application_id())
-            .store(RedisStore::connect(redis, &environment)?)
             // Off, so that only the store can carry a change from one replica to the other.
-            .state_api(false)
-            .build()
-            .await?;
+            .state_api(false);
+        let builder = match server {
+            Server::Postgres(_) => builder.store(PostgresStore::connect(&url, &environment)?),
+            Server::Redis(_) => builder.store(RedisStore::connect(&url, &environment)?),
+        };
+        let gate = builder.build().await?;
         let client =
             reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
         let tenants = gate.guard_layer().layer(client.clone());

@@ -8,12 +8,17 @@ use tower_superoffice::{
     simulator::{Notification, Simulator},
 };
 
-use crate::{BoxError, checks::Checks, redis_server::RedisServer, replica::Replica};
+use crate::{
+    BoxError,
+    checks::Checks,
+    replica::Replica,
+    server::{Kind, Server},
+};
 
 /// How long a change may take to reach the other replica.
 const MAX_WAIT: Duration = Duration::from_secs(3);
 
-/// How long a replica may take to reconnect to Redis: by then its attempts are seconds apart.
+/// How long a replica may take to reconnect to the server: by then its attempts are seconds apart.
 const MAX_RECONNECT: Duration = Duration::from_secs(5);
 
 /// The parts of a running scenario.
@@ -25,37 +30,38 @@ struct Scenario {
     started: Instant,
 }
 
-/// Runs the whole scenario and returns its checks. With `apart` the replicas share no Redis server.
-pub async fn run(apart: bool) -> Result<Checks, BoxError> {
+/// Runs the whole scenario and returns its checks. With `apart` the replicas share no server.
+pub async fn run(kind: Kind, apart: bool) -> Result<Checks, BoxError> {
     let simulator = Simulator::start().await?;
-    let mut redis = RedisServer::start().await?;
-    let other = if apart { Some(RedisServer::start().await?) } else { None };
-    let a = Replica::start(&simulator, &redis.url()).await?;
-    let b = Replica::start(&simulator, &other.as_ref().unwrap_or(&redis).url()).await?;
+    let mut server = Server::start(kind).await?;
+    let other = if apart { Some(Server::start(kind).await?) } else { None };
+    let a = Replica::start(&simulator, &server).await?;
+    let b = Replica::start(&simulator, other.as_ref().unwrap_or(&server)).await?;
+    let name = server.name();
     let (checks, started) = (Checks::default(), Instant::now());
     let mut scenario = Scenario { simulator, a, b, checks, started };
     let (first, second) = (TenantId::new("Cust10001")?, TenantId::new("Cust10002")?);
 
-    println!("Replicas A and B of a service, and a Redis server at {}.\n", redis.address());
+    println!("Replicas A and B of a service, and a {name} server at {}.\n", server.url());
     scenario.call_both(&first).await?;
     scenario.suspend(&first).await?;
     scenario.resume(&first).await?;
 
-    scenario.step("Redis is killed.");
-    redis.kill().await?;
-    scenario.call_without_redis(&first).await?;
-    let unstored = scenario.suspend_without_redis(&second).await?;
+    scenario.step(format!("{name} is killed."));
+    server.kill().await?;
+    scenario.call_without_server(&first).await?;
+    let unstored = scenario.suspend_without_server(&second).await?;
 
-    scenario.step("Redis is started again, without its data.");
-    redis.run().await?;
+    scenario.step(format!("{name} is started again, without its data."));
+    server.run().await?;
     scenario.recover(&second, &unstored).await?;
 
-    scenario.step("Replica C starts: it knows what Redis holds, and no more.");
-    let c = Replica::start(&scenario.simulator, &redis.url()).await?;
+    scenario.step(format!("Replica C starts: it knows what {name} holds, and no more."));
+    let c = Replica::start(&scenario.simulator, &server).await?;
     let passed = c.call(&second).await?.0 == StatusCode::SERVICE_UNAVAILABLE
         && c.call(&first).await?.0 == StatusCode::OK
         && c.gate.snapshot().len() == 2;
-    scenario.checks.record("the replicas had stored their records in Redis again", passed);
+    scenario.checks.record("the replicas had stored their records in the server again", passed);
     Ok(scenario.checks)
 }
 
@@ -110,8 +116,8 @@ impl Scenario {
         Ok(())
     }
 
-    /// Checks that calls go on while Redis is down.
-    async fn call_without_redis(&mut self, tenant: &TenantId) -> Result<(), BoxError> {
+    /// Checks that calls go on while the server is down.
+    async fn call_without_server(&mut self, tenant: &TenantId) -> Result<(), BoxError> {
         const CALLS: u32 = 100;
         let (mut answered, mut slowest) = (0, Duration::ZERO);
         for _ in 0..CALLS {
@@ -122,19 +128,22 @@ impl Scenario {
             }
         }
         self.step(format!("... {answered} calls are answered, the slowest in {slowest:.1?}."));
-        // The store's time-out is 2 s: a call that waited for Redis would take as long.
+        // The store's time-out is 2 s: a call that waited for the server would take as long.
         let passed = answered == 2 * CALLS && slowest < Duration::from_secs(1);
-        self.checks.record("the tenant stayed open, and no call waited for Redis", passed);
+        self.checks.record("the tenant stayed open, and no call waited for the server", passed);
         Ok(())
     }
 
     /// Sends a notification that can't be stored, and returns it to be sent again.
-    async fn suspend_without_redis(&mut self, tenant: &TenantId) -> Result<Notification, BoxError> {
+    async fn suspend_without_server(
+        &mut self,
+        tenant: &TenantId,
+    ) -> Result<Notification, BoxError> {
         self.step(format!("SuperOffice suspends {tenant}, and notifies A."));
         self.route_to(&self.a)?;
         let notification = self.simulator.notification(ChangeType::Suspend, tenant);
         let answer = notification.send().await?;
-        self.step(format!("... A times out on Redis and answers {answer}: retry later."));
+        self.step(format!("... A can't store it, and answers {answer}: retry later."));
         let calls = self.call_both(tenant).await?;
         let passed = answer == 503 && calls == [StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK];
         self.checks.record("a Suspend that A could not store got 503 and closed at A", passed);
@@ -156,7 +165,7 @@ impl Scenario {
         ));
         let calls = self.call_both(tenant).await?;
         let passed = closed.is_some() && calls == [StatusCode::SERVICE_UNAVAILABLE; 2];
-        self.checks.record("B received the change when Redis was back", passed);
+        self.checks.record("B received the change when the server was back", passed);
 
         self.step("SuperOffice sends the notification again.");
         let answer = notification.send().await?;

@@ -131,13 +131,28 @@ fn clients_call_an_open_tenant_only() {
 }
 
 #[test]
-fn replicas_agree_and_a_broken_rule_fails() {
+fn replicas_on_redis_agree_and_a_broken_rule_fails() {
     if !harness::installed("redis-server") {
         return;
     }
-    let text = run("replicas");
+    replicas_agree_and_the_broken_rule_fails("redis");
+}
+
+#[test]
+fn replicas_on_postgres_agree_and_a_broken_rule_fails() {
+    if !harness::postgres_installed() {
+        return;
+    }
+    replicas_agree_and_the_broken_rule_fails("postgres");
+}
+
+/// Runs both at once: they wait for time-outs more than they compute.
+fn replicas_agree_and_the_broken_rule_fails(store: &str) {
+    let broken = begin("replicas", &["--store", store, "--break", "sharing"]);
+    let (code, text) = end(begin("replicas", &["--store", store]));
+    assert_eq!(code, Some(0), "{text}");
     assert!(text.contains("checks passed."), "{text}");
-    let (code, text) = end(begin("replicas", &["--break", "sharing"]));
+    let (code, text) = end(broken);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("FAILED  a Suspend received by A closed the tenant at B"), "{text}");
 }

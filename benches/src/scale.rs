@@ -12,6 +12,8 @@ mod gateway;
 mod notifications;
 #[path = "scale/post.rs"]
 mod post;
+#[path = "scale/postgres.rs"]
+mod postgres;
 #[path = "scale/process.rs"]
 mod process;
 #[path = "scale/redis.rs"]

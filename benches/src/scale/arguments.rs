@@ -12,7 +12,7 @@ pub struct Arguments {
     pub rounds: usize,
     /// Number of concurrent connections.
     pub connections: usize,
-    /// Number of gateways on one Redis server: one receives the notifications, the others follow.
+    /// Number of gateways on one server: one receives the notifications, the others follow.
     pub replicas: usize,
     /// Skips the Resumes, and with them half of the signing, which dominates with a million tenants.
     pub close_only: bool,
@@ -26,10 +26,13 @@ pub enum Store {
     Redis,
     /// Syncs its log before it answers.
     RedisAlways,
+    /// Syncs its write-ahead log before it answers, as it does by default.
+    Postgres,
 }
 
 impl Store {
-    const ALL: [Self; 4] = [Self::Memory, Self::Redb, Self::Redis, Self::RedisAlways];
+    const ALL: [Self; 5] =
+        [Self::Memory, Self::Redb, Self::Redis, Self::RedisAlways, Self::Postgres];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -37,7 +40,13 @@ impl Store {
             Self::Redb => "redb",
             Self::Redis => "redis",
             Self::RedisAlways => "redis-always",
+            Self::Postgres => "postgres",
         }
+    }
+
+    /// Returns whether several gateways can share it.
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::Redis | Self::RedisAlways | Self::Postgres)
     }
 
     pub fn is_durable(self) -> bool {
@@ -50,14 +59,14 @@ impl Store {
 }
 
 const USAGE: &str = "usage: scale --gateway PROGRAM [--rounds 3] [--connections 128] \
-    [--stores memory,redb,redis,redis-always] [--replicas 1] [--close-only] TENANTS...";
+    [--stores memory,redb,redis,redis-always,postgres] [--replicas 1] [--close-only] TENANTS...";
 
 impl Arguments {
     pub fn parse() -> Result<Self, BoxError> {
         let mut parsed = Self {
             gateway: PathBuf::new(),
             tenants: Vec::new(),
-            stores: vec![Store::Memory, Store::Redb, Store::Redis],
+            stores: vec![Store::Memory, Store::Redb, Store::Redis, Store::Postgres],
             rounds: 3,
             connections: 128,
             replicas: 1,

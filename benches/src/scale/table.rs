@@ -13,6 +13,8 @@ pub enum Figure {
     ProcessorOpened,
     ServerClosed,
     ServerOpened,
+    ServerFollowed,
+    ServerMemory,
     ProcessorFollower,
     Median,
     Most,
@@ -25,6 +27,7 @@ pub enum Figure {
     GrowthRestarted,
     StoredClosed,
     StoredOpen,
+    StoredVacuumed,
     LogClosed,
     LogOpen,
     DumpClosed,
@@ -40,13 +43,15 @@ pub enum Figure {
 use Figure as F;
 
 /// Each figure with its decimals and its label.
-const ROWS: [(Figure, usize, &str); 28] = [
+const ROWS: [(Figure, usize, &str); 31] = [
     (F::Closed, 0, "closed a second"),
     (F::Opened, 0, "opened again a second"),
     (F::ProcessorClosed, 1, "gateway's processor time for each, closing, us"),
     (F::ProcessorOpened, 1, "the same, opening, us"),
-    (F::ServerClosed, 1, "Redis's processor time for each, closing, us"),
+    (F::ServerClosed, 1, "server's processor time for each, closing, us"),
     (F::ServerOpened, 1, "the same, opening, us"),
+    (F::ServerFollowed, 1, "server's processor time until the replicas have followed, us"),
+    (F::ServerMemory, 1, "server's memory, all closed, MB"),
     (F::ProcessorFollower, 1, "processor time of a replica that follows, us"),
     (F::Median, 1, "answered within, median, ms"),
     (F::Most, 1, "the same, 99 of 100, ms"),
@@ -59,8 +64,9 @@ const ROWS: [(Figure, usize, &str); 28] = [
     (F::GrowthRestarted, 0, "the same after a restart, bytes"),
     (F::StoredClosed, 0, "store for each closed tenant, bytes"),
     (F::StoredOpen, 0, "the same, opened again, bytes"),
-    (F::LogClosed, 0, "Redis's append-only log for each, closed, bytes"),
-    (F::LogOpen, 0, "the same, opened again, bytes"),
+    (F::StoredVacuumed, 0, "the same, after autovacuum, bytes"),
+    (F::LogClosed, 0, "append-only or write-ahead log for each, closed, bytes"),
+    (F::LogOpen, 0, "the same, closed and opened again, bytes"),
     (F::DumpClosed, 0, "Redis's snapshot for each, closed, bytes"),
     (F::DumpOpen, 0, "the same, opened again, bytes"),
     (F::RestartCrashed, 3, "restart after kill -9, all closed, s"),

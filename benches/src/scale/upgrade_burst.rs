@@ -12,6 +12,8 @@ use crate::{
     gateway::{Gateway, Tenants},
     notifications::Notifications,
     post::{Burst, Requests, post},
+    postgres::Postgres,
+    process::Process,
     redis::Redis,
     table::{Figure, Measured},
     test_env::TestEnv,
@@ -29,6 +31,18 @@ enum Location {
     Memory,
     Redb(PathBuf),
     Redis(Redis),
+    Postgres(Postgres),
+}
+
+impl Location {
+    /// Returns the server's process, if there is one.
+    fn server(&self) -> Option<&Process> {
+        match self {
+            Self::Memory | Self::Redb(_) => None,
+            Self::Redis(redis) => Some(&redis.process),
+            Self::Postgres(postgres) => Some(&postgres.process),
+        }
+    }
 }
 
 impl UpgradeBurst<'_> {
@@ -42,11 +56,19 @@ impl UpgradeBurst<'_> {
 
         let figures = [Figure::Closed, Figure::ProcessorClosed, Figure::ServerClosed];
         let closing = &notifications.closing;
+        let server_before = location.server().map(Process::processor_of_all).transpose()?;
         let burst = self.burst(&gateway, &location, closing, figures, &mut measured).await?;
         for (figure, part) in [(Figure::Median, 0.5), (Figure::Most, 0.99), (Figure::Worst, 1.0)] {
             measured.add(figure, burst.answered(part).as_secs_f64() * 1e3);
         }
         self.follow(&followers, &mut measured).await?;
+        if let Some(server) = location.server() {
+            measured.megabytes(Figure::ServerMemory, server.memory_of_all()?);
+            if !followers.is_empty() {
+                let used = server.processor_of_all()? - server_before.unwrap_or_default();
+                measured.add(Figure::ServerFollowed, self.microseconds(used));
+            }
+        }
         drop(followers);
         let memory = gateway.process.memory()?;
         measured.megabytes(Figure::PeakClosed, memory.peak);
@@ -78,6 +100,9 @@ impl UpgradeBurst<'_> {
             measured.megabytes(Figure::PeakOpened, gateway.process.memory()?.peak);
         }
         self.size(location, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], measured)?;
+        if let Location::Postgres(postgres) = location {
+            self.each(measured, Figure::StoredVacuumed, postgres.size_after_autovacuum()?.tables);
+        }
         self.expect(gateway, 0).await.map(drop)
     }
 
@@ -88,6 +113,7 @@ impl UpgradeBurst<'_> {
             Store::Redb => Location::Redb(directory.join("tenants.redb")),
             Store::Redis => Location::Redis(Redis::start(directory, "everysec")?),
             Store::RedisAlways => Location::Redis(Redis::start(directory, "always")?),
+            Store::Postgres => Location::Postgres(Postgres::start(directory)?),
         })
     }
 
@@ -96,13 +122,13 @@ impl UpgradeBurst<'_> {
             Location::Memory => "memory".to_owned(),
             Location::Redb(path) => format!("redb:{}", path.display()),
             Location::Redis(redis) => redis.url(),
+            Location::Postgres(postgres) => postgres.url(),
         };
         Gateway::start(self.arguments, self.env, &store)
     }
 
     fn replicas(&self) -> usize {
-        let shared = matches!(self.store, Store::Redis | Store::RedisAlways);
-        if shared { self.arguments.replicas } else { 1 }
+        if self.store.is_shared() { self.arguments.replicas } else { 1 }
     }
 
     /// Posts a notification for each tenant.
@@ -114,17 +140,14 @@ impl UpgradeBurst<'_> {
         [speed, own, servers]: [Figure; 3],
         measured: &mut Measured,
     ) -> Result<Burst, BoxError> {
-        let server = || match location {
-            Location::Redis(redis) => redis.process.processor(),
-            _ => Ok(0.0),
-        };
+        let server = || location.server().map(Process::processor_of_all).transpose();
         let (before, server_before) = (gateway.process.processor()?, server()?);
         let connections = self.arguments.connections;
         let burst = post(gateway.address, requests, self.tenants, connections).await?;
         measured.add(speed, burst.per_second());
         measured.add(own, self.microseconds(gateway.process.processor()? - before));
-        if matches!(location, Location::Redis(_)) {
-            measured.add(servers, self.microseconds(server()? - server_before));
+        if let (Some(before), Some(after)) = (server_before, server()?) {
+            measured.add(servers, self.microseconds(after - before));
         }
         Ok(burst)
     }
@@ -214,6 +237,11 @@ impl UpgradeBurst<'_> {
                 self.each(measured, *stored, size.used);
                 self.each(measured, *log, size.log);
                 self.each(measured, *dump, size.dump);
+            }
+            Location::Postgres(postgres) => {
+                let size = postgres.size()?;
+                self.each(measured, *stored, size.tables);
+                self.each(measured, *log, size.log);
             }
         }
         Ok(())

@@ -36,6 +36,9 @@ impl PostgresServer {
         if as_root {
             output(Command::new("chown").arg("postgres").arg(&server.directory)).await?;
         }
+        let mut initdb = server.command("initdb");
+        initdb.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"]);
+        output(initdb.arg(server.directory.join("empty"))).await?;
         server.run().await?;
         Ok(server)
     }
@@ -50,9 +53,7 @@ impl PostgresServer {
         if data.exists() {
             fs::remove_dir_all(&data)?;
         }
-        let mut initdb = self.command("initdb");
-        initdb.args(["-U", USER, "-A", "trust", "-E", "UTF8", "--no-locale", "--no-sync", "-D"]);
-        output(initdb.arg(&data)).await?;
+        output(Command::new("cp").arg("-a").arg(self.directory.join("empty")).arg(&data)).await?;
         let mut child = self
             .command("postgres")
             .arg("-D")

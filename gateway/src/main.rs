@@ -17,6 +17,7 @@ mod log;
 mod metrics;
 mod page;
 mod routes;
+mod schemas;
 mod served;
 mod server;
 mod supervisor;
@@ -92,6 +93,7 @@ async fn run(args: Args) -> Result<(), BoxError> {
         metrics: metrics.clone(),
         hold_tracked: args.hold_tracked,
         observe_only: args.observe_only,
+        notification_path: args.notification_path.clone(),
         orders: args.access_to_orders(),
     };
     let Some(internal) = internal else {

@@ -40,7 +40,7 @@ impl OperatorToken {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let can_be_sent = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         let authorization = HeaderValue::from_str(&format!("Bearer {text}"));
         let mut authorization = authorization.ok().filter(|_| can_be_sent)?;

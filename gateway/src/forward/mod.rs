@@ -38,7 +38,7 @@ use self::{
 pub(crate) use self::{
     connector::{Connector, connector},
     environments::Forwards,
-    problem::{problem, unavailable},
+    problem::{Problem, problem, unavailable},
 };
 use crate::{BoxError, cli::Args};
 

@@ -6,11 +6,30 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
 };
-use serde_json::json;
+use serde::Serialize;
 use tower_superoffice::{GuardError, TenantUnavailable};
+use utoipa::ToSchema;
 
 use super::{client::CallError, framing::InvalidFraming, path::NoTenant, progress::Expired};
-use crate::log::Limit;
+use crate::{log::Limit, schemas};
+
+/// Why a request was refused, as RFC 9457 has it. The last three members are there when a tenant is
+/// closed: the library writes that problem.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Problem<'a> {
+    title: Option<&'a str>,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = schemas::TenantId)]
+    tenant: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = schemas::Reason)]
+    reason: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = String, format = DateTime)]
+    since: Option<String>,
+}
 
 static FAILURES: Limit = Limit::per_minute(30);
 static LOOPS: Limit = Limit::per_minute(6);
@@ -82,11 +101,14 @@ pub(crate) fn unavailable(closed: &TenantUnavailable) -> Response<Body> {
 
 /// A problem with no members but the standard ones.
 pub(crate) fn problem(status: StatusCode, detail: &str) -> Response<Body> {
-    let members = json!({
-        "title": status.canonical_reason(),
-        "status": status.as_u16(),
-        "detail": detail,
-    });
+    let members = Problem {
+        title: status.canonical_reason(),
+        status: status.as_u16(),
+        detail,
+        tenant: None,
+        reason: None,
+        since: None,
+    };
     let mut response = (status, Json(members)).into_response();
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

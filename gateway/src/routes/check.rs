@@ -2,24 +2,41 @@
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{HeaderName, HeaderValue, Response, StatusCode},
     response::IntoResponse,
     routing::{MethodRouter, get},
 };
 use serde::Deserialize;
 use tower_superoffice::TenantGate;
+use utoipa::{
+    IntoParams,
+    openapi::{Object, ObjectBuilder, schema::Type},
+};
 
-use super::tenant;
+use super::query::{self, Query};
 use crate::forward::{problem, unavailable};
 
 const REASON: HeaderName = HeaderName::from_static("x-tenant-reason");
 
 /// The statuses that the asking proxy understands.
-#[derive(Deserialize)]
-struct Statuses {
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Statuses {
+    /// The status for an open tenant.
+    #[param(schema_with = open_statuses)]
     open: Option<u16>,
+    /// The status for a closed tenant.
+    #[param(schema_with = closed_statuses)]
     closed: Option<u16>,
+}
+
+fn open_statuses() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([200, 204])).build()
+}
+
+fn closed_statuses() -> Object {
+    ObjectBuilder::new().schema_type(Type::Integer).enum_values(Some([401, 403])).build()
 }
 
 /// Answers for the calls of `gate`, all of which are forwarded when it observes only.
@@ -36,7 +53,7 @@ struct Calls {
 /// Answers 204, or what a call would be answered, or with the statuses asked for.
 async fn check(
     State(Calls { gate, observe_only }): State<Calls>,
-    Path(ctx): Path<String>,
+    query::Tenant(tenant): query::Tenant,
     Query(Statuses { open, closed }): Query<Statuses>,
 ) -> Response<Body> {
     let open = match open {
@@ -49,10 +66,6 @@ async fn check(
         Some(401) => Some(StatusCode::UNAUTHORIZED),
         Some(403) => Some(StatusCode::FORBIDDEN),
         Some(_) => return problem(StatusCode::BAD_REQUEST, "closed is 401 or 403."),
-    };
-    let tenant = match tenant::parse(&ctx) {
-        Ok(tenant) => tenant,
-        Err(response) => return *response,
     };
     let Err(unavailable_now) = gate.check(&tenant) else { return open.into_response() };
     // Where calls are only observed they are forwarded: the reason alone shows what they would get.

@@ -2,7 +2,9 @@
 
 mod check;
 mod events;
+mod openapi;
 mod orders;
+mod query;
 mod ready;
 mod state;
 mod status;
@@ -10,7 +12,7 @@ mod tenant;
 mod tenants;
 mod timestamp;
 
-use axum::{Router, routing::get};
+use axum::{Router, http::StatusCode, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
@@ -22,7 +24,7 @@ pub(crate) use self::{
     timestamp::rfc3339,
 };
 use crate::{
-    forward::Forwards,
+    forward::{Forwards, problem},
     metrics::{self, Metrics},
     page::Page,
     served::Served,
@@ -38,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) observe_only: bool,
     /// The numbers of this process.
     pub(crate) metrics: Metrics,
+    /// Where notifications are posted, for the description.
+    pub(crate) notification_path: String,
     /// What an operator's order has to show; `None` when none is taken.
     pub(crate) orders: Option<Access>,
 }
@@ -49,7 +53,12 @@ pub(crate) fn internal(
     forwards: Forwards,
     options: Options,
 ) -> Router {
-    let Options { hold_tracked, observe_only, metrics, orders } = options;
+    let Options { hold_tracked, observe_only, metrics, notification_path, orders } = options;
+    let settings = openapi::Settings {
+        environments: served.gates().iter().filter_map(|gate| served.label(gate)).collect(),
+        notification_path: &notification_path,
+        orders: orders.as_ref(),
+    };
     let snapshots: Vec<_> = served.gates().iter().cloned().map(Snapshots::new).collect();
     let feed = Feed::new(served, &snapshots, draining.clone());
     let probe = Probe::new(served.clone(), draining.clone(), hold_tracked);
@@ -61,7 +70,8 @@ pub(crate) fn internal(
         .route("/healthz", get(ready::ready).with_state(probe))
         .route("/status", get(status::status).with_state(served.clone()))
         .route("/metrics", get(metrics::scrape).with_state(metrics.clone()))
-        .route("/events", get(events::events).with_state(feed));
+        .route("/events", get(events::events).with_state(feed))
+        .route("/openapi.json", openapi::route(&settings));
     for (gate, snapshots) in served.gates().iter().zip(snapshots) {
         let prefix = served.prefix(gate);
         routes = routes.merge(tenant_routes(&prefix, gate, snapshots, observe_only));
@@ -69,6 +79,9 @@ pub(crate) fn internal(
             routes = routes.merge(orders::routes(&prefix, gate, access.clone()));
         }
     }
+    let routes = routes.method_not_allowed_fallback(async || {
+        problem(StatusCode::METHOD_NOT_ALLOWED, "The route does not take this method.")
+    });
     let calls = forwards.into_service(|forward, environment| metrics.calls(forward, environment));
     server::middleware(routes.fallback_service(calls))
 }

@@ -14,6 +14,7 @@ use tower_superoffice::{
     health::{Health, Readiness, StoreHealth},
     token::KeysReport,
 };
+use utoipa::ToSchema;
 
 use crate::{served::Served, server::Draining};
 
@@ -38,8 +39,9 @@ impl Probe {
     }
 }
 
-/// The answer.
-#[derive(Debug, Default, PartialEq, Serialize)]
+/// Whether the gateway is to be sent requests.
+#[derive(Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = Readiness)]
 pub(crate) struct Report {
     pub(crate) ready: bool,
     /// Why it is not ready.
@@ -47,9 +49,11 @@ pub(crate) struct Report {
     /// What is wrong without concern for calls.
     pub(crate) degraded: Vec<&'static str>,
     pub(crate) tasks_down: Vec<&'static str>,
+    /// Tracked tenants of which nothing is known yet.
     pub(crate) tracked_awaited: usize,
     /// With several environments, the same of each.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(no_recursion)]
     environments: BTreeMap<String, Report>,
 }
 

@@ -2,30 +2,29 @@
 
 use std::time::{Duration, SystemTime};
 
-use axum::{
-    Json,
-    body::Body,
-    extract::{Path, State},
-    http::Response,
-    response::IntoResponse,
-};
+use axum::{Json, body::Body, extract::State, http::Response, response::IntoResponse};
 use serde::Serialize;
 use time::OffsetDateTime;
 use tower_superoffice::{TenantGate, UnavailableReason, status::State as TenantState};
+use utoipa::ToSchema;
 
-use super::{rfc3339, tenant};
+use super::{query, rfc3339};
+use crate::schemas;
 
 /// Time until a client should ask again: short, as the gateway learns of changes at once.
 const VALID: Duration = Duration::from_secs(10);
 
 /// The answer, with the members that SuperOffice's has.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "PascalCase")]
-struct Answer<'a> {
+#[schema(as = TenantState)]
+pub(super) struct Answer<'a> {
+    #[schema(value_type = schemas::TenantId)]
     context_identifier: &'a str,
     endpoint: Option<String>,
     state: &'static str,
     is_running: bool,
+    #[schema(format = DateTime)]
     valid_until: String,
     api: Option<String>,
     version: Option<&'a str>,
@@ -34,12 +33,8 @@ struct Answer<'a> {
 /// Answers as SuperOffice's state API does. Asks nothing of SuperOffice.
 pub(super) async fn state(
     State(gate): State<TenantGate>,
-    Path(ctx): Path<String>,
+    query::Tenant(tenant): query::Tenant,
 ) -> Response<Body> {
-    let tenant = match tenant::parse(&ctx) {
-        Ok(tenant) => tenant,
-        Err(response) => return *response,
-    };
     let status = gate.status(&tenant);
     let state = state_of(status.reason());
     let host = gate.endpoint(&tenant).filter(|_| state != TenantState::Deleted.name());

@@ -9,31 +9,35 @@ use tower_superoffice::{
     health::{Health, NotificationCounts},
     token::KeysReport,
 };
+use utoipa::ToSchema;
 
-use crate::served::Served;
+use crate::{schemas, served::Served};
 
-/// The answer.
-#[derive(Serialize)]
+/// What the gateway knows of itself.
+#[derive(Serialize, ToSchema)]
 pub(super) struct Status {
     version: &'static str,
     #[serde(flatten)]
     gates: Gates,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Gates {
     One(Box<GateStatus>),
     Several {
         /// Those that were refused before their gate was chosen.
+        #[schema(value_type = schemas::Notifications)]
         undecided_notifications: NotificationCounts,
         environments: BTreeMap<String, GateStatus>,
     },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct GateStatus {
+    #[schema(value_type = schemas::Health)]
     health: Health,
+    #[schema(value_type = schemas::Keys)]
     keys: KeysReport,
 }
 

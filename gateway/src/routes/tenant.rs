@@ -5,15 +5,19 @@ use std::time::Duration;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::State,
     http::{Response, StatusCode},
     response::IntoResponse,
 };
 use serde::Deserialize;
-use tower_superoffice::{TenantGate, TenantId};
+use tower_superoffice::TenantGate;
+use utoipa::IntoParams;
 
-use super::tenants::Tenant;
-use crate::forward::{problem, unavailable};
+use super::{
+    query::{self, Query},
+    tenants::Tenant,
+};
+use crate::forward::unavailable;
 
 /// Seconds that `wait` takes without a `timeout`.
 const DEFAULT_WAIT: u64 = 30;
@@ -24,37 +28,28 @@ const MAX_WAIT: u64 = 300;
 /// The response to a request that makes no sense.
 pub(super) type Refusal = Box<Response<Body>>;
 
-/// Reads a tenant's id from a path, or returns the problem with it.
-pub(super) fn parse(ctx: &str) -> Result<TenantId, Refusal> {
-    let no_tenant = || problem(StatusCode::BAD_REQUEST, "The path names no tenant.");
-    TenantId::new(ctx).map_err(|_| Box::new(no_tenant()))
-}
-
 /// Answers with the tenant as it is in the list. A tenant without a record is an open one.
-pub(super) async fn one(State(gate): State<TenantGate>, Path(ctx): Path<String>) -> Response<Body> {
-    match parse(&ctx) {
-        Ok(tenant) => Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response(),
-        Err(response) => *response,
-    }
+pub(super) async fn one(
+    State(gate): State<TenantGate>,
+    query::Tenant(tenant): query::Tenant,
+) -> Response<Body> {
+    Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response()
 }
 
 /// The parameters of `wait`.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Wait {
-    /// In seconds.
+    /// Seconds to wait at most: 30 when left out, and no more than 300.
     timeout: Option<u64>,
 }
 
 /// Answers 204 when the tenant is open, and as a call would be answered when it stays closed.
 pub(super) async fn wait(
     State(gate): State<TenantGate>,
-    Path(ctx): Path<String>,
+    query::Tenant(tenant): query::Tenant,
     Query(Wait { timeout }): Query<Wait>,
 ) -> Response<Body> {
-    let tenant = match parse(&ctx) {
-        Ok(tenant) => tenant,
-        Err(response) => return *response,
-    };
     let limit = Duration::from_secs(timeout.unwrap_or(DEFAULT_WAIT).min(MAX_WAIT));
     // Whether it waited in vain or not, the answer is about the tenant as it is then.
     let _opened = tokio::time::timeout(limit, gate.available(&tenant)).await;

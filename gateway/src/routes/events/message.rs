@@ -3,8 +3,67 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tower_superoffice::{TenantEvent, TenantGate, TenantId, TenantStatus};
+use utoipa::ToSchema;
 
-use crate::routes::tenants::Tenant;
+use crate::{routes::tenants::Tenant, schemas};
+
+/// The data of an event. `tenant`, and with several environments `environment`, are always there;
+/// the rest depends on `event`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "described, never made")]
+pub(in crate::routes) struct Event {
+    #[schema(inline)]
+    event: Name,
+    /// Null in what is about none: the end of the snapshot, and `missed`.
+    #[schema(value_type = Option<schemas::TenantId>)]
+    tenant: Option<String>,
+    /// Only with several environments.
+    environment: Option<String>,
+    /// With `snapshot`, `changed`, `confirmed` and `corrected`, as all up to `note`: the tenant as it
+    /// is in the list.
+    available: Option<bool>,
+    reason: Option<schemas::Reason>,
+    #[schema(format = DateTime)]
+    since: Option<String>,
+    endpoint: Option<String>,
+    /// With `restored` too.
+    epoch: Option<i64>,
+    evidence: Option<schemas::Evidence>,
+    confirmed: Option<bool>,
+    /// With `notified` too, as the next.
+    version_name: Option<String>,
+    file_version: Option<String>,
+    note: Option<String>,
+    /// At the end of the snapshot.
+    complete: Option<bool>,
+    /// The number of tenants, at the end of the snapshot.
+    tenants: Option<u64>,
+    /// With `notified`: the change's name, or its number as text.
+    change: Option<String>,
+    /// With `unknown`: the number of the change.
+    number: Option<u32>,
+    /// With `corrected`: the notification that was lost, if one can be named.
+    missed: Option<String>,
+    /// With `corrected`: the time that the status was wrong at most.
+    within_seconds: Option<u64>,
+    /// With `missed`: how many events were dropped because they were read too slowly.
+    events: Option<u64>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "described, never made")]
+enum Name {
+    Snapshot,
+    Notified,
+    Changed,
+    Restored,
+    Moved,
+    Unknown,
+    Confirmed,
+    Corrected,
+    Missed,
+}
 
 /// An event with a tenant as it is in the list.
 #[derive(Serialize)]

@@ -18,6 +18,7 @@ use tokio::{
 };
 use tower_superoffice::{TenantEvent, TenantGate};
 
+pub(super) use self::message::Event;
 use super::tenants::{Reader, Snapshots, Unavailable};
 use crate::{forward::problem, served::Served, server::Draining};
 
@@ -101,7 +102,12 @@ pub(super) async fn events(
         match source.snapshots.all().await {
             Ok(snapshot) => snapshots.push(snapshot),
             Err(Unavailable::TooManyReaders) => return busy("As many read the tenants as may."),
-            Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            Err(Unavailable::Failed) => {
+                return problem(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "The tenants could not be listed.",
+                );
+            }
         }
     }
     let (tx, rx) = mpsc::channel(1);

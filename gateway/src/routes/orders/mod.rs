@@ -8,7 +8,7 @@ use std::error::Error;
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Path, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, Response, StatusCode, header},
     response::IntoResponse,
     routing::post,
@@ -18,11 +18,9 @@ use tower_superoffice::{
 };
 
 pub(crate) use self::access::Access;
+pub(super) use self::terms::Members;
 use self::terms::Terms;
-use super::{
-    tenant::{self, Refusal},
-    tenants::Tenant,
-};
+use super::{query, tenant::Refusal, tenants::Tenant};
 use crate::forward::problem;
 
 /// Seconds after which an order that failed for want of the store may be given again.
@@ -30,7 +28,7 @@ const RETRY_AFTER: u64 = 5;
 
 /// What an operator can order.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Order {
+pub(super) enum Order {
     Open,
     Close,
     Release,
@@ -39,10 +37,11 @@ enum Order {
 }
 
 impl Order {
-    const ALL: [Self; 5] = [Self::Open, Self::Close, Self::Release, Self::Refresh, Self::Forget];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Open, Self::Close, Self::Release, Self::Refresh, Self::Forget];
 
     /// The last segment of its route.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
             Self::Close => "close",
@@ -58,9 +57,9 @@ pub(super) fn routes(prefix: &str, gate: &TenantGate, access: Access) -> Router 
     let mut routes = Router::new();
     for order in Order::ALL {
         let give = move |State((gate, access)): State<(TenantGate, Access)>,
-                         Path(ctx): Path<String>,
+                         tenant: Result<query::Tenant, Response<Body>>,
                          request: Request| async move {
-            match give(order, &gate, &access, &ctx, request).await {
+            match give(order, &gate, &access, tenant, request).await {
                 Ok(response) => response,
                 Err(refusal) => *refusal,
             }
@@ -75,12 +74,12 @@ async fn give(
     order: Order,
     gate: &TenantGate,
     access: &Access,
-    ctx: &str,
+    tenant: Result<query::Tenant, Response<Body>>,
     request: Request,
 ) -> Result<Response<Body>, Refusal> {
     let (parts, body) = request.into_parts();
     access::check(access, &parts)?;
-    let tenant = tenant::parse(ctx)?;
+    let query::Tenant(tenant) = tenant?;
     let terms = Terms::read(body).await?;
     if terms.until.is_some() && !matches!(order, Order::Open | Order::Close) {
         return Err(Box::new(problem(

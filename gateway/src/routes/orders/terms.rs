@@ -12,6 +12,7 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
 
 use crate::{forward::problem, routes::tenant::Refusal};
 
@@ -33,10 +34,15 @@ pub(super) struct Terms {
 
 /// The members of the body. An unknown one is refused: with a misspelt `until` an override would
 /// last for good.
-#[derive(Default, Deserialize)]
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Members {
+#[schema(as = Order)]
+pub(crate) struct Members {
+    /// Why, for those who read the list of tenants.
+    #[schema(max_length = 200)]
     note: Option<String>,
+    /// When an open or a close ends; in the future.
+    #[schema(format = DateTime)]
     until: Option<String>,
 }
 

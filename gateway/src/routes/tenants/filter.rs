@@ -4,6 +4,9 @@ use std::num::NonZeroUsize;
 
 use serde::Deserialize;
 use tower_superoffice::{TenantId, TenantStatus, UnavailableReason};
+use utoipa::IntoParams;
+
+use crate::schemas;
 
 const REASONS: [UnavailableReason; 6] = [
     UnavailableReason::Upgrading,
@@ -15,13 +18,23 @@ const REASONS: [UnavailableReason; 6] = [
 ];
 
 /// The parameters of `/tenants`. An unknown one is refused: the list would be longer than meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Parameters {
+    /// Closed tenants alone. The value may be left out.
+    #[param(pattern = "^(true)?$")]
     closed: Option<String>,
+    /// Tenants that are closed for this reason.
+    #[param(value_type = Option<schemas::Reason>)]
     reason: Option<String>,
+    /// Tenants whose id begins so, regardless of case.
     prefix: Option<String>,
+    /// The most tenants that are listed.
+    #[param(value_type = Option<u64>, minimum = 1)]
     limit: Option<NonZeroUsize>,
+    /// The last tenant of the page before.
+    #[param(value_type = Option<schemas::TenantId>)]
     after: Option<String>,
 }
 

@@ -7,7 +7,7 @@ use std::{error::Error, fmt, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -18,26 +18,36 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 use tower_superoffice::{TenantId, TenantStatus};
+use utoipa::ToSchema;
 
-use self::filter::{Filter, Parameters};
-pub(super) use self::snapshot::Reader;
+use self::filter::Filter;
+pub(super) use self::{filter::Parameters, snapshot::Reader};
 pub(crate) use self::snapshot::{Snapshots, Unavailable};
-use super::rfc3339;
-use crate::forward::problem;
+use super::{query::Query, rfc3339};
+use crate::{forward::problem, schemas};
 
 /// A tenant, as the routes show it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct Tenant<'a> {
+    #[schema(value_type = schemas::TenantId)]
     tenant: &'a TenantId,
     available: bool,
+    #[schema(value_type = Option<schemas::Reason>)]
     reason: Option<&'static str>,
+    /// Since when it is open or closed.
+    #[schema(format = DateTime)]
     since: Option<String>,
+    /// The host that serves it.
     endpoint: Option<&'a str>,
+    /// The Unix time of the last restored backup, 0 when there was none.
     epoch: i64,
+    #[schema(value_type = schemas::Evidence)]
     evidence: &'static str,
+    /// Whether the state API has said the same.
     confirmed: bool,
     version_name: Option<&'a str>,
     file_version: Option<&'a str>,
+    /// Of the operator's order that is in force.
     note: Option<&'a str>,
 }
 
@@ -82,9 +92,12 @@ pub(super) async fn list(
     let reader = match snapshots.reader(filter).await {
         Ok(reader) => reader,
         Err(Unavailable::TooManyReaders) => {
-            return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "5")]).into_response();
+            let busy = problem(StatusCode::SERVICE_UNAVAILABLE, "As many read the tenants as may.");
+            return ([(header::RETRY_AFTER, "5")], busy).into_response();
         }
-        Err(Unavailable::Failed) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(Unavailable::Failed) => {
+            return problem(StatusCode::INTERNAL_SERVER_ERROR, "The tenants could not be listed.");
+        }
     };
     let (tx, rx) = mpsc::channel(1);
     // A task of its own: the body of a response that is not read is not polled either, and could

@@ -18,6 +18,7 @@ use tower_superoffice::{
 };
 
 use crate::{
+    openapi::Document,
     process::{Gateway, HttpResponse, PROGRAM},
     wire::peer::Peer,
 };
@@ -106,6 +107,16 @@ async fn same_id_in_two_environments_is_two_tenants() {
     assert_eq!(gateway.get("/sod/Cust1/api").await.status, 503);
     assert_eq!(get(&gateway, "/sod/tenants").await[0]["reason"], "suspended");
     assert_eq!(get(&gateway, "/stage/tenants").await, json!([]));
+    let document = Document::of(&gateway).await;
+    for (path, template) in [
+        ("/ready", "/ready"),
+        ("/status", "/status"),
+        ("/sod/tenants", "/{environment}/tenants"),
+        ("/sod/check/Cust1", "/{environment}/check/{ctx}"),
+        ("/sod/Cust1/api", "/{environment}/{ctx}/{path}"),
+    ] {
+        document.check("get", template, &gateway.get(path).await);
+    }
 
     assert_eq!(order(&gateway, "/stage/tenants/Cust1/close").await.status, 200);
     assert_eq!(get(&gateway, "/sod/tenants/Cust1").await["reason"], "suspended");

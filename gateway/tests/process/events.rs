@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use tower_superoffice::{ChangeType, status::State};
 
 use crate::{
+    openapi::Document,
     process::{Gateway, GatewayEnv},
     wire::peer::Peer,
 };
@@ -23,6 +24,8 @@ struct Reader {
     headers: HeaderMap,
     body: Incoming,
     text: String,
+    /// Describes the events.
+    document: Document,
     /// The connection lives as long as its client.
     _client: Client<HttpConnector, Full<Bytes>>,
 }
@@ -34,14 +37,16 @@ impl Reader {
         let response = client.request(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         let (parts, body) = response.into_parts();
-        Self { headers: parts.headers, body, text: String::new(), _client: client }
+        let document = Document::of(gateway).await;
+        Self { headers: parts.headers, body, text: String::new(), document, _client: client }
     }
 
     /// Returns the name and the data of the next event; `None` at the end of the response.
     async fn next(&mut self) -> Option<(String, Value)> {
         loop {
-            if let Some(event) = take_event(&mut self.text) {
-                return Some(event);
+            if let Some((name, data)) = take_event(&mut self.text) {
+                self.document.check_named("Event", &data);
+                return Some((name, data));
             }
             let frame = timeout(MAX_WAIT, self.body.frame()).await.expect("an event or the end")?;
             self.text.push_str(str::from_utf8(&frame.unwrap().into_data().unwrap()).unwrap());

@@ -30,6 +30,7 @@ mod logs;
 mod metrics;
 mod monitoring;
 mod nginx;
+mod openapi;
 mod orders;
 mod paths;
 mod process;

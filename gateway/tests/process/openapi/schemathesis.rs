@@ -1,0 +1,52 @@
+//! PyPI's schemathesis, which makes requests of the description and tries the gateway with them.
+
+use std::{env, path::Path, process::Stdio};
+
+use harness::skip_without;
+use tokio::process::Command;
+
+use super::{TOKEN, with_orders};
+use crate::process::PROGRAM;
+
+/// All but one that takes each documented 503 for a fault.
+const CHECKS: &str = "status_code_conformance,content_type_conformance,\
+    response_headers_conformance,response_schema_conformance,negative_data_rejection,\
+    unsupported_method,allow_header_conformance,ignored_auth";
+
+/// Returns the program: `SCHEMATHESIS`, or the one that `scripts/test --all` installs.
+fn program() -> Option<String> {
+    let installed = || {
+        let target = Path::new(PROGRAM).ancestors().nth(2)?;
+        Some(target.join("schemathesis/bin/schemathesis").display().to_string())
+    };
+    let program = env::var("SCHEMATHESIS").ok().or_else(installed)?;
+    if Path::new(&program).exists() {
+        return Some(program);
+    }
+    skip_without(&format!("{program} is missing (PyPI: schemathesis)"));
+    None
+}
+
+#[tokio::test]
+#[ignore = "slow: needs schemathesis"]
+async fn schemathesis_finds_no_answer_that_is_not_described() {
+    let Some(program) = program() else { return };
+    let (env, directory) = with_orders().await;
+    let tried = Command::new(program)
+        .args(["run", &env.gateway.url("/openapi.json").to_string()])
+        // They have no end.
+        .args(["--exclude-operation-id", "events"])
+        .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"])
+        .args(["--max-examples", "40", "--generation-deterministic", "--continue-on-failure"])
+        .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
+        .args(["--generation-database", "none", "--warnings", "off", "--no-color"])
+        .current_dir(&*directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let report = String::from_utf8_lossy(&tried.stdout);
+    println!("{report}");
+    assert!(tried.status.success(), "{}", String::from_utf8_lossy(&tried.stderr));
+}

@@ -155,6 +155,15 @@ enum KeySource {
     Url,
 }
 
+/// What an order without an end says.
+#[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct OrderWithoutEnd {
+    /// For the log.
+    #[schema(max_length = 200)]
+    note: Option<String>,
+}
+
 /// A change of a tenant's state, as SuperOffice posts it.
 #[derive(ToSchema)]
 #[schema(rename_all = "PascalCase")]

@@ -41,6 +41,7 @@ pub(super) async fn one(
 #[into_params(parameter_in = Query)]
 pub(super) struct Wait {
     /// Seconds to wait at most: 30 when left out, and no more than 300.
+    #[param(value_type = Option<usize>)]
     timeout: Option<u64>,
 }
 

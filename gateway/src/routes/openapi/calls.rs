@@ -82,16 +82,11 @@ fn notification() -> Operation {
         .description("The State Change URL to register.")
         .body::<Notification>(Required::True, "Member names are matched regardless of case.")
         .empty(204, "It is taken and stored.")
-        .response("400", malformed(refused))
+        .empty(400, refused)
         .response("401", unverified.build())
         .empty(403, "The token is for another tenant.")
         .empty(408, "The body did not arrive in 5 s.")
         .empty(413, "The body has more than 16 KiB.")
         .empty(415, "The content is encoded.")
         .response("503", retry_later.build())
-}
-
-/// A response without content, or with a problem when the request names no host.
-fn malformed(description: &str) -> utoipa::openapi::Response {
-    ResponseBuilder::new().description(description).build()
 }

@@ -103,7 +103,7 @@ impl Document<'_> {
 }
 
 /// Schemas of what programs send, and of events, in which members are left out.
-const WITHOUT_NULLS: [&str; 3] = ["Order", "Notification", "Event"];
+const WITHOUT_NULLS: [&str; 4] = ["Order", "OrderWithoutEnd", "Notification", "Event"];
 
 /// Requires the members that may be null in answers: serde writes them all the same.
 fn require_nullable(openapi: &mut Value) {

@@ -9,12 +9,15 @@ use super::{
     Document,
     operation::{Operation, header, seconds},
 };
-use crate::routes::{
-    check::Statuses,
-    orders::{Access, Members, Order},
-    state::Answer,
-    tenant::Wait,
-    tenants::{Parameters, Tenant},
+use crate::{
+    routes::{
+        check::Statuses,
+        orders::{Access, Members, Order},
+        state::Answer,
+        tenant::Wait,
+        tenants::{Parameters, Tenant},
+    },
+    schemas,
 };
 
 const TAG: &str = "tenants";
@@ -83,16 +86,19 @@ fn describe_order(order: Order, access: &Access) -> Operation {
         Order::Open => ("Takes a tenant as open", "Until `until`, or `release`."),
         Order::Close => ("Closes a tenant", "Until `until`, or `release`."),
         Order::Release => ("Ends an open or a close", "The status is again what SuperOffice says."),
-        Order::Refresh => ("Asks SuperOffice for a tenant's state", "Without `until`."),
-        Order::Forget => ("Removes a tenant that is deleted for good", "Without `until`."),
+        Order::Refresh => ("Asks SuperOffice for a tenant's state", "One pull, at once."),
+        Order::Forget => ("Removes a tenant that is deleted for good", "From the store too."),
     };
     let operation = Operation::new(&format!("{}_tenant", order.name()), "orders", summary)
         .description(description)
-        .tenant()
-        .body::<Members>(
-            Required::False,
-            "What the order says; nothing is an object without members.",
-        )
+        .tenant();
+    // The content may be empty, which OpenAPI can't say while the Content-Type is required.
+    let says = "What the order says. Content of no bytes is taken as `{}`.";
+    let operation = match order {
+        Order::Open | Order::Close => operation.body::<Members>(Required::True, says),
+        _ => operation.body::<schemas::OrderWithoutEnd>(Required::True, says),
+    };
+    let operation = operation
         .json::<Tenant<'_>>(200, "The tenant as it is then.")
         .problem(400, "Path or body make no sense, or the request is malformed.")
         .problem(403, "The request comes from another site, or by a name that may be another's.")

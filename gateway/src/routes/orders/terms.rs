@@ -56,6 +56,9 @@ impl Terms {
     fn parse(body: &[u8], now: SystemTime) -> Result<Self, String> {
         let members = if body.trim_ascii().is_empty() {
             Members::default()
+        } else if !body.trim_ascii_start().starts_with(b"{") {
+            // serde would take an array for the members in their order.
+            return Err("The body is no order: it is no JSON object.".to_owned());
         } else {
             serde_json::from_slice(body)
                 .map_err(|error| format!("The body is no order: {error}."))?
@@ -128,6 +131,8 @@ mod tests {
         for (body, said) in [
             ("no", "no order"),
             ("[]", "no order"),
+            ("[null, null]", "no order"),
+            (r#" ["note"]"#, "no order"),
             (r#"{"untill":"2027-01-01T00:00:00Z"}"#, "untill"),
             (r#"{"note":1}"#, "no order"),
             (r#"{"until":"tomorrow"}"#, "a time such as"),

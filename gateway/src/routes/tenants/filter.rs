@@ -31,7 +31,7 @@ pub(crate) struct Parameters {
     /// Tenants whose id begins so, regardless of case.
     prefix: Option<String>,
     /// The most tenants that are listed.
-    #[param(value_type = Option<u64>, minimum = 1)]
+    #[param(value_type = Option<usize>, minimum = 1)]
     limit: Option<NonZeroUsize>,
     /// The last tenant of the page before.
     #[param(value_type = Option<schemas::TenantId>)]

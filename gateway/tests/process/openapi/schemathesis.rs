@@ -8,6 +8,9 @@ use tokio::process::Command;
 use super::{TOKEN, with_orders};
 use crate::process::PROGRAM;
 
+const CONFIGURATION: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/openapi/schemathesis.toml");
+
 /// All but one that takes each documented 503 for a fault.
 const CHECKS: &str = "status_code_conformance,content_type_conformance,\
     response_headers_conformance,response_schema_conformance,negative_data_rejection,\
@@ -33,13 +36,18 @@ async fn schemathesis_finds_no_answer_that_is_not_described() {
     let Some(program) = program() else { return };
     let (env, directory) = with_orders().await;
     let tried = Command::new(program)
-        .args(["run", &env.gateway.url("/openapi.json").to_string()])
+        .args([
+            "--config-file",
+            CONFIGURATION,
+            "run",
+            &env.gateway.url("/openapi.json").to_string(),
+        ])
         // They have no end.
         .args(["--exclude-operation-id", "events"])
         .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing"])
         .args(["--max-examples", "40", "--generation-deterministic", "--continue-on-failure"])
         .args(["--header", &format!("Authorization: Bearer {TOKEN}")])
-        .args(["--generation-database", "none", "--warnings", "off", "--no-color"])
+        .args(["--warnings", "off", "--no-color"])
         .current_dir(&*directory)
         .stdin(Stdio::null())
         .kill_on_drop(true)

@@ -1,6 +1,10 @@
 //! The routes about the gateway itself.
 
-use utoipa::openapi::{Content, HttpMethod, Object, Response, ResponseBuilder, schema::Type};
+use utoipa::openapi::{
+    Content, HttpMethod, Object, Required, Response, ResponseBuilder,
+    path::{ParameterBuilder, ParameterIn},
+    schema::Type,
+};
 
 use super::{Document, operation::Operation};
 use crate::routes::{events::Event, ready, status};
@@ -9,6 +13,7 @@ const TAG: &str = "gateway";
 
 pub(super) fn describe(document: &mut Document<'_>) {
     let get = |id: &str, summary: &str| Operation::new(id, TAG, summary);
+    document.add(HttpMethod::Get, "/", page());
     let live = get("live", "Whether the process runs").text(200, "text/plain", "It does.");
     document.add(HttpMethod::Get, "/live", live);
     for (path, id) in [("/ready", "ready"), ("/healthz", "healthz")] {
@@ -32,6 +37,22 @@ pub(super) fn describe(document: &mut Document<'_>) {
             .build(),
     );
     document.add(HttpMethod::Get, "/openapi.json", openapi);
+}
+
+fn page() -> Operation {
+    let parameters = ["environment", "prefix", "reason", "sort", "page"].map(|name| {
+        ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .schema(Some(Object::with_type(Type::String)))
+            .build()
+    });
+    Operation::new("page", TAG, "The page for people")
+        .description("A parameter that makes no sense counts as left out.")
+        .query(parameters.to_vec())
+        .response("200", text_in("text/html", "The page."))
+        .problem_for_now(503, "As many read the list of tenants as may.")
 }
 
 fn events() -> Operation {

@@ -21,8 +21,8 @@ use tower_superoffice::{TenantId, TenantStatus};
 use utoipa::ToSchema;
 
 use self::filter::Filter;
-pub(super) use self::{filter::Parameters, snapshot::Reader};
 pub(crate) use self::snapshot::{Snapshots, Unavailable};
+pub(super) use self::{filter::Parameters, snapshot::Reader};
 use super::{query::Query, rfc3339};
 use crate::{forward::problem, schemas};
 

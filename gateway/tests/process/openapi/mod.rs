@@ -73,6 +73,7 @@ async fn answers_of_every_route_are_as_described() {
     let others = String::from_utf8(others.to_vec()).unwrap();
     let others = others.replacen("\"Cust1\"", "\"Cust9\"", 1);
     for (method, path, template, headers, body, status) in [
+        ("get", "/", "/", "", "", 200),
         ("get", "/live", "/live", "", "", 200),
         ("get", "/ready", "/ready", "", "", 200),
         ("get", "/healthz", "/healthz", "", "", 200),

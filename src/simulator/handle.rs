@@ -11,7 +11,8 @@ use tower_service::Service;
 
 use super::{
     Change, ClosedCall, Fault, Network, Notification, NotifyError, SimulatorBody, SimulatorBuilder,
-    StartError, builder,
+    StartError, TenantSummary, builder,
+    control::Control,
     routes::key_set,
     sender::Receiver,
     server::Servers,
@@ -112,6 +113,24 @@ impl Simulator {
     #[must_use]
     pub fn network(&self) -> Network {
         Network(self.clone())
+    }
+
+    /// Registers a service in this process that answers for `/` and for all below `/simulator` at the
+    /// environment's own host, replacing the one before: for a program that lets people drive the
+    /// simulator. The bodies of its requests are at most 64 KiB.
+    ///
+    /// Without it there is nothing at `/`, and `simulator` is a tenant as any other. A service that
+    /// holds a handle of this simulator keeps it running.
+    pub fn control_service<S>(&self, service: S)
+    where
+        S: Service<Request<SimulatorBody>, Response = Response<SimulatorBody>, Error = Infallible>
+            + Clone
+            + Send
+            + Sync
+            + 'static,
+        S::Future: Send,
+    {
+        self.state.lock().control = Some(Control::from_service(service));
     }
 }
 
@@ -299,8 +318,28 @@ impl Simulator {
     }
 }
 
-/// Counters.
+/// Tenants and counters.
 impl Simulator {
+    /// Returns the tenants that were called, pulled or changed so far, in the order of their ids.
+    /// All others exist too, and run.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<TenantSummary> {
+        let known: Vec<Tenant> = self.state.lock().tenants.known().cloned().collect();
+        let mut known: Vec<_> = known.iter().map(|tenant| self.summarize(tenant)).collect();
+        known.sort_by(|one, other| one.id().as_str().cmp(other.id().as_str()));
+        known
+    }
+
+    /// Returns what is known of one tenant.
+    #[must_use]
+    pub fn tenant_summary(&self, tenant: &TenantId) -> TenantSummary {
+        self.summarize(&self.tenant(tenant))
+    }
+
+    fn summarize(&self, tenant: &Tenant) -> TenantSummary {
+        TenantSummary::new(tenant, self.state.authority(tenant.now().home))
+    }
+
     /// Returns the number of calls that reached the tenant on its own host, closed or not.
     #[must_use]
     pub fn calls(&self, tenant: &TenantId) -> u64 {

@@ -90,6 +90,8 @@
 //! | one with the token of a login, a service, a system user | [`Notification::login_token`], [`Notification::service_token`], [`Notification::system_user_token`] |
 //! | a state API or key URL in trouble | [`state_api`](Simulator::state_api), [`state_api_lag`](Simulator::state_api_lag), [`key_server`](Simulator::key_server), [`rotate_key`](Simulator::rotate_key) |
 //! | tenants in trouble that are not closed | [`tenant_hosts`](Simulator::tenant_hosts) |
+//! | a list of the tenants, with the state of each | [`tenants`](Simulator::tenants), [`tenant_summary`](Simulator::tenant_summary) |
+//! | to let people drive it | [`control_service`](Simulator::control_service) |
 //! | the counters of calls | [`calls`](Simulator::calls), [`calls_while_closed`](Simulator::calls_while_closed), [`closed_calls`](Simulator::closed_calls), [`state_requests`](Simulator::state_requests), [`key_requests`](Simulator::key_requests) |
 //! | tokio's paused clock | [`on_tokio_clock`](SimulatorBuilder::on_tokio_clock), [`gate`](Simulator::gate) and [`network`](Simulator::network): no sockets |
 //!
@@ -108,6 +110,7 @@ mod body;
 mod builder;
 mod certificate;
 mod change;
+mod control;
 mod error;
 mod fault;
 mod handle;
@@ -129,5 +132,5 @@ pub use self::{
     handle::Simulator,
     network::{Network, NetworkFuture},
     notification::Notification,
-    tenants::ClosedCall,
+    tenants::{ClosedCall, TenantSummary},
 };

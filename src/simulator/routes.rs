@@ -14,7 +14,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
 use super::{
-    SimulatorBody,
+    SimulatorBody, control,
     fault::Fault,
     state::{LiveState, SimulatorState},
     tenants::{Arrival, ClosedCall},
@@ -37,16 +37,45 @@ pub(super) async fn answer<B: Body>(
     host: usize,
     request: Request<B>,
 ) -> Result<Response<SimulatorBody>, Infallible> {
+    let mut answer = answer_at(simulator, host, request).await;
+    // Receivers compare it with their clock. hyper would add the machine's time.
+    if let Some(date) = http_date(simulator.clock.unix_ms()) {
+        answer.headers_mut().entry(header::DATE).or_insert(date);
+    }
+    Ok(answer)
+}
+
+async fn answer_at<B: Body>(
+    simulator: &SimulatorState,
+    host: usize,
+    request: Request<B>,
+) -> Response<SimulatorBody> {
+    if host == 0 && control::is_path(request.uri().path()) {
+        let control = simulator.lock().control.clone();
+        if let Some(control) = control {
+            return control.answer(request).await;
+        }
+    }
     let (parts, body) = request.into_parts();
-    let answer = match find_route(host, parts.uri.path()) {
+    match find_route(host, parts.uri.path()) {
         Route::Tenant(tenant) => answer_call(simulator, host, &tenant, parts, body).await,
         Route::Nothing => status(StatusCode::NOT_FOUND),
         _ if parts.method != Method::GET => not_allowed(),
         Route::Keys => answer_keys(simulator).await,
         Route::Discovery => json_answer(&discovery_document(&simulator.origin(0))),
         Route::State(tenant) => answer_state(simulator, &tenant).await,
-    };
-    Ok(answer)
+    }
+}
+
+/// Formats a time as a `Date` header; `None` past the years that it can express.
+fn http_date(unix_ms: u64) -> Option<HeaderValue> {
+    /// The start of the year 10000, in ms.
+    const END: u64 = 253_402_300_800_000;
+    if unix_ms >= END {
+        return None;
+    }
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_millis(unix_ms));
+    HeaderValue::try_from(date).ok()
 }
 
 /// Finds the route as SuperOffice's web server would, whatever the case and the escapes.

@@ -7,7 +7,7 @@ use std::{
 
 use http::{StatusCode, Uri};
 
-use super::{fault::Fault, key::SigningKey, sender::Receiver, tenants::Tenants};
+use super::{control::Control, fault::Fault, key::SigningKey, sender::Receiver, tenants::Tenants};
 use crate::{TenantId, clock::Clock};
 
 /// How far the token of a notification may run ahead of the clock, in seconds.
@@ -35,6 +35,7 @@ pub(super) struct LiveState {
     pub(super) old_keys: Vec<Arc<SigningKey>>,
     pub(super) tenants: Tenants,
     pub(super) receiver: Option<Receiver>,
+    pub(super) control: Option<Control>,
     pub(super) key_fault: Fault,
     pub(super) state_fault: Fault,
     pub(super) tenant_fault: Fault,
@@ -59,6 +60,7 @@ impl SimulatorState {
             old_keys: Vec::new(),
             tenants: Tenants::new(first_home),
             receiver: None,
+            control: None,
             key_fault: Fault::None,
             state_fault: Fault::None,
             tenant_fault: Fault::None,

@@ -136,6 +136,81 @@ impl Tenant {
     }
 }
 
+/// A tenant as [`Simulator::tenants`](super::Simulator::tenants) lists it.
+#[derive(Debug, Clone)]
+pub struct TenantSummary {
+    id: TenantId,
+    state: ReportedState,
+    host: String,
+    calls: u64,
+    calls_while_closed: u64,
+    misdirected: u64,
+    state_requests: u64,
+}
+
+impl TenantSummary {
+    pub(super) fn new(tenant: &Tenant, host: String) -> Self {
+        let Tenant { id, now, calls, calls_while_closed, misdirected, state_requests, .. } = tenant;
+        Self {
+            id: id.clone(),
+            state: now.state.clone(),
+            host,
+            calls: *calls,
+            calls_while_closed: *calls_while_closed,
+            misdirected: *misdirected,
+            state_requests: *state_requests,
+        }
+    }
+
+    /// Returns the tenant, as it was spelled first.
+    #[must_use]
+    pub fn id(&self) -> &TenantId {
+        &self.id
+    }
+
+    /// Returns the name of its state, such as `Running`.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        &self.state.name
+    }
+
+    /// Returns whether it runs: whether calls to it are answered.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.state.running
+    }
+
+    /// Returns `host:port` of the host that serves it.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Returns the number of calls that reached it, closed or not.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.calls
+    }
+
+    /// Returns the number of calls that reached it while it was closed.
+    #[must_use]
+    pub fn calls_while_closed(&self) -> u64 {
+        self.calls_while_closed
+    }
+
+    /// Returns the number of calls that got 421 from a host that does not serve it.
+    #[must_use]
+    pub fn misdirected_calls(&self) -> u64 {
+        self.misdirected
+    }
+
+    /// Returns the number of requests to the state API about it.
+    #[must_use]
+    pub fn state_requests(&self) -> u64 {
+        self.state_requests
+    }
+}
+
 /// The way in which a tenant host receives a call.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
@@ -170,6 +245,11 @@ impl Tenants {
     /// Returns the tenant `id`; when it is not kept, one that runs where all do at first.
     pub(super) fn get(&self, id: &TenantId) -> Tenant {
         self.known.get(id).cloned().unwrap_or_else(|| Tenant::new(id.clone(), self.first_home))
+    }
+
+    /// Returns the tenants that are kept, in no order.
+    pub(super) fn known(&self) -> impl Iterator<Item = &Tenant> {
+        self.known.values()
     }
 
     /// Applies `change` to the tenant `id`, and keeps it unless there are too many already.

@@ -1,5 +1,6 @@
 //! The simulator from outside: with plain clients, openssl and another JWT library.
 
+mod control;
 mod keys;
 mod notifications;
 mod sockets;

@@ -10,20 +10,25 @@ use tower_superoffice::{
     status::State,
 };
 
+use crate::{
+    control::Control,
+    driver::{Driver, SkewedClock},
+};
+
 /// Serves a SuperOffice CRM Online on loopback, to test services against.
 ///
-/// It prints where keys, state API and tenants are, and then takes commands from its standard input:
-/// "help" lists them. It ends with "quit" or Ctrl-C.
+/// It prints where its page, keys, state API and tenants are, and then takes commands from its
+/// standard input: "help" lists them. It ends with "quit" or Ctrl-C.
 #[derive(Debug, Parser)]
 #[command(name = "superoffice-simulator", version)]
 pub(crate) struct Args {
-    /// A port of 127.0.0.1, 0 for a free one (repeatable). The first serves the keys and the state
-    /// API, the others tenants, which move between them. With one port, two free ones serve tenants.
+    /// A port of 127.0.0.1, 0 for a free one (repeatable). The first serves the page, the keys and
+    /// the state API, the others tenants, which move between them. With one port, two free ones serve tenants.
     #[arg(long = "port", value_name = "PORT", default_values_t = [0])]
     ports: Vec<u16>,
 
-    /// Serves tenants on the first port too. SuperOffice does not: there the state API has the host
-    /// of each tenant.
+    /// Serves tenants on the first port too, but none with the id `simulator`. SuperOffice does not:
+    /// there the state API has the host of each tenant.
     #[arg(long)]
     tenants_at_own_host: bool,
 
@@ -48,8 +53,10 @@ struct NamedTenant {
 }
 
 impl Args {
-    pub(crate) async fn start(&self) -> Result<Simulator, StartError> {
-        let mut builder = Simulator::builder().ports(self.ports.iter().copied());
+    pub(crate) async fn start(&self) -> Result<Driver, StartError> {
+        let (clock, ports) = (SkewedClock::default(), self.ports.iter().copied());
+        let own = clock.clone();
+        let mut builder = Simulator::builder().ports(ports).clock(move || own.now());
         if self.tenants_at_own_host {
             builder = builder.tenants_at_own_host();
         }
@@ -60,12 +67,12 @@ impl Args {
         if let Some(url) = &self.notify {
             simulator.notify_to(url.clone());
         }
+        let driver = Driver::new(simulator, clock, self.notify.clone());
         for tenant in &self.tenants {
-            if let Some(state) = tenant.state {
-                simulator.set_state(&tenant.id, state);
-            }
+            driver.set_state(&tenant.id, tenant.state.unwrap_or(State::Running));
         }
-        Ok(simulator)
+        driver.simulator().control_service(Control(driver.clone()));
+        Ok(driver)
     }
 
     /// Lists what a service under test has to be told, a line each.
@@ -75,6 +82,7 @@ impl Args {
         let origins = origins.map(|origin| origin.trim_end_matches('/').to_owned());
         let environment = simulator.environment().origin();
         let mut lines = vec![
+            format!("page            {environment}/"),
             format!("environment     {environment}"),
             format!("key set         {environment}/login/.well-known/jwks"),
             format!("state API       {environment}/api/state/{{ContextIdentifier}}"),

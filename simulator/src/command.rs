@@ -2,9 +2,12 @@
 
 use std::str::FromStr;
 
-use tower_superoffice::{TenantId, simulator::Simulator, status::State};
+use tower_superoffice::{TenantId, status::State};
 
-use crate::args;
+use crate::{
+    args,
+    driver::{Driver, Outcome, Verb},
+};
 
 const HELP: &str = "\
 upgrade TENANT [silently]   closes it until it is resumed, as an upgrade does
@@ -32,17 +35,7 @@ pub(crate) enum Action {
     Help,
     Calls,
     SetState(TenantId, State),
-    Change { kind: Kind, tenant: TenantId, silently: bool },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Upgrade,
-    Suspend,
-    Resume,
-    Delete,
-    Restore,
-    Move,
+    Change { verb: Verb, tenant: TenantId, silently: bool },
 }
 
 impl FromStr for Command {
@@ -66,16 +59,8 @@ impl FromStr for Command {
 }
 
 fn change(verb: &str, id: &str, silently: bool) -> Result<Action, String> {
-    let kind = match verb {
-        "upgrade" => Kind::Upgrade,
-        "suspend" => Kind::Suspend,
-        "resume" => Kind::Resume,
-        "delete" => Kind::Delete,
-        "restore" => Kind::Restore,
-        "move" => Kind::Move,
-        _ => return Err(unknown()),
-    };
-    Ok(Action::Change { kind, tenant: tenant(id)?, silently })
+    let verb = Verb::from_name(verb).ok_or_else(unknown)?;
+    Ok(Action::Change { verb, tenant: tenant(id)?, silently })
 }
 
 fn tenant(id: &str) -> Result<TenantId, String> {
@@ -88,34 +73,25 @@ fn unknown() -> String {
 
 impl Action {
     /// Runs it, and returns what to print.
-    pub(crate) async fn run(self, simulator: &Simulator) -> String {
+    pub(crate) async fn run(self, driver: &Driver) -> String {
         match self {
             Self::Help => HELP.to_owned(),
             Self::Calls => {
+                let simulator = driver.simulator();
                 let (all, closed) = (simulator.all_calls(), simulator.calls_while_closed());
                 format!("{all} calls, {closed} of them to closed tenants")
             }
             Self::SetState(tenant, state) => {
-                simulator.set_state(&tenant, state);
+                driver.set_state(&tenant, state);
                 format!("{tenant} is {}", state.name())
             }
-            Self::Change { kind, tenant, silently } => {
-                let change = match kind {
-                    Kind::Upgrade => simulator.upgrade(&tenant),
-                    Kind::Suspend => simulator.suspend(&tenant),
-                    Kind::Resume => simulator.resume(&tenant),
-                    Kind::Delete => simulator.delete(&tenant),
-                    Kind::Restore => simulator.restore(&tenant),
-                    Kind::Move => simulator.move_tenant(&tenant),
+            Self::Change { verb, tenant, silently } => {
+                let sent = driver.change(verb, &tenant, silently).await;
+                let line = |outcome: &Outcome| match outcome {
+                    Outcome::Silent => format!("{tenant}: changed silently"),
+                    outcome => format!("{tenant}: changed, {outcome}"),
                 };
-                if silently {
-                    change.without_notification();
-                    return format!("{tenant}: changed silently");
-                }
-                match change.await {
-                    Ok(status) => format!("{tenant}: changed, answered {status}"),
-                    Err(error) => format!("{tenant}: changed, but {error}"),
-                }
+                sent.iter().map(|sent| line(&sent.outcome)).collect::<Vec<_>>().join("\n")
             }
         }
     }
@@ -129,7 +105,7 @@ mod tests {
     fn lines_are_parsed_to_commands() {
         let cust1 = || TenantId::new("Cust1").unwrap();
         let suspend = |silently| {
-            let change = Action::Change { kind: Kind::Suspend, tenant: cust1(), silently };
+            let change = Action::Change { verb: Verb::Suspend, tenant: cust1(), silently };
             Ok(Command::Do(change))
         };
         assert_eq!("suspend Cust1".parse(), suspend(false));

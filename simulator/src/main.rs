@@ -1,15 +1,19 @@
 //! A SuperOffice on loopback, as a program: the library's `simulator` with ports, and commands on
-//! standard input.
+//! standard input, over HTTP and on a page.
 //!
 //! ```sh
 //! superoffice-simulator --port 4711 --notify http://127.0.0.1:8080/NotifyCustomerStateChange
 //! ```
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the program's output")]
-#![cfg_attr(test, allow(clippy::unwrap_used))]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod args;
 mod command;
+mod control;
+mod driver;
+
+mod page;
 
 use std::{
     error::Error,
@@ -19,9 +23,8 @@ use std::{
 
 use clap::Parser;
 use tokio::{signal::ctrl_c, sync::mpsc};
-use tower_superoffice::simulator::Simulator;
 
-use crate::{args::Args, command::Command};
+use crate::{args::Args, command::Command, driver::Driver};
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -41,25 +44,25 @@ async fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
-    let simulator = args.start().await?;
-    print(&args.addresses(&simulator))?;
+    let driver = args.start().await?;
+    print(&args.addresses(driver.simulator()))?;
     tokio::select! {
         // The signal first: from the first answer on, Ctrl-C is caught.
         biased;
         signal = ctrl_c() => signal?,
-        taken = take_commands(&simulator) => taken?,
+        taken = take_commands(&driver) => taken?,
     }
     Ok(())
 }
 
 /// Runs the commands on standard input until one says to quit; when the input ends, it waits.
-async fn take_commands(simulator: &Simulator) -> io::Result<()> {
+async fn take_commands(driver: &Driver) -> io::Result<()> {
     let mut lines = lines_of_stdin();
     while let Some(line) = lines.recv().await {
         match line?.parse() {
             Ok(Command::Nothing) => {}
             Ok(Command::Quit) => return Ok(()),
-            Ok(Command::Do(action)) => print(&action.run(simulator).await)?,
+            Ok(Command::Do(action)) => print(&action.run(driver).await)?,
             Err(error) => print(&format!("error: {error}"))?,
         }
     }

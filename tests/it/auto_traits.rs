@@ -131,6 +131,7 @@ fn simulator_goes_anywhere() {
     is_cloned::<simulator::Simulator>();
     is_cloned::<simulator::Network>();
     is_cloned::<simulator::ClosedCall>();
+    is_cloned::<simulator::TenantSummary>();
     is_cloned::<simulator::Fault>();
     is_shared::<simulator::SimulatorBuilder>();
     is_shared::<simulator::SimulatorBody>();

@@ -150,7 +150,7 @@ async fn flood_of_unknown_key_ids_fetches_once_and_delays_nothing() {
 /// `cargo nextest run -p superoffice-gateway --test process --run-ignored all keys::`: takes up to a minute,
 /// most of it the 30 s in which no second fetch is allowed.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits out the 30 s between two fetches"]
+#[ignore = "slow: waits out the 30 s between two fetches"]
 async fn rotation_is_seen_during_a_flood_of_unknown_key_ids() {
     let env = Arc::new(Env::new(Source::Environment).await);
     flood(&env, 10_000).await;
@@ -208,7 +208,7 @@ async fn failing_key_server_delays_no_known_key() {
 
 /// As above, past the 30 s after which an unknown key causes a fetch from the broken server.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits out the 30 s between two fetches"]
+#[ignore = "slow: waits out the 30 s between two fetches"]
 async fn running_failing_fetch_delays_no_known_key() {
     let faults = [
         Fault::Hang,

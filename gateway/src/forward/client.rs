@@ -31,8 +31,9 @@ use crate::BoxError;
 /// Bound on the bytes of a message that wait for the connection; a response's head must fit in it.
 const BUFFER: usize = 64 * 1024;
 
-/// Unused connections that are kept to each host.
-const MAX_IDLE: usize = 128;
+/// Unused connections that are kept to each host, on which many tenants may be. Calls beyond it open a
+/// connection each, at several times the price.
+const MAX_IDLE: usize = 512;
 
 /// Time that an unused connection is kept, at least; at most twice as long. IIS keeps its side for
 /// two minutes.

@@ -3,6 +3,7 @@
 use std::{
     error::Error,
     fmt, io,
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -45,7 +46,9 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// known whether the request was processed. GET, HEAD and OPTIONS without content are repeated
 /// once, on a fresh connection; all others fail.
 #[derive(Clone)]
-pub(super) struct TenantClient {
+pub(super) struct TenantClient(Arc<Clients>);
+
+struct Clients {
     pooled: Client<Connector, Body>,
     /// Opens a connection for each request.
     fresh: Client<Connector, Body>,
@@ -73,17 +76,17 @@ impl TenantClient {
             .pool_idle_timeout(idle_timeout)
             .pool_max_idle_per_host(MAX_IDLE)
             .build(connector);
-        Ok(Self { pooled, fresh })
+        Ok(Self(Arc::new(Clients { pooled, fresh })))
     }
 
     async fn send(self, request: Request<Body>) -> Result<Response<Incoming>, CallError> {
         let method = request.method().clone();
         let repetition = repetition(&request);
-        let (sent, connection) = send_on(&self.pooled, request).await;
+        let (sent, connection) = send_on(&self.0.pooled, request).await;
         let (sent, connection) = match (sent, repetition) {
             (Err(error), Some(request)) if is_closed_reuse(&error) => {
                 tracing::debug!("kept connection closed by the tenant, call repeated");
-                send_on(&self.fresh, request).await
+                send_on(&self.0.fresh, request).await
             }
             (sent, _) => (sent, connection),
         };
@@ -205,10 +208,7 @@ impl From<InvalidFraming> for CallError {
 mod tests {
     use std::{
         net::SocketAddr,
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering::SeqCst},
-        },
+        sync::atomic::{AtomicUsize, Ordering::SeqCst},
     };
 
     use futures::future::join_all;

@@ -14,7 +14,7 @@ mod problem;
 mod progress;
 mod via;
 
-use std::{convert::Infallible, task::Poll, time::Duration};
+use std::{convert::Infallible, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
     body::Body,
@@ -46,7 +46,9 @@ type Upstream = BoxCloneSyncService<Request<Body>, Response<Incoming>, GuardErro
 
 /// Forwards each call to its tenant, or responds with the problem that prevents it.
 #[derive(Clone)]
-pub(crate) struct Forward {
+pub(crate) struct Forward(Arc<Inner>);
+
+struct Inner {
     upstream: Upstream,
     timeout: Duration,
     via: Via,
@@ -93,7 +95,7 @@ fn forward_to(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
     if args.upstream.is_some() && target.path_and_query.is_some_and(|path| path != "/") {
         return Err("--upstream takes scheme, host and port: the path comes from the call".into());
     }
-    Ok(Forward {
+    Ok(Forward(Arc::new(Inner {
         upstream,
         timeout: args.upstream_timeout,
         via: Via::new(),
@@ -102,7 +104,7 @@ fn forward_to(gate: &TenantGate, args: &Args) -> Result<Forward, BoxError> {
             .ok_or("--upstream needs http:// or https://")?,
         authority: target.authority.ok_or("--upstream needs a host")?,
         notifications: path::tenant_of(&args.notification_path).ok(),
-    })
+    })))
 }
 
 /// Returns where a call goes while the host of its tenant is unknown. It has to be a tenant host:
@@ -125,12 +127,12 @@ impl Service<Request<Body>> for Forward {
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let this = self.clone();
+        let this = Arc::clone(&self.0);
         async move { Ok(this.forward(request).await) }.boxed()
     }
 }
 
-impl Forward {
+impl Inner {
     async fn forward(&self, mut request: Request<Body>) -> Response<Body> {
         if let Err(response) = method::check(&mut request) {
             return *response;

@@ -28,7 +28,7 @@ use crate::{
     metrics::{self, Metrics},
     page::Page,
     served::Served,
-    server::{self, Draining},
+    server::Draining,
 };
 
 /// What a listener for services serves besides the state of its gates.
@@ -83,7 +83,7 @@ pub(crate) fn internal(
         problem(StatusCode::METHOD_NOT_ALLOWED, "The route does not take this method.")
     });
     let calls = forwards.into_service(|forward, environment| metrics.calls(forward, environment));
-    server::middleware(routes.fallback_service(calls))
+    routes.fallback_service(calls)
 }
 
 /// The routes about tenants of `gate`, below `prefix`.
@@ -104,5 +104,5 @@ fn tenant_routes(
 
 /// The notification path in front of `rest`. It is compared exactly, not as a pattern.
 pub(crate) fn public(served: &Served, rest: Router) -> Router {
-    server::middleware(Router::new().fallback_service(served.notification_layer().layer(rest)))
+    Router::new().fallback_service(served.notification_layer().layer(rest))
 }

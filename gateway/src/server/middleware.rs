@@ -15,7 +15,7 @@ use tower_http::{
 };
 
 /// Wraps `routes` in tracing and in a handler for panics.
-pub(crate) fn middleware(routes: Router) -> Router {
+pub(super) fn middleware(routes: Router) -> Router {
     let secrets = [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("so-apptoken")];
     // A closed tenant is a 503, which is no failure of this program.
     let failures = DefaultOnFailure::new().level(tracing::Level::DEBUG);

@@ -19,8 +19,7 @@ use tokio::{sync::watch, time::Instant};
 
 use self::{connection::Server, slots::Slots};
 pub(crate) use self::{
-    draining::Draining, listener::Listener, middleware::middleware, own_address::is_own,
-    signals::Signals,
+    draining::Draining, listener::Listener, own_address::is_own, signals::Signals,
 };
 use crate::{
     BoxError,
@@ -86,7 +85,7 @@ async fn serve(
     connections: Connections,
     mut stopped: watch::Receiver<()>,
 ) {
-    let server = Server::new(app, &settings);
+    let server = Server::new(middleware::middleware(app), &settings);
     let slots = Slots::new(settings.max_connections);
     loop {
         let accepted = async {

@@ -119,7 +119,10 @@ impl Gateway {
 
     /// Runs a gateway that fails to start; returns its exit code and its stderr.
     pub(crate) async fn fails(args: &[&str]) -> (Option<i32>, String) {
-        let run = Command::new(PROGRAM).args(args).kill_on_drop(true).output();
+        let mut command = Command::new(PROGRAM);
+        // The default port may be another program's, which would be the reason then.
+        command.env("SUPEROFFICE_GATEWAY_LISTEN", "127.0.0.1:0");
+        let run = command.args(args).kill_on_drop(true).output();
         let output = tokio::time::timeout(MAX_WAIT, run).await.expect("an exit").unwrap();
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     }

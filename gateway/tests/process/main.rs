@@ -25,6 +25,7 @@ mod examples;
 mod flags;
 mod fleet;
 mod gateway;
+mod javascript;
 mod keys;
 mod logs;
 mod metrics;

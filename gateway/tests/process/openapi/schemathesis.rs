@@ -1,6 +1,6 @@
 //! PyPI's schemathesis, which makes requests of the description and tries the gateway with them.
 
-use std::{env, path::Path, process::Stdio};
+use std::{path::Path, process::Stdio};
 
 use harness::skip_without;
 use tokio::process::Command;
@@ -11,24 +11,23 @@ use crate::process::PROGRAM;
 const CONFIGURATION: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/process/openapi/schemathesis.toml");
 
-/// Returns the program: `SCHEMATHESIS`, or the one that `scripts/test --all` installs.
-fn program() -> Option<String> {
-    let installed = || {
-        let target = Path::new(PROGRAM).ancestors().nth(2)?;
-        Some(target.join("schemathesis/bin/schemathesis").display().to_string())
-    };
-    let program = env::var("SCHEMATHESIS").ok().or_else(installed)?;
-    if Path::new(&program).exists() {
-        return Some(program);
+/// Returns the program, which a script installs where it is missing.
+async fn program() -> Option<String> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../scripts/schemathesis");
+    let target = Path::new(PROGRAM).ancestors().nth(2).expect("the target folder");
+    let installed = Command::new(script).env("CARGO_TARGET_DIR", target).output().await.unwrap();
+    if installed.status.success() {
+        return Some(String::from_utf8(installed.stdout).unwrap().trim().to_owned());
     }
-    skip_without(&format!("{program} is missing (PyPI: schemathesis)"));
+    let reason = String::from_utf8_lossy(&installed.stderr);
+    skip_without(&format!("schemathesis is missing (PyPI: schemathesis): {reason}"));
     None
 }
 
 #[tokio::test]
 #[ignore = "slow: needs schemathesis"]
 async fn schemathesis_finds_no_answer_that_is_not_described() {
-    let Some(program) = program() else { return };
+    let Some(program) = program().await else { return };
     let (env, directory) = with_orders().await;
     let tried = Command::new(program)
         .args([

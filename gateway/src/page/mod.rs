@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     forward::problem,
-    routes::{Access, Probe, Snapshots, Unavailable},
+    routes::{self, Access, Probe, Snapshots, Unavailable},
     served::Served,
 };
 
@@ -140,7 +140,7 @@ impl Page {
 }
 
 /// Answers with the page.
-async fn page(State(page): State<Page>, parameters: axum::extract::Query<Parameters>) -> Response {
+async fn page(State(page): State<Page>, parameters: routes::Query<Parameters>) -> Response {
     match page.view(Query::new(parameters.0)).await {
         Ok(view) => (policy::headers(), html::render(&view).into_string()).into_response(),
         Err(Unavailable::TooManyReaders) => {

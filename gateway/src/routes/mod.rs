@@ -19,6 +19,7 @@ use tower_superoffice::TenantGate;
 use self::events::Feed;
 pub(crate) use self::{
     orders::Access,
+    query::Query,
     ready::{Probe, Report},
     tenants::{Snapshots, Unavailable},
     timestamp::rfc3339,

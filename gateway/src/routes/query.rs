@@ -11,7 +11,7 @@ use tower_superoffice::TenantId;
 use crate::forward::problem;
 
 /// The parameters in the query.
-pub(super) struct Query<T>(pub(super) T);
+pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Response;

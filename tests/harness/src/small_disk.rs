@@ -38,9 +38,8 @@ impl SmallDisk {
         let file = File::options().create(true).append(true).open(&self.ballast);
         let mut file = file.expect("the disk can be written");
         let full = loop {
-            match file.write(&[7; 4096]) {
-                Ok(_) => {}
-                Err(error) => break error,
+            if let Err(error) = file.write_all(&[7; 4096]) {
+                break error;
             }
         };
         assert_eq!(full.kind(), ErrorKind::StorageFull, "{full}");

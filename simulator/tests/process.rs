@@ -55,11 +55,21 @@ impl Drop for Running {
 
 /// The whole answer to a GET of a URL on 127.0.0.1.
 fn get(url: &str) -> String {
+    exchange("GET", url, "", "")
+}
+
+/// The whole answer to a request with these header lines and this content.
+fn exchange(method: &str, url: &str, headers: &str, content: &str) -> String {
     let (authority, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
     let mut socket = TcpStream::connect(authority).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(socket, "GET /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n")
-        .unwrap();
+    let length = content.len();
+    write!(
+        socket,
+        "{method} /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n{headers}\
+         content-length: {length}\r\n\r\n{content}"
+    )
+    .unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).unwrap();
     answer
@@ -135,6 +145,38 @@ fn a_command_changes_the_tenant_and_posts_the_notification() {
     assert!(simulator.line().starts_with("error: no such command"));
     simulator.enter("quit");
     assert!(simulator.process.wait().unwrap().success());
+}
+
+#[test]
+fn browser_and_program_drive_it_over_http() {
+    let (notify, request) = receiver();
+    let mut simulator = Running::start(&["--notify", &notify]);
+    let page = simulator.value("page");
+    let origin = page.trim_end_matches('/');
+    let suspend = format!("{origin}/simulator/tenants/Cust1/suspend");
+    let kind = "content-type: application/x-www-form-urlencoded\r\n";
+
+    // As Chromium sends a form, of this page and of another.
+    let own = format!("{kind}origin: {origin}\r\nsec-fetch-site: same-origin\r\n");
+    let other = format!("{kind}origin: http://evil.example\r\nsec-fetch-site: cross-site\r\n");
+    let refused = exchange("POST", &suspend, &other, "from=page");
+    assert!(refused.starts_with("HTTP/1.1 403 "), "{refused}");
+    assert!(refused.contains("content-type: application/problem+json\r\n"), "{refused}");
+    let answer = exchange("POST", &suspend, &own, "from=page&prefix=");
+    assert!(answer.starts_with("HTTP/1.1 303 ") && answer.contains("location: /\r\n"), "{answer}");
+    assert!(request.join().unwrap().contains(r#""ChangeType":2"#));
+    let shown = get(&page);
+    assert!(shown.contains("Suspended") && shown.contains("answered 204 No Content"), "{shown}");
+
+    // As curl does.
+    let resume = format!("{origin}/simulator/tenants/Cust1/resume?silently");
+    let answer = exchange("POST", &resume, "", "");
+    assert!(answer.contains(r#""state": "Running""#), "{answer}");
+    assert!(answer.contains("not sent: the change was silent"), "{answer}");
+    let head = exchange("HEAD", &page, "", "");
+    assert!(head.starts_with("HTTP/1.1 200 ") && head.ends_with("\r\n\r\n"), "{head}");
+    simulator.enter("calls");
+    simulator.value("0 calls");
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod openapi;
 mod orders;
 mod paths;
 mod process;
+mod rehearsal;
 mod routes;
 mod script;
 mod shared_server;

@@ -32,7 +32,7 @@ fn card(place: Place, fault: Option<&Chosen>) -> Markup {
                 Some(fault) => p.effect {
                     b { (fault.kind.name) }
                     @if let Some(value) = &fault.value { " " code { bdi { (value) } } }
-                    " (" (fault.kind.effect) ")"
+                    ": " (fault.kind.effect)
                 },
                 None => p.nothing { (well(place)) },
             }
@@ -44,9 +44,7 @@ fn card(place: Place, fault: Option<&Chosen>) -> Markup {
                         @for kind in place.kinds() {
                             option value=(kind.name) selected[fault.is_some_and(|fault| fault.kind == kind)] {
                                 (kind.name)
-                                @if let Some((value, default)) = kind.value {
-                                    " (" (value) ", else " (default) ")"
-                                }
+                                @if let Some((_, default)) = kind.value { " (" (default) ")" }
                             }
                         }
                     }

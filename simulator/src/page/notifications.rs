@@ -19,7 +19,7 @@ pub(super) fn section(driver: &Driver) -> Markup {
             } @else {
                 div.list {
                     table {
-                        thead { tr { th { "Time" } th { "Tenant" } th { "Change" } th { "Receiver" } } }
+                        thead { tr { th { "Tenant" } th { "Change" } th { "Receiver" } th { "Time" } } }
                         tbody { @for sent in sent.iter().take(SHOWN) { (row(sent)) } }
                     }
                 }
@@ -31,12 +31,12 @@ pub(super) fn section(driver: &Driver) -> Markup {
 fn row(sent: &Sent) -> Markup {
     html! {
         tr {
-            td data-label="Time" { time { (clock_time(sent.at)) } }
             th scope="row" { span.id { (sent.tenant) } }
             td data-label="Change" { span { (sent.verb.name()) } }
             td data-label="Receiver" {
                 span.outcome.(class(&sent.outcome)) { bdi { (sent.outcome) } }
             }
+            td data-label="Time" { time { (clock_time(sent.at)) } }
         }
     }
 }

@@ -90,18 +90,26 @@
   let loading = false;
   let again = false;
   let timer = 0;
+  let due = Infinity;
+  let earliest = 0;
   let place = 0;
   const later = (wait) => {
+    const at = Math.max(performance.now() + wait, earliest);
+    // Many events in a row do not put it off.
+    if (at >= due) return;
+    due = at;
     clearTimeout(timer);
-    timer = setTimeout(refresh, wait);
+    timer = setTimeout(refresh, at - performance.now());
   };
+  const soon = () => (loading ? (again = true) : later(200));
   const refresh = async () => {
+    due = Infinity;
     if (loading) {
       again = true;
       return;
     }
     [loading, again] = [true, false];
-    const [start, asked] = [Date.now(), place];
+    const [start, asked] = [performance.now(), place];
     try {
       const fresh = await load(location.pathname + location.search);
       if (asked === place) update(fresh);
@@ -110,8 +118,8 @@
       show("not reachable: what you see may be old");
     }
     loading = false;
-    const wait = Math.max(300, 10 * (Date.now() - start));
-    later(again ? wait : Math.max(15000, wait));
+    earliest = performance.now() + Math.max(300, 10 * (performance.now() - start));
+    later(again ? 0 : 15000);
   };
 
   // Search, groups and pages, without losing the token.
@@ -155,8 +163,8 @@
   const follow = () => {
     const source = new EventSource("/events?snapshot=off");
     // What happened while it was not connected is on the newer page.
-    source.addEventListener("open", () => later(0));
-    for (const name of names) source.addEventListener(name, () => (loading ? (again = true) : later(200)));
+    source.addEventListener("open", soon);
+    for (const name of names) source.addEventListener(name, soon);
     source.addEventListener("error", () => {
       later(1000);
       // The browser connects again by itself, unless it was refused.
@@ -236,7 +244,7 @@
       try {
         byId("done").textContent = await send();
         dialog.close();
-        later(0);
+        soon();
       } catch (error) {
         fail(error.message);
       }

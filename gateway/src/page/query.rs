@@ -72,8 +72,8 @@ pub(super) enum Sort {
 
 impl Sort {
     pub(super) const ALL: [(Self, &'static str, &'static str); 3] = [
-        (Self::Newest, "newest", "closed last"),
-        (Self::Oldest, "oldest", "closed for longest"),
+        (Self::Newest, "newest", "latest closing"),
+        (Self::Oldest, "oldest", "longest closed"),
         (Self::Id, "id", "id"),
     ];
 

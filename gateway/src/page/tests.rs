@@ -94,7 +94,7 @@ async fn closed_tenant_is_shown_with_reason_evidence_and_wait() {
     gate.open(&tenant("Cust4"), "").await.unwrap();
     let html = get_of(&gate, "/").await;
     assert!(html.contains("<h1>All is well.</h1>"), "{html}");
-    assert!(html.contains("<strong>3</strong> of 4 known tenants are closed."));
+    assert!(html.contains("Closed tenants: <strong>3</strong> of 4 known."));
     assert_eq!(rows(&html), 4);
     for text in [
         "g-suspended\">suspended<",
@@ -188,7 +188,7 @@ async fn ten_thousand_closed_tenants_come_in_pages() {
     }
     let page = page_of(vec![gate]);
     let first = get(&page, "/?sort=id").await;
-    assert!(first.contains("<strong>10,000</strong> of 10,000 known tenants are closed."));
+    assert!(first.contains("<strong>10,000</strong> of 10,000 known."));
     assert_eq!(rows(&first), 100);
     assert!(first.contains("1 to 100 of 10,000") && !first.contains("rel=\"prev\""));
     assert!(first.contains("rel=\"next\" data-go=\"\" href=\"/?sort=id&amp;page=2\""), "{first}");

@@ -33,6 +33,7 @@ mod monitoring;
 mod nginx;
 mod openapi;
 mod orders;
+mod page;
 mod paths;
 mod process;
 mod rehearsal;

@@ -12,6 +12,7 @@
 )]
 
 mod amount;
+mod browser;
 mod directory;
 mod env;
 mod gate;
@@ -26,6 +27,7 @@ mod wait;
 
 pub use self::{
     amount::amount,
+    browser::Browser,
     directory::Directory,
     env::{Clock, TestEnv, gate_builder_on, simulator_at_own_host, simulator_on, tokio_clock},
     gate::{

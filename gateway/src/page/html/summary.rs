@@ -62,8 +62,8 @@ fn sentence(view: &View) -> Markup {
         @if known == 0 {
             "Nothing is known of any tenant yet, so each counts as open."
         } @else {
-            strong { (grouped(closed as u64)) } " of "
-            (count(known, "known tenant")) " " (if closed == 1 { "is" } else { "are" }) " closed."
+            "Closed tenants: " strong { (grouped(closed as u64)) } " of "
+            (grouped(known as u64)) " known."
         }
         @if refused > 0 {
             " " strong { (grouped(refused)) }

@@ -17,7 +17,7 @@ pub(super) fn section(view: &View) -> Markup {
             div.head {
                 h2 #tenants-title { "Tenants" }
                 @if view.orders != Orders::Off {
-                    button.needs-script type="button" data-order="" { "Give an order…" }
+                    button.quiet.needs-script type="button" data-order="" { "Give an order…" }
                 }
             }
             (search(view))
@@ -42,7 +42,7 @@ fn search(view: &View) -> Markup {
                 input #prefix type="search" name="prefix" value=(prefix) maxlength="64"
                     autocomplete="off" autocapitalize="off" spellcheck="false";
             }
-            label { "First come "
+            label { "Sort by "
                 select name="sort" {
                     @for (own, name, label) in Sort::ALL {
                         option value=(name) selected[own == *sort] { (label) }
@@ -66,6 +66,8 @@ fn search(view: &View) -> Markup {
 fn groups(view: &View) -> Markup {
     let counts = view.counts();
     let all: usize = counts.iter().sum();
+    let is_held_open = counts.get(Group::HeldOpen as usize).is_some_and(|count| *count > 0);
+    let notable_label = if is_held_open { "closed or open by order" } else { "closed" };
     let notable: usize = (Group::ALL.into_iter().zip(counts))
         .filter_map(|(group, count)| Choice::Notable.takes(group).then_some(count))
         .sum();
@@ -83,7 +85,7 @@ fn groups(view: &View) -> Markup {
     html! {
         nav #groups.groups data-live="" aria-label="Tenants by reason" {
             ul {
-                (chip(Choice::Notable, "closed or ordered", "g-none", notable))
+                (chip(Choice::Notable, notable_label, "g-none", notable))
                 @for (group, count) in Group::ALL.into_iter().zip(counts) {
                     @if count > 0 || view.query.choice == Choice::One(group) {
                         (chip(Choice::One(group), group.label(), &format!("g-{}", group.name()), count))

@@ -205,6 +205,7 @@
     fail("");
     showFields();
     dialog.showModal();
+    if (tenant) form.querySelector("[name=order]").focus();
   };
 
   const send = async () => {

@@ -77,7 +77,9 @@ async fn order_with_an_end_lasts_until_then() {
     let env = GatewayEnv::new(&[]).await;
     let body = json!({ "note": "for a moment", "until": in_seconds(2) }).to_string();
     let closed = post(env.gateway.caller(), "/tenants/Cust1/close", &body).await;
-    assert_eq!(json_of(&closed)["reason"], "operator");
+    let closed = json_of(&closed);
+    assert_eq!(closed["reason"], "operator");
+    assert!(closed["until"].as_str().is_some_and(|until| until.ends_with('Z')), "{closed}");
     until("the order ends", async || {
         env.gateway.get("/check/Cust1").await.status == StatusCode::NO_CONTENT
     })

@@ -6,7 +6,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
-    extract::{Query, State},
+    extract::State,
     http::{HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -17,9 +17,13 @@ use tokio::{
     time::{error::Elapsed, timeout},
 };
 use tower_superoffice::{TenantEvent, TenantGate};
+use utoipa::{IntoParams, ToSchema};
 
 pub(super) use self::message::Event;
-use super::tenants::{Reader, Snapshots, Unavailable};
+use super::{
+    query::Query,
+    tenants::{Reader, Snapshots, Unavailable},
+};
 use crate::{forward::problem, served::Served, server::Draining};
 
 /// Readers at a time. Each costs a connection and what it has not read yet.
@@ -68,12 +72,15 @@ impl Feed {
 }
 
 /// The parameters of `/events`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Parameters {
+    /// Whether every tenant is sent first.
+    #[param(inline)]
     snapshot: Option<Switch>,
 }
 
-#[derive(Debug, Default, PartialEq, Deserialize)]
+#[derive(Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Switch {
     #[default]

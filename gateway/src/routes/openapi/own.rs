@@ -1,13 +1,19 @@
 //! The routes about the gateway itself.
 
-use utoipa::openapi::{
-    Content, HttpMethod, Object, Required, Response, ResponseBuilder,
-    path::{ParameterBuilder, ParameterIn},
-    schema::Type,
+use utoipa::{
+    IntoParams,
+    openapi::{
+        Content, HttpMethod, Object, Required, Response, ResponseBuilder,
+        path::{ParameterBuilder, ParameterIn},
+        schema::Type,
+    },
 };
 
 use super::{Document, operation::Operation};
-use crate::routes::{events::Event, ready, status};
+use crate::routes::{
+    events::{self, Event},
+    ready, status,
+};
 
 const TAG: &str = "gateway";
 
@@ -28,7 +34,7 @@ pub(super) fn describe(document: &mut Document<'_>) {
     let metrics = get("metrics", "The numbers of this process")
         .response("200", text_in("text/plain", "In Prometheus's text format."));
     document.add(HttpMethod::Get, "/metrics", metrics);
-    document.add(HttpMethod::Get, "/events", events());
+    document.add(HttpMethod::Get, "/events", self::events());
     let openapi = get("openapi", "This description").response(
         "200",
         ResponseBuilder::new()
@@ -62,6 +68,7 @@ fn events() -> Operation {
              `\"complete\": true`, then events as they happen. The data of each is an `Event`. A \
              comment comes after 15 s without one.",
         )
+        .query(events::Parameters::into_params(|| None))
         .mentions::<Event>()
         .response("200", text_in("text/event-stream", "The events."))
         .problem_for_now(503, "As many read as may, or the gateway is about to stop.")

@@ -49,6 +49,9 @@ pub(super) struct Tenant<'a> {
     file_version: Option<&'a str>,
     /// Of the operator's order that is in force.
     note: Option<&'a str>,
+    /// When that order ends by itself.
+    #[schema(format = DateTime)]
+    until: Option<String>,
 }
 
 impl<'a> Tenant<'a> {
@@ -65,6 +68,7 @@ impl<'a> Tenant<'a> {
             version_name: status.version_name(),
             file_version: status.file_version(),
             note: status.note(),
+            until: status.until().map(rfc3339),
         }
     }
 

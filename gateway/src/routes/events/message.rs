@@ -19,8 +19,8 @@ pub(in crate::routes) struct Event {
     tenant: Option<String>,
     /// Only with several environments.
     environment: Option<String>,
-    /// With `snapshot`, `changed`, `confirmed` and `corrected`, as all up to `note`: the tenant as it
-    /// is in the list.
+    /// With `snapshot`, `changed`, `confirmed` and `corrected`, as all up to `until`: the tenant as
+    /// it is in the list.
     available: Option<bool>,
     reason: Option<schemas::Reason>,
     #[schema(format = DateTime)]
@@ -34,6 +34,8 @@ pub(in crate::routes) struct Event {
     version_name: Option<String>,
     file_version: Option<String>,
     note: Option<String>,
+    #[schema(format = DateTime)]
+    until: Option<String>,
     /// At the end of the snapshot.
     complete: Option<bool>,
     /// The number of tenants, at the end of the snapshot.

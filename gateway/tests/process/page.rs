@@ -3,13 +3,13 @@
 use std::fs;
 
 use bytes::Bytes;
-use harness::{Browser, Directory, tenant_number, until};
+use harness::{Browser, Directory, tenant_number};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use serde_json::json;
 use tower_superoffice::ChangeType;
 
-use crate::process::{Gateway, GatewayEnv};
+use crate::process::GatewayEnv;
 
 /// Fills in the form of an order, opened by the button of the tenant `Cust1`, and sends it.
 fn order(order: &str, fields: &[(&str, &str)]) -> String {

@@ -83,7 +83,7 @@ pub(super) fn of(name: &str) -> Advice {
             section: "A wrong clock",
         },
         _ => Advice {
-            what: "Something is wrong that this page has no words for",
+            what: "There is a problem that this page does not know",
             effect: "",
             response: "See the answer of /ready.",
             section: "Health",

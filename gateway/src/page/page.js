@@ -40,7 +40,8 @@
   };
 
   const load = async (url) => {
-    const response = await fetch(url, { cache: "no-store" });
+    // A gateway that hangs is not reachable either.
+    const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(20000) });
     if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
     return new DOMParser().parseFromString(await response.text(), "text/html");
   };
@@ -160,17 +161,32 @@
   // Events --------------------------------------------------------------------------------------
 
   const names = ["changed", "notified", "restored", "moved", "unknown", "confirmed", "corrected", "missed"];
+  let source = null;
+  const unfollow = () => {
+    if (source) source.close();
+    source = null;
+  };
   const follow = () => {
-    const source = new EventSource("/events?snapshot=off");
+    if (source || document.hidden) return;
+    source = new EventSource("/events?snapshot=off");
     // What happened while it was not connected is on the newer page.
     source.addEventListener("open", soon);
     for (const name of names) source.addEventListener(name, soon);
     source.addEventListener("error", () => {
       later(1000);
       // The browser connects again by itself, unless it was refused.
-      if (source.readyState === EventSource.CLOSED) setTimeout(follow, 10000);
+      if (source && source.readyState === EventSource.CLOSED) {
+        unfollow();
+        setTimeout(follow, 10000);
+      }
     });
   };
+  // A browser has six connections to an origin: hidden windows leave them to the one that is seen.
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return unfollow();
+    follow();
+    soon();
+  });
 
   // Orders --------------------------------------------------------------------------------------
 

@@ -1,5 +1,7 @@
 //! The page, rendered in process.
 
+use std::time::{Duration, SystemTime};
+
 use axum::{
     Router,
     body::Body,
@@ -89,7 +91,7 @@ async fn well_gateway_says_so_with_nothing_known() {
 #[tokio::test]
 async fn closed_tenant_is_shown_with_reason_evidence_and_wait() {
     let gate = gate_with(&[("Cust1", SUSPENDED), ("Cust2", UPGRADING)]).await;
-    let (end, note) = (std::time::SystemTime::now() + std::time::Duration::from_secs(7_260), "why");
+    let (end, note) = (SystemTime::now() + Duration::from_secs(7_260), "why");
     gate.close_until(&tenant("Cust3"), note, end).await.unwrap();
     gate.open(&tenant("Cust4"), "").await.unwrap();
     let html = get_of(&gate, "/").await;
@@ -112,6 +114,40 @@ async fn closed_tenant_is_shown_with_reason_evidence_and_wait() {
     ] {
         assert!(html.contains(text), "{text}: {html}");
     }
+}
+
+#[tokio::test]
+async fn closed_tenant_waits_for_its_next_pull() {
+    let store = MemoryStore::new();
+    let deleted = SUSPENDED.replace("suspend", "delete");
+    for (id, record) in [("Cust1", SUSPENDED), ("Cust2", &deleted)] {
+        let record = Record::decode(record.as_bytes()).unwrap();
+        store.merge(&tenant(id), &record).await.unwrap();
+    }
+    let nowhere = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+    let gate = builder(nowhere).state_api(true).store(store).build().await.unwrap();
+    let html = get_of(&gate, "/").await;
+    assert!(html.contains("the next pull, <time") || html.contains("a pull that is due"), "{html}");
+    assert!(html.contains("a pull that confirms it"), "{html}");
+    assert!(html.contains("<dt>Pulls</dt>") && html.contains("last minute: "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn number_of_closed_tenants_is_kept_over_time() {
+    let gate = gate().await;
+    let page = page_of(vec![gate.clone()]);
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    gate.close(&tenant("Cust1"), "").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    let history = &page.0.history;
+    assert_eq!(history.closed(0, 100), (vec![0, 0, 0, 1, 1, 1, 1, 1], Duration::from_secs(70)));
+    assert_eq!(history.closed(0, 4).0, [0, 1, 1, 1], "the largest of each part");
+    tokio::time::sleep(Duration::from_secs(8 * 3_600)).await;
+    let (points, span) = history.closed(0, 120);
+    assert_eq!((points.len(), span.as_secs()), (120, 6 * 3_600 - 10));
+
+    let html = get(&page, "/").await;
+    assert!(html.contains("closed over the last 5 h, at most 1"), "{html}");
 }
 
 #[tokio::test]

@@ -41,7 +41,7 @@ impl Browser {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn();
-        let process = match started {
+        let mut process = match started {
             Ok(process) => process,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 skip("chromium");
@@ -51,6 +51,7 @@ impl Browser {
         };
         let (mut port, mut path) = (0, String::new());
         until("chromium names its port", async || {
+            assert!(process.try_wait().expect("a child").is_none(), "chromium ended");
             let text = std::fs::read_to_string(profile.join("DevToolsActivePort"));
             let text = text.unwrap_or_default();
             let Some((first, second)) = text.split_once('\n') else { return false };

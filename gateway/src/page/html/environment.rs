@@ -103,7 +103,7 @@ fn store(view: &View, environment: &Environment) -> Markup {
                 StoreHealth::Fresh => { "up to date" },
                 StoreHealth::Stale { since } => { "behind since " (moment(since, view.now)) },
                 StoreHealth::Failed => { "failed: the log has the reason" },
-                _ => { "in a state that this page has no words for" },
+                _ => { "in an unknown state" },
             }
             @if health.dirty() > 0 { ", " (count(health.dirty(), "unwritten tenant")) }
             @for warning in warnings { br; (printable(&warning.to_string())) }

@@ -65,7 +65,7 @@ fn what(event: &TenantEvent) -> Markup {
                 }
             },
             TenantEvent::Missed(events) => { (grouped(*events)) " events came too fast to be kept" },
-            _ => { "changed in a way that this page has no words for" },
+            _ => { "had an event of an unknown kind" },
         }
     }
 }

@@ -112,7 +112,7 @@ fn list(view: &View, environment: &Environment, list: &List) -> Markup {
                             th scope="col" { "Tenant" }
                             th scope="col" { "State" }
                             th scope="col" { "Since" }
-                            th scope="col" { "Who says so" }
+                            th scope="col" { "Evidence" }
                             th scope="col" { "Waits for" }
                             @if view.orders != Orders::Off {
                                 th.needs-script scope="col" { span.unseen { "Orders" } }
@@ -164,7 +164,7 @@ fn row(view: &View, environment: &Environment, row: &Row) -> Markup {
                     None => span.none { "–" },
                 }
             }
-            td data-label="Who says so" {
+            td data-label="Evidence" {
                 (evidence(row))
                 @if let Some(note) = status.note() { q.note { bdi { (printable(note)) } } }
             }

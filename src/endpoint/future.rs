@@ -17,7 +17,7 @@ use tower_service::Service;
 
 use super::{
     has_status::{HasStatus, is_misdirected},
-    locate::{Locating, Locator},
+    locate::{Locating, Locator, SentTo},
     retarget::Retarget,
     service::retarget,
     symptom::is_symptom,
@@ -37,10 +37,10 @@ pin_project! {
         #[pin]
         call: Option<S::Future>,
         // A call that waits for the host of its tenant.
-        unsent: Option<Unsent<S, R>>,
+        unsent: Option<Box<Unsent<S, R>>>,
         // The means of a retry; none once it is made.
         retry: Option<Retry<S, R>>,
-        awaiting: Option<AwaitingPull<S::Response>>,
+        awaiting: Option<Box<AwaitingPull<S::Response>>>,
     }
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Retry<S, R> {
     pub(super) call: Option<(S, R)>,
     pub(super) tenant: TenantId,
     /// The tenant's origin when the call was sent, if it was known.
-    pub(super) sent_to: Option<Arc<Origin>>,
+    pub(super) sent_to: Option<SentTo>,
     /// The latest pull when the call was sent.
     pub(super) pull_seq: u64,
     pub(super) locator: Arc<Locator>,
@@ -75,6 +75,7 @@ struct AwaitingPull<T> {
 }
 
 impl<S: Service<R>, R> ResponseFuture<S, R> {
+    #[inline]
     pub(super) fn new(call: S::Future, retry: Option<Retry<S, R>>) -> Self {
         Self { call: Some(call), unsent: None, retry, awaiting: None }
     }
@@ -82,7 +83,7 @@ impl<S: Service<R>, R> ResponseFuture<S, R> {
     /// A call that waits for the host of its tenant first. `service` is ready.
     pub(super) fn located(service: S, request: R, locating: Locating, retry: Retry<S, R>) -> Self {
         let deadline = Box::pin(sleep(MAX_WAIT));
-        let unsent = Some(Unsent { service, request, locating, deadline });
+        let unsent = Some(Box::new(Unsent { service, request, locating, deadline }));
         Self { call: None, unsent, retry: Some(retry), awaiting: None }
     }
 }
@@ -103,14 +104,16 @@ where
             }
             // Read before the host, as for a call that is sent at once.
             retry.pull_seq = retry.locator.pull_seq();
-            retry.sent_to = retry.locator.origin(&retry.tenant);
-            if let Some(Unsent { mut service, mut request, .. }) = this.unsent.take() {
-                if let Some(origin) = &retry.sent_to {
+            let origin = retry.locator.origin(&retry.tenant);
+            if let Some(unsent) = this.unsent.take() {
+                let Unsent { mut service, mut request, .. } = *unsent;
+                if let Some(origin) = &origin {
                     retarget(&mut request, origin);
                     if let Some((_, clone)) = &mut retry.call {
                         retarget(clone, origin);
                     }
                 }
+                retry.sent_to = origin.map(SentTo::Origin);
                 this.call.set(Some(service.call(request)));
             }
         }
@@ -132,7 +135,7 @@ where
                     return Poll::Ready(Ok(response));
                 }
                 let deadline = Box::pin(sleep(MAX_WAIT));
-                *this.awaiting = Some(AwaitingPull { pull, deadline, response });
+                *this.awaiting = Some(Box::new(AwaitingPull { pull, deadline, response }));
             }
             let (Some(awaiting), Some(retry)) = (this.awaiting.as_mut(), this.retry.as_mut())
             else {
@@ -169,7 +172,7 @@ where
         let origin = self.locator.origin(&self.tenant)?;
         let went_there = match (&self.call, &self.sent_to) {
             (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),
-            (None, Some(sent_to)) => *sent_to == origin,
+            (None, Some(sent_to)) => self.locator.sent_to(sent_to) == Some(&origin),
             // It went where its URL said, which is gone with the request.
             (None, None) => true,
         };

@@ -4,25 +4,35 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use super::routes::{Route, Routes};
 use crate::{
-    environment::{Environment, Origin, Origins},
+    environment::{Environment, Numbered, Origin, Origins},
     keep_alive::KeepAlive,
     pull::Pulls,
     status::{ChangeType, Record},
-    tenant_id::TenantId,
-    tenants::registry::Registry,
+    tenant_id::{FoldedId, TenantId},
+    tenants::registry::{ForCall, Registry},
 };
 
 /// Knows the origins of tenants, and requests pulls of those that calls were misdirected to.
 #[derive(Debug)]
 pub(crate) struct Locator {
     origins: Origins,
+    routes: Routes,
     registry: Arc<Registry>,
     /// `None` while the state API is off.
     pulls: Option<Arc<Pulls>>,
     /// The places of calls that wait for the host of their tenant. Calls beyond pass on at once.
     places: Arc<Semaphore>,
     _keep_alive: KeepAlive,
+}
+
+/// The origin that a call was sent to.
+#[derive(Debug)]
+pub(super) enum SentTo {
+    /// One that is remembered: nothing shared is written for it.
+    Number(u8),
+    Origin(Arc<Origin>),
 }
 
 /// Most calls that wait at a time.
@@ -45,7 +55,8 @@ impl Locator {
     ) -> Self {
         let places = Arc::new(Semaphore::new(PLACES));
         let origins = Origins::new(environment);
-        Self { origins, registry, pulls, places, _keep_alive: keep_alive }
+        let routes = Routes::new();
+        Self { origins, routes, registry, pulls, places, _keep_alive: keep_alive }
     }
 
     pub(super) fn environment(&self) -> &Environment {
@@ -59,20 +70,55 @@ impl Locator {
 
     /// Returns the origin that serves `tenant`; `None` while it is not known.
     pub(crate) fn origin(&self, tenant: &TenantId) -> Option<Arc<Origin>> {
-        self.registry.read(tenant, |record| self.origin_in(record))?
+        let found = self.registry.read(tenant, |record| self.origin_in(record))??;
+        Some(found.origin)
+    }
+
+    /// Returns the origin that a call was sent to.
+    #[inline]
+    pub(super) fn sent_to<'s>(&'s self, sent_to: &'s SentTo) -> Option<&'s Arc<Origin>> {
+        match sent_to {
+            SentTo::Number(number) => self.origins.get(*number),
+            SentTo::Origin(origin) => Some(origin),
+        }
+    }
+
+    /// Returns the number of the origin that serves the tenant with this id, and the origin, if an
+    /// earlier call found it, and it would be found again without a pull.
+    #[inline]
+    pub(super) fn remembered(&self, id: &str) -> Option<(u8, &Origin)> {
+        let now = self.pulls.as_ref()?.coarse_now().as_secs();
+        let hash = self.registry.hash(FoldedId(id.as_bytes()));
+        let route = self.routes.get(hash, id)?;
+        let current = self.registry.version(hash) == route.version && now < u64::from(route.until);
+        Some((route.origin, self.origins.get(route.origin).filter(|_| current)?))
     }
 
     /// Returns the origin that serves `tenant` for a call to it, and has the tenant pulled when what is
     /// known of it is no longer fresh.
-    pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<Arc<Origin>> {
-        let Some(pulls) = &self.pulls else { return self.origin(tenant) };
-        let (origin, stale) =
-            self.registry
-                .read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
+    pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<SentTo> {
+        if let Some((number, _)) = self.remembered(tenant.as_str()) {
+            return Some(SentTo::Number(number));
+        }
+        let Some(pulls) = &self.pulls else { return self.origin(tenant).map(SentTo::Origin) };
+        let hash = self.registry.hash(tenant.folded());
+        // Read before the record: a change in between then counts as later.
+        let version = self.registry.version(hash);
+        let ForCall { of_record, stale, fresh_until } = self
+            .registry
+            .read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
         if stale {
             pulls.request_stale(tenant);
         }
-        origin
+        let Numbered { origin, number } = of_record?;
+        let Some(number) = number else { return Some(SentTo::Origin(origin)) };
+        if let Some(until) = fresh_until
+            && !stale
+        {
+            let until = u32::try_from(until.as_secs()).unwrap_or(u32::MAX);
+            self.routes.put(hash, tenant.as_str(), Route { origin: number, version, until });
+        }
+        Some(SentTo::Number(number))
     }
 
     /// Has `tenant` pulled because a call to it failed as one to a closed tenant might, at most once
@@ -85,7 +131,7 @@ impl Locator {
 
     /// Returns the origin that serves the tenant of `record`.
     #[inline]
-    fn origin_in(&self, record: &Record) -> Option<Arc<Origin>> {
+    fn origin_in(&self, record: &Record) -> Option<Numbered> {
         let (from_host, from_url) =
             (|host: &str| self.origins.parse_host(host), |url: &str| self.origins.parse_url(url));
         find_origin(record, self.pulls.is_some(), from_host, from_url)

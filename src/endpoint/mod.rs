@@ -10,8 +10,14 @@ mod has_status;
 mod layer;
 mod locate;
 mod retarget;
+mod routes;
 mod service;
 mod symptom;
+
+/// What the routes are built from. `tests/model` puts that of a model checker in its place.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+}
 
 pub(crate) use self::locate::{Locator, origin};
 pub use self::{

@@ -44,20 +44,13 @@ impl<B> sealed::Retarget for http::Request<B> {
         self.uri().scheme().is_some() && self.uri().authority().is_some_and(is_tenant)
     }
 
+    #[inline]
     fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool {
         let uri = self.uri();
-        let port = |port: Option<u16>| port.unwrap_or(default_port(scheme));
         uri.scheme() == Some(scheme)
             && uri.authority().is_some_and(|own| {
                 // Nearly all are spelled alike, and end here.
-                if own.as_str() == authority.as_str() {
-                    return true;
-                }
-                if is_plain_authority(own.as_str()) && is_plain_authority(authority.as_str()) {
-                    return own.as_str().eq_ignore_ascii_case(authority.as_str());
-                }
-                own.host().eq_ignore_ascii_case(authority.host())
-                    && port(own.port_u16()) == port(authority.port_u16())
+                own.as_str() == authority.as_str() || is_same_place(own, authority, scheme)
             })
     }
 
@@ -69,6 +62,15 @@ impl<B> sealed::Retarget for http::Request<B> {
         *self.uri_mut() = http::Uri::from_parts(parts).unwrap_or_default();
         rename_host(self.headers_mut(), authority);
     }
+}
+
+/// Whether both are the same host and port, by `scheme`.
+fn is_same_place(one: &Authority, other: &Authority, scheme: &Scheme) -> bool {
+    if is_plain_authority(one.as_str()) && is_plain_authority(other.as_str()) {
+        return one.as_str().eq_ignore_ascii_case(other.as_str());
+    }
+    let port = |port: Option<u16>| port.unwrap_or(default_port(scheme));
+    one.host().eq_ignore_ascii_case(other.host()) && port(one.port_u16()) == port(other.port_u16())
 }
 
 #[cfg(feature = "reqwest")]
@@ -100,6 +102,9 @@ impl sealed::Retarget for reqwest::Request {
 
 /// Makes a `Host` header that was set by hand name the new host: the old one would mislead it.
 fn rename_host(headers: &mut HeaderMap, authority: &Authority) {
+    if headers.is_empty() {
+        return;
+    }
     if let Some(host) = headers.get_mut(HOST)
         && let Ok(value) = HeaderValue::from_str(authority.as_str())
     {

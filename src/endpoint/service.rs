@@ -12,12 +12,13 @@ use super::{
     clone_request::{CloneRequest, CloneSmall},
     future::{ResponseFuture, Retry},
     has_status::HasStatus,
-    locate::Locator,
+    locate::{Locator, SentTo},
     retarget::Retarget,
 };
 use crate::{
     environment::Origin,
     key::{TenantKey, UrlKey},
+    tenant_id::TenantId,
 };
 
 /// Sends each call to the host that serves its tenant now; see
@@ -55,11 +56,71 @@ where
     type Error = S::Error;
     type Future = ResponseFuture<S, R>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: R) -> ResponseFuture<S, R> {
+    #[inline]
+    fn call(&mut self, request: R) -> ResponseFuture<S, R> {
+        // Two calls, because a request that was never borrowed is passed on in place, as in the guard.
+        let Some((tenant, number, pull_seq)) = self.goes_home(&request) else {
+            return self.direct(request);
+        };
+        let sent_to = Some(SentTo::Number(number));
+        let retry = self.retry(&request, tenant, sent_to, pull_seq);
+        ResponseFuture::new(self.inner.call(request), Some(retry))
+    }
+}
+
+impl<S, P, K> Endpoint<S, P, K> {
+    /// Returns the tenant that `request` is for, the number of its origin and that of the latest pull,
+    /// if `request` goes to that origin already, and an earlier call has found it.
+    ///
+    /// A glance at the request is enough for that: at worst it is for no tenant, and then it stays as it
+    /// is too. The host needs no check, as it is that of an origin.
+    #[inline]
+    fn goes_home<R>(&self, request: &R) -> Option<(TenantId, u8, u64)>
+    where
+        R: Retarget,
+        K: TenantKey<R>,
+    {
+        let id = self.key.glance(request)?;
+        // Read before the host: a pull that starts in between then counts as later.
+        let pull_seq = self.locator.pull_seq();
+        let (number, origin) = self.locator.remembered(id)?;
+        let there = request.goes_to(origin.scheme(), origin.authority());
+        // An id that is remembered was checked.
+        there.then(|| (TenantId::from_checked(id), number, pull_seq))
+    }
+
+    #[inline]
+    fn retry<R>(
+        &self,
+        request: &R,
+        tenant: TenantId,
+        sent_to: Option<SentTo>,
+        pull_seq: u64,
+    ) -> Retry<S, R>
+    where
+        S: Clone,
+        P: CloneRequest<R>,
+    {
+        let clone = self.policy.clone_request(request);
+        // This clone is driven to readiness before it is used; `inner` is ready already.
+        let call = clone.map(|clone| (self.inner.clone(), clone));
+        Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
+    }
+
+    /// Sends a call where it belongs, when that takes a closer look.
+    #[inline(never)]
+    fn direct<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
+    where
+        S: Service<R> + Clone,
+        R: Retarget,
+        P: CloneRequest<R>,
+        K: TenantKey<R>,
+    {
         let tenant = if request.is_for_tenants(self.locator.environment()) {
             self.key.tenant(&request)
         } else {
@@ -71,19 +132,15 @@ where
         // Read before the host: a pull that starts in between then counts as later.
         let pull_seq = self.locator.pull_seq();
         let sent_to = self.locator.origin_for_call(&tenant);
-        if let Some(origin) = &sent_to {
+        if let Some(origin) = sent_to.as_ref().and_then(|sent_to| self.locator.sent_to(sent_to)) {
             retarget(&mut request, origin);
         }
         let locating = match &sent_to {
             None if self.locate => self.locator.locate(&tenant),
             _ => None,
         };
-        let retry = self.locator.has_state_api().then(|| {
-            let clone = self.policy.clone_request(&request);
-            // This clone is driven to readiness before it is used; `inner` is ready already.
-            let call = clone.map(|clone| (self.inner.clone(), clone));
-            Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
-        });
+        let retry = self.locator.has_state_api();
+        let retry = retry.then(|| self.retry(&request, tenant, sent_to, pull_seq));
         match (locating, retry) {
             (Some(locating), Some(retry)) => {
                 // The service that is ready waits with the call.

@@ -18,7 +18,7 @@ pub(crate) use self::{
     authority::is_plain_authority,
     host::is_loopback,
     origin::{Origin, default_port},
-    origins::Origins,
+    origins::{Numbered, Origins},
 };
 
 /// One of SuperOffice's environments, or one of your own.

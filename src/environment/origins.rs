@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use super::{Environment, Origin};
 
 /// Parses texts that name origins, and remembers them: a call looks its tenant's up without parsing
-/// or allocating, and without a lock. All that calls of one host write is the count of its `Arc`.
+/// or allocating, and without a lock. A remembered one has a number, so that calls of one host need
+/// not even write the count of its `Arc`.
 ///
 /// A fleet has a few dozens of hosts. Texts beyond the room, and invalid ones, are parsed each time.
 #[derive(Debug)]
@@ -17,7 +18,14 @@ pub(crate) struct Origins {
     slots: [OnceLock<(SmolStr, Arc<Origin>)>; SLOTS],
 }
 
-/// A power of two.
+/// An origin, and its number if it is remembered.
+#[derive(Debug, Clone)]
+pub(crate) struct Numbered {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) number: Option<u8>,
+}
+
+/// A power of two, at most 256.
 const SLOTS: usize = 128;
 /// Number of slots in which a text may be, from the one that its hash names.
 const PROBES: usize = 4;
@@ -33,14 +41,20 @@ impl Origins {
 
     /// Returns the origin of a URL of the state API, as [`Origin::from_url`] does.
     #[inline]
-    pub(crate) fn parse_url(&self, url: &str) -> Option<Arc<Origin>> {
+    pub(crate) fn parse_url(&self, url: &str) -> Option<Numbered> {
         self.find_or_parse(url, Origin::from_url)
     }
 
     /// Returns the origin of a host in a Move, as [`Origin::from_host`] does. No text is both a host
     /// and a URL.
-    pub(crate) fn parse_host(&self, host: &str) -> Option<Arc<Origin>> {
+    pub(crate) fn parse_host(&self, host: &str) -> Option<Numbered> {
         self.find_or_parse(host, Origin::from_host)
+    }
+
+    /// Returns the origin with `number`.
+    #[inline]
+    pub(crate) fn get(&self, number: u8) -> Option<&Arc<Origin>> {
+        self.slots.get(usize::from(number))?.get().map(|(_, origin)| origin)
     }
 
     #[inline]
@@ -48,12 +62,17 @@ impl Origins {
         &self,
         text: &str,
         parse: fn(&str, &Environment) -> Option<Origin>,
-    ) -> Option<Arc<Origin>> {
+    ) -> Option<Numbered> {
         let mut free = None;
+        let first = hash(text);
         for probe in 0..PROBES {
-            let slot = self.slots.get((hash(text) + probe) & (SLOTS - 1))?;
+            let index = (first + probe) & (SLOTS - 1);
+            let slot = self.slots.get(index)?;
             match slot.get() {
-                Some((own, origin)) if own == text => return Some(Arc::clone(origin)),
+                Some((own, origin)) if own == text => {
+                    let number = u8::try_from(index).ok();
+                    return Some(Numbered { origin: Arc::clone(origin), number });
+                }
                 Some(_) => {}
                 None => {
                     free = Some(slot);
@@ -71,13 +90,13 @@ impl Origins {
         text: &str,
         parse: fn(&str, &Environment) -> Option<Origin>,
         free: Option<&OnceLock<(SmolStr, Arc<Origin>)>>,
-    ) -> Option<Arc<Origin>> {
+    ) -> Option<Numbered> {
         let origin = Arc::new(parse(text, &self.environment)?);
         if let Some(slot) = free {
             // Another thread may have taken the slot: the next call finds another one.
             slot.get_or_init(|| (SmolStr::new(text), Arc::clone(&origin)));
         }
-        Some(origin)
+        Some(Numbered { origin, number: None })
     }
 }
 
@@ -100,12 +119,13 @@ mod tests {
     #[test]
     fn origin_of_a_text_is_parsed_once() {
         let origins = Origins::new(Environment::Production);
-        let first = origins.parse_url("https://online3.superoffice.com").unwrap();
+        let first = origins.parse_url("https://online3.superoffice.com").unwrap().origin;
         let second = origins.parse_url("https://online3.superoffice.com").unwrap();
-        assert!(Arc::ptr_eq(&first, &second));
+        assert!(Arc::ptr_eq(&first, &second.origin));
+        assert!(Arc::ptr_eq(&first, origins.get(second.number.unwrap()).unwrap()));
         assert_eq!(first.to_string(), "https://online3.superoffice.com");
         let moved = origins.parse_host("online3.superoffice.com").unwrap();
-        assert_eq!(*moved, *first);
+        assert_eq!(*moved.origin, *first);
     }
 
     #[test]
@@ -117,7 +137,7 @@ mod tests {
                     let url = format!("https://online{number}.{end}");
                     let plain = Origin::from_url(&url, &Environment::Production);
                     assert_eq!(
-                        origins.parse_url(&url).as_deref(),
+                        origins.parse_url(&url).as_ref().map(|found| &*found.origin),
                         plain.as_ref(),
                         "{round}, {url}"
                     );
@@ -131,7 +151,7 @@ mod tests {
     fn hosts_of_a_fleet_have_room() {
         let origins = Origins::new(Environment::Production);
         let url = |number| format!("https://online{number}.superoffice.com");
-        let parse = |number| origins.parse_url(&url(number)).unwrap();
+        let parse = |number| origins.parse_url(&url(number)).unwrap().origin;
         let first: Vec<_> = (0..32).map(parse).collect();
         let again = (0..32).map(parse);
         assert!(first.iter().zip(again).all(|(first, again)| Arc::ptr_eq(first, &again)));

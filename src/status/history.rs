@@ -135,6 +135,12 @@ impl PullHistory {
         self.news().is_some_and(|news| news.elapsed(now) >= fresh) && self.may_pull_for_calls(now)
     }
 
+    /// Returns the time before which [`is_stale`](Self::is_stale) is false, as things are; `None` while
+    /// nothing is known of a pull.
+    pub(crate) fn fresh_until(&self) -> Option<Duration> {
+        Some(self.news()?.plus(self.fresh()))
+    }
+
     /// Returns for how long the last answer, or what was loaded, is fresh.
     pub(crate) fn fresh(&self) -> Duration {
         fresh_for(Some(Duration::from_secs(60 * u64::from(self.fresh))))

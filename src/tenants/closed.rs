@@ -52,6 +52,12 @@ impl ClosedTenants {
         self.index.may_contain(self.key.hash(tenant))
     }
 
+    /// Returns the hash of a tenant id, for other look-ups that calls make.
+    #[inline]
+    pub(super) fn hash(&self, tenant: FoldedId<'_>) -> u64 {
+        self.key.hash(tenant)
+    }
+
     /// Adds `tenant`, or removes it, if it has closed or opened; `None` is open. The tenant must be
     /// locked.
     pub(super) fn change(

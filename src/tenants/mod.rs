@@ -13,6 +13,7 @@
 //! - [`waiters`]: waiting until a tenant opens.
 //! - `watched`: waiting for any change of a tenant.
 //! - `wanted`: the tenants whose pulls come first.
+//! - `versions`: how often tenants have changed, for what calls remember of them.
 //! - [`overrides`]: the expiry of overrides.
 //!
 //! Every update of a tenant goes through [`Tenants::apply`], except for a load of records of tenants
@@ -43,6 +44,7 @@ pub(crate) mod overrides;
 pub(crate) mod registry;
 mod removal;
 mod update;
+mod versions;
 pub(crate) mod waiters;
 mod wanted;
 mod watched;

@@ -17,6 +17,7 @@ use dashmap::DashMap;
 use smol_str::SmolStr;
 
 pub(super) use self::load::Inserted;
+pub(crate) use self::pulls::ForCall;
 use crate::{
     clock::Clock,
     status::{
@@ -33,6 +34,7 @@ use crate::{
         gained::{self, KnownNotifications, Turn},
         removal::Removal,
         update::{Applied, Outcome, Update},
+        versions::Versions,
         wanted::Wanted,
     },
 };
@@ -48,6 +50,7 @@ pub(crate) struct Registry {
     events: EventSender,
     /// While there is none, calls are allowed without reading their URL.
     closed: ClosedTenants,
+    versions: Versions,
     wanted: Wanted,
     /// Used while the tenant is locked.
     forgotten: Forgotten,
@@ -66,6 +69,7 @@ impl Registry {
             tenants: DashMap::default(),
             events: EventSender::new(event_capacity),
             closed: ClosedTenants::new(),
+            versions: Versions::new(),
             wanted: Wanted::default(),
             forgotten: Forgotten::default(),
             loaded: AtomicBool::new(false),
@@ -87,6 +91,19 @@ impl Registry {
     #[inline]
     pub(crate) fn may_be_closed(&self, tenant: FoldedId<'_>) -> bool {
         self.closed.may_contain(tenant)
+    }
+
+    /// Returns the hash of a tenant id, by which calls look tenants up.
+    #[inline]
+    pub(crate) fn hash(&self, tenant: FoldedId<'_>) -> u64 {
+        self.closed.hash(tenant)
+    }
+
+    /// Returns a number that is another one once the tenant with this hash has changed, or been
+    /// forgotten. What is looked up after it is current until then.
+    #[inline]
+    pub(crate) fn version(&self, hash: u64) -> u32 {
+        self.versions.get(hash)
     }
 
     /// Returns the data of the refusal if `tenant` is closed, and notes that it is wanted.
@@ -286,6 +303,7 @@ impl Registry {
         let turn = Turn { before: &before, after: &after, correction: None };
         self.publish(|| turn.changed(tenant).into_iter().collect());
         let ready = own.get().start_pull().ready;
+        self.versions.raise(self.hash(tenant.folded()));
         own.remove();
         Removal::Removed { ready }
     }
@@ -365,6 +383,7 @@ impl Registry {
         let before = entry.reason();
         let status = entry.summarize();
         self.closed.change(tenant, before, entry.reason());
+        self.versions.raise(self.hash(tenant.folded()));
         status
     }
 

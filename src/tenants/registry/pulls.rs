@@ -12,6 +12,15 @@ use crate::{
     },
 };
 
+/// What a call to a tenant is told.
+pub(crate) struct ForCall<T> {
+    pub(crate) of_record: T,
+    /// A pull has to be requested, because what is known of the tenant is no longer fresh.
+    pub(crate) stale: bool,
+    /// Before this time since the gate was built, none has to, unless the tenant changes.
+    pub(crate) fresh_until: Option<Duration>,
+}
+
 impl Registry {
     /// Notes what is known when a pull of `tenant` is sent now.
     pub(crate) fn send_pull(&self, tenant: &TenantId) -> SentPull {
@@ -26,16 +35,19 @@ impl Registry {
         SentPull { stamp, forgets }
     }
 
-    /// Applies `of` to the tenant's record for a call to it. Also returns whether a pull has to be
-    /// requested, because what is known of the tenant is no longer fresh.
+    /// Applies `of` to the tenant's record for a call to it.
     pub(crate) fn read_for_call<T>(
         &self,
         tenant: &TenantId,
         now: Duration,
         of: impl FnOnce(&Record) -> T,
-    ) -> Option<(T, bool)> {
+    ) -> Option<ForCall<T>> {
         let entry = self.tenants.get(tenant)?;
-        Some((of(&entry.known.record), entry.note_stale(now)))
+        Some(ForCall {
+            of_record: of(&entry.known.record),
+            stale: entry.note_stale(now),
+            fresh_until: entry.known.history.fresh_until(),
+        })
     }
 
     /// Notes that a call to `tenant` failed. Returns whether a pull has to be requested.
@@ -65,7 +77,10 @@ impl Registry {
         let mut entry = self.tenants.get_mut(tenant)?;
         let Known { record, knowledge, history, .. } = &mut *entry.known;
         let due = next(record, knowledge, history);
-        Some(entry.set_due(due))
+        let replaced = entry.set_due(due);
+        // The history has changed, and with it for how long the answer is fresh.
+        self.versions.raise(self.hash(tenant.folded()));
+        Some(replaced)
     }
 
     /// Returns whether a pull of `tenant` is scheduled for `due`, and has not become due.

@@ -56,7 +56,7 @@ struct Unsent<S, R> {
 /// The means of a retry.
 pub(super) struct Retry<S, R> {
     /// The service to call, not ready yet, and the request to send.
-    pub(super) call: Option<(S, R)>,
+    pub(super) call: Option<Box<(S, R)>>,
     pub(super) tenant: TenantId,
     /// The tenant's origin when the call was sent, if it was known.
     pub(super) sent_to: Option<SentTo>,
@@ -109,8 +109,8 @@ where
                 let Unsent { mut service, mut request, .. } = *unsent;
                 if let Some(origin) = &origin {
                     retarget(&mut request, origin);
-                    if let Some((_, clone)) = &mut retry.call {
-                        retarget(clone, origin);
+                    if let Some(call) = &mut retry.call {
+                        retarget(&mut call.1, origin);
                     }
                 }
                 retry.sent_to = origin.map(SentTo::Origin);
@@ -171,7 +171,7 @@ where
     fn new_origin(&self) -> Option<Arc<Origin>> {
         let origin = self.locator.origin(&self.tenant)?;
         let went_there = match (&self.call, &self.sent_to) {
-            (Some((_, request)), _) => request.goes_to(origin.scheme(), origin.authority()),
+            (Some(call), _) => call.1.goes_to(origin.scheme(), origin.authority()),
             (None, Some(sent_to)) => self.locator.sent_to(sent_to) == Some(&origin),
             // It went where its URL said, which is gone with the request.
             (None, None) => true,
@@ -215,14 +215,13 @@ where
             awaiting.pull = None;
         }
         let Some(origin) = self.new_origin() else { return Poll::Ready(None) };
-        let Some((service, _)) = &mut self.call else { return Poll::Ready(None) };
-        if ready!(service.poll_ready(cx)).is_err() {
+        let Some(call) = &mut self.call else { return Poll::Ready(None) };
+        if ready!(call.0.poll_ready(cx)).is_err() {
             // The 421 says more about this call than the state of the service does.
             return Poll::Ready(None);
         }
-        let Some((mut service, mut request)) = self.call.take() else {
-            return Poll::Ready(None);
-        };
+        let Some(call) = self.call.take() else { return Poll::Ready(None) };
+        let (mut service, mut request) = *call;
         crate::log::info!(tenant = %self.tenant, %origin, "misdirected call repeated");
         request.send_to(origin.scheme(), origin.authority());
         Poll::Ready(Some(service.call(request)))

@@ -104,9 +104,9 @@ impl Locator {
         let hash = self.registry.hash(tenant.folded());
         // Read before the record: a change in between then counts as later.
         let version = self.registry.version(hash);
-        let ForCall { of_record, stale, fresh_until } = self
-            .registry
-            .read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
+        let ForCall { of_record, stale, fresh_until } =
+            self.registry
+                .read_for_call(tenant, pulls.coarse_now(), |record| self.origin_in(record))?;
         if stale {
             pulls.request_stale(tenant);
         }

@@ -11,6 +11,8 @@ mod layer;
 mod locate;
 mod retarget;
 mod routes;
+#[cfg(test)]
+mod routes_tests;
 mod service;
 mod symptom;
 

@@ -30,6 +30,9 @@ pub(super) mod sealed {
         /// Whether the request goes to `authority` by `scheme` as it is.
         fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool;
 
+        /// Whether the request names `authority` and `scheme` just so; it may go there if not.
+        fn names(&self, scheme: &Scheme, authority: &Authority) -> bool;
+
         /// Sends the request to `authority` by `scheme`; path and query stay as they are.
         fn send_to(&mut self, scheme: &Scheme, authority: &Authority);
     }
@@ -44,7 +47,6 @@ impl<B> sealed::Retarget for http::Request<B> {
         self.uri().scheme().is_some() && self.uri().authority().is_some_and(is_tenant)
     }
 
-    #[inline]
     fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool {
         let uri = self.uri();
         uri.scheme() == Some(scheme)
@@ -52,6 +54,13 @@ impl<B> sealed::Retarget for http::Request<B> {
                 // Nearly all are spelled alike, and end here.
                 own.as_str() == authority.as_str() || is_same_place(own, authority, scheme)
             })
+    }
+
+    #[inline]
+    fn names(&self, scheme: &Scheme, authority: &Authority) -> bool {
+        let own = self.uri();
+        own.authority().is_some_and(|own| own.as_str() == authority.as_str())
+            && own.scheme() == Some(scheme)
     }
 
     fn send_to(&mut self, scheme: &Scheme, authority: &Authority) {
@@ -88,6 +97,11 @@ impl sealed::Retarget for reqwest::Request {
         url.scheme() == scheme.as_str()
             && url.host_str() == Some(authority.host())
             && url.port_or_known_default() == Some(port)
+    }
+
+    #[inline]
+    fn names(&self, scheme: &Scheme, authority: &Authority) -> bool {
+        self.goes_to(scheme, authority)
     }
 
     fn send_to(&mut self, scheme: &Scheme, authority: &Authority) {

@@ -63,24 +63,34 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> ResponseFuture<S, R> {
-        // Two calls, because a request that was never borrowed is passed on in place, as in the guard.
-        let Some((tenant, number, pull_seq)) = self.goes_home(&request) else {
-            return self.direct(request);
+        let Some((home, there)) = self.glance(&request) else {
+            return self.direct(request, None);
         };
-        let sent_to = Some(SentTo::Number(number));
-        let retry = self.retry(&request, tenant, sent_to, pull_seq);
+        // Two calls, because a request that was never borrowed is passed on in place, as in the guard.
+        let Some(tenant) = there else { return self.direct(request, Some(home)) };
+        let sent_to = Some(SentTo::Number(home.number));
+        let retry = self.retry(&request, tenant, sent_to, home.pull_seq);
         ResponseFuture::new(self.inner.call(request), Some(retry))
     }
 }
 
+/// Where the only tenant lives that a call can be for.
+#[derive(Clone, Copy)]
+struct Home {
+    /// The number of its origin.
+    number: u8,
+    /// The latest pull before that was read.
+    pull_seq: u64,
+}
+
 impl<S, P, K> Endpoint<S, P, K> {
-    /// Returns the tenant that `request` is for, the number of its origin and that of the latest pull,
-    /// if `request` goes to that origin already, and an earlier call has found it.
+    /// Returns where `request` belongs, if an earlier call has found that, and the tenant if its URL
+    /// says the same.
     ///
-    /// A glance at the request is enough for that: at worst it is for no tenant, and then it stays as it
-    /// is too. The host needs no check, as it is that of an origin.
+    /// A glance at the request is enough for one that goes there already: at worst it is for no
+    /// tenant, and then it stays as it is too. The host needs no check, as it is that of an origin.
     #[inline]
-    fn goes_home<R>(&self, request: &R) -> Option<(TenantId, u8, u64)>
+    fn glance<R>(&self, request: &R) -> Option<(Home, Option<TenantId>)>
     where
         R: Retarget,
         K: TenantKey<R>,
@@ -89,9 +99,9 @@ impl<S, P, K> Endpoint<S, P, K> {
         // Read before the host: a pull that starts in between then counts as later.
         let pull_seq = self.locator.pull_seq();
         let (number, origin) = self.locator.remembered(id)?;
-        let there = request.goes_to(origin.scheme(), origin.authority());
+        let there = request.names(origin.scheme(), origin.authority());
         // An id that is remembered was checked.
-        there.then(|| (TenantId::from_checked(id), number, pull_seq))
+        Some((Home { number, pull_seq }, there.then(|| TenantId::from_checked(id))))
     }
 
     #[inline]
@@ -108,13 +118,14 @@ impl<S, P, K> Endpoint<S, P, K> {
     {
         let clone = self.policy.clone_request(request);
         // This clone is driven to readiness before it is used; `inner` is ready already.
-        let call = clone.map(|clone| (self.inner.clone(), clone));
+        let call = clone.map(|clone| Box::new((self.inner.clone(), clone)));
         Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
     }
 
-    /// Sends a call where it belongs, when that takes a closer look.
+    /// Sends a call where it belongs, when that takes a closer look. Its tenant, if it has one, lives at
+    /// `home`.
     #[inline(never)]
-    fn direct<R>(&mut self, mut request: R) -> ResponseFuture<S, R>
+    fn direct<R>(&mut self, mut request: R, home: Option<Home>) -> ResponseFuture<S, R>
     where
         S: Service<R> + Clone,
         R: Retarget,
@@ -130,8 +141,10 @@ impl<S, P, K> Endpoint<S, P, K> {
             return ResponseFuture::new(self.inner.call(request), None);
         };
         // Read before the host: a pull that starts in between then counts as later.
-        let pull_seq = self.locator.pull_seq();
-        let sent_to = self.locator.origin_for_call(&tenant);
+        let (pull_seq, sent_to) = match home {
+            Some(home) => (home.pull_seq, Some(SentTo::Number(home.number))),
+            None => (self.locator.pull_seq(), self.locator.origin_for_call(&tenant)),
+        };
         if let Some(origin) = sent_to.as_ref().and_then(|sent_to| self.locator.sent_to(sent_to)) {
             retarget(&mut request, origin);
         }

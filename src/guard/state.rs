@@ -101,11 +101,11 @@ impl GuardState {
 
     #[inline]
     fn unavailable(&self, tenant: TenantId, closed: ClosedSummary) -> TenantUnavailable {
-        let note = match closed.reason {
-            // It takes another look, for which no refusal of SuperOffice's making pays.
-            UnavailableReason::Operator => self.registry.note(&tenant),
-            _ => None,
-        };
+        if closed.reason != UnavailableReason::Operator {
+            return TenantUnavailable::new(tenant, closed, self.clock);
+        }
+        // It takes another look, for which no refusal of SuperOffice's making pays.
+        let note = self.registry.note(&tenant);
         TenantUnavailable::new(tenant, closed, self.clock).with_note(note)
     }
 

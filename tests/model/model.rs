@@ -35,3 +35,15 @@ mod closed_index {
         pub(super) use std::sync::PoisonError;
     }
 }
+
+/// The routes of calls, as `src/endpoint/mod.rs` has them, under loom.
+mod routes {
+    #[path = "../../../src/endpoint/routes.rs"]
+    mod cache;
+    mod tests;
+
+    /// The atomics, which loom schedules.
+    mod sync {
+        pub(super) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+    }
+}

@@ -5,6 +5,7 @@ mod hosts;
 mod locating;
 mod moves;
 mod repetition;
+mod routes;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};

@@ -121,13 +121,12 @@ where
             if let Some(call) = this.call.as_mut().as_pin_mut() {
                 let result = ready!(call.poll(cx));
                 let Some(retry) = this.retry.as_ref() else { return Poll::Ready(result) };
-                let response = match result {
-                    Ok(response) if is_misdirected(&response) => response,
-                    result => {
-                        retry.note(&result);
-                        return Poll::Ready(result);
-                    }
-                };
+                // By reference first: nearly every result is passed on where it lies.
+                if !result.as_ref().is_ok_and(is_misdirected) {
+                    retry.note(&result);
+                    return Poll::Ready(result);
+                }
+                let Ok(response) = result else { return Poll::Ready(result) };
                 // It may hold a permit that the retry needs.
                 this.call.set(None);
                 let pull = retry.request_pull();

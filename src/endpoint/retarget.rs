@@ -64,9 +64,10 @@ impl<B> sealed::Retarget for http::Request<B> {
     }
 
     fn send_to(&mut self, scheme: &Scheme, authority: &Authority) {
-        let mut parts = std::mem::take(self.uri_mut()).into_parts();
+        let mut parts = http::uri::Parts::default();
         parts.scheme = Some(scheme.clone());
         parts.authority = Some(authority.clone());
+        parts.path_and_query = self.uri().path_and_query().cloned();
         // It had a scheme, so it has a path, and the three of them always make a URL.
         *self.uri_mut() = http::Uri::from_parts(parts).unwrap_or_default();
         rename_host(self.headers_mut(), authority);

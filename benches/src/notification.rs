@@ -37,18 +37,20 @@ async fn main() {
 /// peer.
 async fn sample() -> driver::Sample {
     let setup = Setup::new().await;
-    let mut rounds = <[Vec<f64>; 7]>::default();
+    let mut rounds = <[Vec<f64>; 8]>::default();
     Thread::own().pin(0);
     let by_hand = http::Server::by_hand(&setup);
     for _ in 0..ROUNDS {
-        let mut of = [0.0; 3];
-        for (ns, row) in of.iter_mut().zip([calls::DECODE, calls::RECEIVE, calls::REFUSE]) {
+        let mut of = [0.0; 4];
+        let rows = [calls::DECODE, calls::RECEIVE, calls::REFUSE, calls::CROWDED];
+        for (ns, row) in of.iter_mut().zip(rows) {
             *ns = Calls::of(row, &setup).await.time();
         }
-        let [decode, receive, refuse] = of;
+        let [decode, receive, refuse, crowded] = of;
         let hand = by_hand.processor_time(&setup).await;
         let ours = http::Server::of_a_gate(&setup).processor_time(&setup).await;
-        let figures = [decode, receive, refuse, hand, ours, receive / decode, ours / hand];
+        let ratios = (receive / decode, ours / hand);
+        let figures = [decode, receive, refuse, hand, ours, ratios.0, ratios.1, crowded];
         for (round, figure) in rounds.iter_mut().zip(figures) {
             round.push(figure);
         }

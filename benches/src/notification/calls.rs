@@ -15,6 +15,7 @@ use crate::{
 pub const DECODE: &str = "jsonwebtoken's RS256 decode on aws-lc";
 pub const RECEIVE: &str = "notification in process, memory store";
 pub const REFUSE: &str = "refused before any RSA (expired)";
+pub const CROWDED: &str = "refused: a body of 16 KiB in small members";
 
 /// The calls of a row, on a gate of their own.
 pub struct Calls<'s>(Box<dyn FnMut(usize) + 's>);
@@ -28,11 +29,14 @@ impl<'s> Calls<'s> {
             }));
         }
         let service = setup.gate.build().await.notification_service();
-        let is_refused = row == REFUSE;
-        assert!(is_refused || row == RECEIVE, "no such row: {row}");
-        let status = if is_refused { StatusCode::UNAUTHORIZED } else { StatusCode::NO_CONTENT };
+        let (refused, status) = match row {
+            RECEIVE => (None, StatusCode::NO_CONTENT),
+            REFUSE => (Some(&setup.expired), StatusCode::UNAUTHORIZED),
+            CROWDED => (Some(&setup.crowded), StatusCode::BAD_REQUEST),
+            _ => panic!("no such row: {row}"),
+        };
         Self(Box::new(move |number| {
-            let body = if is_refused { &setup.expired } else { &setup.bodies[number] };
+            let body = refused.unwrap_or_else(|| &setup.bodies[number]);
             let request = Request::post("/").body(Full::new(body.clone())).unwrap();
             let response = service.clone().oneshot(request).now_or_never().unwrap();
             assert_eq!(response.unwrap().status(), status);

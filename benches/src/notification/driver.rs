@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    calls::{DECODE, RECEIVE, REFUSE},
+    calls::{CROWDED, DECODE, RECEIVE, REFUSE},
     report::{Limits, Report, Row, median},
     setup::BATCH,
 };
@@ -15,9 +15,9 @@ const PROCESSES: usize = 9;
 
 const BY_HAND: &str = "handler by hand over HTTP, processor time";
 
-/// The ns of the rows, in their order, and two ratios: a notification to the decode, and over HTTP to
-/// the handler by hand.
-pub type Sample = [f64; 7];
+/// The ns of the rows, in their order, two ratios: a notification to the decode, and over HTTP to the
+/// handler by hand, and the ns of the crowded body.
+pub type Sample = [f64; 8];
 
 pub fn run() {
     let counter = Command::new("valgrind").arg("--version").stdout(Stdio::null()).status().is_ok();
@@ -35,6 +35,7 @@ pub fn run() {
     report.print(row.peer("the decode", Some(of_all(5))).limits(limits));
     let limits = Limits { instructions: Some(26_000.0), ns: Some(1900.0), ..Limits::default() };
     report.print(Row::new(REFUSE).instructions(count(REFUSE)).ns(of_all(2)).limits(limits));
+    report.print(Row::new(CROWDED).instructions(count(CROWDED)).ns(of_all(7)));
     report.print(Row::new(BY_HAND).ns(of_all(3)));
     let limits = Limits { ratio: Some(0.88), ..Limits::default() };
     let row = Row::new("notification over HTTP, processor time").ns(of_all(4));

@@ -17,6 +17,8 @@ pub struct Setup {
     pub tokens: Vec<String>,
     pub bodies: Vec<Bytes>,
     pub expired: Bytes,
+    /// The largest body that is read, full of members: the most that parsing can cost.
+    pub crowded: Bytes,
     pub peer: Arc<Peer>,
     pub gate: GateParts,
 }
@@ -69,8 +71,29 @@ impl Setup {
             keys: SigningKeys::from_pem(simulator.certificate_pem()).unwrap(),
             _simulator: Arc::new(simulator),
         };
-        Self { tokens: bodies.iter().map(token).collect(), bodies, expired, peer, gate }
+        Self {
+            tokens: bodies.iter().map(token).collect(),
+            bodies,
+            expired,
+            crowded: crowded(),
+            peer,
+            gate,
+        }
     }
+}
+
+fn crowded() -> Bytes {
+    let members = (0_u32..).map(|number| format!("\"{number:x}\":0"));
+    let mut body = String::from("{\"\":0");
+    for member in members {
+        if body.len() + member.len() + 2 > 16 * 1024 {
+            break;
+        }
+        body.push(',');
+        body.push_str(&member);
+    }
+    body.push('}');
+    body.into()
 }
 
 impl GateParts {

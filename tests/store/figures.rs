@@ -7,11 +7,11 @@
 use std::{fs, time::Instant};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use harness::{Directory, RedisServer, amount};
+use harness::{Directory, PostgresServer, RedisServer, amount};
 use tower_superoffice::{
     Environment, TenantId,
     status::Record,
-    store::{MemoryStore, RedbStore, RedisStore, Store},
+    store::{MemoryStore, PostgresStore, RedbStore, RedisStore, Store},
 };
 
 const PRODUCTION: Environment = Environment::Production;
@@ -141,4 +141,19 @@ async fn redis() {
         load(&store).await;
         load(&RedisStore::connect(&server.url(), &PRODUCTION).unwrap()).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes long, and figures of a debug build mean nothing"]
+async fn postgres() {
+    println!("\npostgres");
+    let Some(server) = PostgresServer::start() else { return };
+    let store = PostgresStore::connect(&server.url(), &PRODUCTION).unwrap();
+    measure(&store, 1000).await;
+    let size = "SELECT sum(pg_total_relation_size(oid)) FROM pg_class \
+        WHERE relkind = 'r' AND relname LIKE 'tower_superoffice%'";
+    let size: usize = server.execute(size).parse().unwrap();
+    println!("{:>12} bytes a tenant in the server", size / tenants());
+    load(&store).await;
+    load(&PostgresStore::connect(&server.url(), &PRODUCTION).unwrap()).await;
 }

@@ -15,6 +15,7 @@ use tower_superoffice::{
 #[allow(dead_code, reason = "the gates of this module have another store")]
 #[path = "gates.rs"]
 mod gates;
+#[allow(dead_code, reason = "a night measures more")]
 #[path = "scale/postgres.rs"]
 mod postgres;
 #[allow(dead_code, reason = "gateways are ended in more ways")]

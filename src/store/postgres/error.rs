@@ -35,21 +35,24 @@ pub(super) fn fate(error: &Error) -> Fate {
 pub(super) fn store_error(name: &str, error: Error) -> StoreError {
     let made = match error.code() {
         None if is_read_only(&error) => read_only(name),
+        None if lacks_password(&error) => {
+            StoreError::misconfigured(format!("{name} asks for a password: write it in its URL"))
+        }
         None => unreachable_server(name),
         Some(code) => match code {
             &SqlState::INVALID_PASSWORD | &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                 StoreError::misconfigured(format!(
-                    "{name} refuses the login: check user and password in its URL, and the server's pg_hba.conf"
+                    "{name} refuses the login: check user and password in its URL, and the server's pg_hba.conf; create a missing user with CREATE ROLE .. LOGIN PASSWORD .."
                 ))
             }
             &SqlState::INVALID_CATALOG_NAME => StoreError::misconfigured(format!(
                 "{name} has no such database: create it with CREATE DATABASE"
             )),
             &SqlState::INVALID_SCHEMA_NAME => StoreError::misconfigured(format!(
-                "{name} has no schema to create tables in: create the one that the user's search_path names"
+                "{name} has no schema that the user may create tables in: create the one that the user's search_path names with CREATE SCHEMA, and GRANT USAGE, CREATE on it to the user"
             )),
             &SqlState::INSUFFICIENT_PRIVILEGE => StoreError::misconfigured(format!(
-                "{name} forbids the user a table: run the script of PostgresStore::script as the owner of the schema, and GRANT SELECT, INSERT, UPDATE, DELETE on its tables to the user"
+                "{name} forbids the user its database or a table: GRANT CONNECT on the database to the user, run the script of PostgresStore::script as the owner of the schema, and GRANT SELECT, INSERT, UPDATE, DELETE on its tables to the user"
             )),
             &SqlState::UNDEFINED_COLUMN
             | &SqlState::WRONG_OBJECT_TYPE
@@ -85,6 +88,12 @@ fn is_read_only(error: &Error) -> bool {
     let source = std::error::Error::source(error);
     let io = source.and_then(|source| source.downcast_ref::<io::Error>());
     io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
+/// Returns whether the server asked for a password and none is configured, which the library finds out.
+fn lacks_password(error: &Error) -> bool {
+    let source = std::error::Error::source(error);
+    source.is_some_and(|source| source.to_string() == "password missing")
 }
 
 /// Returns the error of a server that takes no writes.

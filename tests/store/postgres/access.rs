@@ -49,6 +49,26 @@ async fn missing_database_and_schema_are_named() {
 }
 
 #[tokio::test]
+async fn missing_role_and_rights_name_the_statement() {
+    let Some(server) = PostgresServer::start() else { return };
+    server.execute("CREATE ROLE app LOGIN");
+    server.execute("CREATE SCHEMA hidden");
+    server.execute("CREATE DATABASE locked");
+    server.execute("REVOKE CONNECT ON DATABASE locked FROM public");
+    let at =
+        |login: &str, rest: &str| format!("postgres://{login}@127.0.0.1:{}/{rest}", server.port());
+    for (url, statement) in [
+        (at("stranger", "postgres"), "CREATE ROLE"),
+        (at("app", "locked"), "GRANT CONNECT"),
+        (at("app", "postgres?options=-csearch_path%3Dhidden"), "GRANT USAGE"),
+    ] {
+        let error = load(&open(&url)).await.unwrap_err();
+        assert!(error.is_misconfigured(), "{error:?}");
+        assert!(error.to_string().contains(statement), "{statement} in {error}");
+    }
+}
+
+#[tokio::test]
 async fn refused_login_is_reported_without_the_password() {
     let Some(mut server) = PostgresServer::start() else { return };
     server.execute("ALTER ROLE gate PASSWORD 'hush'");
@@ -63,7 +83,8 @@ async fn refused_login_is_reported_without_the_password() {
         let error = load(&store).await.unwrap_err();
         let reported = format!("{error} {error:?} {store:?} {}", store.name());
         assert!(!reported.contains(":secret"), "{reported}");
-        assert!(error.is_misconfigured() || login == "gate", "{reported}");
+        assert!(error.is_misconfigured(), "{reported}");
+        assert!(error.to_string().contains("password"), "{error}");
     }
     assert_eq!(load(&open(&url("gate:hush"))).await.unwrap(), []);
     server.kill();

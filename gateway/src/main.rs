@@ -42,6 +42,10 @@ fn main() -> ExitCode {
             return client::run(*command, target).unwrap_or_else(|error| fail(&error));
         }
     };
+    if args.print_store_script {
+        let printed = std::io::stdout().write_all(args.store_script().as_bytes());
+        return printed.map_or_else(|error| fail(&error.into()), |()| ExitCode::SUCCESS);
+    }
     let format = args.log_format;
     let result = match log::init(format) {
         Ok(_flush_at_the_end) => match start(args) {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tower_superoffice::{TenantGate, pull::Schedule, token::SigningKeys};
+use tower_superoffice::{TenantGate, pull::Schedule, store::PostgresStore, token::SigningKeys};
 
 use super::{Args, EnvironmentArgs, Switch, store, track};
 use crate::{BoxError, forward, routes::Access, served::Served};
@@ -43,6 +43,12 @@ impl Args {
             );
         }
         Ok(served)
+    }
+
+    /// Returns the SQL that makes the tables of all environments in a PostgreSQL server.
+    pub(crate) fn store_script(&self) -> String {
+        let environments = self.environments.iter().map(|args| &args.environment);
+        environments.map(PostgresStore::script).collect()
     }
 
     /// Builds the gate of an environment; returns it with the name of its store.

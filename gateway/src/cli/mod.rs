@@ -209,6 +209,11 @@ pub(crate) struct Args {
     )]
     event_capacity: NonZeroUsize,
 
+    /// Prints the SQL that makes a PostgreSQL store's tables, for an owner of the schema to run, and
+    /// exits: for a store whose user may not make them.
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_PRINT_STORE_SCRIPT", value_parser = BoolishValueParser::new())]
+    pub(crate) print_store_script: bool,
+
     /// Forwards calls to closed tenants too, and counts and logs them, for the first days.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_OBSERVE_ONLY", value_parser = BoolishValueParser::new())]
     pub(crate) observe_only: bool,

@@ -162,3 +162,20 @@ async fn flags_of_the_gateway_are_none_of_a_command() {
         assert!(help.stdout.contains(&format!("\n  {command} ")), "{command}: {}", help.stdout);
     }
 }
+
+#[tokio::test]
+async fn store_script_has_the_tables_of_each_environment() {
+    let base = ["--any-audience", "--print-store-script", "--environment", "production"];
+    let one = run(&base, &[]).await;
+    assert!(one.succeeded, "{}", one.stderr);
+    assert!(one.stdout.contains(r#""tower_superoffice_production_tenants""#), "{}", one.stdout);
+    let args = ["--environment", "sod", "--environment", "production", "--print-store-script"];
+    let variables = [
+        ("ANY_AUDIENCE", "sod=true,production=true"),
+        ("STORE", "postgres://gate@127.0.0.1:9/gate"),
+    ];
+    let two = run(&args, &variables).await;
+    assert!(two.succeeded, "{}", two.stderr);
+    assert!(two.stdout.ends_with(&one.stdout), "{}", two.stdout);
+    assert!(two.stdout.contains(r#""tower_superoffice_sod_tenants""#), "{}", two.stdout);
+}

@@ -155,3 +155,29 @@ async fn lease_ends_by_the_clock_of_the_server_and_is_swept() {
     let ended = "SELECT count(*) FROM tower_superoffice_production_leases WHERE until < now()";
     assert_eq!(server.execute(ended), "0");
 }
+
+#[tokio::test]
+async fn merges_in_a_fresh_database_read_no_other_tenants() {
+    // Without statistics the planner guesses how many rows there are.
+    let Some(server) = PostgresServer::start_with(&["autovacuum=off"]) else { return };
+    let store = open(&server.url());
+    load(&store).await.unwrap();
+    const OTHERS: usize = 50_000;
+    server.execute(&format!(
+        "INSERT INTO {TENANTS} SELECT 'other' || n, sha256(n::text::bytea), n, 0 FROM generate_series(1, {OTHERS}) n"
+    ));
+    let seen = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = ";
+    let seen = format!("{seen}'{TENANTS}'");
+    let before: usize = server.execute(&seen).parse().unwrap();
+    for at in 1..4 {
+        let merges: Vec<_> = (0..64).map(tenant).collect();
+        let record = suspended(at);
+        join_all(merges.iter().map(|tenant| store.merge(tenant, &record))).await;
+    }
+    drop(store);
+    // A session reports what it has done when it ends.
+    let updated = seen.replace("seq_tup_read", "n_tup_upd >= 128");
+    until!(server.execute(&updated) == "t");
+    let read = server.execute(&seen).parse::<usize>().unwrap() - before;
+    assert!(read < OTHERS, "{read} rows of other tenants were read");
+}

@@ -4,14 +4,18 @@ WITH turn AS (
     UPDATE "@meta" SET position = position + $1
     RETURNING position - $1 AS before, position AS after
 ), given AS MATERIALIZED (
-    SELECT g.tenant, g.digest, g.value, g.kept, g.writer, turn.before + g.n AS position
+    -- Not joined with the turn: without statistics that is thousands of rows for the planner, and it
+    -- would read all tenants to find a few.
+    SELECT g.tenant, g.digest, g.value, g.kept, g.writer, (SELECT before FROM turn) + g.n AS position
     FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::boolean[], $6::bigint[])
-        WITH ORDINALITY AS g (tenant, digest, value, kept, writer, n), turn
+        WITH ORDINALITY AS g (tenant, digest, value, kept, writer, n)
+    WHERE EXISTS (SELECT FROM turn)
 ), updated AS (
     UPDATE "@tenants" t
     SET value = g.value, position = g.position, writer = g.writer
     FROM given g
-    WHERE t.tenant = g.tenant AND sha256(t.value) = g.digest
+    -- As a condition that can't be hashed it is computed for the tenant alone.
+    WHERE t.tenant = g.tenant AND (sha256(t.value) = g.digest) IS TRUE
     RETURNING t.tenant, t.position
 ), inserted AS (
     INSERT INTO "@tenants" (tenant, value, position, writer)

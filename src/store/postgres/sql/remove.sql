@@ -3,12 +3,14 @@ WITH turn AS (
     UPDATE "@meta" SET position = position + $1
     RETURNING position - $1 AS before, position AS after
 ), given AS MATERIALIZED (
-    SELECT g.tenant, g.digest, g.value, turn.before + g.n AS position
+    -- Not joined with the turn, as in a merge.
+    SELECT g.tenant, g.digest, g.value, (SELECT before FROM turn) + g.n AS position
     FROM unnest($2::text[], $3::bytea[], $4::bytea[])
-        WITH ORDINALITY AS g (tenant, digest, value, n), turn
+        WITH ORDINALITY AS g (tenant, digest, value, n)
+    WHERE EXISTS (SELECT FROM turn)
 ), removed AS (
     DELETE FROM "@tenants" t USING given g
-    WHERE t.tenant = g.tenant AND sha256(t.value) = g.digest
+    WHERE t.tenant = g.tenant AND (sha256(t.value) = g.digest) IS TRUE
     RETURNING t.tenant
 ), logged AS (
     INSERT INTO "@changes" (position, stamp, writer, removed, value)

@@ -6,8 +6,9 @@ use std::{
 };
 
 use bytes::{Buf, Bytes};
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body;
+use serde_json::json;
 use tower_service::Service;
 
 use super::SimulatorBody;
@@ -57,13 +58,28 @@ impl Control {
         let body = tokio::time::timeout(BODY_TIMEOUT, read_body(body)).await;
         match body.unwrap_or(Err(StatusCode::REQUEST_TIMEOUT)) {
             Ok(body) => (self.0)(Request::from_parts(parts, body.into())).await,
-            Err(status) => {
-                let mut answer = Response::new(SimulatorBody::default());
-                *answer.status_mut() = status;
-                answer
-            }
+            Err(status) => problem(status),
         }
     }
+}
+
+/// Answers a request whose body can't be handed on, as RFC 9457 describes it.
+fn problem(status: StatusCode) -> Response<SimulatorBody> {
+    let detail = match status {
+        StatusCode::PAYLOAD_TOO_LARGE => "The body has at most 64 KiB.",
+        StatusCode::REQUEST_TIMEOUT => "The body did not arrive in time.",
+        _ => "The body broke off.",
+    };
+    let members = json!({
+        "title": status.canonical_reason(),
+        "status": status.as_u16(),
+        "detail": detail,
+    });
+    let mut answer = Response::new(SimulatorBody::from(members.to_string()));
+    *answer.status_mut() = status;
+    let kind = HeaderValue::from_static("application/problem+json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, kind);
+    answer
 }
 
 async fn read_body<B: Body>(body: B) -> Result<Bytes, StatusCode> {

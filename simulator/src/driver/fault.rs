@@ -199,7 +199,7 @@ fn location(value: &str) -> Result<String, String> {
 }
 
 fn json(value: &str) -> Result<String, String> {
-    match serde_json::from_str::<serde::de::IgnoredAny>(value) {
+    match serde_json::from_str::<serde_json::Value>(value) {
         Ok(_) => Ok(value.to_owned()),
         Err(error) => Err(format!("value is JSON: {error}.")),
     }

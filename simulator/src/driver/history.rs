@@ -60,8 +60,8 @@ impl fmt::Display for Outcome {
             Self::Failed(reason) => f.write_str(reason),
             Self::Silent => f.write_str("not sent: the change was silent"),
             Self::Lost => f.write_str("not sent: notifications are lost"),
-            Self::Late(seconds) => write!(f, "sent {seconds} s later"),
-            Self::Held => f.write_str("sent after the next one"),
+            Self::Late(seconds) => write!(f, "to be sent {seconds} s after the change"),
+            Self::Held => f.write_str("to be sent after the next one"),
         }
     }
 }

@@ -5,8 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use bytes::Bytes;
+use futures::StreamExt;
 use http::{Request, Response};
-use tower::service_fn;
+use http_body_util::StreamBody;
+use hyper::body::Frame;
+use tower::{ServiceExt, service_fn};
 use tower_superoffice::{
     simulator::{Simulator, SimulatorBody},
     status::State,
@@ -45,6 +49,18 @@ async fn control_service_gets_whole_bodies_of_64_kib() {
     let url = format!("{origin}/simulator");
     assert_eq!(call("POST", &url, vec![b'x'; 64 << 10]).await.1, "POST /simulator 65536");
     assert_eq!(call("POST", &url, vec![b'x'; (64 << 10) + 1]).await.0, 413);
+}
+
+#[tokio::test(start_paused = true)]
+async fn control_service_is_not_called_for_a_body_that_stops() {
+    let (simulator, origin) = with_echo().await;
+    let (tx, rx) = futures::channel::mpsc::channel(1);
+    let body = StreamBody::new(rx.map(|data: Bytes| Ok::<_, Infallible>(Frame::data(data))));
+    let request = Request::post(format!("{origin}/simulator")).body(body).unwrap();
+    let answer = simulator.network().oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), 408);
+    assert_eq!(answer.headers()["content-type"], "application/problem+json");
+    drop(tx);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Changes of tenants, loud and silent.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
@@ -77,6 +77,19 @@ async fn gate_follows_what_is_posted_and_pulls_what_is_not() {
     env.post("/simulator/tenants/Cust1/resume?silently").await;
     assert!(gate.check(&tenant).is_err());
     gate.available(&tenant).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn change_is_made_though_its_client_left() {
+    let env = Env::new().await;
+    // The tenant closes 100 ms after the notification.
+    let change = env.call("POST", "/simulator/tenants/Cust1/suspend");
+    let soon = Duration::from_millis(50);
+    assert!(tokio::time::timeout(soon, change).await.is_err());
+    assert_eq!(env.received(), [(2, "Cust1".to_owned())]);
+    tokio::time::sleep(soon * 2).await;
+    assert_eq!(env.get("/simulator/tenants/Cust1").await["state"], "Suspended");
+    assert_eq!(env.get("/simulator/notifications").await[0]["outcome"], "answered");
 }
 
 #[tokio::test(start_paused = true)]

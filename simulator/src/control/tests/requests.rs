@@ -45,7 +45,7 @@ async fn wrong_requests_get_a_sentence() {
     assert_eq!(env.call("GET", "/simulator/tenants/Cust1/suspend").await.headers["allow"], "POST");
     assert!(env.received().is_empty() && env.driver.history().is_empty());
     let long = env.form("/simulator/tenants", &"x".repeat((64 << 10) + 1)).await;
-    assert_eq!(long.status, 413);
+    assert_eq!(long.detail(413), "The body has at most 64 KiB.");
 }
 
 #[tokio::test(start_paused = true)]

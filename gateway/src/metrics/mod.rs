@@ -16,6 +16,7 @@ use metrics::{Counter, Gauge, Histogram, Key, Label, Recorder as _, with_local_r
 
 use self::recorder::{METADATA, Recorder};
 pub(crate) use self::{calls::MeasuredCalls, connections::Connections};
+use crate::forward::problem;
 
 /// The gateway's own metrics: name, kind and help.
 const OWN: &[(&str, Kind, &str)] = &[
@@ -126,7 +127,7 @@ pub(crate) async fn scrape(State(metrics): State<Metrics>) -> Response {
             .into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics not written");
-            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be written.")
         }
     }
 }

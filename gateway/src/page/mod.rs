@@ -149,6 +149,8 @@ async fn page(State(page): State<Page>, parameters: routes::Query<Parameters>) -
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             response
         }
-        Err(Unavailable::Failed) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+        Err(Unavailable::Failed) => {
+            problem(StatusCode::INTERNAL_SERVER_ERROR, "The tenants could not be listed.")
+        }
     }
 }

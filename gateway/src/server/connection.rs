@@ -5,7 +5,6 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Router,
     http::{Request, Response, StatusCode},
-    response::IntoResponse,
 };
 use hyper::service::service_fn;
 use hyper_util::{
@@ -121,7 +120,8 @@ async fn respond(
 ) -> Result<Response<CountedBody>, Infallible> {
     // hyper's own bound is on what it reads at once, and lets up to twice as much pass.
     let response = if head_size(&request) > max_head {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        problem(status, "The head of the request is too large.")
     } else if let Err(detail) = host::settle(&mut request) {
         problem(StatusCode::BAD_REQUEST, detail)
     } else {

@@ -14,6 +14,8 @@ use tower_http::{
     trace::{DefaultOnFailure, TraceLayer},
 };
 
+use crate::forward::problem;
+
 /// Wraps `routes` in tracing and in a handler for panics.
 pub(super) fn middleware(routes: Router) -> Router {
     let secrets = [header::AUTHORIZATION, header::COOKIE, HeaderName::from_static("so-apptoken")];
@@ -28,7 +30,25 @@ pub(super) fn middleware(routes: Router) -> Router {
 }
 
 fn internal_error(_panic: Box<dyn Any + Send>) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response
+    problem(StatusCode::INTERNAL_SERVER_ERROR, "The gateway failed at this request.")
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::{http::Request, routing::get};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn panicking() {
+        panic!("a fault");
+    }
+
+    #[tokio::test]
+    async fn panic_is_a_problem() {
+        let routes = middleware(Router::new().route("/", get(panicking)));
+        let response = routes.oneshot(Request::new(Body::empty())).await.unwrap();
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "application/problem+json");
+    }
 }

@@ -27,8 +27,10 @@ async function contact(tenant) {
 const verbs = {
   contact,
   rest: async (tenant) => {
-    const { name } = await new ContactRestApi(`${gateway}/${tenant}`).getByIdAsync(5);
-    return { name };
+    let response;
+    const options = { responseCallback: (seen) => (response = seen) };
+    const { name } = await new ContactRestApi(`${gateway}/${tenant}`).getByIdAsync(5, options);
+    return { name, raw: response.data };
   },
   whenOpen: (tenant) => whenOpen(gateway, tenant, () => contact(tenant)),
   state: async (tenant) => (await fetch(`${gateway}/api/state/${tenant}`)).json(),

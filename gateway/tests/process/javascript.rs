@@ -139,11 +139,18 @@ async fn own_client_of_superoffice_works_in_each_state() {
     assert_eq!(raw["Path"], "/Cust1/api/v1/Agents/Contact/GetContactEntity");
     assert_eq!(raw["Query"], "contactEntityId=5");
 
-    // Moved: the next call is at the new host.
+    // Moved: a call without content is at the new host at once. An agent's has content, so that the
+    // gateway can't repeat it when the old host refuses it.
     simulator.move_tenant(id).await.unwrap();
-    let moved = program.ask("contact", "Cust1").await["result"]["raw"].take();
+    let got = program.ask("rest", "Cust1").await;
+    let moved = &got["result"]["raw"];
+    assert_eq!(moved["ContextIdentifier"], "Cust1", "{got}");
     assert_ne!(moved["Host"], raw["Host"]);
-    assert_eq!(moved["ContextIdentifier"], "Cust1");
+    simulator.move_tenant(id).await.unwrap();
+    let got = program.ask("whenOpen", "Cust1").await;
+    let moved_again = &got["result"]["raw"];
+    assert_eq!(moved_again["ContextIdentifier"], "Cust1", "{got}");
+    assert_ne!(moved_again["Host"], moved["Host"]);
 
     // Upgrading, and what waits for the end of it.
     simulator.upgrade(id).await.unwrap();
@@ -152,7 +159,8 @@ async fn own_client_of_superoffice_works_in_each_state() {
     program.send("whenOpen", "Cust1").await;
     until!(refused_calls(&env).await > refused);
     simulator.resume(id).await.unwrap();
-    assert_eq!(program.receive().await["result"]["raw"]["ContextIdentifier"], "Cust1");
+    let opened = program.receive().await;
+    assert_eq!(opened["result"]["raw"]["ContextIdentifier"], "Cust1", "{opened}");
 
     // Suspended and resumed. The state is asked of the gateway.
     simulator.suspend(id).await.unwrap();
@@ -160,8 +168,15 @@ async fn own_client_of_superoffice_works_in_each_state() {
     let state = program.ask("state", "Cust1").await["result"].take();
     assert_eq!((&state["State"], &state["IsRunning"]), (&json!("Suspended"), &json!(false)));
     simulator.resume(id).await.unwrap();
-    assert_eq!(program.ask("contact", "Cust1").await["result"]["raw"]["Host"], moved["Host"]);
+    assert_eq!(program.ask("contact", "Cust1").await["result"]["raw"]["Host"], moved_again["Host"]);
     assert_eq!(program.ask("state", "Cust1").await["result"]["IsRunning"], true);
+
+    // Closed by an operator, and released.
+    env.gateway.close("Cust1").await;
+    let closed = program.ask("contact", "Cust1").await["error"].take();
+    assert_eq!((&closed["status"], &closed["data"]["reason"]), (&json!(503), &json!("operator")));
+    env.gateway.release("Cust1").await;
+    assert!(program.ask("contact", "Cust1").await["result"].is_object());
 
     // Deleted: nothing waits for that. Another tenant is as it was.
     simulator.delete(id).await.unwrap();

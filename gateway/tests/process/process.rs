@@ -145,10 +145,19 @@ impl Gateway {
 
     /// Closes a tenant by an operator's order.
     pub(crate) async fn close(&self, tenant: &str) {
-        let request = Request::post(self.url(&format!("/tenants/{tenant}/close")))
+        self.order(tenant, "close").await;
+    }
+
+    /// Ends an operator's order.
+    pub(crate) async fn release(&self, tenant: &str) {
+        self.order(tenant, "release").await;
+    }
+
+    async fn order(&self, tenant: &str, order: &str) {
+        let request = Request::post(self.url(&format!("/tenants/{tenant}/{order}")))
             .header("content-type", "application/json");
-        let closed = self.send(request.body(Full::default()).unwrap()).await;
-        assert_eq!(closed.status, StatusCode::OK);
+        let taken = self.send(request.body(Full::default()).unwrap()).await;
+        assert_eq!(taken.status, StatusCode::OK);
     }
 
     pub(crate) fn id(&self) -> u32 {

@@ -15,7 +15,7 @@ pub(in crate::routes) struct Event {
     #[schema(inline)]
     event: Name,
     /// Null in what is about none: the end of the snapshot, and `missed`.
-    #[schema(value_type = Option<schemas::TenantId>)]
+    #[schema(value_type = Option<schemas::TenantId>, required)]
     tenant: Option<String>,
     /// Only with several environments.
     environment: Option<String>,

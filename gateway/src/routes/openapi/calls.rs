@@ -22,7 +22,7 @@ const OWN: [(u16, &str); 11] = [
     (503, "The tenant is closed, or the tenant's own."),
     (504, "The tenant did not respond in time, or the tenant's own."),
     (508, "The call has come back to the gateway, or the tenant's own."),
-    (500, "The tenant's own, or a fault of the gateway, without content."),
+    (500, "The tenant's own, or a fault of the gateway."),
 ];
 
 pub(super) fn describe(document: &mut Document<'_>, notification_path: &str) {

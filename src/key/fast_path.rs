@@ -17,9 +17,7 @@ pub(super) fn tenant_in(path: &str) -> Option<TenantId> {
 /// reading can find: it may find none, such as in `/login/x`.
 ///
 /// Gives up on what is rare: an id of more than 15 characters, and a path of fewer than 17.
-// Always, and its parts too: the guard and the endpoint both take it for each call, and as a function
-// it costs twice as much.
-#[inline(always)]
+#[inline]
 pub(super) fn glance(path: &str) -> Option<&str> {
     let (start, _) = path.as_bytes().split_first_chunk::<17>()?;
     let (slash, start) = start.split_first()?;
@@ -34,7 +32,7 @@ pub(super) fn glance(path: &str) -> Option<&str> {
 }
 
 /// Returns the place of the first slash in `word`; 8 if there is none.
-#[inline(always)]
+#[inline]
 fn first_slash(word: &[u8; 8]) -> usize {
     const SLASHES: u64 = u64::from_le_bytes([b'/'; 8]);
     const ONES: u64 = u64::from_le_bytes([1; 8]);
@@ -45,7 +43,7 @@ fn first_slash(word: &[u8; 8]) -> usize {
 }
 
 /// Whether `path`, of at least 16 bytes, has nothing that the exact reading decodes, follows or drops.
-#[inline(always)]
+#[inline]
 fn is_plain(path: &[u8]) -> bool {
     let (chunks, _) = path.as_chunks();
     let Some(last) = path.last_chunk() else { return false };
@@ -59,7 +57,7 @@ fn is_plain(path: &[u8]) -> bool {
     u128::from_ne_bytes(suspects) == 0
 }
 
-#[inline(always)]
+#[inline]
 fn note_suspects(chunk: &[u8; 16], suspects: &mut [u8; 16]) {
     for (suspect, &byte) in suspects.iter_mut().zip(chunk) {
         *suspect |= u8::from(byte == b'%')

@@ -139,7 +139,7 @@ impl<B> TenantKey<http::Request<B>> for UrlKey {
         self.tenant_of_url(request)
     }
 
-    #[inline(always)]
+    #[inline]
     fn glance<'r>(&self, request: &'r http::Request<B>) -> Option<&'r str> {
         let extensions = request.extensions();
         if !extensions.is_empty() && extensions.get::<TenantId>().is_some() {

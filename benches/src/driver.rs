@@ -9,13 +9,12 @@ use std::{
 };
 
 use crate::{
-    report::{Limits, Report, Row, median},
+    report::{Limits, Report, Row, median, processes},
     rows,
     sample::Sample,
     threads,
 };
 
-const PROCESSES: usize = 9;
 /// Calls under the instruction counter, a multiple of those in a cold row.
 const COUNTED: usize = 10 * 1024;
 
@@ -24,7 +23,7 @@ pub fn run() {
     if !counter {
         eprintln!("valgrind is missing: instructions are not counted");
     }
-    let processes: Vec<Vec<Sample>> = (0..PROCESSES).map(|_| sample()).collect();
+    let processes: Vec<Vec<Sample>> = (0..processes()).map(|_| sample()).collect();
     let count = |name: &str| counter.then(|| instructions(name));
     let counts: Vec<Option<f64>> = rows::ALL.iter().map(|row| count(row.name)).collect();
     let count = |name| {

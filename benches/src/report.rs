@@ -146,6 +146,13 @@ fn rounded(number: f64, steps: f64) -> f64 {
     (number * steps).round() / steps
 }
 
+/// Returns how many processes the medians are taken over: nine, or what `BENCH_PROCESSES` says.
+#[allow(dead_code, reason = "not every program starts others")]
+pub fn processes() -> usize {
+    let wanted = std::env::var("BENCH_PROCESSES").ok().and_then(|number| number.parse().ok());
+    wanted.unwrap_or(9).max(1)
+}
+
 /// Returns the median of `values`, which are not empty.
 #[allow(dead_code, reason = "not every program takes one")]
 pub fn median(mut values: Vec<f64>) -> f64 {

@@ -7,11 +7,9 @@ use std::{
 
 use crate::{
     calls::{CROWDED, DECODE, RECEIVE, REFUSE},
-    report::{Limits, Report, Row, median},
+    report::{Limits, Report, Row, median, processes},
     setup::BATCH,
 };
-
-const PROCESSES: usize = 9;
 
 const BY_HAND: &str = "handler by hand over HTTP, processor time";
 
@@ -24,7 +22,7 @@ pub fn run() {
     if !counter {
         eprintln!("valgrind is missing: instructions are not counted");
     }
-    let samples: Vec<Sample> = (0..PROCESSES).map(|_| sample()).collect();
+    let samples: Vec<Sample> = (0..processes()).map(|_| sample()).collect();
     let of_all = |place: usize| median(samples.iter().map(|sample| sample[place]).collect());
     let count = |row| counter.then(|| instructions(row));
 

@@ -3,7 +3,8 @@
 use std::{fmt, time::Duration};
 
 use crate::status::{
-    ChangeType, Record, TenantStatus, UnavailableReason, history::PullHistory, knowledge::Knowledge,
+    ChangeType, Record, TenantStatus, UnavailableReason, derive::status_without_override,
+    history::PullHistory, knowledge::Knowledge,
 };
 
 /// A pull that changed a tenant's status, because no notification had done so in time.
@@ -23,8 +24,13 @@ impl Correction {
         self.missed
     }
 
-    /// Returns an upper bound of the time that the status was wrong: the time since this replica gained
-    /// the newest fact that agreed with it.
+    /// Returns an upper bound of the time that the status was wrong: the time since the newest fact
+    /// that agreed with it.
+    ///
+    /// A notification counts from when the first replica received it, by the wall clock, and never for
+    /// less than this replica has known it. A pull counts from when it was gained here, and one that
+    /// was loaded at the start from when the answers began that say the same: so a restart makes the
+    /// bound larger, and not too small.
     ///
     /// `None` without such a fact, as for a tenant that was open for lack of a record.
     #[must_use]
@@ -53,16 +59,33 @@ impl Correction {
     }
 }
 
-/// Returns how long, at `now`, the newest fact that agrees with the status has been known.
+/// Returns for how long at most the newest fact that agrees with the status has been true, at `now`
+/// since the gate was built and `unix_ms` of the wall clock.
 pub(super) fn agreed_within(
     record: &Record,
     knowledge: &Knowledge,
     history: &PullHistory,
-    now: Duration,
+    (now, unix_ms): (Duration, u64),
 ) -> Option<Duration> {
-    let notified = record.deciding().map(|_| knowledge.since());
-    let pulled = history.news().filter(|_| record.pulls().next().is_some());
-    notified.max(pulled).map(|known| known.elapsed(now))
+    // What is loaded is known here since the start alone, and its fact is older. A stored time of 0
+    // is none.
+    let since =
+        |stored: u64| (stored > 0).then(|| Duration::from_millis(unix_ms.saturating_sub(stored)));
+    let notified = record.latest_open_close().and_then(|last| since(last.received_at));
+    let notified = notified.map(|elapsed| elapsed.max(knowledge.known(now)));
+    let outcome = status_without_override(record).outcome();
+    let last = record.last_pull().filter(|last| last.outcome() == outcome);
+    let pulled = last.and_then(|last| {
+        let gained = history.news()?.elapsed(now);
+        match history.loaded() {
+            Some(_) => since(last.since).map(|elapsed| elapsed.max(gained)),
+            None => Some(gained),
+        }
+    });
+    match (notified, pulled) {
+        (Some(notified), Some(pulled)) => Some(notified.min(pulled)),
+        (notified, pulled) => notified.or(pulled),
+    }
 }
 
 impl fmt::Display for Correction {
@@ -102,7 +125,8 @@ mod tests {
         }
 
         fn notify(&self, change: ChangeType, token_time: i64) -> &Self {
-            let notified = Notified::new(change, token_time, 0, Arc::default());
+            let received_at = Clock::system().unix_ms();
+            let notified = Notified::new(change, token_time, received_at, Arc::default());
             self.0.apply(&Self::id(), Update::Notification(notified));
             self
         }

@@ -185,7 +185,9 @@ impl Entry {
         Ok(gains)
     }
 
-    pub(super) fn agreed_within(&self, now: Duration) -> Option<Duration> {
+    /// Returns for how long at most its status has been as the newest fact says, at `now`: the time
+    /// since the gate was built, and ms since the epoch.
+    pub(super) fn agreed_within(&self, now: (Duration, u64)) -> Option<Duration> {
         agreed_within(&self.known.record, &self.known.knowledge, &self.known.history, now)
     }
 

@@ -242,14 +242,16 @@ impl Registry {
         let doubtful = has_record && self.forgotten.is_doubtful(tenant, &update, now);
         let mut entry = slot.or_default();
         let (before, known) = (entry.status(), KnownNotifications::of(&entry.known.record));
-        // The first fact of a tenant corrects nothing.
-        let (first, within) = (entry.known.record.is_empty(), entry.agreed_within(now));
+        // The first fact of a tenant corrects nothing, and a notification does not either.
+        let may_correct = notification.is_none() && !entry.known.record.is_empty();
+        let unix_ms = self.clock.unix_ms();
+        let within = may_correct.then(|| entry.agreed_within((now, unix_ms))).flatten();
         let (gains, outcome) = match entry.merge(update, &self.settle, now) {
             Ok(gains) if gains.any => (gains, Outcome::Recorded),
             Ok(_) => (Gains::default(), Outcome::Stale),
             Err(outcome) => (Gains::default(), outcome),
         };
-        entry.note_unreadable(self.clock.unix_ms());
+        entry.note_unreadable(unix_ms);
         // First, so that the summary fits the record whatever the marking does.
         let after = self.summarize(tenant, &mut entry);
         if gains.any {
@@ -257,7 +259,7 @@ impl Registry {
         }
         let gained = known.gained_by(&entry.known.record);
         let mut turn = Turn { before: &before, after: &after, correction: None };
-        if !first && turn.is_by_pull(gains.pulls, &gained) {
+        if may_correct && turn.is_by_pull(gains.pulls, &gained) {
             turn.correction = Correction::between(&before, &after, within);
         }
         // What the store has at the start was gained before, even if the store was away then.

@@ -3,11 +3,12 @@
 use futures::{FutureExt, StreamExt};
 use harness::{TestEnv, tenant_number as tenant, within};
 use http::StatusCode;
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep, timeout};
 use tower_superoffice::{
     ChangeType, TenantEvent, TenantId, UnavailableReason,
     simulator::Simulator,
     status::{Evidence, State},
+    store::MemoryStore,
 };
 
 use super::{HOUR, MINUTE};
@@ -54,6 +55,42 @@ async fn lost_resume_heals_within_the_longest_step() {
             }
             assert_eq!(corrected, 1);
         }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bound_after_a_restart_counts_the_time_before_it() {
+    for closed_for in [Duration::ZERO, 2 * HOUR] {
+        let (store, one) = (MemoryStore::new(), tenant(1));
+        let env = TestEnv::on_tokio_clock_with(|builder| builder.store(store.clone())).await;
+        let closed = Instant::now();
+        env.simulator.suspend(&one).await.unwrap();
+        sleep(closed_for).await;
+        env.simulator.resume(&one).without_notification();
+        let lost = Instant::now();
+        assert_eq!(env.gate.clone().shutdown(MINUTE).await, 0);
+        sleep(HOUR).await;
+
+        let gate = env.another_gate(|builder| builder.store(store)).await;
+        let mut events = gate.events();
+        let corrected = async {
+            loop {
+                if let Some(TenantEvent::Corrected { correction, .. }) = events.next().await {
+                    break correction;
+                }
+            }
+        };
+        let correction = timeout(HOUR, corrected).await.unwrap();
+        let bound = correction.within().unwrap();
+        assert!(bound >= lost.elapsed(), "wrong for {:?}: {correction}", lost.elapsed());
+        assert!(
+            bound <= closed.elapsed() + MINUTE,
+            "closed for {:?}: {correction}",
+            closed.elapsed()
+        );
+        let health = gate.health();
+        let corrections = health.pulls().unwrap().corrections();
+        assert_eq!(corrections[0].1.last(), Some(bound));
     }
 }
 

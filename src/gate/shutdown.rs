@@ -67,7 +67,8 @@ impl TenantGate {
         let dirty = write_back.dirty();
         parts.tasks.reported();
         if dirty > 0 {
-            log::warn!(dirty, "gate shut down with unwritten tenants");
+            let tenants = write_back.dirty_names();
+            log::warn!(dirty, %tenants, "gate shut down with unwritten tenants");
         }
         dirty
     }

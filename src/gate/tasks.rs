@@ -125,7 +125,8 @@ impl Drop for Tasks {
         let Some(write_back) = &self.write_back else { return };
         let dirty = write_back.dirty();
         if dirty > 0 && !self.reported.load(Ordering::Relaxed) {
-            log::warn!(dirty, "gate dropped with unwritten tenants");
+            let tenants = write_back.dirty_names();
+            log::warn!(dirty, %tenants, "gate dropped with unwritten tenants");
         }
         // Now, and not when the runtime gets round to dropping the tasks: the program may open the
         // file again at once.

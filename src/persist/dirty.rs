@@ -111,6 +111,11 @@ impl Dirty {
         self.tenants.len()
     }
 
+    /// Returns the first of the dirty tenants, by no order, at most `max`.
+    pub(super) fn some(&self, max: usize) -> impl Iterator<Item = &TenantId> {
+        self.tenants.keys().take(max)
+    }
+
     /// Marks `tenant` after its record changed.
     pub(super) fn mark(&mut self, tenant: &TenantId) {
         if self.tenants.contains_key(tenant) {

@@ -49,6 +49,9 @@ use crate::{
 /// Number of concurrent merges while the store is available: enough to fill a group commit.
 const IN_FLIGHT: usize = 1024;
 
+/// Number of dirty tenants that the log names.
+const NAMED: usize = 20;
+
 /// The dirty tenants, and their waiters.
 pub(crate) struct WriteBack {
     /// `None` once it is freed.
@@ -155,6 +158,14 @@ impl WriteBack {
 
     pub(crate) fn dirty(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Returns the ids of dirty tenants for a line of the log: 20 at most, by no order when there are
+    /// more.
+    pub(crate) fn dirty_names(&self) -> String {
+        let mut some: Vec<_> = self.lock().some(NAMED).cloned().collect();
+        some.sort();
+        some.iter().map(TenantId::as_str).collect::<Vec<_>>().join(", ")
     }
 
     pub(crate) fn health(&self) -> StoreState {

@@ -216,10 +216,11 @@ async fn redb_file_opens_again_at_once_after_the_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn gate_dropped_dirty_warns_with_the_count() {
+async fn gate_dropped_dirty_warns_with_count_and_tenants() {
     let log = Log::default();
     let _logs = log.set_default();
-    let warnings = || log.text().matches("gate dropped with unwritten tenants dirty=2").count();
+    let warnings =
+        || log.text().matches("gate dropped with unwritten tenants dirty=2 tenants=a, b\n").count();
     let env = Fixture::new().await;
     env.store.set(Fault::Hangs);
     env.close(&["a", "b"]).await;
@@ -231,16 +232,20 @@ async fn gate_dropped_dirty_warns_with_the_count() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unwritten_tenants_are_logged_once_at_shutdown() {
+async fn twenty_unwritten_tenants_are_named_once_at_shutdown() {
     let log = Log::default();
     let _logs = log.set_default();
     let env = Fixture::new().await;
     env.store.set(Fault::Away);
-    env.close(&["a"]).await;
-    assert_eq!(env.gate.shutdown(Duration::from_secs(1)).await, 1);
+    let ids: Vec<_> = (0..21).map(|number| format!("Cust{number:02}")).collect();
+    env.close(&ids.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(env.gate.shutdown(Duration::from_secs(1)).await, 21);
     let text = log.text();
     assert_eq!(text.matches("unwritten tenants").count(), 1, "{text}");
-    assert!(text.contains("gate shut down with unwritten tenants dirty=1"), "{text}");
+    let told = text.split_once("gate shut down with unwritten tenants dirty=21 tenants=").unwrap();
+    let named: Vec<_> = told.1.lines().next().unwrap().split(", ").collect();
+    assert!(named.is_sorted() && named.len() == 20, "{named:?}");
+    assert!(named.iter().all(|name| ids.iter().any(|id| id == name)), "{named:?}");
     let clean = Fixture::new().await;
     assert_eq!(clean.gate.shutdown(Duration::from_secs(1)).await, 0);
     assert_eq!(log.text().matches("unwritten tenants").count(), 1);

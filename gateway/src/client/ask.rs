@@ -102,9 +102,25 @@ pub(super) async fn expect_ok(
     let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
     Err(match problem.get("detail").and_then(Value::as_str) {
         Some(detail) => format!("{status}: {detail}").into(),
+        None if status == StatusCode::NOT_FOUND => NotServed.into(),
         None => format!("the gateway answered {status}").into(),
     })
 }
+
+/// What answered has no such route, and is no listener for services.
+#[derive(Debug)]
+pub(super) struct NotServed;
+
+impl fmt::Display for NotServed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "404 Not Found: a gateway with --internal-listen answers there alone; give that \
+             address with --url, such as http://127.0.0.1:8081",
+        )
+    }
+}
+
+impl Error for NotServed {}
 
 /// The answer did not come in time.
 #[derive(Debug)]

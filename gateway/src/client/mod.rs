@@ -44,6 +44,9 @@ async fn probe(gateway: &Gateway, path: &str) -> Result<ExitCode, BoxError> {
     let answered = async {
         let response = gateway.ask(Question::get(path), PROBE_TIMEOUT).await?;
         let status = response.status();
+        if status == StatusCode::NOT_FOUND {
+            return Err(ask::NotServed.into());
+        }
         print::whole(response.into_body()).await?;
         Ok::<_, BoxError>(status)
     };

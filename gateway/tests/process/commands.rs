@@ -107,6 +107,22 @@ async fn probes_have_exit_codes_and_find_the_gateway_of_the_variables() {
 }
 
 #[tokio::test]
+async fn commands_to_the_public_listener_name_the_internal_one() {
+    let internal = format!("127.0.0.1:{}", free_port());
+    let env = GatewayEnv::new(&["--internal-listen", &internal]).await;
+    let url = env.gateway.url("/").to_string();
+    for command in [&["tenants", "--closed"][..], &["close", "Cust1"], &["health"], &["ready"]] {
+        let failed = run(&[command, &["--url", &url]].concat(), &[]).await;
+        assert!(!failed.succeeded && failed.stdout.is_empty(), "{command:?}");
+        assert!(failed.stderr.contains("404 Not Found"), "{command:?}: {}", failed.stderr);
+        assert!(failed.stderr.contains("--internal-listen"), "{command:?}: {}", failed.stderr);
+    }
+    let tenants = ["tenants", "--closed", "--url", &format!("http://{internal}")];
+    assert_eq!(run(&tenants, &[]).await.json(), json!([]));
+    assert_eq!(run(&tenants[..2], &[("INTERNAL_LISTEN", &internal)]).await.json(), json!([]));
+}
+
+#[tokio::test]
 async fn orders_show_the_token_of_a_file_or_a_variable() {
     let directory = Directory::new();
     let file = directory.join("token");

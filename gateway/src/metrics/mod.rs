@@ -8,7 +8,6 @@ mod recorder;
 use std::{fmt, sync::Arc};
 
 use axum::{
-    extract::State,
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -21,6 +20,7 @@ use crate::forward::problem;
 /// The gateway's own metrics: name, kind and help.
 const OWN: &[(&str, Kind, &str)] = &[
     (BUILD_INFO, Kind::Gauge, "1, with the version of the gateway."),
+    (READY, Kind::Gauge, "1 while the environment is ready, else 0."),
     (CALLS, Kind::Counter, "Calls to tenants, by the answer they got and its origin."),
     (CALL_DURATION, Kind::Histogram, "Time from a call's head to that of its answer."),
     (CALLS_IN_FLIGHT, Kind::Gauge, "Calls that wait for the head of their answer."),
@@ -29,6 +29,7 @@ const OWN: &[(&str, Kind, &str)] = &[
 ];
 
 const BUILD_INFO: &str = "superoffice_gateway_build_info";
+const READY: &str = "superoffice_gateway_ready";
 const CALLS: &str = "superoffice_gateway_calls_total";
 const CALL_DURATION: &str = "superoffice_gateway_call_duration_seconds";
 const CALLS_IN_FLIGHT: &str = "superoffice_gateway_calls_in_flight";
@@ -78,6 +79,27 @@ impl Metrics {
         MeasuredCalls::new(inner, self, environment)
     }
 
+    /// Sets whether `environment` is ready.
+    pub(crate) fn set_ready(&self, environment: &str, ready: bool) {
+        let gauge = self.gauge(READY, [("environment", environment)]);
+        gauge.set(f64::from(u8::from(ready)));
+    }
+
+    /// Answers a scrape, in Prometheus's text format.
+    pub(crate) async fn answer(self) -> Response {
+        // With many closed tenants it takes a while.
+        match tokio::task::spawn_blocking(move || self.text()).await {
+            Ok(text) => {
+                ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+                    .into_response()
+            }
+            Err(error) => {
+                tracing::error!(%error, "metrics not written");
+                problem(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be written.")
+            }
+        }
+    }
+
     fn text(&self) -> String {
         with_local_recorder(&self.recorder, &*self.record);
         self.recorder.render()
@@ -116,18 +138,5 @@ fn key<const N: usize>(name: &'static str, labels: [(&'static str, &str); N]) ->
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
-    }
-}
-
-/// Answers `/metrics`, in Prometheus's text format.
-pub(crate) async fn scrape(State(metrics): State<Metrics>) -> Response {
-    // With many closed tenants it takes a while.
-    match tokio::task::spawn_blocking(move || metrics.text()).await {
-        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-            .into_response(),
-        Err(error) => {
-            tracing::error!(%error, "metrics not written");
-            problem(StatusCode::INTERNAL_SERVER_ERROR, "The metrics could not be written.")
-        }
     }
 }

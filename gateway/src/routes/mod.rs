@@ -6,6 +6,7 @@ mod openapi;
 mod orders;
 mod query;
 mod ready;
+mod scrape;
 mod state;
 mod status;
 mod tenant;
@@ -16,7 +17,7 @@ use axum::{Router, http::StatusCode, routing::get};
 use tower::Layer;
 use tower_superoffice::TenantGate;
 
-use self::events::Feed;
+use self::{events::Feed, scrape::Scraped};
 pub(crate) use self::{
     orders::Access,
     query::Query,
@@ -26,7 +27,7 @@ pub(crate) use self::{
 };
 use crate::{
     forward::{Forwards, problem},
-    metrics::{self, Metrics},
+    metrics::Metrics,
     page::Page,
     served::Served,
     server::Draining,
@@ -64,13 +65,15 @@ pub(crate) fn internal(
     let feed = Feed::new(served, &snapshots, draining.clone());
     let probe = Probe::new(served.clone(), draining.clone(), hold_tracked);
     let page = Page::new(served, &snapshots, probe.clone(), orders.as_ref(), observe_only);
+    let scraped =
+        Scraped { served: served.clone(), probe: probe.clone(), metrics: metrics.clone() };
     let mut routes = Router::new()
         .route("/", page.into_route())
         .route("/live", get(async || "ok\n"))
         .route("/ready", get(ready::ready).with_state(probe.clone()))
         .route("/healthz", get(ready::ready).with_state(probe))
         .route("/status", get(status::status).with_state(served.clone()))
-        .route("/metrics", get(metrics::scrape).with_state(metrics.clone()))
+        .route("/metrics", get(scrape::scrape).with_state(scraped))
         .route("/events", get(events::events).with_state(feed))
         .route("/openapi.json", openapi::route(&settings));
     for (gate, snapshots) in served.gates().iter().zip(snapshots) {

@@ -99,6 +99,7 @@ async fn numbers_follow_calls_and_notifications() {
         ("store_state{state=\"fresh\"}", 1.0),
         ("store_dirty_tenants{}", 0.0),
         ("keys{}", 1.0),
+        ("gateway_ready{}", 1.0),
         ("task_down{task=\"pulls\"}", 0.0),
     ] {
         assert_eq!(numbers.get(&format!("superoffice_{series}")), Some(&value), "{series}");
@@ -135,6 +136,22 @@ async fn answer(address: &str, method: &str, path: &str) -> String {
     let read = tokio::time::timeout(MAX_WAIT, stream.read_to_string(&mut answer)).await;
     read.unwrap().unwrap();
     answer
+}
+
+#[tokio::test]
+async fn scrape_follows_the_readiness_of_ready() {
+    let mut env = GatewayEnv::new(&[]).await;
+    let caller = env.gateway.caller().clone();
+    let ready = async || {
+        let text = caller.get("/metrics").await.expect("an answer").body;
+        samples(std::str::from_utf8(&text).unwrap())["superoffice_gateway_ready{}"]
+    };
+    until!(env.gateway.get("/ready").await.status == StatusCode::OK);
+    assert_eq!(ready().await, 1.0);
+    // It still takes connections for a second.
+    env.gateway.send_sigterm().await;
+    until!(caller.get("/ready").await.is_none_or(|answer| answer.status != StatusCode::OK));
+    assert_eq!(ready().await, 0.0);
 }
 
 #[tokio::test]

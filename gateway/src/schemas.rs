@@ -109,6 +109,8 @@ struct Pulls {
     answered: u64,
     unknown: u64,
     failed: u64,
+    /// For how long each pull has failed.
+    failing_seconds: u64,
     delegated: u64,
     corrections: Vec<CorrectionSummary>,
 }

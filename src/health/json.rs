@@ -36,6 +36,7 @@ struct PullsJson {
     answered: u64,
     unknown: u64,
     failed: u64,
+    failing_seconds: u64,
     delegated: u64,
     corrections: Vec<CorrectionJson>,
 }
@@ -50,6 +51,7 @@ impl Serialize for PullHealth {
             answered: self.answered(),
             unknown: self.unknown(),
             failed: self.failed(),
+            failing_seconds: self.failing().as_secs(),
             delegated: self.delegated(),
             corrections: corrections
                 .map(|(missed, own)| CorrectionJson::new(*missed, own))

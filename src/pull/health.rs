@@ -13,6 +13,7 @@ pub struct PullHealth {
     pub(super) awaiting: usize,
     pub(super) in_flight: usize,
     pub(super) counters: PullCounters,
+    pub(super) failing: Duration,
     pub(super) corrections: Vec<(Option<ChangeType>, CorrectionSummary)>,
 }
 
@@ -58,6 +59,14 @@ impl PullHealth {
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.counters.total(PullResult::Failed)
+    }
+
+    /// Returns the time from the first to the last of the pulls that failed since the last answer;
+    /// zero when there is none or one. Once it is longer than a few seconds, the state API is down
+    /// or can't be reached.
+    #[must_use]
+    pub fn failing(&self) -> Duration {
+        self.failing
     }
 
     /// Returns the number of pulls left to another replica.

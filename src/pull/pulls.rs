@@ -22,7 +22,7 @@ use super::{
     schedule::{Schedule, Trigger},
     scheduler::{LastPull, Now, Scheduler},
     state_api::StateApi,
-    stats::{CorrectionStats, CorrectionTimers, PullCounters},
+    stats::{CorrectionStats, CorrectionTimers, Failures, PullCounters},
 };
 use crate::{
     clock::Clock,
@@ -63,8 +63,8 @@ pub(super) struct State {
     pub(super) in_flight: InFlight,
     pub(super) counters: PullCounters,
     pub(super) corrections: CorrectionStats,
-    /// Whether the last pull failed: the log says when that changes.
-    pub(super) failing: bool,
+    /// Those since the last answer: the log says when that changes.
+    pub(super) failures: Failures,
 }
 
 impl Pulls {
@@ -82,7 +82,7 @@ impl Pulls {
             in_flight: InFlight::default(),
             counters: PullCounters::default(),
             corrections: CorrectionStats::default(),
-            failing: false,
+            failures: Failures::default(),
         });
         let (wake, pull_seq, coarse) = (Notify::new(), AtomicU64::new(0), AtomicU64::new(0));
         let (timer, correction_timers) = Default::default();
@@ -306,6 +306,7 @@ impl Pulls {
             oldest: oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(oldest)),
             in_flight: in_flight.len(),
             counters: state.counters,
+            failing: state.failures.span(),
             corrections: state.corrections.read(),
         }
     }

@@ -86,6 +86,29 @@ impl PullCounters {
     }
 }
 
+/// The pulls that failed one after the other, by the time since the gate was built.
+#[derive(Debug, Default)]
+pub(super) struct Failures(Option<(Duration, Duration)>);
+
+impl Failures {
+    /// Adds a pull that failed, and returns whether it is the first one.
+    pub(super) fn add(&mut self, now: Duration) -> bool {
+        let first = self.0.map(|(first, _)| first);
+        self.0 = Some((first.unwrap_or(now), now));
+        first.is_none()
+    }
+
+    /// Forgets them because a pull was answered, and returns whether there were any.
+    pub(super) fn end(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+
+    /// Returns the time from the first to the last of them.
+    pub(super) fn span(&self) -> Duration {
+        self.0.map_or(Duration::ZERO, |(first, last)| last.saturating_sub(first))
+    }
+}
+
 /// Counts and times corrections by the notification that was missed.
 #[derive(Debug, Default)]
 pub(crate) struct CorrectionStats {
@@ -193,6 +216,16 @@ mod tests {
             counters.each().filter(|(_, _, count)| *count == 2).collect::<Vec<_>>(),
             [("owed", "failed", 2)]
         );
+    }
+
+    #[test]
+    fn failures_last_from_the_first_to_the_last() {
+        let (mut failures, seconds) = (Failures::default(), Duration::from_secs);
+        assert_eq!((failures.end(), failures.span()), (false, Duration::ZERO));
+        assert_eq!((failures.add(seconds(5)), failures.span()), (true, Duration::ZERO));
+        assert_eq!((failures.add(seconds(50)), failures.span()), (false, seconds(45)));
+        assert_eq!((failures.end(), failures.span()), (true, Duration::ZERO));
+        assert!(failures.add(seconds(60)));
     }
 
     #[test]

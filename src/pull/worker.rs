@@ -194,7 +194,7 @@ impl Pulls {
         };
         let now = self.now();
         let mut state = self.state();
-        let recovered = last != LastPull::Failed && std::mem::take(&mut state.failing);
+        let recovered = last != LastPull::Failed && state.failures.end();
         match last {
             LastPull::Answered { .. } => state.counters.count(trigger, PullResult::Answered),
             LastPull::UnknownState => state.counters.count(trigger, PullResult::Unknown),
@@ -268,12 +268,13 @@ impl Pulls {
     }
 
     fn fail(&self, tenant: &TenantId, failure: &PullError) {
+        let now = self.now().elapsed;
         let mut state = self.state();
         if let Some(pause) = failure.retry_after() {
             state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
         }
         // Only the first failure of an outage is a warning.
-        let began = !std::mem::replace(&mut state.failing, true);
+        let began = state.failures.add(now);
         drop(state);
         if began {
             log::warn!(%tenant, %failure, "pull failed");

@@ -106,7 +106,8 @@ impl Health {
     /// answered, negative when behind; `None` before that.
     ///
     /// Tokens are refused when it is off by more than the
-    /// [`leeway`](crate::TenantGateBuilder::leeway). Nothing else depends on it.
+    /// [`leeway`](crate::TenantGateBuilder::leeway), and overrides end early or late by as much.
+    /// Nothing else depends on it.
     #[must_use]
     pub fn clock_offset(&self) -> Option<i64> {
         self.clock_offset

@@ -48,10 +48,14 @@ impl fmt::Display for StoreWarning {
                 f,
                 "the store's server may evict records under its maxmemory-policy {policy}: set it to noeviction"
             ),
-            Self::Clock { ahead } => write!(
-                f,
-                "the clock of the store's server is ahead by {ahead} s: synchronise both clocks"
-            ),
+            Self::Clock { ahead } => {
+                let side = if *ahead < 0 { "behind" } else { "ahead of" };
+                let seconds = ahead.unsigned_abs();
+                write!(
+                    f,
+                    "the clock of the store's server is {side} this machine's by {seconds} s: synchronise both clocks"
+                )
+            }
             Self::Version { version } => {
                 write!(f, "the store's server has the unsupported version {version}: upgrade it")
             }
@@ -63,5 +67,17 @@ impl fmt::Display for StoreWarning {
 impl Serialize for StoreWarning {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_is_ahead_or_behind_by_a_positive_number() {
+        let text = |ahead| StoreWarning::Clock { ahead }.to_string();
+        assert!(text(-600).contains("server is behind this machine's by 600 s:"));
+        assert!(text(61).contains("server is ahead of this machine's by 61 s:"));
     }
 }

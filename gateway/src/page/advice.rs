@@ -68,6 +68,29 @@ pub(super) fn of(name: &str) -> Advice {
             response: "See the warnings below, under Store: each says what to set.",
             section: "Health",
         },
+        "store_clock" => Advice {
+            what: "The clock of the store’s server and this machine’s differ",
+            effect: "No record depends on it, and nothing is lost.",
+            response: "Set both by NTP. Under Clock below is whether this machine’s is right.",
+            section: "A wrong clock",
+        },
+        "pulls_failing" => Advice {
+            what: "SuperOffice’s state API does not answer",
+            effect: "Calls go on as what is known has it: a tenant whose notification was lost stays \
+                     closed, or open, until a pull is answered.",
+            response: "The log has the reason, in “pull failed”. Is it SuperOffice that is down, or a \
+                       proxy, a firewall or name resolution here? An order opens a tenant that is \
+                       known to be back.",
+            section: "Failing or late pulls",
+        },
+        "keys_failing" => Advice {
+            what: "The last fetch of the keys failed",
+            effect: "Notifications with a known key go on. Those with a new key are answered with \
+                     503, and lost unless SuperOffice sends them again.",
+            response: "See the last error below, under Keys. A proxy, a firewall or a certificate \
+                       authority of your own is the usual cause.",
+            section: "Old keys",
+        },
         "keys_old" => Advice {
             what: "The keys could not be fetched lately",
             effect: "Notifications are verified with the last good keys, for a day by default.",
@@ -77,8 +100,8 @@ pub(super) fn of(name: &str) -> Advice {
         },
         "clock_wrong" => Advice {
             what: "This machine's clock is wrong",
-            effect: "Tokens are refused when it is off by more than a minute. Nothing else depends \
-                     on it.",
+            effect: "Tokens are refused when it is off by more than a minute, and orders end early \
+                     or late by as much. Nothing else depends on it.",
             response: "Set the clock by NTP: timedatectl shows whether it is synchronised.",
             section: "A wrong clock",
         },

@@ -26,7 +26,8 @@
     for (const time of document.querySelectorAll("time:not([data-fixed])")) {
       const seconds = Math.floor((now - Date.parse(time.dateTime)) / 1000);
       const text = seconds >= 0 ? `${distance(seconds)} ago` : `in ${distance(-seconds)}`;
-      if (time.textContent !== text) time.textContent = text;
+      const shown = "lasts" in time.dataset ? distance(Math.max(seconds, 0)) : text;
+      if (time.textContent !== shown) time.textContent = shown;
       time.title = new Date(time.dateTime).toLocaleString();
     }
   };
@@ -37,12 +38,27 @@
     const connection = byId("connection");
     if (connection.textContent !== text) connection.textContent = text;
     connection.classList.toggle("lost", text !== "live");
+    root.classList.toggle("lost", text !== "live");
+  };
+
+  // What is shown may be untrue now: no sentence of it is left to stand at the top.
+  const lose = (error) => {
+    if (!root.classList.contains("lost")) {
+      const since = new Date(Date.now() + ahead).toISOString().slice(11, 19);
+      const what = error.status ? `No newer page (${error.status})` : "Not reachable";
+      document.querySelector("h1").textContent = `${what} since ${since} UTC.`;
+      document.title = `${what.toLowerCase()} · superoffice-gateway`;
+    }
+    show(`${error.status ? "no newer page" : "not reachable"}: what you see may be old`);
   };
 
   const load = async (url) => {
     // A gateway that hangs is not reachable either.
     const response = await fetch(url, { cache: "no-store", signal: AbortSignal.timeout(20000) });
-    if (!response.ok) throw new Error(`${response.status} ${response.statusText}`);
+    if (!response.ok) {
+      const error = new Error(`${response.status} ${response.statusText}`);
+      throw Object.assign(error, { status: response.status });
+    }
     return new DOMParser().parseFromString(await response.text(), "text/html");
   };
 
@@ -116,7 +132,7 @@
       if (asked === place) update(fresh);
       show("live");
     } catch (error) {
-      show("not reachable: what you see may be old");
+      lose(error);
     }
     loading = false;
     earliest = performance.now() + Math.max(300, 10 * (performance.now() - start));
@@ -194,6 +210,9 @@
   let token = "";
 
   const dialog = byId("order");
+  const zone = byId("zone");
+  // The field takes the browser's time, and the page shows the gateway's.
+  if (zone) zone.textContent = ` (your time, ${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
   const form = byId("order-form");
   const fail = (text) => {
     byId("order-error").textContent = text;

@@ -108,7 +108,8 @@ async fn closed_tenant_is_shown_with_reason_evidence_and_wait() {
         "datetime=\"2023-11-14T22:13:20Z\"",
         "An operator<q class=\"note\"><bdi>why</bdi></q>",
         "the order’s end, <time",
-        ">in 2 h</time>",
+        // As the date and the time too.
+        ">in 2 h</time><small>",
         "its release",
         "a notification<",
     ] {
@@ -130,6 +131,31 @@ async fn closed_tenant_waits_for_its_next_pull() {
     assert!(html.contains("the next pull, <time") || html.contains("a pull that is due"), "{html}");
     assert!(html.contains("a pull that confirms it"), "{html}");
     assert!(html.contains("<dt>Pulls</dt>") && html.contains("last minute: "));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pulls_that_all_fail_are_told_at_the_top_and_in_the_row() {
+    let store = MemoryStore::new();
+    let record = Record::decode(SUSPENDED.as_bytes()).unwrap();
+    store.merge(&tenant("Cust1"), &record).await.unwrap();
+    let nowhere = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+    let gate = builder(nowhere).state_api(true).store(store).build().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1_800)).await;
+    let html = get_of(&gate, "/").await;
+    assert!(html.contains("<h1>Calls are served, but something needs care.</h1>"), "{html}");
+    assert!(html.contains("data-problem=\"pulls_failing\""), "{html}");
+    assert!(html.contains("<small>the last ones failed</small>"), "{html}");
+}
+
+#[tokio::test]
+async fn last_notification_is_shown_by_its_age() {
+    let page = page_of(vec![gate().await]);
+    let html = get(&page, "/").await;
+    assert!(html.contains("Last notification: none since the start."), "{html}");
+    let mut view = page.view(Query::default()).await.unwrap();
+    view.environments[0].notified = Some(view.now - Duration::from_secs(180));
+    let html = html::render(&view).into_string();
+    assert_eq!(html.matches(">3 min ago</time>").count(), 2, "{html}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -179,7 +205,7 @@ async fn each_documented_problem_has_its_advice() {
         .flat_map(|table| table.lines().skip(2))
         .map(|line| line.split('`').nth(1).unwrap())
         .collect();
-    assert_eq!(names.len(), 10, "{names:?}");
+    assert_eq!(names.len(), 13, "{names:?}");
     let operations = include_str!("../../../docs/operations.md");
     let page = page_of(vec![gate().await]);
     for name in names {

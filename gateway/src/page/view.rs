@@ -49,6 +49,8 @@ pub(super) struct Environment {
     pub(super) report: Report,
     pub(super) health: Health,
     pub(super) keys: KeysReport,
+    /// When the last notification was taken since the start.
+    pub(super) notified: Option<SystemTime>,
     /// What came of the pulls of the last minute.
     pub(super) pulls: Pulls,
     /// How many tenants were closed over the last hours, and how long that is.

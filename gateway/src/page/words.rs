@@ -61,6 +61,22 @@ pub(super) fn moment(time: SystemTime, now: SystemTime) -> Markup {
     html! { time datetime=(stamp) title=(stamp) { (before) (duration(distance)) (after) } }
 }
 
+/// Returns a time to the minute, as it is at the top of the page: `2026-11-26 16:00 UTC`.
+pub(super) fn minute(time: SystemTime) -> String {
+    let stamp = timestamp(time);
+    format!("{} UTC", stamp.get(..16).unwrap_or(&stamp).replace('T', " "))
+}
+
+/// Returns when the last notification was taken, if one was.
+pub(super) fn last_notification(time: Option<SystemTime>, now: SystemTime) -> Markup {
+    html! {
+        @match time {
+            Some(time) => (moment(time, now)),
+            None => "none since the start",
+        }
+    }
+}
+
 /// Returns a time in RFC 3339, to the second.
 pub(super) fn timestamp(time: SystemTime) -> String {
     let time = OffsetDateTime::from(time);
@@ -123,6 +139,12 @@ mod tests {
             "<time datetime=\"2023-11-14T22:11:50Z\" title=\"2023-11-14T22:11:50Z\">1 min ago</time>"
         );
         assert!(moment(now + Duration::from_secs(5), now).into_string().contains(">in 5 s<"));
+    }
+
+    #[test]
+    fn time_is_shown_to_the_minute() {
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_059);
+        assert_eq!(minute(time), "2023-11-14 22:14 UTC");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde::Serialize;
 use tower_superoffice::{
     TenantGate,
     health::{Health, Readiness, StoreHealth},
+    store::StoreWarning,
     token::KeysReport,
 };
 use utoipa::ToSchema;
@@ -23,6 +24,12 @@ const OLD_KEYS: Duration = Duration::from_secs(20 * 60);
 
 /// The difference in seconds from which the gate logs that the clock is wrong.
 const WRONG_CLOCK: i64 = 10;
+
+/// Pulls that failed for as long as this, with no answer between them, are more than a bad moment.
+const FAILING: Duration = Duration::from_secs(30);
+
+/// The difference in seconds up to which the store's clock counts as right.
+const STORE_CLOCK: i64 = 60;
 
 /// What the answer is read from.
 #[derive(Debug, Clone)]
@@ -121,13 +128,28 @@ fn reasons(readiness: &Readiness, draining: bool, hold_tracked: bool) -> Vec<&'s
 
 fn degraded(health: &Health, keys: &KeysReport) -> Vec<&'static str> {
     let store = health.store();
+    let is_clock = |warning: &StoreWarning| matches!(warning, StoreWarning::Clock { .. });
+    let keys_old = keys.age().is_some_and(|age| age >= OLD_KEYS);
     chosen([
+        (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
         (matches!(store, StoreHealth::Stale { .. }), "store_stale"),
         (store == StoreHealth::Failed, "store_failed"),
-        (!health.store_warnings().is_empty(), "store_misconfigured"),
-        (keys.age().is_some_and(|age| age >= OLD_KEYS), "keys_old"),
-        (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
+        (!health.store_warnings().iter().all(is_clock), "store_misconfigured"),
+        (is_store_clock_wrong(health.store_warnings(), health.clock_offset()), "store_clock"),
+        (health.pulls().is_some_and(|pulls| pulls.failing() >= FAILING), "pulls_failing"),
+        (keys_old, "keys_old"),
+        // Without a key at all it is not ready.
+        (!keys_old && !keys.keys().is_empty() && keys.last_error().is_some(), "keys_failing"),
     ])
+}
+
+/// Whether the store's clock differs from this machine's, and not because this one is wrong.
+fn is_store_clock_wrong(warnings: &[StoreWarning], own_offset: Option<i64>) -> bool {
+    let own = own_offset.unwrap_or_default();
+    warnings.iter().any(|warning| match warning {
+        StoreWarning::Clock { ahead } => ahead.saturating_add(own).saturating_abs() > STORE_CLOCK,
+        _ => false,
+    })
 }
 
 fn chosen(names: impl IntoIterator<Item = (bool, &'static str)>) -> Vec<&'static str> {
@@ -227,6 +249,41 @@ mod tests {
         let gate = builder().store(store).build().await.unwrap();
         let (status, report) = answer(&gate).await;
         assert_eq!((status, &report["degraded"]), (200, &json!(["store_misconfigured"])));
+    }
+
+    #[test]
+    fn store_clock_is_blamed_unless_the_own_one_is_wrong() {
+        let is_wrong = |ahead, own| is_store_clock_wrong(&[StoreWarning::Clock { ahead }], own);
+        for own in [None, Some(0), Some(5), Some(-600)] {
+            assert!(is_wrong(-600, own), "{own:?}");
+        }
+        assert!(!is_wrong(-600, Some(600)) && !is_wrong(300, Some(-290)));
+        assert!(is_wrong(i64::MIN, Some(i64::MIN)));
+        assert!(!is_store_clock_wrong(&[StoreWarning::Version { version: "5".into() }], None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pulls_that_all_fail_degrade() {
+        let nowhere = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+        let certificate = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/v1-sha1.crt");
+        let keys = SigningKeys::from_pem(std::fs::read(certificate).unwrap()).unwrap();
+        let gate = TenantGate::builder(nowhere).any_audience().signing_keys(keys);
+        let gate = gate.build().await.unwrap();
+        gate.track([TenantId::new("Cust1").unwrap()]);
+        let failed = || gate.health().pulls().unwrap().failed();
+        harness::until("the first pull failed", async || failed() > 0).await;
+        assert_eq!(answer(&gate).await.1["degraded"], json!([]), "{} failed", failed());
+        tokio::time::sleep(Duration::from_secs(120)).await;
+        assert_eq!(answer(&gate).await.1["degraded"], json!(["pulls_failing"]));
+    }
+
+    #[tokio::test]
+    async fn last_fetch_of_keys_that_failed_degrades() {
+        let gate = builder().key_url("http://127.0.0.1:1/keys".parse().unwrap());
+        let gate = gate.build().await.unwrap();
+        harness::until("a fetch failed", async || gate.keys().last_error().is_some()).await;
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["degraded"]), (200, &json!(["keys_failing"])));
     }
 
     #[tokio::test]

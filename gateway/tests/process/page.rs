@@ -54,6 +54,9 @@ async fn events_arrive_and_orders_are_given_in_a_browser() {
     browser.until(&has_state("suspended")).await;
     browser.until("document.querySelector('#events').textContent.includes('suspended')").await;
     browser.until("document.title.startsWith('1 closed')").await;
+    browser
+        .until("/Last notification: \\d s ago/.test(document.querySelector('.lead').textContent)")
+        .await;
 
     let hostile = "<img src=x onerror=window.hostile=true>";
     browser.evaluate(&order("open", &[("note", hostile)])).await;
@@ -64,6 +67,10 @@ async fn events_arrive_and_orders_are_given_in_a_browser() {
         serde_json::from_slice(&env.gateway.get("/tenants/Cust1").await.body).unwrap();
     assert_eq!((&tenant["available"], &tenant["note"]), (&json!(true), &json!(hostile)));
 
+    let zone = "document.getElementById('zone').textContent === \
+                ` (your time, ${Intl.DateTimeFormat().resolvedOptions().timeZone})`";
+    assert_eq!(browser.evaluate(zone).await, true);
+    browser.until("/^up \\d+ (s|min)$/.test(document.getElementById('uptime').textContent)").await;
     browser.evaluate(&order("close", &[("until", "2020-01-01T00:00")])).await;
     browser.until(&format!("{ERROR}.includes('until has passed')")).await;
     browser.evaluate(&order("forget", &[])).await;
@@ -91,6 +98,12 @@ async fn events_arrive_and_orders_are_given_in_a_browser() {
     browser
         .until("document.getElementById('connection').textContent.startsWith('not reachable')")
         .await;
+    browser
+        .until("/^Not reachable since \\d\\d:\\d\\d:\\d\\d UTC\\.$/.test(document.querySelector('h1').textContent)")
+        .await;
+    browser.until("document.title.startsWith('not reachable')").await;
+    let opacity = "getComputedStyle(document.querySelector('.lead')).opacity";
+    assert_eq!(browser.evaluate(opacity).await, "0.5", "as if it were true");
 }
 
 #[tokio::test]
@@ -106,7 +119,7 @@ async fn token_is_asked_for_and_kept_out_of_the_page() {
     browser.open(&env.gateway.url("/").to_string()).await;
     browser.until(LIVE).await;
     browser.evaluate(&order("close", &[("token", "wrong")])).await;
-    browser.until(&format!("{ERROR}.includes('needs the operator')")).await;
+    browser.until(&format!("{ERROR}.includes('is not the right one')")).await;
     browser.evaluate(&order("close", &[("token", "hunter2")])).await;
     browser.until(&has_state("closed by order")).await;
     // It is asked for once.

@@ -10,7 +10,7 @@ use tower_superoffice::{
 
 use crate::page::{
     view::{Environment, View},
-    words::{count, duration, grouped, moment, printable},
+    words::{count, duration, grouped, last_notification, moment, printable},
 };
 
 pub(super) fn section(view: &View, environment: &Environment) -> Markup {
@@ -22,7 +22,7 @@ pub(super) fn section(view: &View, environment: &Environment) -> Markup {
             (closed(environment))
             dl {
                 (tenants(environment))
-                (notifications(environment))
+                (notifications(view, environment))
                 (store(view, environment))
                 (keys(environment))
                 (pulls(environment))
@@ -77,7 +77,7 @@ fn tenants(environment: &Environment) -> Markup {
     )
 }
 
-fn notifications(environment: &Environment) -> Markup {
+fn notifications(view: &View, environment: &Environment) -> Markup {
     let counts = environment.health.notifications();
     let repeated = counts.duplicate() + counts.stale();
     entry(
@@ -87,6 +87,7 @@ fn notifications(environment: &Environment) -> Markup {
             (grouped(counts.applied() + counts.recorded())) " taken"
             @if repeated > 0 { ", " (grouped(repeated)) " repeated or late" }
             @if counts.rejected() > 0 { ", " (grouped(counts.rejected())) " refused" }
+            br; "the last one taken: " (last_notification(environment.notified, view.now))
         },
     )
 }

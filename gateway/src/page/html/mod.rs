@@ -11,7 +11,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     policy::{CSS, SCRIPT},
     view::{Orders, View},
-    words::{self, duration},
+    words::{self, duration, minute},
 };
 
 /// Renders the page.
@@ -54,13 +54,17 @@ fn header(view: &View) -> Markup {
         header.bar {
             p.brand { b { "superoffice-gateway" } " " span { (env!("CARGO_PKG_VERSION")) } }
             p.clock {
-                span #uptime data-live="" { "up " (duration(view.uptime)) }
+                span #uptime data-live="" {
+                    "up "
+                    @let start = view.now.checked_sub(view.uptime).unwrap_or(view.now);
+                    time datetime=(words::timestamp(start)) data-lasts="" { (duration(view.uptime)) }
+                }
                 " · "
                 span #as-of data-live="" {
                     "as of "
-                    // Without the distance from now, which is none.
-                    @let stamp = words::timestamp(view.now);
-                    time #now datetime=(stamp) data-fixed="" { (stamp.replace(['T', 'Z'], " ").trim()) " UTC" }
+                    // Without the distance from now, which is none, and without seconds, which would
+                    // stand still until the next page.
+                    time #now datetime=(words::timestamp(view.now)) data-fixed="" { (minute(view.now)) }
                 }
                 " "
                 span #connection.needs-script role="status" {}

@@ -68,7 +68,8 @@ fn form(view: &View) -> Markup {
             label data-for="open close release" { "Note, for colleagues"
                 input name="note" maxlength="200" autocomplete="off";
             }
-            label data-for="open close" { "Until, or without an end"
+            label data-for="open close" {
+                span { "Until, or without an end" span #zone {} }
                 input name="until" type="datetime-local";
             }
             label.choice data-for="forget" {

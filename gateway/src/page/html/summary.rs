@@ -8,7 +8,7 @@ use crate::page::{
     advice,
     group::Group,
     view::{Environment, View},
-    words::{count, duration, grouped, moment},
+    words::{count, duration, grouped, last_notification, moment},
 };
 
 /// Returns the shortest form, for the title of the window.
@@ -57,6 +57,7 @@ fn headline(view: &View, mood: Mood) -> &'static str {
 
 fn sentence(view: &View) -> Markup {
     let (closed, known) = (view.closed(), view.known());
+    let notified = view.environments.iter().filter_map(|own| own.notified).max();
     let refused: u64 = view.environments.iter().map(|own| own.health.refused_calls()).sum();
     html! {
         @if known == 0 {
@@ -70,6 +71,7 @@ fn sentence(view: &View) -> Markup {
             (if refused == 1 { " call was" } else { " calls were" })
             " kept from closed tenants since the start."
         }
+        " Last notification: " (last_notification(notified, view.now)) "."
     }
 }
 
@@ -109,6 +111,9 @@ fn detail(view: &View, environment: &Environment, name: &str) -> Markup {
             "tracked_awaited" => { ": " (grouped(report.tracked_awaited as u64)) },
             "keys_old" => @if let Some(age) = keys.age() {
                 " for " (duration(age))
+            },
+            "pulls_failing" => @if let Some(pulls) = health.pulls() {
+                " for " (duration(pulls.failing()))
             },
             "clock_wrong" => @if let Some(seconds) = health.clock_offset() {
                 ": " (offset(seconds))

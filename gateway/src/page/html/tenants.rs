@@ -8,7 +8,7 @@ use crate::page::{
     query::{Choice, Query, Sort},
     select::PAGE,
     view::{Environment, List, Orders, Row, View, WaitsFor},
-    words::{count, grouped, moment, printable},
+    words::{count, grouped, minute, moment, printable},
 };
 
 pub(super) fn section(view: &View) -> Markup {
@@ -168,7 +168,7 @@ fn row(view: &View, environment: &Environment, row: &Row) -> Markup {
                 (evidence(row))
                 @if let Some(note) = status.note() { q.note { bdi { (printable(note)) } } }
             }
-            td data-label="Waits for" { (waits(*waits_for, view)) }
+            td data-label="Waits for" { (waits(*waits_for, view, environment)) }
             @if view.orders != Orders::Off {
                 td.needs-script {
                     button.quiet type="button" id={ "o-" (environment.name) "-" (id) }
@@ -198,18 +198,22 @@ fn evidence(row: &Row) -> Markup {
     }
 }
 
-fn waits(waits_for: WaitsFor, view: &View) -> Markup {
+fn waits(waits_for: WaitsFor, view: &View, environment: &Environment) -> Markup {
+    let is_pulled =
+        matches!(waits_for, WaitsFor::Pull(_) | WaitsFor::DuePull | WaitsFor::Confirmation);
+    let is_failing = environment.report.degraded.contains(&"pulls_failing");
     html! {
         @match waits_for {
             WaitsFor::Nothing => span.none { "–" },
             WaitsFor::Pull(at) => { "the next pull, " (moment(at, view.now)) },
             WaitsFor::DuePull => { "a pull that is due" },
             WaitsFor::Notification => { "a notification" },
-            WaitsFor::End(at) => { "the order’s end, " (moment(at, view.now)) },
+            WaitsFor::End(at) => { "the order’s end, " (moment(at, view.now)) small { (minute(at)) } },
             WaitsFor::Release => { "its release" },
             WaitsFor::Forget => { "being forgotten, once your data of it is erased" },
             WaitsFor::Confirmation => { "a pull that confirms it" },
         }
+        @if is_pulled && is_failing { small { "the last ones failed" } }
     }
 }
 

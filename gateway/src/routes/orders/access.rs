@@ -57,15 +57,18 @@ fn refused(status: StatusCode, detail: &str) -> Refusal {
 }
 
 fn check_token(token: &OperatorToken, headers: &HeaderMap) -> Result<(), Refusal> {
-    let challenge = match only(headers, AUTHORIZATION.as_str()).map(bearer) {
+    let (challenge, detail) = match only(headers, AUTHORIZATION.as_str()).map(bearer) {
         Some(Some(presented)) if token.equals(presented) => return Ok(()),
-        Some(_) => r#"Bearer realm="superoffice-gateway", error="invalid_token""#,
-        None => r#"Bearer realm="superoffice-gateway""#,
+        Some(_) => (
+            r#"Bearer realm="superoffice-gateway", error="invalid_token""#,
+            "The operator's token is not the right one.",
+        ),
+        None => (r#"Bearer realm="superoffice-gateway""#, "An order needs the operator's token."),
     };
     if let Some(suppressed) = REFUSALS.pass() {
         tracing::warn!(suppressed, "order without the operator's token refused");
     }
-    let mut refusal = refused(StatusCode::UNAUTHORIZED, "An order needs the operator's token.");
+    let mut refusal = refused(StatusCode::UNAUTHORIZED, detail);
     refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
     Err(refusal)
 }

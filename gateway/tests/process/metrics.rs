@@ -1,15 +1,20 @@
 //! `/metrics`: the gateway's numbers as Prometheus reads them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    process::Stdio,
+    time::{Duration, Instant},
+};
 
-use harness::{Directory, MAX_WAIT, free_port, promtool, until};
+use harness::{Directory, MAX_WAIT, free_port, promtool, skip_without, until};
 use http::{Request, StatusCode, header};
 use http_body_util::Full;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
+    process::{Child, Command},
 };
-use tower_superoffice::{ChangeType, simulator::Fault};
+use tower_superoffice::{ChangeType, simulator::Fault, status::State};
 
 use crate::process::GatewayEnv;
 
@@ -78,6 +83,77 @@ async fn scrape_passes_the_checks_of_prometheus() {
     let Some(checked) = promtool(&["check", "metrics"], text.as_bytes()) else { return };
     let output = String::from_utf8_lossy(&checked.stderr);
     assert!(checked.status.success() && output.is_empty(), "{output}");
+}
+
+/// The queries of the dashboard, over some seconds, for all environments.
+fn queries() -> Vec<String> {
+    let dashboard: serde_json::Value =
+        serde_json::from_str(include_str!("../../../docs/dashboard.json")).unwrap();
+    let panels = dashboard["panels"].as_array().unwrap().iter();
+    let targets = panels.flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let query = |target: &serde_json::Value| {
+        let query = target["expr"].as_str().unwrap().replace("$__rate_interval", "30s");
+        query.replace("[1h]", "[30s]").replace("$environment", ".*")
+    };
+    targets.map(query).collect()
+}
+
+/// Has a Prometheus scrape `env` each second, and returns its URL.
+fn start_prometheus(directory: &Directory, env: &GatewayEnv) -> Option<(Child, String)> {
+    let configuration = directory.join("prometheus.yml");
+    let gateway = env.gateway.url("/").authority().unwrap().to_string();
+    let scrape = format!(
+        "global:\n  scrape_interval: 1s\nscrape_configs:\n  - job_name: gateway\n    \
+         static_configs:\n      - targets: [\"{gateway}\"]\n"
+    );
+    std::fs::write(&configuration, scrape).unwrap();
+    let address = format!("127.0.0.1:{}", free_port());
+    let started = Command::new("prometheus")
+        .arg(format!("--config.file={}", configuration.display()))
+        .arg(format!("--storage.tsdb.path={}", directory.join("series").display()))
+        .arg(format!("--web.listen-address={address}"))
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    if started.is_err() {
+        skip_without("prometheus is missing (Debian: prometheus)");
+    }
+    Some((started.ok()?, format!("http://{address}")))
+}
+
+#[tokio::test]
+#[ignore = "slow: needs prometheus"]
+async fn each_panel_of_the_dashboard_has_series_in_prometheus() {
+    let directory = Directory::new();
+    let env = busy(&directory).await;
+    let Some((_prometheus, url)) = start_prometheus(&directory, &env) else { return };
+    let mut open: Vec<_> = queries();
+    assert!(open.len() > 30, "{open:?}");
+    let began = Instant::now();
+    while !open.is_empty() {
+        assert!(began.elapsed() < Duration::from_secs(60), "without series: {open:#?}");
+        // A closing that is called and a Resume that is lost, which an ordered pull finds.
+        assert_eq!(env.notify(ChangeType::Suspend).await, StatusCode::NO_CONTENT);
+        env.gateway.get("/Cust1/api/v1/Contact/1").await;
+        env.gateway.get("/Cust2/api/v1/Contact/1").await;
+        env.simulator.set_state(&env.tenant, State::Running);
+        let junk = Request::post(env.gateway.url("/NotifyCustomerStateChange"));
+        env.gateway.send(junk.body(Full::new("{".into())).unwrap()).await;
+        let refresh = Request::post(env.gateway.url("/tenants/Cust1/refresh"))
+            .header(header::CONTENT_TYPE, "application/json");
+        env.gateway.send(refresh.body(Full::new("".into())).unwrap()).await;
+        let (asked, now) = (url.clone(), open);
+        open = tokio::task::spawn_blocking(move || without_series(&asked, now)).await.unwrap();
+    }
+}
+
+/// The queries to which Prometheus has no answer yet.
+fn without_series(url: &str, queries: Vec<String>) -> Vec<String> {
+    let has_none = |query: &String| {
+        let output = promtool(&["query", "instant", url, query], b"").unwrap();
+        output.stdout.trim_ascii().is_empty()
+    };
+    queries.into_iter().filter(has_none).collect()
 }
 
 #[tokio::test]

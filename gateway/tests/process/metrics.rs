@@ -216,7 +216,7 @@ async fn answer(address: &str, method: &str, path: &str) -> String {
 
 #[tokio::test]
 async fn scrape_follows_the_readiness_of_ready() {
-    let mut env = GatewayEnv::new(&[]).await;
+    let env = GatewayEnv::new(&[]).await;
     let caller = env.gateway.caller().clone();
     let ready = async || {
         let text = caller.get("/metrics").await.expect("an answer").body;

@@ -38,6 +38,7 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
     TenantStatus {
         closed,
         evidence,
+        known: evidence == Evidence::Operator || !record.is_silent(),
         confirmed,
         epoch: record.notified(ChangeType::BackupRestored).map_or(0, |own| own.token_time),
         endpoint: None,

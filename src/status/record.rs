@@ -191,6 +191,11 @@ impl Record {
         self.facts.is_empty() && (self.foreign.is_none() || self.is_unreadable())
     }
 
+    /// Returns whether nothing in the record but an override says whether the tenant is open.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.pulls().next().is_none() && self.deciding().is_none() && !self.is_unreadable()
+    }
+
     pub(crate) fn facts(&self) -> &[Fact] {
         &self.facts
     }

@@ -17,6 +17,7 @@ use super::{
 pub struct TenantStatus {
     pub(crate) closed: Option<Closed>,
     pub(crate) evidence: Evidence,
+    pub(crate) known: bool,
     pub(crate) confirmed: bool,
     pub(crate) epoch: i64,
     pub(crate) endpoint: Option<SmolStr>,
@@ -56,10 +57,18 @@ impl TenantStatus {
         self.closed.map(|closed| system_time(closed.since))
     }
 
-    /// Returns the evidence of the status.
+    /// Returns the evidence of the status. It is a notification's for a tenant that is open for want of
+    /// any: [`is_known`](Self::is_known) tells it apart.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.evidence
+    }
+
+    /// Returns whether a notification, a pull or an operator's order in force says whether the tenant is
+    /// open. One of which nothing is known is open.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.known
     }
 
     /// Returns whether a pull has confirmed the status since.
@@ -147,6 +156,7 @@ mod tests {
         TenantStatus {
             closed: Some(Closed { reason: UnavailableReason::Suspended, since: 1_500 }),
             evidence: Evidence::StateApi,
+            known: true,
             confirmed: true,
             epoch: 7,
             endpoint: Some("online3.superoffice.com".into()),
@@ -165,7 +175,7 @@ mod tests {
         let since = SystemTime::UNIX_EPOCH + Duration::from_millis(1_500);
         assert_eq!(status.since(), Some(since));
         assert_eq!(status.evidence(), Evidence::StateApi);
-        assert!(status.is_confirmed());
+        assert!(status.is_known() && status.is_confirmed());
         assert_eq!(status.epoch(), 7);
         assert_eq!(status.endpoint(), Some("online3.superoffice.com"));
         assert_eq!(status.version_name(), Some("Release 8.4 R08"));

@@ -299,7 +299,7 @@ impl Entry {
     }
 
     pub(super) fn is_known(&self) -> bool {
-        !is_silent(&self.known.record)
+        !self.known.record.is_silent()
     }
 
     /// Returns whether it has any record, an unreadable one included.
@@ -319,7 +319,7 @@ impl Entry {
     /// Keeps the tenant closed, as not ready, until something is known of it; does nothing when
     /// something is.
     pub(super) fn close_until_known(&mut self, now: u64) {
-        if is_silent(&self.known.record) {
+        if self.known.record.is_silent() {
             self.known.summary.pending = true;
             self.known.summary.since = now;
         }
@@ -332,7 +332,7 @@ impl Entry {
 
     /// Updates the summary from the record, and returns the status.
     pub(super) fn summarize(&mut self) -> TenantStatus {
-        self.known.summary.pending &= is_silent(&self.known.record);
+        self.known.summary.pending &= self.known.record.is_silent();
         let status = self.status();
         self.known.summary.closed = status.closed.map(|closed| (closed.reason, status.evidence));
         self.known.summary.since = status.closed.map_or(0, |closed| closed.since);
@@ -357,11 +357,6 @@ impl Entry {
         }
         status
     }
-}
-
-/// Returns whether `record` has no fact about whether its tenant is open.
-fn is_silent(record: &Record) -> bool {
-    record.pulls().next().is_none() && record.deciding().is_none() && !record.is_unreadable()
 }
 
 #[cfg(test)]

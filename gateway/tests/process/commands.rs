@@ -67,7 +67,15 @@ async fn commands_give_orders_and_list_tenants() {
     assert_eq!(run(&["tenants", "Cust1"]).await.json(), closed);
 
     let released = run(&["release", "Cust1"]).await.json();
-    assert_eq!(released["available"], true);
+    assert_eq!((&released["available"], &released["evidence"]), (&json!(true), &Value::Null));
+    assert_eq!(env.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);
+    let unknown = run(&["tenants", "Cust99999"]).await.json();
+    assert_eq!((&unknown["available"], &unknown["evidence"]), (&json!(true), &Value::Null));
+    let resumed = run(&["tenants", "Cust1"]).await.json();
+    assert_eq!(
+        (&resumed["available"], &resumed["evidence"]),
+        (&json!(true), &json!("notification"))
+    );
     for (args, said) in [
         (&["refresh", "Cust1"][..], "409"),
         (&["forget", "Cust1"], "409"),

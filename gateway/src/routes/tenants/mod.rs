@@ -41,8 +41,9 @@ pub(super) struct Tenant<'a> {
     endpoint: Option<&'a str>,
     /// The Unix time of the last restored backup, 0 when there was none.
     epoch: i64,
-    #[schema(value_type = schemas::Evidence)]
-    evidence: &'static str,
+    /// Null for one that is open because nothing is known of it.
+    #[schema(value_type = Option<schemas::Evidence>)]
+    evidence: Option<&'static str>,
     /// Whether the state API has said the same.
     confirmed: bool,
     version_name: Option<&'a str>,
@@ -56,6 +57,7 @@ pub(super) struct Tenant<'a> {
 
 impl<'a> Tenant<'a> {
     pub(super) fn new(tenant: &'a TenantId, status: &'a TenantStatus) -> Self {
+        let is_known = status.is_known() || !status.is_available();
         Self {
             tenant,
             available: status.is_available(),
@@ -63,7 +65,7 @@ impl<'a> Tenant<'a> {
             since: status.since().map(rfc3339),
             endpoint: status.endpoint(),
             epoch: status.epoch(),
-            evidence: status.evidence().as_str(),
+            evidence: is_known.then(|| status.evidence().as_str()),
             confirmed: status.is_confirmed(),
             version_name: status.version_name(),
             file_version: status.file_version(),

@@ -33,7 +33,7 @@ pub(super) async fn one(
     State(gate): State<TenantGate>,
     query::Tenant(tenant): query::Tenant,
 ) -> Response<Body> {
-    Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response()
+    Json(Tenant::new(&tenant, &gate.status(&tenant)).with_next_pull(&gate)).into_response()
 }
 
 /// The parameters of `wait`.

@@ -1,6 +1,7 @@
 //! The gateway's routes about one tenant, and about itself.
 
 use std::time::Duration;
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use http::{Method, Request, StatusCode, header};
 use http_body_util::Full;
@@ -18,7 +19,7 @@ async fn json_of(env: &GatewayEnv, path: &str) -> Value {
 
 #[tokio::test]
 async fn one_tenant_has_the_members_of_the_list() {
-    let env = GatewayEnv::new(&[]).await;
+    let env = GatewayEnv::new(&["--state-api", "on"]).await;
     let unknown = json_of(&env, "/tenants/Cust9").await;
     assert_eq!((&unknown["tenant"], &unknown["available"]), (&json!("Cust9"), &json!(true)));
     assert_eq!((&unknown["reason"], &unknown["note"]), (&Value::Null, &Value::Null));
@@ -31,6 +32,16 @@ async fn one_tenant_has_the_members_of_the_list() {
     let list = json_of(&env, "/tenants").await;
     assert_eq!(members(&one), members(&list[0]));
     assert!(members(&one).contains(&"version_name".to_owned()));
+
+    assert_eq!(unknown["next_pull"], Value::Null);
+    for tenant in [&one, &list[0]] {
+        let next = tenant["next_pull"].as_str().expect("a pull is due");
+        let next = OffsetDateTime::parse(next, &Rfc3339).unwrap();
+        let wait = next - OffsetDateTime::now_utc();
+        assert!(wait > time::Duration::ZERO && wait < time::Duration::HOUR, "{wait}");
+    }
+    env.gateway.close("Cust1").await;
+    assert_eq!(json_of(&env, "/tenants/Cust1").await["next_pull"], Value::Null);
 }
 
 #[tokio::test]

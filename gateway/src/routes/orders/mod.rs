@@ -91,7 +91,7 @@ async fn give(
     let (order_name, note) = (order.name(), &terms.note);
     tracing::info!(environment, %tenant, order = order_name, note, "operator's order received");
     execute(order, gate, &tenant, &terms).await?;
-    Ok(Json(Tenant::new(&tenant, &gate.status(&tenant))).into_response())
+    Ok(Json(Tenant::new(&tenant, &gate.status(&tenant)).with_next_pull(gate)).into_response())
 }
 
 async fn execute(

@@ -3,7 +3,11 @@
 mod filter;
 mod snapshot;
 
-use std::{error::Error, fmt, time::Duration};
+use std::{
+    error::Error,
+    fmt,
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -17,7 +21,7 @@ use tokio::{
     sync::mpsc,
     time::{error::Elapsed, timeout},
 };
-use tower_superoffice::{TenantId, TenantStatus};
+use tower_superoffice::{TenantGate, TenantId, TenantStatus, status::Evidence};
 use utoipa::ToSchema;
 
 use self::filter::Filter;
@@ -53,6 +57,11 @@ pub(super) struct Tenant<'a> {
     /// When that order ends by itself.
     #[schema(format = DateTime)]
     until: Option<String>,
+    /// When its state is pulled next, which may open it; null when it is open, deleted or closed by
+    /// an order, and where no pull is due. Events leave it out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_pull: Option<Option<String>>,
 }
 
 impl<'a> Tenant<'a> {
@@ -71,7 +80,18 @@ impl<'a> Tenant<'a> {
             file_version: status.file_version(),
             note: status.note(),
             until: status.until().map(rfc3339),
+            next_pull: None,
         }
+    }
+
+    /// Adds the time of its next pull, of this moment, by `gate`.
+    pub(super) fn with_next_pull(self, gate: &TenantGate) -> Self {
+        // No pull opens what an order closed.
+        let is_asked = !self.available && self.evidence != Some(Evidence::Operator.as_str());
+        let closed = is_asked.then(|| gate.check(self.tenant).err()).flatten();
+        let wait = closed.and_then(|closed| closed.retry_after());
+        let next_pull = wait.and_then(|wait| SystemTime::now().checked_add(wait));
+        Self { next_pull: Some(next_pull.map(rfc3339)), ..self }
     }
 
     /// Shows this endpoint instead of the status's.
@@ -106,10 +126,11 @@ pub(super) async fn list(
         }
     };
     let (tx, rx) = mpsc::channel(1);
+    let gate = snapshots.gate().clone();
     // A task of its own: the body of a response that is not read is not polled either, and could
     // not give up.
     tokio::spawn(async move {
-        if send_chunks(reader, tx).await.is_err() {
+        if send_chunks(reader, &gate, tx).await.is_err() {
             tracing::debug!("reader of /tenants too slow, response cut off");
         }
     });
@@ -122,7 +143,11 @@ struct Chunk {
     last: bool,
 }
 
-async fn send_chunks(mut reader: Reader, tx: mpsc::Sender<Chunk>) -> Result<(), Elapsed> {
+async fn send_chunks(
+    mut reader: Reader,
+    gate: &TenantGate,
+    tx: mpsc::Sender<Chunk>,
+) -> Result<(), Elapsed> {
     let mut first = true;
     let mut left = reader.limit();
     loop {
@@ -130,7 +155,7 @@ async fn send_chunks(mut reader: Reader, tx: mpsc::Sender<Chunk>) -> Result<(), 
         let tenants = reader.next(count);
         left -= tenants.len();
         let last = tenants.len() < count || left == 0;
-        let chunk = Chunk { json: serialize(&tenants, first, last), last };
+        let chunk = Chunk { json: serialize(gate, &tenants, first, last), last };
         drop(tenants);
         // The response's own end ends this as well.
         if timeout(READ_TIMEOUT, tx.send(chunk)).await?.is_err() || last {
@@ -161,7 +186,12 @@ impl fmt::Display for TooSlow {
 
 impl Error for TooSlow {}
 
-fn serialize(tenants: &[(TenantId, TenantStatus)], first: bool, last: bool) -> Bytes {
+fn serialize(
+    gate: &TenantGate,
+    tenants: &[(TenantId, TenantStatus)],
+    first: bool,
+    last: bool,
+) -> Bytes {
     let mut json = Vec::with_capacity(200 * tenants.len() + 2);
     if first {
         json.push(b'[');
@@ -171,7 +201,8 @@ fn serialize(tenants: &[(TenantId, TenantStatus)], first: bool, last: bool) -> B
             json.push(b',');
         }
         // Strings, numbers and booleans, written to memory: there is nothing that can fail.
-        let _infallible = serde_json::to_writer(&mut json, &Tenant::new(tenant, status));
+        let _infallible =
+            serde_json::to_writer(&mut json, &Tenant::new(tenant, status).with_next_pull(gate));
     }
     if last {
         json.push(b']');

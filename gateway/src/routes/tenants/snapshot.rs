@@ -64,6 +64,11 @@ impl Snapshots {
         }
     }
 
+    /// Returns the gate whose tenants they are.
+    pub(super) fn gate(&self) -> &TenantGate {
+        &self.gate
+    }
+
     /// Returns a reader of a snapshot that shows every change from before this call.
     pub(super) async fn reader(&self, mut filter: Filter) -> Result<Reader, Unavailable> {
         let permit = Arc::clone(&self.readers).acquire_owned();

@@ -24,6 +24,7 @@ mod redis_server;
 mod small_disk;
 mod tools;
 mod wait;
+mod wrapped_store;
 
 pub use self::{
     amount::amount,
@@ -41,4 +42,5 @@ pub use self::{
     small_disk::SmallDisk,
     tools::{certificates, installed, libfaketime, openssl, promtool, skip, skip_without},
     wait::{MAX_WAIT, until, within},
+    wrapped_store::{Wrap, Wrapped},
 };

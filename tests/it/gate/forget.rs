@@ -177,7 +177,7 @@ async fn refill_of_a_store_leaves_forgotten_tenants_out() {
 async fn replica_that_was_cut_off_may_bring_a_tenant_back() {
     let store = MemoryStore::new();
     let env = env(store.clone()).await;
-    let cut = Cut::new(&store);
+    let cut = Cut::around(&store);
     let other = replica(&env, cut.clone()).await;
     delete(&env).await;
     until!(other.status(&env.tenant).is_confirmed());
@@ -198,7 +198,7 @@ async fn replica_that_was_cut_off_may_bring_a_tenant_back() {
 #[tokio::test(start_paused = true)]
 async fn change_from_before_the_removal_counts_if_it_is_stored() {
     let shared = MemoryStore::new();
-    let cut = Cut::new(&shared);
+    let cut = Cut::around(&shared);
     let env = env(cut.clone()).await;
     delete(&env).await;
     let record = stored(&shared, &env.tenant).await;
@@ -215,7 +215,7 @@ async fn change_from_before_the_removal_counts_if_it_is_stored() {
 #[tokio::test(start_paused = true)]
 async fn forget_heeds_what_only_the_store_knows() {
     let (shared, one) = (MemoryStore::new(), tenant("Cust1"));
-    let cut = Cut::new(&shared);
+    let cut = Cut::around(&shared);
     let env = env(cut.clone()).await;
     let other = replica(&env, shared.clone()).await;
     delete(&env).await;

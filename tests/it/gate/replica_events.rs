@@ -8,10 +8,9 @@ use std::sync::{
 use futures::{
     FutureExt, StreamExt,
     channel::mpsc::{UnboundedSender, unbounded},
-    future::BoxFuture,
     stream::{self, BoxStream},
 };
-use harness::{MAX_WAIT, TestEnv, tenant};
+use harness::{MAX_WAIT, TestEnv, Wrap, Wrapped, tenant};
 use http::StatusCode;
 use tokio::time::timeout;
 use tower_superoffice::{
@@ -32,8 +31,8 @@ pub(super) struct Cut {
 }
 
 impl Cut {
-    pub(super) fn new(inner: &MemoryStore) -> Self {
-        Self { inner: inner.clone(), ..Self::default() }
+    pub(super) fn around(inner: &MemoryStore) -> Wrapped<Self> {
+        Wrapped(Self { inner: inner.clone(), ..Self::default() })
     }
 
     pub(super) fn set(&self, cut: bool) {
@@ -47,9 +46,11 @@ impl Cut {
     }
 }
 
-impl Store for Cut {
-    fn name(&self) -> String {
-        "cut".to_owned()
+impl Wrap for Cut {
+    type Inner = MemoryStore;
+
+    fn inner(&self) -> &MemoryStore {
+        &self.inner
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
@@ -57,22 +58,6 @@ impl Store for Cut {
             return stream::iter([Err(StoreError::unavailable("away"))]).boxed();
         }
         self.inner.load()
-    }
-
-    fn merge<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.merge(tenant, record)
-    }
-
-    fn remove<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.remove(tenant, record)
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
@@ -157,7 +142,7 @@ async fn fact_of_one_replica_is_published_once_at_each() {
 async fn replica_that_was_cut_off_publishes_what_it_missed() {
     let store = MemoryStore::new();
     let env = env(&store).await;
-    let cut = Cut::new(&store);
+    let cut = Cut::around(&store);
     let other = replica(&env, cut.clone()).await;
     let mut events = other.events();
     cut.set(true);
@@ -179,6 +164,7 @@ async fn store_that_was_away_at_the_start_brings_no_old_facts() {
     let env = env(&store).await;
     announce(&env).await;
     let away = Cut { inner: store.clone(), away: Arc::new(true.into()), ..Cut::default() };
+    let away = Wrapped(away);
     let builder = |builder: TenantGateBuilder| {
         builder.state_api(false).store(away.clone()).start_without_store(true)
     };

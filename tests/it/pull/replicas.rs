@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
-use harness::{TestEnv, gate_builder_on, tenant_number as tenant, within};
+use futures::{FutureExt, StreamExt, future::BoxFuture};
+use harness::{TestEnv, Wrap, Wrapped, gate_builder_on, tenant_number as tenant, within};
 use http::{Request, Response};
 use http_body_util::Full;
 use tokio::time::{Duration, sleep};
@@ -15,7 +15,6 @@ use tower::{ServiceExt, service_fn};
 use tower_superoffice::{
     TenantId, UnavailableReason,
     notification::EmptyBody,
-    status::Record,
     store::{Lease, MemoryStore, Store, StoreError},
 };
 
@@ -31,29 +30,11 @@ struct Leased {
     leases: AtomicU32,
 }
 
-impl Store for Leased {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
+impl Wrap for Leased {
+    type Inner = MemoryStore;
 
-    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        self.inner.load()
-    }
-
-    fn merge<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.merge(tenant, record)
-    }
-
-    fn remove<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.remove(tenant, record)
+    fn inner(&self) -> &MemoryStore {
+        &self.inner
     }
 
     fn try_lease<'a>(
@@ -113,7 +94,7 @@ async fn replicas_share_one_pull() {
 
 #[tokio::test(start_paused = true)]
 async fn pull_is_made_after_the_lease_holder_died() {
-    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(0) });
+    let store = Arc::new(Wrapped(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(0) }));
     let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
     env.simulator.suspend(&tenant(1)).await.unwrap();
     sleep(MINUTE + Duration::from_secs(9)).await;
@@ -126,7 +107,8 @@ async fn pull_is_made_after_the_lease_holder_died() {
 
 #[tokio::test(start_paused = true)]
 async fn pulls_delayed_by_a_slow_store_keep_to_the_limit() {
-    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(SLOW) });
+    let store =
+        Arc::new(Wrapped(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(SLOW) }));
     let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
     env.gate.track((0..100).map(tenant));
     let mut requests = Vec::new();
@@ -142,7 +124,7 @@ async fn pulls_delayed_by_a_slow_store_keep_to_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn hanging_or_panicking_store_or_client_stops_no_pull() {
-    let store = Arc::new(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(1) });
+    let store = Arc::new(Wrapped(Leased { inner: MemoryStore::new(), leases: AtomicU32::new(1) }));
     let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
     env.simulator.suspend(&tenant(1)).await.unwrap();
     sleep(5 * HOUR).await;

@@ -5,14 +5,12 @@ use std::sync::{Arc, Mutex};
 use futures::{
     FutureExt,
     future::{BoxFuture, ready},
-    stream::BoxStream,
 };
-use harness::{TestEnv, tenant_number, within};
+use harness::{TestEnv, Wrap, Wrapped, tenant_number, within};
 use tokio::time::{Duration, Instant, sleep};
 use tower_superoffice::{
     TenantId,
     pull::Schedule,
-    status::Record,
     store::{Lease, MemoryStore, Store, StoreError},
 };
 
@@ -38,29 +36,11 @@ struct Turn {
     held: Option<(u64, Instant)>,
 }
 
-impl Store for Shared {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
+impl Wrap for Shared {
+    type Inner = MemoryStore;
 
-    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        self.inner.load()
-    }
-
-    fn merge<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.merge(tenant, record)
-    }
-
-    fn remove<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.remove(tenant, record)
+    fn inner(&self) -> &MemoryStore {
+        &self.inner
     }
 
     fn try_lease<'a>(
@@ -110,8 +90,8 @@ impl Shared {
 }
 
 /// Returns a gate whose pulls wait, at the end of the first rounds.
-async fn backlog() -> (TestEnv, Arc<Shared>) {
-    let store = Arc::new(Shared::default());
+async fn backlog() -> (TestEnv, Arc<Wrapped<Shared>>) {
+    let store = Arc::new(Wrapped::<Shared>::default());
     let schedule = Schedule::new().pulls_per_second(1);
     let configure = |builder: tower_superoffice::TenantGateBuilder| {
         builder.store(Arc::clone(&store)).schedule(schedule)

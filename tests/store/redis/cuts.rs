@@ -8,12 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream, stream::BoxStream};
-use harness::{Network, Proxy, RedisServer, amount, suspended, tenant_number as tenant, until};
+use futures::{StreamExt, TryStreamExt, stream, stream::BoxStream};
+use harness::{
+    Network, Proxy, RedisServer, Wrap, Wrapped, amount, suspended, tenant_number as tenant, until,
+};
 use tower_superoffice::{
     Environment, TenantGate, TenantId,
     status::Record,
-    store::{Change, RedisStore, Store, StoreError},
+    store::{RedisStore, Store, StoreError},
 };
 
 /// Counts loads.
@@ -22,34 +24,16 @@ struct Counting {
     loads: Arc<AtomicUsize>,
 }
 
-impl Store for Counting {
-    fn name(&self) -> String {
-        self.inner.name()
+impl Wrap for Counting {
+    type Inner = RedisStore;
+
+    fn inner(&self) -> &RedisStore {
+        &self.inner
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
         self.loads.fetch_add(1, Ordering::Relaxed);
         self.inner.load()
-    }
-
-    fn merge<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.merge(tenant, record)
-    }
-
-    fn remove<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.inner.remove(tenant, record)
-    }
-
-    fn changes(&self) -> BoxStream<'static, Change> {
-        self.inner.changes()
     }
 }
 
@@ -81,7 +65,7 @@ async fn cut_connection_is_followed_by_no_load() {
     let proxy = Proxy::start(server.port()).await;
     let loads = Arc::new(AtomicUsize::new(0));
     let inner = RedisStore::connect(&proxy.url(), &nowhere).unwrap();
-    let store = Counting { inner, loads: loads.clone() };
+    let store = Wrapped(Counting { inner, loads: loads.clone() });
     let gate = TenantGate::builder(nowhere.clone()).any_audience().store(store);
     let gate = gate.state_api(false).build().await.unwrap();
     assert_eq!((gate.health().closed(), loads.load(Ordering::Relaxed)), (count, 1));

@@ -29,7 +29,7 @@ use self::{
     state_api::{StateApi, Tenants},
     store::{CountedStore, StoreCounts},
 };
-use crate::{Clock, gate_builder_on, simulator_on, tenant_number, tokio_clock};
+use crate::{Clock, Wrapped, gate_builder_on, simulator_on, tenant_number, tokio_clock};
 
 /// A night to simulate.
 #[derive(Debug, Clone)]
@@ -119,7 +119,8 @@ impl Night {
             let api = StateApi::new(Arc::clone(tenants), replica, Arc::clone(clock));
             let schedule = Schedule::new().pulls_per_second(self.reckoning.pulls_per_second);
             let builder = gate_builder_on(simulator, clock).client(api).schedule(schedule);
-            let builder = builder.event_capacity(65_536).store(Arc::new(store) as Arc<dyn Store>);
+            let builder =
+                builder.event_capacity(65_536).store(Arc::new(Wrapped(store)) as Arc<dyn Store>);
             gates.push(builder.build().await.expect("a valid configuration"));
         }
         gates

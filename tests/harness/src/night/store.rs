@@ -20,6 +20,8 @@ use tower_superoffice::{
     store::{Change, Lease, MemoryStore, Store, StoreError},
 };
 
+use crate::Wrap;
+
 /// What all replicas together requested of the store.
 #[derive(Debug, Default)]
 pub(super) struct StoreCounts {
@@ -53,13 +55,11 @@ impl CountedStore {
     }
 }
 
-impl Store for CountedStore {
-    fn name(&self) -> String {
-        self.inner.name()
-    }
+impl Wrap for CountedStore {
+    type Inner = MemoryStore;
 
-    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        self.inner.load()
+    fn inner(&self) -> &MemoryStore {
+        &self.inner
     }
 
     fn merge<'a>(

@@ -62,8 +62,8 @@ impl PullHealth {
     }
 
     /// Returns the time from the first to the last of the pulls that failed since the last answer;
-    /// zero when there is none or one. Once it is longer than a few seconds, the state API is down
-    /// or can't be reached.
+    /// zero when there is none or one, and while no pull is to come that could be answered. Once it
+    /// is longer than a few seconds, the state API is down or can't be reached.
     #[must_use]
     pub fn failing(&self) -> Duration {
         self.failing

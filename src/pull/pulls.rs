@@ -298,16 +298,18 @@ impl Pulls {
     pub(crate) fn health(&self) -> PullHealth {
         let now = self.now().elapsed;
         let mut state = self.state();
-        let State { scheduler, in_flight, .. } = &mut *state;
+        let State { scheduler, in_flight, counters, corrections, failures } = &mut *state;
         let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, now);
+        // Only another pull shows that the state API answers again, so without one nothing is known.
+        let goes_on = in_flight.len() > 0 || scheduler.has_next(&self.registry, in_flight);
         PullHealth {
             waiting,
             awaiting: scheduler.awaiting(),
             oldest: oldest.map_or(Duration::ZERO, |oldest| now.saturating_sub(oldest)),
             in_flight: in_flight.len(),
-            counters: state.counters,
-            failing: state.failures.span(),
-            corrections: state.corrections.read(),
+            counters: *counters,
+            failing: if goes_on { failures.span() } else { Duration::ZERO },
+            corrections: corrections.read(),
         }
     }
 

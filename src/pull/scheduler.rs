@@ -347,6 +347,13 @@ impl Scheduler {
         self.queue.waiting(now, &mut dues)
     }
 
+    /// Returns whether a pull is to come.
+    pub(crate) fn has_next(&mut self, registry: &Registry, in_flight: &InFlight) -> bool {
+        let unregistered = &mut self.due_unregistered;
+        let dues = AllDues { registry, unregistered, in_flight };
+        self.queue.has_unverified() || self.queue.next(&dues).is_some()
+    }
+
     /// Counts, in a walk, the requests and the pulls due by `now` of tenants without an entry in the
     /// registry.
     #[cfg(test)]

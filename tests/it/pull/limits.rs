@@ -116,6 +116,19 @@ async fn state_api_fault_changes_no_tenant_and_heals_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn pulls_fail_no_longer_once_none_is_to_come() {
+    let env = TestEnv::on_tokio_clock().await;
+    env.simulator.state_api(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));
+    env.gate.track([tenant(1)]);
+    sleep(HOUR).await;
+    assert!(env.pulls().failing() > 30 * MINUTE, "{:?}", env.pulls());
+    env.gate.untrack([tenant(1)]);
+    // The one that is scheduled comes first.
+    sleep(10 * MINUTE).await;
+    assert_eq!(env.pulls().failing(), Duration::ZERO, "{:?}", env.pulls());
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_delays_all_pulls() {
     let env = TestEnv::on_tokio_clock().await;
     env.gate.track((0..1000).map(tenant));

@@ -36,3 +36,39 @@ impl Versions {
         self.0.get((hash >> 32) as usize & (COUNTS - 1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crate::{
+        clock::Clock,
+        status::{ChangeType, Record, notified::Notified, settle::Settle},
+        tenant_id::TenantId,
+        tenants::{Tenants, Update},
+    };
+
+    #[test]
+    fn each_change_outdates_what_calls_remember() {
+        let tenants = Tenants::new(Settle::default(), 16, Clock::system());
+        let (registry, id) = (tenants.registry(), TenantId::new("Cust12345").unwrap());
+        let version = || registry.version(registry.hash(id.folded()));
+        let outdates = |what: &str, change: &dyn Fn()| {
+            let before = version();
+            change();
+            assert_ne!(version(), before, "{what}");
+        };
+        let notify = |change| {
+            let notified = Notified::new(change, 5, 1, Arc::default());
+            tenants.apply(&id, Update::Notification(notified));
+        };
+        outdates("a move", &|| notify(ChangeType::Move));
+        outdates("a closing", &|| notify(ChangeType::Delete));
+        outdates("a pull that is scheduled", &|| assert!(registry.set_due(&id, None)));
+        let record = registry.record(&id).unwrap();
+        outdates("that it is forgotten", &|| assert!(tenants.forget(&id, &record)));
+        let before = version();
+        assert_eq!(registry.record(&id).unwrap_or_default(), Record::default());
+        assert_eq!(version(), before, "a look changes nothing");
+    }
+}

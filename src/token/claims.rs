@@ -10,9 +10,9 @@ use super::{Policy, TokenError, Verified, personal};
 /// The claim that names the tenant. It starts with http because it is a name, not an address.
 const TENANT: &str = "http://schemes.superoffice.net/identity/ctx";
 
-/// How long before its issue a token starts to be valid, in seconds.
+/// The seconds before its issue from which on a token is valid.
 const NBF_BEFORE_ISSUE: i64 = 60;
-/// From a token's `nbf` to its `exp`, in seconds.
+/// The time from a token's `nbf` to its `exp`, in seconds.
 const LIFE: i64 = 360;
 /// The longest time from a token's `nbf`, or what stands in for it, to its `exp`, in seconds. A
 /// token that can be used for longer was made for something else.

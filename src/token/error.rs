@@ -44,7 +44,8 @@ pub enum TokenError {
     Expired,
     /// It is not valid yet. Compare this machine's clock with SuperOffice's.
     NotYetValid,
-    /// It is valid for more than an hour. Notifications' tokens live for six minutes.
+    /// It is valid for more than an hour. Notifications' tokens are valid for six minutes, from a
+    /// minute before their issue.
     LongLived,
     /// It names no tenant.
     NoTenant,

@@ -11,8 +11,9 @@ const MAX_FILE: u64 = 1024 * 1024;
 /// The public keys that verify notifications.
 ///
 /// An [`Environment`](crate::Environment) publishes its keys at a URL, which a gate fetches by
-/// itself. Keys given here are used beside those, or instead of them. SuperOffice also publishes
-/// certificates (`SuperOfficeFederatedLogin.crt`), one per environment: give the one of yours.
+/// itself. Keys given here are used instead of those, or beside them where
+/// [`key_url`](crate::TenantGateBuilder::key_url) is set. SuperOffice also publishes certificates
+/// (`SuperOfficeFederatedLogin.crt`), one per environment: give the one of yours.
 ///
 /// Of a certificate only the key is used. Neither its chain nor its dates are checked.
 ///
@@ -35,7 +36,7 @@ impl SigningKeys {
     /// # Errors
     ///
     /// When a block is damaged, is neither of the two, or holds a key that is not RSA or has fewer
-    /// than 2048 bits; and when there is none.
+    /// than 2048 or more than 8192 bits; and when there is none.
     pub fn from_pem(pem: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         certificate::from_pem(pem.as_ref()).map(Self)
     }
@@ -44,13 +45,14 @@ impl SigningKeys {
     ///
     /// # Errors
     ///
-    /// When it is not a certificate, or its key is not RSA or has fewer than 2048 bits.
+    /// When it is not a certificate, or its key is not RSA or has fewer than 2048 or more than 8192
+    /// bits.
     pub fn from_certificate_der(certificate: impl AsRef<[u8]>) -> Result<Self, KeyError> {
         certificate::from_certificate(certificate.as_ref()).map(|key| Self(vec![key]))
     }
 
-    /// Parses the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 bits
-    /// or more. Others are skipped.
+    /// Parses the usable keys of a JSON Web Key Set: RSA, for signatures, for RS256, of 2048 to
+    /// 8192 bits. Others are skipped, and so are all after the first 64.
     ///
     /// # Errors
     ///

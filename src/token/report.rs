@@ -8,8 +8,8 @@ use super::key::Key;
 
 /// The signing keys a gate holds, and how fresh they are. From `TenantGate::keys`.
 ///
-/// With serde it is an object of `keys`, each with `id`, `bits` and `source` (`given` or `url`), and
-/// of `url`, `age_seconds` and `last_error`; `null` is `None`.
+/// With serde it is an object of `keys`, each with `id`, `bits` and `source` (`given` or `url`),
+/// and of `url`, `age_seconds` and `last_error`; `null` is `None`.
 #[derive(Debug, Clone, Serialize)]
 pub struct KeysReport {
     pub(super) keys: Vec<KeyReport>,

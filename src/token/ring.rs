@@ -24,7 +24,7 @@ pub(super) struct KeyRing {
 /// The result of checking a signature with the keys of a ring.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Check {
-    /// One of the selected keys made it.
+    /// One of the selected keys made the signature.
     Signed,
     /// The token names a key of the ring, or none at all, and no such key made it.
     Mismatch,

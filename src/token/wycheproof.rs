@@ -8,7 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, crypto::aws_lc};
 
 use super::{KeyError, SigningKeys, testing::pem};
 
-/// How many cases of a set are valid, and how many were checked.
+/// Returns the number of valid cases of a set, and that of the checked ones.
 fn check(name: TestName) -> (usize, usize) {
     let (mut valid, mut checked) = (0, 0);
     for group in TestSet::load(name).unwrap().test_groups {

@@ -20,19 +20,19 @@ const PAUSES: BackOff = BackOff::new(FIRST_PAUSE, LONGEST_PAUSE);
 /// The state of the fetches.
 #[derive(Debug)]
 pub(super) struct FetchState {
-    /// When the last fetch began. Set before it runs, so that a failure counts as a success does.
+    /// The start of the last fetch. Set before it runs, so that a failure counts as a success does.
     began: Option<Instant>,
     running: bool,
-    /// When the last successful fetch began: keys published by then are known.
+    /// The start of the last successful fetch: keys published by then are known.
     known: Option<Instant>,
-    /// When the next fetch begins, requested or not.
+    /// The start of the next fetch, requested or not.
     next: Instant,
     /// The number of fetches that failed since the last success.
     failures: u32,
     last_error: Option<String>,
 }
 
-/// What a token that the available keys don't decide has to expect.
+/// The prospect of newer keys for a token that the available ones don't decide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Prospect {
     /// The keys are less than 30 s old.

@@ -33,7 +33,7 @@ use self::{
 };
 use super::{KeysReport, SigningKeys, key::Key, ring::KeyRing};
 
-/// How long a token may wait for a fetch.
+/// The longest wait of a token for a fetch.
 const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// The most tokens that wait at once: each holds memory, and an unauthenticated request is enough.
@@ -44,7 +44,7 @@ const MAX_WAITING: usize = 64;
 pub(crate) struct RemoteKeys {
     pub(crate) url: Uri,
     pub(crate) fetch: Fetch,
-    /// For how long keys are used after the last successful fetch.
+    /// The time for which keys are used after the last successful fetch.
     pub(crate) max_age: Duration,
 }
 
@@ -58,7 +58,7 @@ struct RemoteParts {
     ring: ArcSwap<KeyRing>,
     /// Locked for a few reads or writes, never across an await.
     state: Mutex<FetchState>,
-    /// Requests a fetch of the task, which also ends by it with the last handle.
+    /// Requests a fetch from the task, and wakes it to end when the last handle is dropped.
     refresh: Arc<Refresh>,
     /// Notified when a fetch has ended, successful or not.
     ended: watch::Sender<()>,

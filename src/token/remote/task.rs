@@ -24,8 +24,8 @@ use super::{
     RemoteParts,
 };
 
-/// The task that fetches keys, for as long as a handle of them lives. A clone of it takes up what
-/// one that broke off has left undone.
+/// The task that fetches keys, for as long as a handle of them lives. A clone continues the work of
+/// one that broke off.
 #[derive(Clone)]
 pub(crate) struct KeyFetcher {
     shared: Weak<RemoteParts>,
@@ -49,7 +49,7 @@ impl Refresh {
     }
 }
 
-/// The last handle is gone.
+/// The reason to end: the last handle is gone.
 struct Abandoned;
 
 impl KeyFetcher {
@@ -120,8 +120,8 @@ impl KeyFetcher {
         }
     }
 
-    /// Fetches once, unless the last handle goes. The requests that arrive by then are answered by
-    /// this fetch too.
+    /// Fetches once, unless the last handle is dropped. This fetch serves the requests that arrive
+    /// while it runs too.
     async fn fetch_once(&self) -> Result<Result<Vec<Key>, FetchFault>, Abandoned> {
         let fetching = catch_panic(fetch_keys(&self.fetch, &self.url));
         let mut fetching = pin!(fetching);

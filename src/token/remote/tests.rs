@@ -24,7 +24,7 @@ use crate::{
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// A key server that answers as it is told and remembers when it was asked.
+/// A key server with settable answers, which records the time of each request.
 #[derive(Clone)]
 struct Server(Arc<Mutex<(Answer, Vec<Instant>)>>);
 

@@ -40,7 +40,7 @@ pub enum Refusal {
     Token(TokenError),
     /// No key is available to verify the token: 503, to be sent again after this long.
     NoKeys {
-        /// When keys may be available.
+        /// The time until keys may be available.
         retry_after: Duration,
     },
     /// The token belongs to another tenant: 403.
@@ -48,18 +48,18 @@ pub enum Refusal {
     /// Two gates of a [`TenantGates`](crate::TenantGates) accept its token, so it is unknown which
     /// environment it is about: 503, to be sent again after this long. Both have the tenant pulled.
     Ambiguous {
-        /// When to send it again.
+        /// The time to wait before it is sent again.
         retry_after: Duration,
     },
     /// Applied here, but not stored yet: 503, to be sent again after this long.
     NotStored {
-        /// When the store may be available.
+        /// The time until the store may be available.
         retry_after: Duration,
     },
     /// The gate stopped, or shuts down, before the notification was stored: 503, to be sent again
     /// after this long.
     Interrupted {
-        /// When another instance may be available.
+        /// The time until another instance may be available.
         retry_after: Duration,
     },
 }

@@ -65,7 +65,7 @@ pub(crate) struct Counters {
     stale: AtomicU64,
     /// By kind.
     rejected: [AtomicU64; refusal_kind::KINDS],
-    /// When the last one was taken, ms since the epoch; 0 before that.
+    /// The time at which the last verified one was received, in ms since the epoch; 0 before that.
     last: AtomicU64,
 }
 

@@ -31,7 +31,7 @@ use crate::{
     token::{TokenError, Verification, Verified, Verifier, VerifyError},
 };
 
-/// When a sender may try again after a failure on this side.
+/// The time after which a sender may try again when this side failed.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Handles the notifications of one gate. Cheap to clone.
@@ -208,7 +208,7 @@ impl NotificationHandler {
         }))
     }
 
-    /// Has the state API asked about a tenant to which something may have happened.
+    /// Requests a pull of a tenant to which something may have happened that nothing has verified.
     pub(super) fn request_unverified_pull(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.config().pulls {
             pulls.request_unverified_pull(tenant);

@@ -24,8 +24,8 @@ pub struct Notification {
 impl Notification {
     /// Parses the body of a notification without verifying it.
     ///
-    /// **It proves nothing.** Any client can write such a body, and its token is not read. Use it to
-    /// show or to sort messages, and pass the same bytes to
+    /// **It proves nothing.** Any client can write such a body, and its token is not read. Use it
+    /// to show or to sort messages, and pass the same bytes to
     /// [`TenantGate::receive`](crate::TenantGate::receive) for everything that has an effect.
     ///
     /// The spelling is parsed as liberally as by the notification route: a byte order mark is
@@ -64,13 +64,15 @@ impl Notification {
         &self.tenant
     }
 
-    /// Returns the name of the tenant's version, such as `Release 8.4 R08`, cut to 128 bytes.
+    /// Returns the name of the tenant's version, such as `Release 8.4 R08`, cut to 128 bytes;
+    /// `None` when the notification has none.
     #[must_use]
     pub fn version_name(&self) -> Option<&str> {
         non_empty(&self.version_name)
     }
 
-    /// Returns the version of the tenant's files, such as `8.4.12.1234`, cut to 128 bytes.
+    /// Returns the version of the tenant's files, such as `8.4.12.1234`, cut to 128 bytes; `None`
+    /// when the notification has none.
     #[must_use]
     pub fn file_version(&self) -> Option<&str> {
         non_empty(&self.file_version)
@@ -79,7 +81,8 @@ impl Notification {
     /// Returns the host that a Move announces, such as `sod3.superoffice.com`.
     ///
     /// Neither this field nor the change type is signed, so a gate does not send calls there before
-    /// the state API has confirmed it.
+    /// the state API has confirmed it. While the state API is off, it sends them there if that is a
+    /// tenant host of its environment.
     #[must_use]
     pub fn public_endpoint(&self) -> Option<&str> {
         self.public_endpoint.as_deref()

@@ -1,8 +1,8 @@
 //! The inbound side: the route that serves SuperOffice's notifications.
 //!
 //! [`NotificationService`] is that route as a service, [`NotificationLayer`] puts it in front of a
-//! whole app. What a request was answered with sits in the response's extensions: [`Accepted`], or
-//! a [`Refusal`] with its reason.
+//! whole app. The response's extensions hold the result: [`Accepted`], or a [`Refusal`] with its
+//! reason.
 
 // A notification goes from `layer` or `service` through `future`, which reads the `body`, to the
 // `route` of one gate or of `several`. `handler` parses the `payload`, has its token verified,

@@ -2,10 +2,10 @@
 
 use super::answer::Refusal;
 
-/// Their number; below 64, so that a set of them fits one word.
+/// The number of kinds; below 64, so that a set of them fits one word.
 pub(super) const KINDS: usize = 26;
 
-/// Where the kinds of refused tokens begin.
+/// The first kind of a refused token.
 const TOKENS: usize = 11;
 
 /// The name of each kind, as the label of a metric and in traces.

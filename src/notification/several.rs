@@ -1,7 +1,8 @@
 //! One route for the gates of several environments.
 //!
 //! A body is parsed once, and its token decides which gate it is for. From there on the
-//! notification is that gate's own. What none of them accepts is counted and logged here, once.
+//! notification is that gate's own. One that is refused before a gate is found is counted and
+//! logged here, once.
 
 use std::sync::Arc;
 
@@ -47,7 +48,7 @@ impl SeveralGates {
         &self.counters
     }
 
-    /// Returns the counts of notifications that none of the gates accepted.
+    /// Returns the counts of notifications that were refused before one of the gates was chosen.
     pub(crate) fn counts(&self) -> NotificationCounts {
         self.counters.read(self.log.unlogged())
     }

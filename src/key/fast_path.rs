@@ -42,7 +42,8 @@ fn first_slash(word: &[u8; 8]) -> usize {
     (word.wrapping_sub(ONES) & !word & TOPS).trailing_zeros() as usize / 8
 }
 
-/// Whether `path`, of at least 16 bytes, has nothing that the exact reading decodes, follows or drops.
+/// Returns whether `path`, of at least 16 bytes, has nothing that the exact reading decodes,
+/// follows or drops.
 #[inline]
 fn is_plain(path: &[u8]) -> bool {
     let (chunks, _) = path.as_chunks();
@@ -81,7 +82,7 @@ fn plain_tenant(path: &str) -> Option<&str> {
     plain.then_some(first)
 }
 
-/// Whether `rest` of a path has neither a dot nor an escape, which could encode one.
+/// Returns whether `rest` of a path has neither a dot nor an escape, which could encode one.
 #[inline]
 fn has_no_dot_segment(rest: &[u8]) -> bool {
     let (chunks, end) = rest.as_chunks();

@@ -45,10 +45,10 @@ pub trait TenantKey<R> {
         None
     }
 
-    /// Returns the only tenant that `request` can be for, as it is spelled in there, when that is seen
-    /// at a glance; `None`, the default, when a closer look must be taken.
+    /// Returns the only tenant that `request` can be for, as the request spells it, when that is
+    /// cheap to find; `None`, the default, when the other two methods have to find it.
     ///
-    /// While that tenant is open, the call is allowed without a call of the other two methods. It is
+    /// While that tenant is open, the call is allowed without the other two methods. A call is
     /// refused only after these.
     fn glance<'r>(&self, request: &'r R) -> Option<&'r str> {
         let _ = request;
@@ -61,15 +61,16 @@ pub trait TenantKey<R> {
 ///
 /// Takes `http::Request` and, with the feature `reqwest`, `reqwest::Request`. In this order:
 ///
-/// 1. A [`TenantId`] in the extensions of an `http::Request` is the tenant. The tenant of the URL, if
-///    it has another one, must then be open too: a redirect that is followed keeps the extensions.
+/// 1. A [`TenantId`] in the extensions of an `http::Request` is the tenant. The tenant of the URL,
+///    if it has another one, must then be open too: a redirect that is followed keeps the
+///    extensions.
 /// 2. The host must be one of the environment's tenant hosts
 ///    ([`Environment::is_tenant_host`]): its case, a trailing dot, a port and a user name make no
 ///    difference. The host of a URL that has none is the `Host` header's.
 /// 3. The path is read as SuperOffice's servers read it: escapes, `%NN` and `%uNNNN`, are decoded
-///    once, `\` is a slash, blanks and dots at the end of a segment are dropped, empty segments too,
-///    `.` and `..` are followed. So `/Cust1/x`, `//%u0043ust1./x` and `/login/..%2FCust1/x` are calls
-///    to the same tenant.
+///    once, `\` is a slash, blanks and dots at the end of a segment are dropped, empty segments
+///    too, `.` and `..` are followed. So `/Cust1/x`, `//%u0043ust1./x` and `/login/..%2FCust1/x`
+///    are calls to the same tenant.
 /// 4. `/login` and `/api/state`, in any case, belong to the environment and are no tenant.
 #[derive(Debug, Clone)]
 pub struct UrlKey {

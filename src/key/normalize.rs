@@ -92,9 +92,9 @@ struct Segment {
     bytes: [u8; Self::MAX_LEN],
     /// Bytes pushed so far.
     pushed: usize,
-    /// Where the last byte ends that is neither a blank nor a dot.
+    /// The end of the last byte that is neither a blank nor a dot.
     end: usize,
-    /// Where the last dot ends.
+    /// The end of the last dot.
     dots_end: usize,
 }
 
@@ -118,7 +118,7 @@ impl Segment {
         self.end == 0
     }
 
-    /// Whether it is `..`, perhaps with blanks behind it.
+    /// Returns whether it is `..`, perhaps with blanks behind it.
     fn is_parent(&self) -> bool {
         self.is_empty() && self.dots_end == 2 && self.bytes.starts_with(b"..")
     }

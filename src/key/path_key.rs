@@ -133,7 +133,7 @@ impl<B> TenantKey<Request<B>> for PathKey {
     }
 }
 
-/// A pattern that is none for [`PathKey`].
+/// The error for a pattern that [`PathKey`] can't use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidPathPattern {

@@ -14,8 +14,8 @@ use super::TenantUnavailable;
 /// The reason why a call through a [`Guard`](super::Guard) failed: the tenant is closed, or the
 /// wrapped client failed.
 ///
-/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?` converts
-/// it into `Box<dyn Error>` and `anyhow::Error`.
+/// It is an [`Error`] for *any* client error that can be shown, `BoxError` included, so `?`
+/// converts it into `Box<dyn Error>` and `anyhow::Error`.
 ///
 /// A client's error is shown with its own text. Its cause is this error's [`source`](Error::source)
 /// where the type of the client's error is known to this crate: `BoxError`, [`io::Error`], those of

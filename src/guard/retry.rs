@@ -11,8 +11,7 @@ use super::{GuardError, TenantUnavailable};
 /// For errors that are a [`GuardError`] or a `BoxError` around one.
 ///
 /// ```
-/// use std::{future::Ready, time::Duration};
-/// use tower::{ServiceBuilder, retry::{Policy, backoff::{ExponentialBackoffMaker, MakeBackoff}}};
+/// use tower::ServiceBuilder;
 /// use tower_superoffice::guard::RetryOpen;
 ///
 /// # fn of<P: Clone>(gate: tower_superoffice::TenantGate, client: reqwest::Client, attempts: P) {
@@ -28,7 +27,7 @@ pub struct RetryOpen<P> {
 }
 
 impl<P> RetryOpen<P> {
-    /// Creates a policy that asks `policy` about every other failure.
+    /// Creates a policy that leaves every other result to `policy`.
     pub fn new(policy: P) -> Self {
         Self { policy }
     }

@@ -119,8 +119,8 @@ where
 
     #[inline]
     fn call(&mut self, request: R) -> Self::Future {
-        // Two calls, because a request that was never borrowed is passed on in place, while one that
-        // was is copied once more by today's compilers.
+        // Two calls, because a request that was never borrowed is passed on in place, while one
+        // that was is copied once more by today's compilers.
         if !self.guard_state.any_closed() {
             return ResponseFuture::allowed(self.inner.call(request));
         }

@@ -68,13 +68,13 @@ impl GuardState {
         self.url_key.clone()
     }
 
-    /// Whether any tenant is closed. While none is, calls pass without being parsed.
+    /// Returns whether any tenant is closed. While none is, calls pass without being parsed.
     #[inline]
     pub(super) fn any_closed(&self) -> bool {
         self.registry.any_closed()
     }
 
-    /// Whether the tenant that is spelled so may be closed; `false` is certain.
+    /// Returns whether the tenant that is spelled so may be closed; `false` is certain.
     #[inline]
     pub(super) fn may_be_closed(&self, tenant: &str) -> bool {
         self.registry.may_be_closed(FoldedId(tenant.as_bytes()))
@@ -104,7 +104,7 @@ impl GuardState {
         if closed.reason != UnavailableReason::Operator {
             return TenantUnavailable::new(tenant, closed, self.clock);
         }
-        // It takes another look, for which no refusal of SuperOffice's making pays.
+        // A second lookup, which is left out for every other reason.
         let note = self.registry.note(&tenant);
         TenantUnavailable::new(tenant, closed, self.clock).with_note(note)
     }
@@ -142,8 +142,8 @@ impl GuardState {
     }
 }
 
-/// A count for each reason. On a cache line of its own, or every refusal would take the line of what
-/// allowed calls read from the other processors.
+/// A count for each reason. On a cache line of its own, or every refusal would take the line of
+/// what allowed calls read from the other processors.
 #[derive(Debug, Default)]
 #[repr(align(64))]
 pub(crate) struct ReasonCounters {

@@ -296,7 +296,7 @@ async fn retry_after_is_time_to_next_pull() {
     // The wall clock may be set: the wait stays what it is.
     fixture.now.fetch_add(3_600_000, Ordering::SeqCst);
     assert_eq!(later.retry_after(), Some(Duration::from_secs(90)));
-    // Computed when asked: the same error says less, later.
+    // Computed by each call: the same error has a shorter wait later.
     tokio::time::advance(Duration::from_millis(60_500)).await;
     assert_eq!(later.retry_after(), Some(Duration::from_millis(29_500)));
     assert_eq!(later.to_http_parts().1["retry-after"], "30");

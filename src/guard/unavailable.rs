@@ -29,7 +29,7 @@ use crate::{
 pub struct TenantUnavailable {
     tenant: TenantId,
     closed: ClosedSummary,
-    /// Of the operator who closed it.
+    /// The note of the operator who closed it.
     note: Option<SmolStr>,
     /// Read only when `retry_after` is called.
     clock: MonotonicClock,
@@ -75,8 +75,8 @@ impl TenantUnavailable {
         self.closed.evidence
     }
 
-    /// Returns the note of the operator who closed it, if there is one. `Display` and `Debug` leave it
-    /// out.
+    /// Returns the note of the operator who closed it, if there is one. `Display` and `Debug` leave
+    /// it out.
     #[must_use]
     pub fn note(&self) -> Option<&str> {
         self.note.as_deref()
@@ -93,7 +93,7 @@ impl TenantUnavailable {
         Some(wait.max(Duration::from_secs(1)))
     }
 
-    /// Whether the tenant is deleted, so that retries are pointless.
+    /// Returns whether the tenant is deleted, so that retries are pointless.
     ///
     /// Should SuperOffice restore it after all, the gate opens it. Make irreversible clean-up, such
     /// as erasing the customer's data, depend on a *confirmed* deletion:

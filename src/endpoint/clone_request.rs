@@ -1,12 +1,12 @@
-//! Which requests are cloned, so that they can be repeated.
+//! The policies by which requests are cloned, so that they can be repeated.
 
 use http_body::Body;
 
 /// A policy: which requests are cloned before they are sent, so that a misdirected one is repeated.
 ///
-/// The built-in policies are [`CloneSmall`], [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and [`NoRetry`]; an
-/// [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for each request to
-/// a tenant.
+/// The built-in policies are [`CloneSmall`], [`CloneEmpty`], [`CloneBody`], [`CloneWith`] and
+/// [`NoRetry`]; an [`EndpointLayer`](crate::EndpointLayer) has a setter for each. A policy runs for
+/// each request to a tenant.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` can't clone a `{R}`",
     label = "no `CloneRequest<{R}>`",
@@ -18,7 +18,8 @@ pub trait CloneRequest<R> {
     fn clone_request(&self, request: &R) -> Option<R>;
 }
 
-/// Clones requests with a body of known size up to 64 KiB, for bodies that are `Clone`. The default.
+/// Clones requests with a body of known size up to 64 KiB, for bodies that are `Clone`. The
+/// default.
 ///
 /// With the feature `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but
 /// those with a streamed body.
@@ -41,6 +42,9 @@ pub struct CloneEmpty {
 }
 
 /// Clones every request: for bodies that are `Clone`.
+///
+/// With the feature `reqwest`, it clones every `reqwest::Request` that `try_clone` can: all but
+/// those with a streamed body.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct CloneBody {
     _private: (),

@@ -24,7 +24,8 @@ use super::{
 };
 use crate::{environment::Origin, tenant_id::TenantId};
 
-/// How long a call waits for the host of its tenant, before it is sent, and before it is repeated.
+/// The longest wait of a call for the host of its tenant, before it is sent, and before it is
+/// repeated.
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 pin_project! {
@@ -80,7 +81,8 @@ impl<S: Service<R>, R> ResponseFuture<S, R> {
         Self { call: Some(call), unsent: None, retry, awaiting: None }
     }
 
-    /// A call that waits for the host of its tenant first. `service` is ready.
+    /// Creates the future of a call that waits for the host of its tenant first. `service` is
+    /// ready.
     pub(super) fn located(service: S, request: R, locating: Locating, retry: Retry<S, R>) -> Self {
         let deadline = Box::pin(sleep(MAX_WAIT));
         let unsent = Some(Box::new(Unsent { service, request, locating, deadline }));

@@ -22,7 +22,7 @@ mod sealed {
     }
 }
 
-/// Whether `response` says that the tenant is not served there: *421 Misdirected Request*.
+/// Returns whether `response` says that the tenant is not served there: *421 Misdirected Request*.
 pub(super) fn is_misdirected(response: &impl HasStatus) -> bool {
     response.status() == StatusCode::MISDIRECTED_REQUEST
 }

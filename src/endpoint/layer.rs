@@ -16,8 +16,8 @@ use crate::key::{KeyFn, UrlKey};
 /// [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer) makes one. SuperOffice moves
 /// tenants between hosts, and answers calls at the old one with *421 Misdirected Request*.
 ///
-/// - A call to a tenant whose host is known from the state API gets that scheme and host. Path,
-///   query and everything else stay as they are.
+/// - A call to a tenant whose [host is known](crate::TenantGate::endpoint) gets that scheme and
+///   host. Path, query and everything else stay as they are.
 /// - A call to a tenant whose host is not known waits for a pull that finds it, for 5 s at most: a
 ///   host without a number serves no tenant. All calls to the tenant join that pull, so its closing
 ///   is known before the first call too. When the state API fails, or knows no such tenant, calls
@@ -78,16 +78,16 @@ impl EndpointLayer {
 }
 
 impl<P, K> EndpointLayer<P, K> {
-    /// Sets whether a call to a tenant of unknown host waits until the host is found. The default is
-    /// `true`. With `false` such a call is sent to the host of its URL.
+    /// Sets whether a call to a tenant of unknown host waits until the host is found. The default
+    /// is `true`. With `false` such a call is sent to the host of its URL.
     #[must_use]
     pub fn locate(mut self, locate: bool) -> Self {
         self.locate = locate;
         self
     }
 
-    /// Repeats misdirected calls without a body alone, for bodies that are not `Clone`, such as those
-    /// that stream. `B: Default` makes the empty body of the repetition.
+    /// Repeats misdirected calls without a body alone, for bodies that are not `Clone`, such as
+    /// those that stream. `B: Default` makes the empty body of the repetition.
     #[must_use]
     pub fn clone_empty(self) -> EndpointLayer<CloneEmpty, K> {
         self.with_policy(CloneEmpty::default())

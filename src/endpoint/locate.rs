@@ -35,7 +35,7 @@ pub(super) enum SentTo {
     Origin(Arc<Origin>),
 }
 
-/// Most calls that wait at a time.
+/// The most calls that wait at a time.
 const PLACES: usize = 1024;
 
 /// A call that waits for the host of its tenant.
@@ -63,7 +63,8 @@ impl Locator {
         self.origins.environment()
     }
 
-    /// Whether the state API is on, so that origins are known and misdirected calls repeated.
+    /// Returns whether the state API is on, so that origins are known and misdirected calls
+    /// repeated.
     pub(super) fn has_state_api(&self) -> bool {
         self.pulls.is_some()
     }
@@ -94,8 +95,8 @@ impl Locator {
         Some((route.origin, self.origins.get(route.origin).filter(|_| current)?))
     }
 
-    /// Returns the origin that serves `tenant` for a call to it, and has the tenant pulled when what is
-    /// known of it is no longer fresh.
+    /// Returns the origin that serves `tenant` for a call to it, and has the tenant pulled when
+    /// what is known of it is no longer fresh.
     pub(super) fn origin_for_call(&self, tenant: &TenantId) -> Option<SentTo> {
         if let Some((number, _)) = self.remembered(tenant.as_str()) {
             return Some(SentTo::Number(number));
@@ -121,8 +122,8 @@ impl Locator {
         Some(SentTo::Number(number))
     }
 
-    /// Has `tenant` pulled because a call to it failed as one to a closed tenant might, at most once
-    /// a minute, if it is open and something is known of it.
+    /// Has `tenant` pulled because a call to it failed as one to a closed tenant might, at most
+    /// once a minute, if it is open and something is known of it.
     pub(super) fn symptom(&self, tenant: &TenantId) {
         if let Some(pulls) = &self.pulls {
             pulls.request_for_symptom(tenant);
@@ -170,13 +171,13 @@ impl Locator {
 /// Returns the origin in `record`: the one that the state API named last.
 ///
 /// The token of a Move does not sign the endpoint, so a Move counts only while the state API is off
-/// (`pulls` is false) and there is nothing better.
+/// (`pulls` is false). It then comes before a stored answer of the state API.
 pub(crate) fn origin(record: &Record, environment: &Environment, pulls: bool) -> Option<Origin> {
     let from_host = |host: &str| Origin::from_host(host, environment);
     find_origin(record, pulls, from_host, |url| Origin::from_url(url, environment))
 }
 
-/// Does so with the given functions, which parse a text.
+/// Returns the origin in `record` as [`origin`] does, parsed by `from_host` or `from_url`.
 #[inline]
 fn find_origin<O>(
     record: &Record,

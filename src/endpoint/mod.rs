@@ -1,8 +1,8 @@
 //! The outbound side: each call goes to the host that serves its tenant now.
 //!
 //! [`EndpointLayer`], from [`TenantGate::endpoint_layer`](crate::TenantGate::endpoint_layer), wraps
-//! a guarded client in an [`Endpoint`]. It finds the host of each tenant, and
-//! repeats a call that was answered with *421 Misdirected Request* where the tenant lives now.
+//! a guarded client in an [`Endpoint`]. It finds the host of each tenant, and repeats a call that
+//! was answered with *421 Misdirected Request* at the host that serves the tenant now.
 
 mod clone_request;
 mod future;
@@ -16,7 +16,8 @@ mod routes_tests;
 mod service;
 mod symptom;
 
-/// What the routes are built from. `tests/model` puts that of a model checker in its place.
+/// The atomics that the routes are built from. `tests/model` puts those of a model checker in their
+/// place.
 mod sync {
     pub(super) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 }

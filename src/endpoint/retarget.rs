@@ -24,13 +24,14 @@ pub(super) mod sealed {
 
     #[expect(unnameable_types, reason = "a sealed trait is one that can't be named")]
     pub trait Retarget {
-        /// Whether the request goes to a host that serves tenants of `environment`.
+        /// Returns whether the request goes to a host that serves tenants of `environment`.
         fn is_for_tenants(&self, environment: &Environment) -> bool;
 
-        /// Whether the request goes to `authority` by `scheme` as it is.
+        /// Returns whether the request goes to `authority` by `scheme` as it is.
         fn goes_to(&self, scheme: &Scheme, authority: &Authority) -> bool;
 
-        /// Whether the request names `authority` and `scheme` just so; it may go there if not.
+        /// Returns whether the request spells `authority` and `scheme` exactly so; if not, it may
+        /// still go there.
         fn names(&self, scheme: &Scheme, authority: &Authority) -> bool;
 
         /// Sends the request to `authority` by `scheme`; path and query stay as they are.
@@ -74,7 +75,7 @@ impl<B> sealed::Retarget for http::Request<B> {
     }
 }
 
-/// Whether both are the same host and port, by `scheme`.
+/// Returns whether both are the same host and port, by `scheme`.
 fn is_same_place(one: &Authority, other: &Authority, scheme: &Scheme) -> bool {
     if is_plain_authority(one.as_str()) && is_plain_authority(other.as_str()) {
         return one.as_str().eq_ignore_ascii_case(other.as_str());

@@ -11,8 +11,8 @@ use super::sync::{AtomicU32, AtomicU64, Ordering, fence};
 /// Remembers a route for each of some thousand tenants. Each has two places, side by side; one that
 /// finds both taken takes the first.
 ///
-/// A slot is a sequence lock: its number is odd while it is written, and a reader that saw two numbers
-/// has read nothing.
+/// A slot is a sequence lock: its number is odd while it is written, and a reader that sees the
+/// number change discards what it read.
 pub(super) struct Routes<const SLOTS: usize = 4096> {
     /// Made by the first call: not every gate has clients.
     slots: OnceLock<Box<[Slot]>>,
@@ -30,7 +30,7 @@ struct Slot {
     rest: AtomicU64,
 }
 
-/// Where a tenant was served when its record was read last.
+/// The origin of a tenant when its record was last read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Route {
     /// The number of its origin.
@@ -55,8 +55,8 @@ impl<const SLOTS: usize> Routes<SLOTS> {
         own(hash).or_else(|| own(hash ^ 1))
     }
 
-    /// Remembers a route, unless its place is being written. Ids of a length that calls don't look up
-    /// are left out.
+    /// Remembers a route, unless its place is being written. Ids of a length that calls don't look
+    /// up are left out.
     pub(super) fn put(&self, hash: u64, id: &str, route: Route) {
         let Some((ends, len)) = ends(id).zip(u8::try_from(id.len()).ok()) else { return };
         let slots = self.slots.get_or_init(|| (0..SLOTS).map(|_| Slot::default()).collect());
@@ -77,7 +77,7 @@ impl Slot {
             (own_first.load(Ordering::Relaxed) ^ first) | (own_last.load(Ordering::Relaxed) ^ last);
         let rest = self.rest.load(Ordering::Relaxed);
         let version = self.version.load(Ordering::Relaxed);
-        // Orders all that was read before the second look at the number.
+        // Orders all these reads before the second one of the number.
         fence(Ordering::Acquire);
         let whole = sequence & 1 == 0 && self.sequence.load(Ordering::Relaxed) == sequence;
         let [until_0, until_1, until_2, until_3, origin, len, ..] = rest.to_le_bytes();
@@ -88,8 +88,8 @@ impl Slot {
         })
     }
 
-    /// Returns whether it holds no route, or one of the tenant itself. A guess: it may be written just
-    /// now.
+    /// Returns whether it holds no route, or one of the tenant itself. A guess: it may be written
+    /// just now.
     fn is_free_for(&self, ends: [u64; 2]) -> bool {
         let own = self.ends.each_ref().map(|own| own.load(Ordering::Relaxed));
         own == [0; 2] || own == ends
@@ -125,8 +125,8 @@ fn slot(slots: &[Slot], hash: u64) -> Option<&Slot> {
     slots.get(hash as usize & slots.len().wrapping_sub(1))
 }
 
-/// Returns the first and the last eight characters of an id, which may overlap; `None` for an id that
-/// has others between them, is shorter, or too long.
+/// Returns the first and the last eight characters of an id, which may overlap; `None` for an id
+/// that has others between them, is shorter, or too long.
 #[inline]
 fn ends(id: &str) -> Option<[u64; 2]> {
     let (first, last) = (id.as_bytes().first_chunk()?, id.as_bytes().last_chunk()?);

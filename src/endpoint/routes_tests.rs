@@ -1,4 +1,4 @@
-//! What routes are found again. Their orders under concurrency are in `tests/model`.
+//! Tests of putting and finding routes on one thread; `tests/model` has the orders of several.
 
 use super::routes::{Route, Routes};
 

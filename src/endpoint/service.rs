@@ -66,7 +66,8 @@ where
         let Some((home, there)) = self.glance(&request) else {
             return self.direct(request, None);
         };
-        // Two calls, because a request that was never borrowed is passed on in place, as in the guard.
+        // Two calls, because a request that was never borrowed is passed on in place, as in the
+        // guard.
         let Some(tenant) = there else { return self.direct(request, Some(home)) };
         let sent_to = Some(SentTo::Number(home.number));
         let retry = self.retry(&request, tenant, sent_to, home.pull_seq);
@@ -74,7 +75,7 @@ where
     }
 }
 
-/// Where the only tenant lives that a call can be for.
+/// The host of the only tenant that a call can be for.
 #[derive(Clone, Copy)]
 struct Home {
     /// The number of its origin.
@@ -84,8 +85,8 @@ struct Home {
 }
 
 impl<S, P, K> Endpoint<S, P, K> {
-    /// Returns where `request` belongs, if an earlier call has found that, and the tenant if its URL
-    /// says the same.
+    /// Returns where `request` belongs, if an earlier call has found that, and the tenant if its
+    /// URL says the same.
     ///
     /// A glance at the request is enough for one that goes there already: at worst it is for no
     /// tenant, and then it stays as it is too. The host needs no check, as it is that of an origin.
@@ -122,8 +123,8 @@ impl<S, P, K> Endpoint<S, P, K> {
         Retry { call, tenant, sent_to, pull_seq, locator: Arc::clone(&self.locator) }
     }
 
-    /// Sends a call where it belongs, when that takes a closer look. Its tenant, if it has one, lives at
-    /// `home`.
+    /// Sends a call to the host of its tenant, after all checks. `home` is that host, if it is
+    /// remembered and the call is for a tenant.
     #[inline(never)]
     fn direct<R>(&mut self, mut request: R, home: Option<Home>) -> ResponseFuture<S, R>
     where

@@ -5,8 +5,8 @@ use http::{Uri, header::LOCATION};
 use super::has_status::HasStatus;
 use crate::{environment::Environment, key::UrlKey, tenant_id::TenantId};
 
-/// Returns whether `response` to a call to `tenant` suggests that it is closed: a server error, or a
-/// redirect that leads away from the tenant, such as to a page that says so.
+/// Returns whether `response` to a call to `tenant` suggests that it is closed: a server error, or
+/// a redirect that leads away from the tenant, such as to a page that says so.
 ///
 /// What SuperOffice answers for a closed tenant is not documented.
 pub(super) fn is_symptom(

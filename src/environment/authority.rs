@@ -3,8 +3,8 @@
 use super::Environment;
 
 impl Environment {
-    /// Whether the host of `authority` serves tenants of this environment. User name and port make no
-    /// difference.
+    /// Returns whether the host of `authority` serves tenants of this environment. User name and
+    /// port make no difference.
     #[inline]
     pub(crate) fn is_tenant_authority(&self, authority: &str) -> bool {
         match self {
@@ -18,15 +18,15 @@ impl Environment {
     }
 }
 
-/// Whether `authority` is a host below superoffice.com in lower case, and nothing else; `false` may be
-/// wrong.
+/// Returns whether `authority` is a host below superoffice.com in lower case, and nothing else;
+/// `false` may be wrong.
 #[inline]
 pub(crate) fn is_plain_authority(authority: &str) -> bool {
     plain_label(authority.as_bytes()).is_some()
 }
 
-/// Returns what stands before `.superoffice.com` in `authority`, if that is a host name with this end
-/// in lower case, without user name, port and trailing dot.
+/// Returns what stands before `.superoffice.com` in `authority`, if that is a host name with this
+/// end in lower case, without user name, port and trailing dot.
 #[inline]
 fn plain_label(authority: &[u8]) -> Option<&[u8]> {
     let (label, end) = authority.split_last_chunk()?;
@@ -56,7 +56,8 @@ fn host_of(authority: &str) -> &str {
     end.and_then(|end| host_port.get(..end)).unwrap_or(host_port)
 }
 
-/// Whether eight bytes contain neither `A` nor `B`. May wrongly say no if one of them is not ASCII.
+/// Returns whether eight bytes contain neither `A` nor `B`. May wrongly say no if one of them is
+/// not ASCII.
 ///
 /// All at once: subtracting 1 from each byte of `word ^ A` sets the top bit of those that were `A`,
 /// and of no byte before the first of them.

@@ -110,12 +110,12 @@ impl CustomEnvironment {
         self.fault
     }
 
-    /// Whether `host` serves tenants, at whichever port.
+    /// Returns whether `host` serves tenants, at whichever port.
     pub(super) fn is_tenant_host(&self, host: &str) -> bool {
         self.hosts.iter().any(|own| host::matches(host, &own.host))
     }
 
-    /// Whether `host`, in normal form, serves tenants at `port`.
+    /// Returns whether `host`, in normal form, serves tenants at `port`.
     pub(super) fn serves(&self, host: &str, port: u16) -> bool {
         self.hosts.iter().any(|own| own.host == host && own.port.is_none_or(|own| own == port))
     }

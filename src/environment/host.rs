@@ -4,8 +4,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// Returns `host` in lower case, without a trailing dot, an IPv6 address in its shortest form.
 ///
-/// `None` unless every parser of URLs reads `host` alike: labels of letters, digits, `-` and `_`, an
-/// IPv4 address of four numbers, or an IPv6 address in brackets. Left out are `@`, `%`, `*`,
+/// `None` unless every parser of URLs reads `host` alike: labels of letters, digits, `-` and `_`,
+/// an IPv4 address of four numbers, or an IPv6 address in brackets. Left out are `@`, `%`, `*`,
 /// backslashes, empty labels, short forms of addresses and anything beyond ASCII, which is what
 /// hosts are made of that look like one and lead to another.
 pub(super) fn normalize(host: &str) -> Option<String> {
@@ -29,7 +29,7 @@ pub(super) fn normalize(host: &str) -> Option<String> {
     plain.then_some(host)
 }
 
-/// Whether `host` is the same as `normal`, which is in normal form.
+/// Returns whether `host` is the same as `normal`, which is in normal form.
 pub(super) fn matches(host: &str, normal: &str) -> bool {
     match in_brackets(host) {
         Some(address) => in_brackets(normal) == Some(address),
@@ -37,7 +37,7 @@ pub(super) fn matches(host: &str, normal: &str) -> bool {
     }
 }
 
-/// Whether `host` names this very machine: `localhost`, `127.0.0.0/8` or `[::1]`.
+/// Returns whether `host` names this very machine: `localhost`, `127.0.0.0/8` or `[::1]`.
 pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || in_brackets(host).is_some_and(|address| address.is_loopback())

@@ -58,8 +58,8 @@ impl Environment {
     /// live on `base`'s own host: on a loopback address at any port, elsewhere at its port.
     ///
     /// `base` must be an https URL without user name and query, or an http one on a loopback
-    /// address, and not be one of SuperOffice's own. [`TenantGateBuilder::build`] refuses any other;
-    /// until then it has no tenant host.
+    /// address, and not be one of SuperOffice's own. [`TenantGateBuilder::build`] refuses any
+    /// other; until then it has no tenant host.
     ///
     /// [`TenantGateBuilder::build`]: crate::TenantGateBuilder::build
     ///
@@ -77,9 +77,9 @@ impl Environment {
 
     /// Creates an environment like [`custom`](Self::custom) does, whose tenants live on `hosts`.
     ///
-    /// Each is `HOST` or `HOST:PORT`; without a port it is the default port of `base`'s scheme. Case
-    /// and one trailing dot make no difference. [`TenantGateBuilder::build`] refuses wildcards,
-    /// anything else than host and port, and SuperOffice's own environments.
+    /// Each is `HOST` or `HOST:PORT`; without a port it is the default port of `base`'s scheme.
+    /// Case and one trailing dot make no difference. [`TenantGateBuilder::build`] refuses
+    /// wildcards, anything else than host and port, and SuperOffice's own environments.
     ///
     /// [`TenantGateBuilder::build`]: crate::TenantGateBuilder::build
     ///
@@ -101,13 +101,14 @@ impl Environment {
         Self::Custom(CustomEnvironment::new(&base, Some(hosts)))
     }
 
-    /// Whether this is none of SuperOffice's own environments.
+    /// Returns whether this is none of SuperOffice's own environments.
     #[must_use]
     pub fn is_custom(&self) -> bool {
         matches!(self, Self::Custom(_))
     }
 
-    /// Returns the environment's origin, without a trailing slash: `https://online.superoffice.com`.
+    /// Returns the environment's origin, without a trailing slash:
+    /// `https://online.superoffice.com`.
     ///
     /// For a custom environment this is its whole base, path included.
     #[must_use]
@@ -157,7 +158,8 @@ impl Environment {
         format!("{}{path}", self.origin()).parse().unwrap_or_default()
     }
 
-    /// Whether `host` (a bare host name or address, no port) serves tenants of this environment.
+    /// Returns whether `host` (a bare host name or address, no port) serves tenants of this
+    /// environment.
     ///
     /// Case and one trailing dot make no difference. SuperOffice moves tenants between many hosts
     /// and adds new ones without notice, so every host below `superoffice.com` counts for each of
@@ -177,7 +179,8 @@ impl Environment {
         }
     }
 
-    /// Whether the host `label` below superoffice.com serves tenants of this built-in environment.
+    /// Returns whether the host `label` below superoffice.com serves tenants of this built-in
+    /// environment.
     #[inline]
     pub(crate) fn has_label(&self, label: &[u8]) -> bool {
         match label.len() {

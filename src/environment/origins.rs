@@ -10,11 +10,12 @@ use super::{Environment, Origin};
 /// or allocating, and without a lock. A remembered one has a number, so that calls of one host need
 /// not even write the count of its `Arc`.
 ///
-/// A fleet has a few dozens of hosts. Texts beyond the room, and invalid ones, are parsed each time.
+/// A fleet has a few dozens of hosts. Texts beyond the room, and invalid ones, are parsed each
+/// time.
 #[derive(Debug)]
 pub(crate) struct Origins {
     environment: Environment,
-    /// By the hash of the text. A slot that is taken stays so.
+    /// The remembered origins, by the hash of their text. A slot that is taken stays so.
     slots: [OnceLock<(SmolStr, Arc<Origin>)>; SLOTS],
 }
 
@@ -45,8 +46,8 @@ impl Origins {
         self.find_or_parse(url, Origin::from_url)
     }
 
-    /// Returns the origin of a host in a Move, as [`Origin::from_host`] does. No text is both a host
-    /// and a URL.
+    /// Returns the origin of a host in a Move, as [`Origin::from_host`] does. No text is both a
+    /// host and a URL.
     pub(crate) fn parse_host(&self, host: &str) -> Option<Numbered> {
         self.find_or_parse(host, Origin::from_host)
     }
@@ -83,7 +84,7 @@ impl Origins {
         self.parse(text, parse, free)
     }
 
-    /// Not inlined: it runs once for a host.
+    /// Parses `text`, and remembers its origin in `free`. Not inlined: it runs once for a host.
     #[inline(never)]
     fn parse(
         &self,

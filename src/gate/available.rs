@@ -41,8 +41,8 @@ pub struct Available {
 }
 
 impl TenantGate {
-    /// Returns a future that resolves when `tenant` can be called: at once if it can. It ends with
-    /// an error when the tenant is deleted.
+    /// Returns a future that resolves when `tenant` can be called: at once if it can. It resolves
+    /// to an error when the tenant is deleted.
     pub fn available(&self, tenant: &TenantId) -> Available {
         let (tenant, clock) = (tenant.clone(), self.parts.clock.monotonic());
         let opening = self.parts.tenants.available(tenant.clone(), self.parts.resume_jitter);

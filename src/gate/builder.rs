@@ -53,7 +53,7 @@ pub struct TenantGateBuilder {
     pub(super) issuers: Vec<String>,
     pub(super) leeway: Duration,
     pub(super) login_tokens: bool,
-    /// Or why the first of the key files that can't be used can't be.
+    /// The given keys, or the error of the first key file that can't be used.
     pub(super) keys: Result<SigningKeys, KeyError>,
     pub(super) key_url: Option<Uri>,
     pub(super) key_max_age: Duration,
@@ -143,11 +143,12 @@ impl TenantGateBuilder {
 
     /// Accepts tokens that speak for a person as if they were a notification's: `false` by default.
     ///
-    /// Each login to SuperOffice yields a token with the same key, issuer, audience and tenant, and it
-    /// passes through the user's browser. With `true`, every user of a tenant can open and close that
-    /// tenant here. Which claims a notification's token carries is not documented: switch this on only
-    /// if SuperOffice's own notifications are refused because `the token speaks for a person`. Without
-    /// it little is lost while the state API is on: each such refusal requests a pull of the tenant.
+    /// Each login to SuperOffice yields a token with the same key, issuer, audience and tenant, and
+    /// it passes through the user's browser. With `true`, every user of a tenant can open and close
+    /// that tenant here. Which claims a notification's token carries is not documented: switch this
+    /// on only if SuperOffice's own notifications are refused because
+    /// `the token speaks for a person`. Without it little is lost while the state API is on: each
+    /// such refusal requests a pull of the tenant.
     pub fn login_tokens(mut self, accept: bool) -> Self {
         self.login_tokens = accept;
         self
@@ -164,8 +165,8 @@ impl TenantGateBuilder {
     /// Like [`signing_keys`](Self::signing_keys), with a certificate, public key or key set from a
     /// file.
     ///
-    /// The file is read at once. [`build`](Self::build) fails with [`BuildError::Keys`] when it can't
-    /// be read, or contains no usable key.
+    /// The file is read at once. [`build`](Self::build) fails with [`BuildError::Keys`] when it
+    /// can't be read, or contains no usable key.
     pub fn key_file(mut self, path: impl AsRef<Path>) -> Self {
         let keys = self.keys.and_then(|own| Ok(own.and(SigningKeys::from_file(path)?)));
         self.keys = keys;
@@ -182,7 +183,8 @@ impl TenantGateBuilder {
     /// Sets how long fetched keys are used while their URL is unreachable. The default is 24 h, the
     /// minimum 10 minutes.
     ///
-    /// Keys are fetched every 10 minutes: with a shorter age there would be times without keys.
+    /// Keys are fetched at least every 10 minutes: with a shorter age there would be times without
+    /// keys.
     pub fn key_max_age(mut self, max_age: Duration) -> Self {
         self.key_max_age = max_age;
         self
@@ -292,9 +294,9 @@ impl TenantGateBuilder {
         self
     }
 
-    /// Has the [metrics](crate::metrics) of refused and observed calls tell the tenant, by the label
-    /// `tenant`, of the first `max` closed tenants that are called. All others share the label
-    /// `other`. By default there is no such label.
+    /// Adds the label `tenant` to the [metrics](crate::metrics) of refused and observed calls, for
+    /// the first `max` closed tenants that are called. All others share the value `other`. By
+    /// default there is no such label.
     ///
     /// Each tenant is a series for each reason, in the exporter and wherever it is stored: keep the
     /// number small.

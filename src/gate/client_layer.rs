@@ -158,9 +158,10 @@ impl TenantGate {
 /// The gate as a layer around an HTTP client: one service that serves the notification route and
 /// sends all other requests with the client, guarded.
 ///
-/// `gate.layer(client)` is `notification_layer(client_layer(client))`, for `http::Request`. It fails
-/// with [`GuardError`](crate::GuardError) when a tenant is closed, so a server that does not allow
-/// errors, such as axum, takes the two layers apart instead. `examples/proxy.rs` is a proxy with it.
+/// `gate.layer(client)` is `notification_layer(client_layer(client))`, for `http::Request`. It
+/// fails with [`GuardError`](crate::GuardError) when a tenant is closed, so a server that does not
+/// allow errors, such as axum, takes the two layers apart instead. `examples/proxy.rs` is a proxy
+/// with it.
 ///
 /// ```
 /// use bytes::Bytes;

@@ -16,7 +16,7 @@ use crate::{
     token::{Audiences, Leeway, RemoteKeys, VerifierConfig},
 };
 
-/// What a gate is made of. Nothing in it is left to be refused, and no time in it to overflow.
+/// The parsed settings of a gate. Each is valid, and no time in it is so long that it overflows.
 pub(super) struct Config {
     pub(super) environment: Environment,
     pub(super) clock: Clock,
@@ -46,16 +46,19 @@ pub(super) struct StoreConfig {
     pub(super) optional: bool,
 }
 
-/// Longer times are cut to this: it is as good as for ever, and can be added to any time.
+/// The limit to which longer times are cut: it is as good as for ever, and can be added to any
+/// time.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
-/// Fetched keys may be unreachable for at least this long: they are fetched as often.
+/// The least age up to which fetched keys are used: they are fetched at least as often.
 const LEAST_KEY_AGE: Duration = Duration::from_secs(600);
 
-/// A larger capacity would be memory taken at once, for a receiver that has stopped reading.
+/// The largest capacity for events. The memory for all of them is taken at once.
 const MOST_EVENTS: usize = 65_536;
 
 impl Config {
+    /// Parses the settings of `builder`.
+    ///
     /// # Errors
     ///
     /// The first setting that is invalid, or contradicts another.

@@ -11,7 +11,7 @@ use crate::{
     tenants::Tenants,
 };
 
-/// How often a tenant is looked at again that changes while it is forgotten.
+/// The number of attempts to forget a tenant that changes in between.
 const ATTEMPTS: usize = 4;
 
 /// The reason why [`TenantGate::forget`] did not forget a tenant.
@@ -41,14 +41,14 @@ impl TenantGate {
     /// It is no longer in the [`snapshot`](Self::snapshot) then, nor counted, pulled or
     /// [tracked](Self::track), and a call to it is allowed, as to any tenant without a record. So
     /// call it when nothing calls the tenant any more, and you have erased your data of it. A
-    /// [`Changed`](crate::TenantEvent::Changed) tells that its status is open; what waits for that
-    /// goes on.
+    /// [`Changed`](crate::TenantEvent::Changed) reports that its status is open; what waits for
+    /// that goes on.
     ///
-    /// Late repetitions do not bring it back: for two hours, notifications up to the newest that was
-    /// forgotten are [`Stale`](crate::notification::Outcome::Stale), and so is a pull that was in
-    /// flight. A later notification begins a new record. A replica that has something newer keeps its
-    /// record, and one that could not be reached may bring the tenant back, as deleted: forget it
-    /// again.
+    /// Late repetitions do not bring it back: for two hours, notifications up to the newest that
+    /// was forgotten are [`Stale`](crate::notification::Outcome::Stale), and so is a pull that was
+    /// in flight. A later notification begins a new record. A replica that has something newer
+    /// keeps its record, and one that could not be reached may bring the tenant back, as deleted:
+    /// forget it again.
     ///
     /// ```
     /// use tower_superoffice::events::{Deletion, ForgetError};

@@ -24,7 +24,8 @@ use crate::{
 /// token's issuer and audience: it goes to the one gate that would accept it on its own. What no
 /// gate accepts is refused with 503 if any that it could be for has no keys, else with the 401 of
 /// the gate whose checks it passed furthest. It is counted and logged once, by this type: see
-/// [`notifications`](Self::notifications).
+/// [`notifications`](Self::notifications). A login token is counted and logged by the gate whose
+/// key signed it.
 ///
 /// Everything else is done with the gates themselves. A client belongs to one environment:
 ///
@@ -112,7 +113,8 @@ impl TenantGates {
     }
 
     /// Receives a notification that came in another way than to the notification route, as
-    /// [`TenantGate::receive`] does. [`Accepted::environment`] tells whose it was.
+    /// [`TenantGate::receive`] does. [`Accepted::environment`] returns the environment that it is
+    /// from.
     ///
     /// # Errors
     ///
@@ -139,8 +141,8 @@ impl TenantGates {
         &self.gates
     }
 
-    /// Shuts all gates down at once, each as [`TenantGate::shutdown`] does and within the same time.
-    /// Returns the number of tenants that are left unwritten in all of them.
+    /// Shuts all gates down at once, each as [`TenantGate::shutdown`] does and within the same
+    /// time. Returns the number of tenants that are left unwritten in all of them.
     ///
     /// ```no_run
     /// # async fn run(gates: tower_superoffice::TenantGates) {

@@ -121,8 +121,8 @@ impl TenantGate {
 
 impl TenantGates {
     /// Brings the [metrics](crate::metrics) of all gates up to date, as
-    /// [`TenantGate::record_metrics`] does, and of the notifications that were refused before one of
-    /// them was chosen.
+    /// [`TenantGate::record_metrics`] does, and of the notifications that were refused before one
+    /// of them was chosen.
     pub fn record_metrics(&self) {
         self.gates().iter().for_each(TenantGate::record_metrics);
         Recording::new(UNDECIDED.to_owned()).refusals(self.counters());

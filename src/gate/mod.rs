@@ -114,11 +114,11 @@ impl TenantGate {
     /// Receives a notification that came in another way than to the notification route, such as
     /// from a queue in front of the service: `body` as SuperOffice posted it.
     ///
-    /// It is verified, recorded and counted as on the route. Its token lives for six minutes, and
-    /// what arrives later than these and the [`leeway`](TenantGateBuilder::leeway) is refused, so a
-    /// queue in between has to be quick. The future does nothing until it is polled; from then on
-    /// the notification is recorded even if it is dropped. Acknowledge a message when `Ok` is
-    /// returned, and keep it when the [status](Refusal::status) is a 5xx.
+    /// It is verified, recorded and counted as on the route. Its token expires five minutes after
+    /// its issue, and what arrives later than that and the [`leeway`](TenantGateBuilder::leeway) is
+    /// refused, so a queue in between has to be quick. The future does nothing until it is polled;
+    /// from then on the notification is recorded even if it is dropped. Acknowledge a message when
+    /// `Ok` is returned, and keep it when the [status](Refusal::status) is a 5xx.
     ///
     /// ```
     /// # async fn run(gate: tower_superoffice::TenantGate, message: Vec<u8>) {
@@ -171,9 +171,10 @@ impl TenantGate {
     /// Pulls the state of `tenant` now, and returns the status that follows from it.
     ///
     /// The pull is made by this process, after the last notification that it has of the tenant, and
-    /// ahead of those that are due. It is joined by all that ask while it is in flight. The rate limit of
-    /// the [`Schedule`](crate::pull::Schedule) applies; there is no other time-out, so wrap it in one
-    /// where a caller waits. Once requested, the pull is made even if this future is dropped.
+    /// ahead of those that are due. Requests that arrive while it is in flight join it. The rate
+    /// limit of the [`Schedule`](crate::pull::Schedule) applies; there is no other time-out, so
+    /// wrap it in one where a caller waits. Once requested, the pull is made even if this future is
+    /// dropped.
     ///
     /// A notification's token proves its sender and not its content, so call this before you act on
     /// one for good, such as by erasing the data of a deleted tenant: see
@@ -190,20 +191,21 @@ impl TenantGate {
     }
 
     /// Pulls these tenants, as fast as the [`Schedule`](crate::pull::Schedule) allows, until each
-    /// has answered, and from then on as if they were called all the time: an open one is pulled
+    /// has an answer, and from then on as if they were called all the time: an open one is pulled
     /// again when its answer is no longer fresh, after its validity, at least 5 minutes and at most
     /// an hour. So a lost closing is noticed before the next call. Does nothing while the state API
     /// is off.
     ///
-    /// At the default of 10 pulls a second, 3,000 tenants of the shortest validity are kept fresh, and
-    /// 36,000 of the longest. More are pulled in turn, after everything else.
+    /// At the default of 10 pulls a second, 3,000 tenants of the shortest validity are kept fresh,
+    /// and 36,000 of the longest. More are pulled in turn, after everything else.
     ///
-    /// With a store that replicas share, the answer that another replica had for a tenant serves while
-    /// it is valid, for 5 minutes to an hour.
+    /// With a store that replicas share, the answer that another replica had for a tenant serves
+    /// while it is valid, for 5 minutes to an hour.
     ///
     /// Call it once at start with the tenants that you serve: your service did not receive the
     /// notifications from before its first start. Until its answer arrives, a tenant without a
-    /// record is open, or with [`close_tracked_until_known`](TenantGateBuilder::close_tracked_until_known) closed as not
+    /// record is open, or with
+    /// [`close_tracked_until_known`](TenantGateBuilder::close_tracked_until_known) closed as not
     /// ready.
     pub fn track(&self, tenants: impl IntoIterator<Item = TenantId>) {
         let Some(pulls) = &self.parts.pulls else { return };

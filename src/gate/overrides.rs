@@ -13,7 +13,8 @@ use crate::{
 
 impl TenantGate {
     /// Lets calls to `tenant` through, whatever SuperOffice reports, until
-    /// [`release`](Self::release).
+    /// [`release`](Self::release). `note` is kept and logged with the override, cut to 200
+    /// characters.
     ///
     /// # Errors
     ///

@@ -8,9 +8,9 @@ use super::TenantGate;
 use crate::health::Readiness;
 
 impl TenantGate {
-    /// Waits until the store was loaded, a key to verify notifications is at hand and something is
-    /// known of each [tracked](Self::track) tenant, at most this long. Returns what is still
-    /// awaited: [`Duration::ZERO`] asks without waiting.
+    /// Waits until the store was loaded, a key to verify notifications is at hand, something is
+    /// known of each [tracked](Self::track) tenant and no background task is down, for at most
+    /// `within`. Returns what is still awaited, with [`Duration::ZERO`] at once.
     ///
     /// A gate decides on calls and takes notifications whether it is ready or not. While it is not,
     /// a closed tenant may not be known to be closed, or a notification is answered with 503.

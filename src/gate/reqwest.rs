@@ -10,8 +10,8 @@ use super::TenantGate;
 use crate::guard::GuardError;
 
 impl TenantGate {
-    /// Sends a reqwest request as the [`client_layer`](Self::client_layer) does: to the current host
-    /// of its tenant, and not at all while the tenant is closed.
+    /// Sends a reqwest request as the [`client_layer`](Self::client_layer) does: to the current
+    /// host of its tenant, and not at all while the tenant is closed.
     ///
     /// Build the client with `redirect(Policy::none())`: [the guide](crate::guide::clients) says
     /// why.

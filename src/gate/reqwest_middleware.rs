@@ -20,8 +20,8 @@ use crate::guard::GuardError;
 
 /// The [`client_layer`](TenantGate::client_layer) for clients of reqwest-middleware.
 ///
-/// [`TenantGate::reqwest_middleware`] makes one. Add it *last*, so that it is the innermost: a retry
-/// middleware then consults it at each attempt. reqwest-retry does not retry a refusal.
+/// [`TenantGate::reqwest_middleware`] makes one. Add it *last*, so that it is the innermost: a
+/// retry middleware then consults it at each attempt. reqwest-retry does not retry a refusal.
 /// [`TenantUnavailable::find`](crate::TenantUnavailable::find) finds the reason in the error.
 ///
 /// ```

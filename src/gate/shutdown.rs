@@ -7,7 +7,7 @@ use tokio::time::{Instant, timeout};
 use super::TenantGate;
 use crate::log;
 
-/// How long the end of the tasks, and then that of the store, is waited for when no more time is
+/// The least time to wait for the end of the tasks, and then for that of the store, when no more is
 /// left: a task may be inside a call that does not yield, and a disk may hang.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -16,10 +16,11 @@ impl TenantGate {
     /// number of tenants that are left unwritten.
     ///
     /// From the start of it no pulls are made, [`refresh`](Self::refresh) fails, and notifications
-    /// are answered with 503; what they say is still applied, and written if time allows. What the store lacks is written at once, and until `within` has
-    /// passed it is tried again four times a second. Then the gate frees the store, so that its
-    /// file can be opened again: this may take up to 2 s more when a task or a disk hangs. A
-    /// `Store` of which you keep an [`Arc`](std::sync::Arc) stays open.
+    /// are answered with 503; what they say is still applied, and written if time allows. What the
+    /// store lacks is written at once, and until `within` has passed it is tried again four times a
+    /// second. Then the gate frees the store, so that its file can be opened again: this may take
+    /// up to 2 s more when a task or a disk hangs. A `Store` of which you keep an
+    /// [`Arc`](std::sync::Arc) stays open.
     ///
     /// Other handles, layers and services of the gate go on deciding from memory. Nothing changes
     /// there by itself any more: [`available`](Self::available) may wait for ever.

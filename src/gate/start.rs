@@ -125,7 +125,7 @@ async fn start_store(
     Ok(())
 }
 
-/// Starts what changes tenants by itself, in time.
+/// Starts the tasks that change tenants as time passes: the expiry of overrides, and pulls.
 fn start_tenants(tasks: &mut Tasks, tenants: &Arc<Tenants>, pulls: Option<&Arc<Pulls>>) {
     let expiring = Arc::clone(tenants);
     tasks.supervise("override_expiry", move || {

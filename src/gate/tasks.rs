@@ -32,7 +32,7 @@ pub(super) struct Tasks {
     tasks: Vec<Task>,
     /// `None` without a store.
     write_back: Option<Arc<WriteBack>>,
-    /// Whether the gate was shut down, which tells what is unwritten.
+    /// Whether a shutdown has reported what is unwritten.
     reported: AtomicBool,
     /// Notified when a task is down, and when it is back.
     changed: Arc<Notify>,
@@ -109,7 +109,7 @@ impl Tasks {
         self.reported.store(true, Ordering::Relaxed);
     }
 
-    /// Notified when a task is down, and when it is back.
+    /// Returns the handle that is notified when a task is down, and when it is back.
     pub(super) fn changed(&self) -> &Notify {
         &self.changed
     }

@@ -24,12 +24,12 @@ use crate::key::{KeyFn, TenantKey, UrlKey};
 /// Number of calls that wait at a time by default.
 const PLACES: usize = 10_000;
 
-/// Holds a call to a closed tenant back until the tenant opens, up to a limit. Then the guard inside
-/// decides.
+/// Holds a call to a closed tenant back until the tenant opens, up to a limit. Then the guard
+/// inside decides.
 ///
-/// [`TenantGate::wait_layer`] makes one. Put it outside the guard, `wait(guard(client))`: a call whose
-/// tenant is still closed after the limit is refused by the guard. For jobs that may take minutes;
-/// a request that a person waits for is better refused at once.
+/// [`TenantGate::wait_layer`] makes one. Put it outside the guard, `wait(guard(client))`: a call
+/// whose tenant is still closed after the limit is refused by the guard. For jobs that may take
+/// minutes; a request that a person waits for is better refused at once.
 ///
 /// Waiting calls are released together when their tenant opens: spread them with
 /// [`resume_jitter`](crate::TenantGateBuilder::resume_jitter). While more than
@@ -127,7 +127,7 @@ where
         let Some((available, place)) = wait else {
             return WaitFuture { state: State::Called { call: self.inner.call(request) } };
         };
-        // The service that is ready waits with the call, as tower's contract asks for.
+        // The service that is ready waits with the call, as tower's contract requires.
         let clone = self.inner.clone();
         let service = mem::replace(&mut self.inner, clone);
         let deadline = sleep(self.layer.limit);

@@ -30,13 +30,13 @@ pub struct Watch {
     inner: Pin<Box<dyn Stream<Item = TenantStatus> + Send + Sync>>,
 }
 
-/// What became of a deletion, from [`TenantGate::deletion_confirmed`].
+/// The outcome of a deletion, from [`TenantGate::deletion_confirmed`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deletion {
     /// The tenant is deleted, and a pull agrees.
     Confirmed,
-    /// The tenant is not deleted, or not any more: its status is another, be it by SuperOffice's
-    /// word or an operator's order. Or it was [forgotten](TenantGate::forget).
+    /// The tenant is not deleted, or not any more: SuperOffice or an operator's override gave it
+    /// another status. Or it was [forgotten](TenantGate::forget).
     NotDeleted,
 }
 
@@ -92,7 +92,7 @@ impl TenantGate {
 }
 
 impl Deletion {
-    /// `None` while the deletion waits for its proof.
+    /// Returns the outcome; `None` while the deletion waits for its proof.
     fn of(status: &TenantStatus) -> Option<Self> {
         match status.reason() {
             Some(UnavailableReason::Deleted) => status.is_confirmed().then_some(Self::Confirmed),

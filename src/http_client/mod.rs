@@ -101,7 +101,8 @@ impl fmt::Debug for Fetch {
     }
 }
 
-/// Whether a request may be sent to `uri`: https, or http on a loopback address, without user name.
+/// Returns whether a request may be sent to `uri`: https, or http on a loopback address, without
+/// user name.
 pub(crate) fn is_fetchable(uri: &Uri) -> bool {
     let Some(authority) = uri.authority() else { return false };
     if authority.as_str().contains('@') || authority.host().is_empty() {

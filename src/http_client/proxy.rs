@@ -141,7 +141,7 @@ impl Service<Uri> for ProxyConnector {
     }
 }
 
-/// The proxy could not be reached, or it refused the tunnel.
+/// The error of a proxy that could not be reached, or that refused the tunnel.
 #[derive(Debug)]
 pub(super) struct ProxyError(BoxError);
 

@@ -1,7 +1,7 @@
 //! Strict parsing of untrusted JSON: one object, without repeated keys.
 //!
-//! `serde_json` parses; what it hands out is kept in the order of the text, and texts without escapes
-//! are borrowed. It would keep the last of two equal keys in a map.
+//! `serde_json` parses; what it hands out is kept in the order of the text, and texts without
+//! escapes are borrowed. It would keep the last of two equal keys in a map.
 
 mod keys;
 mod reader;
@@ -40,8 +40,8 @@ pub(crate) enum Number {
 /// Parses `bytes` as exactly one JSON object in which no key is repeated, at any depth.
 ///
 /// Parsers disagree on which of two equal keys counts, so that two checks could see different
-/// values. The same holds for numbers that a double can't hold, which are refused. Nesting is limited
-/// to 127 levels.
+/// values. The same holds for numbers that a double can't hold, which are refused. Nesting is
+/// limited to 127 levels.
 pub(crate) fn object(bytes: &[u8]) -> Option<Object<'_>> {
     reader::object(str::from_utf8(bytes).ok()?, Case::Exact)
 }

@@ -37,7 +37,7 @@ pub(super) fn object(text: &str, case: Case) -> Option<Object<'_>> {
 
 /// Reads an object.
 struct Members {
-    /// How its keys are compared.
+    /// The comparison of its keys.
     case: Case,
     /// The number of members to make room for. More are read.
     expected: usize,

@@ -297,8 +297,8 @@ fn deep_nesting_is_refused_at_the_level_of_serde_json() {
     }
 }
 
-/// With keys compared one by one, twenty times as many in one object would take twenty times as long
-/// as in twenty.
+/// With keys compared one by one, twenty times as many in one object would take twenty times as
+/// long as in twenty.
 #[test]
 fn time_of_many_keys_grows_with_their_number() {
     let text = |count: usize| {

@@ -102,8 +102,8 @@ impl Health {
         self.pulls.as_ref()
     }
 
-    /// Returns the seconds by which this machine's clock was ahead of SuperOffice's when it last
-    /// answered, negative when behind; `None` before that.
+    /// Returns the seconds by which this machine's clock was ahead of SuperOffice's at its last
+    /// answer, negative when behind; `None` before that.
     ///
     /// Tokens are refused when it is off by more than the
     /// [`leeway`](crate::TenantGateBuilder::leeway), and overrides end early or late by as much.
@@ -145,13 +145,14 @@ pub struct TaskHealth {
 }
 
 impl TaskHealth {
-    /// Returns its name: `keys`, `resync`, `write_back`, `override_expiry` or `pulls`. More may come.
+    /// Returns its name: `keys`, `resync`, `write_back`, `override_expiry` or `pulls`. More may
+    /// come.
     #[must_use]
     pub fn name(&self) -> &str {
         self.name
     }
 
-    /// Whether it panicked and waits to be restarted.
+    /// Returns whether it panicked and waits to be restarted.
     #[must_use]
     pub fn is_down(&self) -> bool {
         self.down
@@ -164,7 +165,8 @@ impl TaskHealth {
     }
 }
 
-/// What a gate still waits for, from [`TenantGate::ready`](crate::TenantGate::ready).
+/// The conditions that a gate still waits for, from
+/// [`TenantGate::ready`](crate::TenantGate::ready).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Readiness {
     pub(crate) store: bool,
@@ -225,7 +227,7 @@ pub enum StoreHealth {
     /// The store is unavailable, or the subscription to changes of other replicas is lost. What is
     /// not stored yet is kept in memory and written when the store is available again.
     Stale {
-        /// Since when.
+        /// The start of this state.
         since: SystemTime,
     },
     /// The store can't be loaded, or it refuses some tenants, for a reason that a retry does not

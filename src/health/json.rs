@@ -1,5 +1,5 @@
-//! The parts of a gate's health whose JSON differs from their fields. Its names stay: the tests here
-//! hold all of them.
+//! The parts of a gate's health whose JSON differs from their fields. Its names stay: the tests
+//! here hold all of them.
 
 use std::time::{Duration, SystemTime};
 

@@ -41,10 +41,11 @@ impl MonotonicClock {
     }
 }
 
-/// No answer of SuperOffice has been compared yet.
+/// The offset before an answer of SuperOffice was compared.
 const UNKNOWN: i64 = i64::MIN;
 
-/// Seconds of offset from which a warning is logged. Tokens are refused from a minute on.
+/// Seconds of offset beyond which a warning is logged. Tokens are refused from the leeway on, by
+/// default a minute.
 const TOLERATED: u64 = 10;
 
 impl Clock {
@@ -66,7 +67,7 @@ impl Clock {
         Self::from_wall(Arc::clone(&self.0.wall))
     }
 
-    /// Returns ms since the epoch; 0 for a clock set before it.
+    /// Returns milliseconds since the epoch; 0 for a clock set before it.
     pub(crate) fn unix_ms(&self) -> u64 {
         let since = (self.0.wall)().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -87,7 +88,8 @@ impl Clock {
         self.0.monotonic
     }
 
-    /// Compares the wall clock with the `Date` of an answer from SuperOffice.
+    /// Compares the wall clock with the `Date` of an answer from SuperOffice, and logs when they
+    /// begin or cease to differ.
     pub(crate) fn observe(&self, headers: &HeaderMap) {
         let Some(date) = date(headers) else { return };
         let offset = self.unix_s().saturating_sub(date);

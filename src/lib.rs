@@ -125,11 +125,12 @@ pub use self::{
 
 /// Ready-made pieces around an HTTP client.
 ///
-/// [`TenantGate::client_layer`] is the paved path: it sends each call to the current host of its
+/// [`TenantGate::client_layer`] is the usual choice: it sends each call to the current host of its
 /// tenant and refuses it while the tenant is closed. [`TenantGate::wait_layer`] holds calls back
 /// instead, for a while.
 ///
-/// In the field of a struct, [`Client`](client::Client) names a client that only this layer is around.
+/// In the field of a struct, [`Client`](client::Client) names a client that only this layer is
+/// around.
 #[cfg_attr(
     feature = "tower",
     doc = "[`BoxClient`](client::BoxClient) hides what else is around it."
@@ -160,11 +161,11 @@ pub mod client {
 ///
 /// # To start, and to catch up
 ///
-/// Events tell of changes, and a snapshot how things are. Begin to receive events first and read the
-/// snapshot then: what happens in between is in both, and nothing is in neither. Read it again
-/// whenever [`Missed`](TenantEvent::Missed) tells of dropped events. A restore that happened while
-/// the service was down is no event either: keep the [`epoch`](TenantStatus::epoch) of each tenant
-/// with the data that you have of it, and compare. With
+/// Events report changes, and a snapshot the present statuses. Begin to receive events first and
+/// read the snapshot then: what happens in between is in both, and nothing is in neither. Read it
+/// again whenever [`Missed`](TenantEvent::Missed) reports dropped events. A restore that happened
+/// while the service was down is no event either: keep the [`epoch`](TenantStatus::epoch) of each
+/// tenant with the data that you have of it, and compare. With
 /// [`start_without_store`](TenantGateBuilder::start_without_store), wait for
 /// [`ready`](TenantGate::ready) before the snapshot.
 ///

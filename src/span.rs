@@ -44,7 +44,7 @@ impl Span {
         Self(catch(span).filter(|span| !span.is_disabled()))
     }
 
-    /// Whether the subscriber takes it.
+    /// Returns whether the subscriber takes it.
     pub(crate) fn is_enabled(&self) -> bool {
         self.0.is_some()
     }
@@ -96,7 +96,7 @@ fn catch<T>(call: impl FnOnce() -> T) -> Option<T> {
 mod tests {
     use tracing::{Event, Metadata, Subscriber};
 
-    /// Panics in whatever it is asked from the given call on.
+    /// Panics in every call from the given one on.
     struct Panicking(u32, std::sync::atomic::AtomicU32);
 
     impl Panicking {

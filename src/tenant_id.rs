@@ -68,12 +68,12 @@ impl TenantId {
     }
 }
 
-/// Whether `bytes` spell a tenant id.
+/// Returns whether `bytes` spell a tenant id.
 pub(crate) fn is_tenant_id(bytes: &[u8]) -> bool {
     (1..=MAX_LEN).contains(&bytes.len()) && bytes.iter().all(|&byte| is_tenant_byte(byte))
 }
 
-/// Whether `byte` may stand in a tenant id.
+/// Returns whether `byte` may stand in a tenant id.
 #[inline]
 pub(crate) fn is_tenant_byte(byte: u8) -> bool {
     // A table, because this runs for every character of the tenant of every outgoing call.

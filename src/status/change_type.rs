@@ -50,7 +50,7 @@ const NAMED: [(ChangeType, &str); 6] = [
 ];
 
 impl ChangeType {
-    /// The documented name; `None` for a number that has none.
+    /// Returns the documented name; `None` for a number that has none.
     fn name(self) -> Option<&'static str> {
         NAMED.iter().find(|(change, _)| *change == self).map(|(_, name)| *name)
     }

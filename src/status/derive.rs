@@ -49,13 +49,13 @@ pub(crate) fn status(record: &Record) -> TenantStatus {
     }
 }
 
-/// Returns whether the tenant of `record` is open: by its override, else by its notifications and
-/// pulls.
+/// Derives the outcome of `record`, and its evidence: from its override, else from its
+/// notifications and pulls.
 pub(crate) fn derive(record: &Record) -> Derived {
     by_override(record).unwrap_or_else(|| status_without_override(record))
 }
 
-/// Returns whether the tenant would be open without its override.
+/// Derives the outcome that `record` would have without its override.
 ///
 /// Pulls go on under an override, so that the status is current when it is released.
 pub(crate) fn status_without_override(record: &Record) -> Derived {
@@ -146,7 +146,8 @@ impl<'a> Derivation<'a> {
         pulls.any(|pulled| pulled.outcome() == outcome && self.is_current(pulled))
     }
 
-    /// No settled pull knows the deciding notification: notifications decide.
+    /// Derives the outcome where no settled pull knows the deciding notification: notifications
+    /// decide.
     fn by_notifications(&self) -> Derived {
         let standing = self.standing(OpenClose::Delete).or_else(|| {
             let others = [OpenClose::Upgrade, OpenClose::Suspend];
@@ -158,7 +159,8 @@ impl<'a> Derivation<'a> {
         Derived { closed, evidence: Evidence::Notification, confirmed }
     }
 
-    /// `pulled` decides, except that no other closed state weakens Deleted.
+    /// Derives the outcome from `pulled`, which decides, except that no other closed state weakens
+    /// Deleted.
     fn by_pull(&self, pulled: &Pulled) -> Derived {
         let evidence = Evidence::StateApi;
         let PullOutcome::Closed(reason) = pulled.outcome() else {

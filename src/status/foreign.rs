@@ -6,7 +6,8 @@ use serde_json::{Map, Value};
 /// Parts of a stored record that this version does not know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Foreign {
-    /// The minor schema version of its writer, if that is newer than this one.
+    /// The minor schema version of its writer, or this crate's if that is newer; 0 beside the mark
+    /// of an unreadable record.
     pub(crate) minor: u32,
     pub(crate) entries: Map<String, Value>,
     /// Nothing of the stored record can be decoded. The record has no other part then. The mark is

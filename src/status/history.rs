@@ -25,8 +25,7 @@ pub(crate) struct PullHistory {
     attempts: Attempts,
     /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when none is awaited.
     agreeing: u8,
-    /// For how many minutes the last answer is fresh; 0 while no pull has been gained since the tenant
-    /// was loaded.
+    /// Number of minutes for which the last answer is fresh; 0 from a load until the next answer.
     fresh: u8,
 }
 
@@ -52,8 +51,8 @@ pub(crate) enum Gained {
     Loaded,
 }
 
-/// Returns for how long an answer about a tenant is fresh that is valid for so long: from 5 minutes to
-/// an hour.
+/// Returns the time for which an answer is fresh: that for which it is valid, but at least 5
+/// minutes and at most an hour.
 pub(crate) fn fresh_for(valid_for: Option<Duration>) -> Duration {
     valid_for.unwrap_or_default().clamp(SHORTEST_FRESH, LONGEST_FRESH)
 }
@@ -129,14 +128,14 @@ impl PullHistory {
         self.fresh = minutes(fresh_for(valid_for));
     }
 
-    /// Whether the last answer, or what was loaded, is no longer fresh at `now`.
+    /// Returns whether the last answer, or what was loaded, is no longer fresh at `now`.
     pub(crate) fn is_stale(&self, now: Duration) -> bool {
         let fresh = self.fresh();
         self.news().is_some_and(|news| news.elapsed(now) >= fresh) && self.may_pull_for_calls(now)
     }
 
-    /// Returns the time before which [`is_stale`](Self::is_stale) is false, as things are; `None` while
-    /// nothing is known of a pull.
+    /// Returns the time before which [`is_stale`](Self::is_stale) is false, as things are; `None`
+    /// while nothing is known of a pull.
     pub(crate) fn fresh_until(&self) -> Option<Duration> {
         Some(self.news()?.plus(self.fresh()))
     }
@@ -146,8 +145,8 @@ impl PullHistory {
         fresh_for(Some(Duration::from_secs(60 * u64::from(self.fresh))))
     }
 
-    /// Whether calls may have the tenant pulled at `now`: not soon after another pull, and not while
-    /// pulls back off.
+    /// Returns whether calls may have the tenant pulled at `now`: not soon after another pull, and
+    /// not while pulls back off.
     pub(crate) fn may_pull_for_calls(&self, now: Duration) -> bool {
         let before = |at: Option<Mono>, pause| at.is_none_or(|at| at.elapsed(now) >= pause);
         before(self.news(), CALLED_PAUSE) && before(self.attempt(), self.attempts.called_pause())
@@ -177,7 +176,7 @@ impl PullHistory {
         Some(self.agreeing).filter(|agreeing| *agreeing < AGREEING)
     }
 
-    /// Returns the moment of the load, while nothing has been gained since.
+    /// Returns the moment of the load, until the next answer.
     pub(crate) fn loaded(&self) -> Option<Mono> {
         self.news().filter(|_| self.fresh == 0)
     }

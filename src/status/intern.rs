@@ -69,7 +69,7 @@ impl Interner {
     }
 }
 
-/// The newest distinct values first.
+/// The distinct values that were used last, the latest first.
 #[derive(Debug)]
 struct Latest<T>(Vec<Arc<T>>);
 
@@ -97,7 +97,7 @@ impl<T: PartialEq> Latest<T> {
         if let Some(index) = self.0.iter().position(is_same)
             && let Some(upto) = self.0.get_mut(..=index)
         {
-            // The most frequent ends up first.
+            // To the front, where frequent values are found soonest.
             upto.rotate_right(1);
             if let Some(found) = upto.first() {
                 return Arc::clone(found);

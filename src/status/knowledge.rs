@@ -1,5 +1,5 @@
-//! How long one replica has known a tenant's facts, by its own monotonic clock. It is kept beside
-//! the record and never stored.
+//! The time for which one replica has known a tenant's facts, by its own monotonic clock. It is
+//! kept beside the record and never stored.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use super::{
     state::PullOutcome,
 };
 
-/// How long the deciding notification of a record has been known here, which decides whether a pull
-/// has settled.
+/// The time for which the deciding notification of a record has been known here, which decides
+/// whether a pull has settled.
 ///
 /// Times are those since the gate was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub(crate) struct Knowledge {
     since: Mono,
     /// Time since which the first of an unbroken run of closings of one type is known.
     run: Mono,
-    /// By how many seconds of token time that first one precedes the deciding notification.
+    /// Number of seconds of token time by which that first one precedes the deciding notification.
     run_length: u32,
     /// Time since which a settled closed pull that knew the deciding notification is recorded.
     agreed: Mono,

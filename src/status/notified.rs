@@ -16,7 +16,7 @@ pub(crate) struct Notified {
     pub(crate) received_at: u64,
     /// Shared, because in an upgrade night every tenant gets the same versions.
     pub(crate) details: Arc<Details>,
-    /// SuperOffice's number of its type, which is half the size of the type.
+    /// SuperOffice's number of its type, which takes half the memory of a [`ChangeType`].
     number: u32,
     /// Its place among the notifications of one token second, in the order in which the replica
     /// that took it first came to know of them.
@@ -86,7 +86,7 @@ pub(crate) struct Position {
 }
 
 impl Notified {
-    /// Creates a notification without a place.
+    /// Creates a notification at the first place of its token second.
     pub(crate) fn new(
         change: ChangeType,
         token_time: i64,
@@ -111,7 +111,7 @@ impl Notified {
         ChangeType::from(self.number)
     }
 
-    /// Returns whether it says whether its tenant is open.
+    /// Returns whether it opens or closes its tenant.
     pub(crate) fn opens_or_closes(&self) -> bool {
         OpenClose::from_change(self.change()).is_some()
     }

@@ -2,7 +2,7 @@
 
 use super::{derive::status_without_override, pulled::Knew, record::Record, state::PullOutcome};
 
-/// A record as it was. Taken before each change, in place of a copy.
+/// The parts of a record before a change, in place of a copy of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Past {
     pub(super) is_empty: bool,

@@ -27,7 +27,8 @@ pub(crate) struct Pulled {
     pub(crate) seq: u32,
     /// Number of seconds for which its replica had known that notification when it was sent.
     pub(crate) known: u32,
-    /// Number of seconds for which the answer is valid; 0 when it has no `ValidUntil`.
+    /// Number of seconds for which the answer is fresh, 300 to 3,600 when made here; 0 when it has
+    /// no `ValidUntil`.
     pub(crate) fresh: u16,
     pub(crate) state: State,
     knew_change: Option<OpenClose>,
@@ -77,8 +78,8 @@ impl Pulled {
         self.state.outcome()
     }
 
-    /// Returns where it stands among pulls: by the token time of what it knew, then by number.
-    /// Between two of one place a closed one counts.
+    /// Returns its position among pulls: by the token time of what it knew, then by number. Of two
+    /// that are equal in both, a closed one is the newer.
     pub(crate) fn position(&self) -> (Option<i64>, u32, PullOutcome) {
         (self.knew_change.map(|_| self.knew_time), self.seq, self.outcome())
     }

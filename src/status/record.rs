@@ -185,7 +185,7 @@ impl Record {
         same.map(Notified::place).max().unwrap_or(0).saturating_add(1)
     }
 
-    /// Returns whether the record has no fact.
+    /// Returns whether the record has no fact, not even one of a newer version of this crate.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty() && (self.foreign.is_none() || self.is_unreadable())

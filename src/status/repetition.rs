@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use super::{pulled::Pulled, record::Record, settle::Settle};
 
-/// Returns whether `pulled` tells nothing that `record` does not say already, so that no replica
-/// comes to another status, endpoint or settle time with it, and none after a restart.
+/// Returns whether `pulled` adds nothing to `record`: with it, no replica comes to another status,
+/// endpoint or settle time, and none does after a restart.
 ///
-/// It is compared with the last pull by number. Besides these, a pull counts among those that agree
-/// with a status which rests on one: the caller knows whether such are awaited.
+/// It is compared with the last pull by number. A pull counts, too, among those that agree with a
+/// status which rests on one: the caller knows whether such are awaited.
 pub(crate) fn repeats(pulled: &Pulled, record: &Record, settle: &Settle) -> bool {
     record.last_pull().is_some_and(|last| {
         last.state == pulled.state

@@ -25,7 +25,7 @@ pub(crate) struct PullStamp {
 pub(crate) struct Told {
     pub(crate) state: State,
     pub(crate) details: Arc<PullDetails>,
-    /// How long it is valid, if it has a `ValidUntil`.
+    /// Time for which it is valid, if it has a `ValidUntil`.
     pub(crate) fresh: Option<Duration>,
     /// Wall time, ms since the epoch.
     pub(crate) taken_at: u64,

@@ -57,15 +57,15 @@ impl TenantStatus {
         self.closed.map(|closed| system_time(closed.since))
     }
 
-    /// Returns the evidence of the status. It is a notification's for a tenant that is open for want of
-    /// any: [`is_known`](Self::is_known) tells it apart.
+    /// Returns the evidence of the status. It is a notification's for a tenant that is open for
+    /// want of any: [`is_known`](Self::is_known) distinguishes it.
     #[must_use]
     pub fn evidence(&self) -> Evidence {
         self.evidence
     }
 
-    /// Returns whether a notification, a pull or an operator's order in force says whether the tenant is
-    /// open. One of which nothing is known is open.
+    /// Returns whether a notification, a pull or an operator's order in force says whether the
+    /// tenant is open. One of which nothing is known is open.
     #[must_use]
     pub fn is_known(&self) -> bool {
         self.known
@@ -116,8 +116,8 @@ impl TenantStatus {
         Some(self.note.as_str()).filter(|note| !note.is_empty())
     }
 
-    /// Returns when the operator's order that is in force ends by itself; `None` when it lasts until
-    /// it is [released](crate::TenantGate::release), or there is none.
+    /// Returns when the operator's order that is in force ends by itself; `None` when it lasts
+    /// until it is [released](crate::TenantGate::release), or there is none.
     #[must_use]
     pub fn until(&self) -> Option<SystemTime> {
         self.until.map(system_time)

@@ -7,8 +7,8 @@ use std::{
 
 use crate::rfc3339;
 
-/// The last millisecond that four digits can name the year of. Later times are malformed in a
-/// stored record, and cut to this where they are made here.
+/// The last millisecond of the year 9999. Later times are malformed in a stored record, and cut to
+/// this where they are made here.
 pub(crate) const LATEST_MS: u64 = 253_402_300_799_999;
 
 /// Token times, in unix seconds, lie between the years 1 and 9999.

@@ -4,8 +4,8 @@ use serde_json::{Map, Value};
 
 use super::Fact;
 
-/// The keys of pulls that said when they were made by a wall clock. They are dropped, and the
-/// tenant is pulled soon after the load.
+/// The keys of the pulls of version 1.0, which a wall clock dated. They are dropped, and the tenant
+/// is pulled soon after the load.
 const PULLS: [&str; 5] =
     ["pull_running", "pull_suspended", "pull_upgrading", "pull_deleted", "pull_not_ready"];
 

@@ -95,8 +95,8 @@ impl Slot {
 }
 
 impl Record {
-    /// Returns the record as bytes for a store. That one is [unreadable](Record::unreadable) is not
-    /// part of them: a store keeps the malformed bytes instead.
+    /// Returns the record as bytes for a store. They do not say that a record is
+    /// [unreadable](Record::unreadable): a store keeps the malformed bytes instead.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let mut map = Map::new();
@@ -135,8 +135,8 @@ impl Record {
         }
     }
 
-    /// The general reader: of every record that can be decoded, and the only one that says what is
-    /// malformed.
+    /// Decodes with the general reader, which takes every record that can be decoded, and is the
+    /// only one that says what is malformed.
     pub(super) fn decode_any(bytes: &[u8]) -> Result<Self, DecodeError> {
         let Ok(Value::Object(mut map)) = serde_json::from_slice(bytes) else {
             return Err(malformed("JSON"));

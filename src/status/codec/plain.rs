@@ -2,7 +2,8 @@
 //! interned, nothing is allocated but the slice of facts.
 //!
 //! A million of them are decoded at a restart. All that is not plain is left to the general reader:
-//! other versions, unknown keys, repeated ones, overrides, texts with escapes, and what is malformed.
+//! other versions, unknown keys, repeated ones, overrides, texts with escapes, and what is
+//! malformed.
 
 use std::{fmt, marker::PhantomData};
 
@@ -64,7 +65,8 @@ impl Key {
     }
 }
 
-/// Turns each field into a fact as it is read: a struct of all fields would be moved for each record.
+/// Turns each field into a fact as it is read: a struct of all fields would be moved for each
+/// record.
 struct RecordVisitor<'i>(&'i mut Interner);
 
 impl<'de> Visitor<'de> for RecordVisitor<'_> {
@@ -137,8 +139,8 @@ struct PulledFields<'a> {
     version: Option<&'a str>,
 }
 
-/// Deserializes a value that is there. serde takes `null` for one that is not, and the general reader
-/// for a malformed one.
+/// Deserializes a value that is there. serde takes `null` for one that is not, and the general
+/// reader for a malformed one.
 fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(de: D) -> Result<Option<T>, D::Error> {
     T::deserialize(de).map(Some)
 }

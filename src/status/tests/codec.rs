@@ -460,7 +460,8 @@ fn the_newest_minor_version_stays_on_the_record() {
     assert_eq!(record.encode(), br#"{"v":"1.6"}"#);
 }
 
-/// Most of all records: if they were left to the general reader, a restart would take twice as long.
+/// Most of all records: if they were left to the general reader, a restart would take twice as
+/// long.
 #[test]
 fn what_this_version_writes_is_plain() {
     let mut facts = full().facts().to_vec();

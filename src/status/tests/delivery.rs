@@ -71,8 +71,8 @@ proptest! {
         prop_assert_eq!(replayed, record);
     }
 
-    /// A verified notification that is newer than all others acts at once, whatever pulls there are:
-    /// no pull knows it.
+    /// A verified notification that is newer than all others acts at once, whatever pulls there
+    /// are: no pull knows it.
     #[test]
     fn the_newest_notification_acts_at_once(facts in vec(facts(), 0..9), closing in 0_usize..4) {
         let mut record = Record::from_facts(facts, None);

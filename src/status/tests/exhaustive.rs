@@ -1,6 +1,6 @@
 //! A search, breadth first, through all that can happen in small worlds: notifications are lost,
-//! repeated, reordered and learned late through a store, answers lag, processes restart, wall clocks
-//! show what they like. The first fault that is found is the shortest way to it.
+//! repeated, reordered and learned late through a store, answers lag, processes restart, wall
+//! clocks show what they like. The first fault that is found is the shortest way to it.
 
 use std::collections::HashSet;
 

@@ -101,7 +101,7 @@ proptest! {
         prop_assert_eq!(status(&a), status(&known));
     }
 
-    /// Wall time is the very last that tells two facts apart, and the earlier one stays.
+    /// Wall time is the very last that distinguishes two facts, and the earlier one stays.
     #[test]
     fn no_wall_time_outweighs_any_other_difference(facts in vec(facts(), 2..12), late: bool) {
         let at = |fact: &Fact, time: u64| {

@@ -29,7 +29,7 @@ pub(super) struct Model {
 type Why = Option<UnavailableReason>;
 
 impl Model {
-    /// `facts` hold at most one of each slot.
+    /// Creates the model of `facts`, at most one of each slot.
     pub(super) fn new(facts: &[Fact]) -> Self {
         let mut model = Self::default();
         for fact in facts {
@@ -103,7 +103,7 @@ impl Model {
         self.line[opened..].iter().collect()
     }
 
-    /// How many of the notifications `pull` knew. They are always the oldest.
+    /// Counts the notifications that `pull` knew. They are always the oldest.
     pub(super) fn place(&self, pull: &Pulled) -> usize {
         let Some(knew) = pull.knew() else { return 0 };
         let is_it = |own: &Notified| {
@@ -121,7 +121,7 @@ impl Model {
     }
 }
 
-/// Which of two pulls is the newer: by what they knew, then by number, then the closed one.
+/// Compares two pulls by age: by what they knew, then by number, then the closed one.
 fn newer(a: &Pulled, b: &Pulled) -> std::cmp::Ordering {
     let key = |own: &Pulled| (own.knew().map(|knew| knew.token_time), own.seq, says(own.state));
     key(a).cmp(&key(b))
@@ -146,7 +146,8 @@ fn closing(change: ChangeType) -> UnavailableReason {
     }
 }
 
-/// Why a state closes; `None` when it is open. By SuperOffice's numbers, as the rules give them.
+/// Returns the reason for which a state closes; `None` when it is open. By SuperOffice's numbers,
+/// as the rules give them.
 pub(super) fn says(state: State) -> Why {
     match state {
         State::Running | State::OnlineMaintenance => None,

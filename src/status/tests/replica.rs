@@ -25,7 +25,7 @@ pub(super) struct Replica {
     pub(super) knowledge: Knowledge,
     /// Seconds since it started.
     pub(super) now: u64,
-    /// What its wall clock shows, in ms.
+    /// The time that its wall clock shows, in ms.
     pub(super) wall: u64,
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn notified(change: ChangeType, token_time: i64) -> Fact {
     Fact::Notified(Notified::new(change, token_time, 1_000, Arc::default()))
 }
 
-/// As [`notified`], at a place of its second.
+/// Creates a notification like [`notified`], at this place of its second.
 pub(crate) fn placed(change: ChangeType, token_time: i64, place: u16) -> Fact {
     let fact = Notified::new(change, token_time, 1_000, Arc::default());
     Fact::Notified(fact.at_place(place))
@@ -49,7 +49,7 @@ pub(crate) fn settled(state: State, seq: u32, knew: Option<(OpenClose, i64)>) ->
     Fact::Pulled(pull(state, seq, knew))
 }
 
-/// As [`settled`], and not settled.
+/// Creates a pull like [`settled`] that has not settled.
 pub(crate) fn unsettled(state: State, seq: u32, knew: Option<(OpenClose, i64)>) -> Fact {
     let mut pulled = pull(state, seq, knew);
     pulled.settled = false;

@@ -23,14 +23,14 @@ use crate::status::{
     state::PullOutcome,
 };
 
-/// How far a world goes, and what may happen in it.
+/// The limits of a world, and the events that may happen in it.
 #[derive(Debug, Clone)]
 pub(super) struct Scenario {
     pub(super) replicas: usize,
     pub(super) ticks: u8,
-    /// For so many ticks the state API may tell of the past.
+    /// Number of ticks for which the state API may answer with an earlier state.
     pub(super) lag: u8,
-    /// At most so many ticks after its notice an upgrade begins.
+    /// Largest number of ticks from the notice of an upgrade to its beginning.
     pub(super) notice: u8,
     pub(super) types: &'static [OpenClose],
     pub(super) budget: Budget,
@@ -42,7 +42,7 @@ pub(super) struct Scenario {
     pub(super) walls: &'static [u64],
 }
 
-/// How often each thing may happen.
+/// Number of times that each thing may happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct Budget {
     pub(super) events: u8,
@@ -73,7 +73,7 @@ pub(super) struct World {
     truth: Vec<(u8, State)>,
     events: Vec<Knew>,
     last_event: Option<u8>,
-    /// Until when an announced upgrade begins.
+    /// The last tick at which an announced upgrade may begin.
     upgrade_by: Option<u8>,
     replicas: Vec<Replica>,
     store: Record,
@@ -197,7 +197,7 @@ impl World {
         Some(judged.and_then(|()| self.judge(scenario)))
     }
 
-    /// Something happens to the tenant, and is announced.
+    /// Has something happen to the tenant, and announces it.
     fn happen(&mut self, change: OpenClose, scenario: &Scenario) -> Option<()> {
         let state = self.state();
         let again = scenario.repeats && self.events.last().map(|own| own.change) == Some(change);
@@ -267,7 +267,7 @@ impl World {
         })
     }
 
-    /// The states that an answer to a request sent at `sent` may tell of.
+    /// Returns the states that an answer to a request sent at `sent` may have.
     fn visible(&self, sent: u8, lag: u8) -> impl Iterator<Item = State> {
         let oldest = sent.saturating_sub(lag);
         let base = self.truth.iter().rposition(|(since, _)| *since <= oldest).unwrap_or(0);
@@ -347,7 +347,8 @@ impl World {
         Ok(())
     }
 
-    /// A replica that has the newest event says what it means: no answer that lags undoes it.
+    /// Judges a replica that has the newest event: its status is what that means, and no answer
+    /// that lags undoes it.
     fn judge_newest(
         &self,
         own: &Replica,
@@ -374,7 +375,8 @@ impl World {
         Ok(())
     }
 
-    /// What is confirmed was said by a pull that knew the deciding notification or a later one.
+    /// Judges a confirmed status: a pull has said the same that knew the deciding notification or a
+    /// later one.
     fn judge_confirmed(&self, own: &Replica, derived: &Derived) -> Result<(), &'static str> {
         let deciding = own.record.deciding();
         let said = |(outcome, knew): &(PullOutcome, Option<Knew>)| {
@@ -391,7 +393,8 @@ impl World {
         Ok(())
     }
 
-    /// 64 bits that tell this world from others, whichever replica is called the first.
+    /// Returns 64 bits that distinguish this world from others, whichever replica is called the
+    /// first.
     pub(super) fn key(&self) -> u64 {
         let hasher = || FixedState::with_seed(1).build_hasher();
         let one = |replica: &Replica| {

@@ -1,4 +1,5 @@
-//! The first subscription to changes, which loads wait for: otherwise they would have to be repeated.
+//! The first subscription to changes, which loads wait for: otherwise they would have to be
+//! repeated.
 
 use std::{
     sync::{

@@ -13,7 +13,7 @@ pub enum Lease {
     Granted,
     /// Another replica holds it, for so long unless it renews it.
     Held {
-        /// How long it lasts by the store's clock, about.
+        /// The time for which it lasts by the store's clock, about.
         remaining: Duration,
     },
 }

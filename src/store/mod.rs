@@ -164,8 +164,8 @@ pub trait Store: Send + Sync + 'static {
     /// Returns the name of this store for logs and errors. It contains no secret.
     fn name(&self) -> String;
 
-    /// Returns the [name](crate::Environment::name) of the environment whose records it keeps; `None`,
-    /// the default, when it does not know. A gate refuses the store of another environment.
+    /// Returns the [name](crate::Environment::name) of the environment whose records it keeps;
+    /// `None`, the default, when it does not know. A gate refuses the store of another environment.
     fn environment(&self) -> Option<&str> {
         None
     }
@@ -200,12 +200,13 @@ pub trait Store: Send + Sync + 'static {
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>>;
 
-    /// Removes the stored record of `tenant`, provided that `record` [contains](Record::contains) it,
-    /// and returns what is stored then: an empty record when it was removed or there was none, else
-    /// the stored one, which has something newer or is unreadable.
+    /// Removes the stored record of `tenant`, provided that `record` [contains](Record::contains)
+    /// it, and returns what is stored then: an empty record when it was removed or there was none,
+    /// else the stored one, which has something newer or is unreadable.
     ///
     /// It is for what [`TenantGate::forget`](crate::TenantGate::forget) forgets. Other writers
-    /// receive the removal with `record`, as [`Change::Removed`]. The default refuses every removal.
+    /// receive the removal with `record`, as [`Change::Removed`]. The default refuses every
+    /// removal.
     ///
     /// # Errors
     ///
@@ -225,8 +226,8 @@ pub trait Store: Send + Sync + 'static {
     /// idempotent.
     ///
     /// The stream reconnects by itself after an outage, which it may report as
-    /// [`Change::Disconnected`]. A store with a log of changes goes on where the stream was, so that
-    /// nothing has to be loaded: [`Change::Resumed`]. A reader that is too slow loses nothing
+    /// [`Change::Disconnected`]. A store with a log of changes goes on where the stream was, so
+    /// that nothing has to be loaded: [`Change::Resumed`]. A reader that is too slow loses nothing
     /// either: it gets the changes late, or a [`Change::Resync`].
     ///
     /// The stream ends only when there can be no other writer, which is the default, or when the
@@ -235,12 +236,13 @@ pub trait Store: Send + Sync + 'static {
         Box::pin(futures_util::stream::empty())
     }
 
-    /// Requests a lease on `tenant` for `ttl`: granted to at most one replica until `ttl` has passed
-    /// by the store's clock. The replica that holds it is never refused, and sets its end again.
+    /// Requests a lease on `tenant` for `ttl`: granted to at most one replica until `ttl` has
+    /// passed by the store's clock. The replica that holds it is never refused, and sets its end
+    /// again.
     ///
-    /// Replicas are told apart by their handles on the store: each opens its own. A `term` stands
-    /// for what is known of the tenant. Leases of different terms do not exclude each other, so that
-    /// one from before a notification holds nothing up that follows from it.
+    /// Replicas are distinguished by their handles on the store: each opens its own. A `term`
+    /// stands for what is known of the tenant. Leases of different terms do not exclude each other,
+    /// so that one from before a notification holds nothing up that follows from it.
     ///
     /// It is advisory: it spares SuperOffice one pull per replica. The default grants every
     /// request, which is right for a store that only one process can use.
@@ -265,8 +267,8 @@ pub trait Store: Send + Sync + 'static {
 pub enum Change {
     /// It stored this record: the whole stored record, under this spelling of the id.
     Merged(TenantId, Record),
-    /// It removed the record of this tenant, of which this record had all: a replica whose own record
-    /// has something newer keeps it.
+    /// It removed the record of this tenant, of which this record had all: a replica whose own
+    /// record has something newer keeps it.
     Removed(TenantId, Record),
     /// Changes may have been lost, or stored records: [`load`](Store::load) everything again.
     Resync,

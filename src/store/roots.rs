@@ -20,8 +20,8 @@ pub(super) enum Roots {
 
 #[cfg(any(feature = "client", feature = "client-ring"))]
 impl Roots {
-    /// Returns a configuration of TLS that trusts them. `store` is the kind of the store, for errors,
-    /// which do not quote a certificate.
+    /// Returns a configuration of TLS that trusts them. `store` is the kind of the store, for
+    /// errors, which do not quote a certificate.
     pub(super) fn client_config(
         &self,
         store: &str,

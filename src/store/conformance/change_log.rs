@@ -14,7 +14,7 @@ use crate::store::{Change, Store};
 const LAG: usize = 6000;
 
 impl Conformance {
-    /// A subscriber reads nothing while others write much.
+    /// Checks a subscriber that reads nothing while others write much.
     pub(super) async fn lagging(&self) -> Result<Done, Broken> {
         let (reader, writer) = (self.open().await?, self.open().await?);
         let mut changes = reader.changes();
@@ -32,7 +32,7 @@ impl Conformance {
         Ok(Done::Passed)
     }
 
-    /// Changes that a subscriber has not read are lost.
+    /// Checks the loss of changes that a subscriber has not read.
     pub(super) async fn lost_log(&self) -> Result<Done, Broken> {
         let Some(lose) = &self.log_loss else { return Ok(Done::Skipped) };
         let (reader, writer) = (self.open().await?, self.open().await?);
@@ -47,7 +47,7 @@ impl Conformance {
         Ok(Done::Passed)
     }
 
-    /// All records are lost, right after a start.
+    /// Checks the loss of all records, right after a start.
     pub(super) async fn lost_data(&self) -> Result<Done, Broken> {
         let Some(lose) = &self.data_loss else { return Ok(Done::Skipped) };
         let (reader, writer) = (self.open().await?, self.open().await?);

@@ -99,8 +99,8 @@ impl Conformance {
         self
     }
 
-    /// Adds the test of malformed records: `damage(tenant)` overwrites the stored record of `tenant`
-    /// with bytes that are no record.
+    /// Adds the test of malformed records: `damage(tenant)` overwrites the stored record of
+    /// `tenant` with bytes that are no record.
     #[must_use]
     pub fn damage<F>(mut self, damage: impl Fn(TenantId) -> F + Send + Sync + 'static) -> Self
     where

@@ -84,7 +84,7 @@ impl Conformance {
         Ok(())
     }
 
-    /// Tenants are removed while something newer is stored, which stays.
+    /// Checks that what is stored during the removal of its tenant stays, as it is newer.
     async fn contended(&self, here: &Arc<dyn Store>, there: &Arc<dyn Store>) -> Result<(), Broken> {
         let tenants: Result<Vec<_>, _> =
             (0..CONTENDED).map(|n| records::tenant(&format!("contended{n}"))).collect();

@@ -62,7 +62,7 @@ impl Conformance {
         Ok(Done::Passed)
     }
 
-    /// Another writer stores records before, during and after the load.
+    /// Checks the changes of a writer that stores records before, during and after the load.
     async fn changes_once(&self, round: u64) -> Result<Done, Broken> {
         let (reader, writer) = (self.open().await?, self.open().await?);
         // Connects both, so that only the subscription is still to be made.

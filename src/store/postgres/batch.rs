@@ -1,8 +1,8 @@
 //! One batch of writes.
 //!
-//! Each write is prepared from the stored value, as the cache or a reading has it, and stored if that
-//! is still the stored one. Those that another writer was ahead of are read and tried again, so that
-//! a batch takes one round trip when nothing else wrote.
+//! Each write is prepared from the stored value, as the cache or a reading has it, and stored if
+//! that is still the stored one. Those that another writer was ahead of are read and tried again,
+//! so that a batch takes one round trip when nothing else wrote.
 
 use std::collections::HashMap;
 
@@ -20,7 +20,8 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// Number of positions that the log of changes keeps. A reader that is farther behind loads everything.
+/// Number of positions that the log of changes keeps. A reader that is farther behind loads
+/// everything.
 const KEPT: i64 = 200_000;
 
 /// A stored value by the tenant's key: its spelling and its entry, or why it can't be read.
@@ -38,12 +39,12 @@ struct Prepared {
     digest: Option<Vec<u8>>,
     /// Whether it replaces a malformed value, which is kept aside.
     is_malformed: bool,
-    /// Whether the gate knows all of the record but what it gives: otherwise the store's own reader has
-    /// to read it as well.
+    /// Whether the gate knows all of the record but what it gives: otherwise the store's own reader
+    /// has to read it as well.
     is_told: bool,
 }
 
-/// What becomes of a write before anything is stored.
+/// The next step of a write, before anything is stored.
 enum Step {
     Answer(Write, Result<Record, StoreError>),
     Again(Write),
@@ -182,7 +183,8 @@ impl Shared {
         }))
     }
 
-    /// Stores or removes what was prepared, and answers; what others were ahead of is added to `again`.
+    /// Stores or removes what was prepared, and answers; what others were ahead of is added to
+    /// `again`.
     async fn store(&self, kind: Kind, prepared: Vec<Prepared>, again: &mut Vec<Write>) {
         if prepared.is_empty() {
             return;
@@ -212,8 +214,8 @@ impl Shared {
         }
     }
 
-    /// Sends the statement, and returns the position of each write that took effect; `None` when rows
-    /// of the store were missing, which are created again.
+    /// Sends the statement, and returns the position of each write that took effect; `None` when
+    /// rows of the store were missing, which are created again.
     async fn send(
         &self,
         kind: Kind,

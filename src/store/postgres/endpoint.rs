@@ -18,7 +18,7 @@ use crate::store::{StoreError, roots::Roots};
 /// The port of a server whose URL gives none.
 const PORT: u16 = 5432;
 
-/// How long sent bytes may stay unacknowledged before the system gives a connection up.
+/// Time for which sent bytes may stay unacknowledged before the system drops a connection.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
 
 /// The address of a server, and its credentials.
@@ -89,7 +89,7 @@ impl Endpoint {
         self.tls.connect(&self.config).await
     }
 
-    /// Asks the server to end the running statement of `client`. It may have ended before.
+    /// Requests that the server end the running statement of `client`. It may have ended before.
     pub(super) async fn cancel(&self, client: &Client) {
         let cancelled =
             tokio::time::timeout(self.connect_timeout, self.tls.cancel(client.cancel_token()));

@@ -6,7 +6,7 @@ use tokio_postgres::{Error, error::SqlState};
 
 use crate::store::StoreError;
 
-/// What a failed statement means for its connection.
+/// The consequence of a failed statement for its connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// The connection is of use, and another would get the same error.
@@ -90,7 +90,8 @@ fn is_read_only(error: &Error) -> bool {
     io.is_some_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
 }
 
-/// Returns whether the server asked for a password and none is configured, which the library finds out.
+/// Returns whether the server requires a password and none is configured, which the library
+/// detects.
 fn lacks_password(error: &Error) -> bool {
     let source = std::error::Error::source(error);
     source.is_some_and(|source| source.to_string() == "password missing")

@@ -113,8 +113,8 @@ impl Link {
         Self { endpoint, statements, state: Arc::new(Mutex::new(state)) }
     }
 
-    /// Runs a statement, and repeats it on a new connection when the first failed: all statements are
-    /// idempotent.
+    /// Runs a statement, and repeats it on a new connection when the first failed: all statements
+    /// are idempotent.
     pub(super) async fn query(
         &self,
         statement: &str,

@@ -63,15 +63,16 @@ const SWEEP_EVERY: u32 = 256;
 ///
 /// # The URL
 ///
-/// `postgres://USER[:PASSWORD]@HOST[:PORT][,HOST[:PORT]...][/DATABASE][?PARAMETERS]`; for a Unix socket
-/// its directory is the host, percent-encoded. Of several hosts the first is used that takes writes.
-/// Parameters are those of `tokio-postgres`, such as `options` and `application_name`, and `sslmode`:
+/// `postgres://USER[:PASSWORD]@HOST[:PORT][,HOST[:PORT]...][/DATABASE][?PARAMETERS]`; for a Unix
+/// socket its directory is the host, percent-encoded. Of several hosts the first is used that takes
+/// writes. Parameters are those of `tokio-postgres`, such as `options` and `application_name`, and
+/// `sslmode`:
 ///
 /// | `sslmode` | connections |
 /// |---|---|
 /// | none | with TLS, unless all hosts are this machine |
-/// | `require`, `verify-ca`, `verify-full` | with TLS; the certificate is always verified, and of the host's name |
-/// | `prefer` | with TLS if the server offers it, which a stranger on the way can prevent |
+/// | `require`, `verify-ca`, `verify-full` | with TLS; the certificate is always verified, and has to name the host |
+/// | `prefer` | with TLS if the server offers it, which an attacker on the network can prevent |
 /// | `disable` | without TLS |
 ///
 /// # Tables
@@ -91,24 +92,24 @@ const SWEEP_EVERY: u32 = 256;
 ///
 /// # Durability
 ///
-/// A merge returns when its transaction is committed, which with `synchronous_commit` on, the default,
-/// means written to disk. `off`, and `fsync` off, are a [warning](Store::warnings). Running replicas
-/// store lost records again: they notice a loss within 5 s, by the stamps.
+/// A merge returns when its transaction is committed, which with `synchronous_commit` on, the
+/// default, means written to disk. `off`, and `fsync` off, are a [warning](Store::warnings).
+/// Running replicas store lost records again: they notice a loss within 5 s, by the stamps.
 ///
 /// # Time
 ///
 /// Merges that wait are written together, in one round trip and one transaction, and in two when
 /// another replica has just written one of the tenants. Writers take turns for the time of a
-/// transaction. No merge takes longer than 5 s, and no other call much longer, whether the server is
-/// down, unreachable, full, or holds a lock on a table. While there is no connection, calls fail at
-/// once, and attempts to connect are 50 ms to 2 s apart.
+/// transaction. No merge takes longer than 5 s, and no other call much longer, whether the server
+/// is down, unreachable, full, or holds a lock on a table. While there is no connection, calls fail
+/// at once, and attempts to connect are 50 ms to 2 s apart.
 ///
 /// # The server
 ///
-/// PostgreSQL 14 or later; tested with 15. A store takes two connections. Behind a pooler in transaction
-/// mode notifications do not arrive: the store notices when it connects, reads changes every 250 ms
-/// instead, and [warns](Store::warnings). Nothing has to be prepared, and no setting of a session is
-/// changed but by `LISTEN`.
+/// PostgreSQL 14 or later; tested with 15. A store takes two connections. Behind a pooler in
+/// transaction mode notifications do not arrive: the store notices when it connects, reads changes
+/// every 250 ms instead, and [warns](Store::warnings). Nothing has to be prepared, and no setting
+/// of a session is changed but by `LISTEN`.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::PostgresStore};
@@ -124,8 +125,8 @@ pub struct PostgresStore {
 }
 
 impl PostgresStore {
-    /// Creates a store in the database at `url`: see [its form](PostgresStore#the-url). With TLS its
-    /// certificate is one of a public authority.
+    /// Creates a store in the database at `url`: see [its form](PostgresStore#the-url). With TLS
+    /// its certificate is one of a public authority.
     ///
     /// It does not connect yet: [`load`](Store::load) reports an unavailable server.
     ///
@@ -160,8 +161,8 @@ impl PostgresStore {
         Self { shared, jobs: Mutex::default(), leases: AtomicU32::new(0) }
     }
 
-    /// Returns the sender to the task that writes, which it starts if there is none. A task ends with the
-    /// runtime that it was started on.
+    /// Returns the sender to the task that writes, which it starts if there is none. A task ends
+    /// with the runtime that it was started on.
     fn jobs(&self) -> mpsc::Sender<Job> {
         // Every change under the lock is complete, so a poisoned lock is safe to use.
         let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);

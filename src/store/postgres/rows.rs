@@ -9,7 +9,7 @@ use crate::{
     store::{StoreError, cache::Cached},
 };
 
-/// What a store knows of a stored value.
+/// The mark of a stored value: its digest and position, and whether the gate has got it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Mark {
     /// The digest of the value, by which a statement tells whether it is still stored.

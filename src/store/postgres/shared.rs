@@ -1,4 +1,4 @@
-//! What the parts of a store share: its connection, its cache, and what it has written.
+//! The state that the parts of a store share: its connection, its cache, and what it has written.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,

@@ -4,8 +4,8 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::{environment::Environment, hex};
 
-/// The longest name of a table's prefix. PostgreSQL cuts identifiers after 63 bytes, and the longest
-/// suffix is `tenants_position`.
+/// The longest prefix of a table's name, in bytes. PostgreSQL cuts identifiers after 63 bytes, and
+/// the longest suffix is `tenants_position`.
 const PREFIX: usize = 46;
 
 /// The statements, with the names of the environment's tables in them.
@@ -54,7 +54,7 @@ impl Statements {
     }
 }
 
-/// Returns what the names of the environment's tables begin with: its name in letters, digits and
+/// Returns the prefix of the names of the environment's tables: its name in letters, digits and
 /// underscores, and a part of its digest if that is not the name itself.
 fn prefix(name: &str) -> String {
     let plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit();

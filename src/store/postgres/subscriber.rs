@@ -1,10 +1,12 @@
-//! The subscription to the changes of other writers: a reader of positions, on a connection of its own.
+//! The subscription to the changes of other writers: a reader of positions, on a connection of its
+//! own.
 //!
-//! Each write gives a tenant's row the next position, so the changes are the rows after the position
-//! that was read last, and a tenant that changed often is read once. Writes take turns, so no smaller
-//! position appears later. The log of changes has a stamp for the last position of each batch: while
-//! the stamp of the last position that was read is in there, nothing was lost. Otherwise data was
-//! lost, replaced by an older state, or trimmed, and everything has to be loaded.
+//! Each write gives a tenant's row the next position, so the changes are the rows after the
+//! position that was read last, and a tenant that changed often is read once. Writes take turns, so
+//! no smaller position appears later. The log of changes has a stamp for the last position of each
+//! batch: while the stamp of the last position that was read is in there, nothing was lost.
+//! Otherwise data was lost, replaced by an older state, or trimmed, and everything has to be
+//! loaded.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -30,21 +32,21 @@ use crate::{
 /// Number of positions that one statement reads.
 const RANGE: i64 = 2000;
 
-/// Pause after each reading. It bounds what reading costs the server: 200 readings a second for each
-/// replica, however many changes there are.
+/// Pause after each reading. It bounds what reading costs the server: 200 readings a second for
+/// each replica, however many changes there are.
 const READ_PAUSE: Duration = Duration::from_millis(5);
 
 /// Time between two readings where notifications do not arrive.
 const POLL: Duration = Duration::from_millis(250);
 
-/// How long a notification of our own may take before notifications count as broken.
+/// Time for an own notification to arrive before notifications count as broken.
 const ARRIVAL: Duration = Duration::from_secs(1);
 
 /// A connection that lasted for this long counts as stable: the delays before attempts to connect
 /// begin again with the shortest.
 const STABLE: Duration = Duration::from_secs(60);
 
-/// What a reader has read.
+/// The position of a reader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Position {
     /// A number that the table of tenants got when it was created.
@@ -61,7 +63,7 @@ struct End {
     position: i64,
     stamp: Option<i64>,
     table: Option<i64>,
-    /// Whether the position that was asked for has the given stamp.
+    /// Whether the given position has the given stamp.
     is_known: bool,
 }
 
@@ -175,8 +177,8 @@ impl Subscriber {
 
     /// Subscribes to notifications, and returns the time between two readings without one.
     ///
-    /// A pooler that gives each transaction another connection takes the subscription and forgets it.
-    /// So one notification is sent on the other connection, and has to arrive here.
+    /// A pooler that gives each transaction another connection takes the subscription and forgets
+    /// it. So one notification is sent on the other connection, and has to arrive here.
     async fn listen(&self, connected: &Connected) -> Result<Duration, StoreError> {
         let name = &self.shared.endpoint.name;
         let listen = connected.client.batch_execute(&self.shared.statements.listen);
@@ -240,8 +242,8 @@ impl Subscriber {
         Ok(())
     }
 
-    /// Waits until the reader of the stream has room for `change`. The table keeps the next ones until
-    /// then.
+    /// Waits until the reader of the stream has room for `change`. The table keeps the next ones
+    /// until then.
     async fn send(&self, change: Change) {
         // A dropped receiver ends the task elsewhere.
         let _ = self.tx.send(change).await;

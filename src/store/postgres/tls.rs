@@ -6,7 +6,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::endpoint::Connected;
 use crate::store::{StoreError, roots::Roots};
 
-/// How connections are encrypted, if at all.
+/// The encryption of connections, if any.
 pub(super) struct Tls(Option<MakeRustlsConnect>);
 
 impl Tls {
@@ -14,7 +14,7 @@ impl Tls {
         Self(None)
     }
 
-    /// Trusts `roots`.
+    /// Creates the encryption, which trusts `roots`.
     pub(super) fn new(roots: &Roots) -> Result<Self, StoreError> {
         Ok(Self(Some(MakeRustlsConnect::new(roots.client_config("PostgreSQL")?))))
     }

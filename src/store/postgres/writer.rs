@@ -1,8 +1,8 @@
 //! The task that writes.
 //!
 //! Merges and removals wait in a channel. The task takes all that wait and writes them in one
-//! statement, which is one transaction and one sync of the server's log. The next batch gathers in the
-//! meantime: the slower the server, the larger the batches.
+//! statement, which is one transaction and one sync of the server's log. The next batch gathers in
+//! the meantime: the slower the server, the larger the batches.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -41,13 +41,13 @@ pub(super) enum Kind {
     Remove,
 }
 
-/// What is written of one tenant, for one caller or several.
+/// A write of one tenant, for one caller or several.
 pub(super) struct Write {
     pub(super) kind: Kind,
     pub(super) tenant: TenantId,
     pub(super) given: Record,
     pub(super) answers: Vec<Answer>,
-    /// Whether the stored value has to be read first: the cached one was outdated, or does not tell.
+    /// Whether the stored value has to be read first: the cached one was outdated, or may be.
     pub(super) reads: bool,
 }
 
@@ -105,8 +105,8 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
     }
 }
 
-/// Gathers a batch with each tenant once, of writes to be tried `again` and of `jobs`. Merges of one
-/// tenant become one write. Returns the jobs that wait for the next batch.
+/// Gathers a batch with each tenant once, of writes to be tried `again` and of `jobs`. Merges of
+/// one tenant become one write. Returns the jobs that wait for the next batch.
 fn gather(again: Vec<Write>, jobs: Vec<Job>) -> (Vec<Write>, Vec<Job>) {
     let mut batch: Vec<Write> = again;
     batch.retain(|write| !write.is_abandoned());

@@ -5,7 +5,7 @@
 //! be the only copy of something. So the file is opened behind this buffer, which records what redb
 //! does and replays it in the same order on `commit`, syncs included: a power cut in between finds
 //! what it would find without the buffer. A file whose last sync failed is read through the buffer
-//! too, and never written again: neither by redb's own close, which marks the file as whole.
+//! too, and never written again, not even by redb's own close, which would mark the file as whole.
 
 use std::{
     collections::HashMap,
@@ -75,8 +75,8 @@ impl BufferedBackend {
         Ok(Self(Arc::new(Shared { inner, pending, sync_failed, broken: AtomicBool::new(false) })))
     }
 
-    /// Replays the pending writes, and passes everything through from now on. After an error nothing
-    /// can be written any more.
+    /// Replays the pending writes, and passes everything through from now on. After an error
+    /// nothing can be written any more.
     pub(super) fn commit(&self) -> io::Result<()> {
         let mut pending = self.0.pending.write().unwrap_or_else(PoisonError::into_inner);
         let mut ops = pending.take().into_iter().flat_map(|pending| pending.ops);

@@ -33,8 +33,8 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Only one process can open the file: a second one gets an error that
 /// [`is_in_use`](StoreError::is_in_use). For replicas use a store that several machines can reach.
 /// The file is a [redb](https://docs.rs/redb) database with a table for each environment,
-/// `tenants:production`, and another, `unreadable:production`, with the last malformed value of each
-/// tenant that had one, as it was found.
+/// `tenants:production`, and another, `unreadable:production`, with the last malformed value of
+/// each tenant that had one, as it was found.
 ///
 /// After an I/O error, such as a full disk, the file is reopened until it works. After a failed
 /// sync nothing in the file counts as durable: its readable content is copied to a fresh file,

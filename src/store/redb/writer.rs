@@ -37,7 +37,8 @@ const BATCH: usize = 4096;
 const REOPEN_FIRST: Duration = Duration::from_millis(25);
 const REOPEN_LAST: Duration = Duration::from_secs(5);
 
-/// How long dropping the store waits for its thread. A disk that hangs must not hold the process.
+/// Longest wait for the thread when the store is dropped. A disk that hangs must not hold the
+/// process.
 const JOIN: Duration = Duration::from_secs(3);
 
 enum Job {
@@ -64,8 +65,8 @@ enum Kind {
 pub(super) struct Tables {
     /// A tenant's id in lower case to its value.
     pub(super) tenants: String,
-    /// The last malformed value of a tenant, under the same key. At most one each, so that the table
-    /// stays smaller than that of the tenants.
+    /// The last malformed value of a tenant, under the same key. At most one each, so that the
+    /// table stays smaller than that of the tenants.
     pub(super) unreadable: String,
 }
 
@@ -196,7 +197,7 @@ struct Work {
     sync_failed: SyncFailed,
     /// A sync has failed: nothing in the file counts as durable until a fresh one replaced it.
     distrusted: bool,
-    /// Why there is no database, and when to try again.
+    /// The error that closed the database, and the time of the next attempt.
     failure: Option<(StoreError, Instant)>,
     pause: Duration,
 }

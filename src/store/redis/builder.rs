@@ -46,15 +46,16 @@ impl RedisStoreBuilder {
         self
     }
 
-    /// Trusts the root certificates in `pem` besides the public authorities. The last call that names
-    /// authorities counts.
+    /// Trusts the root certificates in `pem` besides the public authorities. The last call that
+    /// names authorities counts.
     pub fn extra_roots(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Roots::Extra(pem.into());
         self
     }
 
     /// Trusts the certificate authorities that the operating system trusts, instead of the public
-    /// ones. They are read by [`connect`](Self::connect). The last call that names authorities counts.
+    /// ones. They are read by [`connect`](Self::connect). The last call that names authorities
+    /// counts.
     #[cfg(all(feature = "native-roots", any(feature = "client", feature = "client-ring")))]
     pub fn native_roots(mut self) -> Self {
         self.roots = Roots::Native;

@@ -1,11 +1,11 @@
 //! The change log: a stream beside the hash of tenants, to which each write appends an entry.
 //!
-//! The entry of a merge names the tenant and the writer, not the record, which the reader takes from
-//! the hash: so a change costs the server some 45 bytes instead of a second copy of the record in
-//! memory, in its log and in each replica's answer, and a reader that was away reads a tenant once,
-//! however often it changed. The record may then be newer than the entry, never older, because one script
-//! writes both; records are merged, so this makes no difference. The entry of a removal has the
-//! record that was forgotten, because the hash has it no longer.
+//! The entry of a merge names the tenant and the writer, not the record, which the reader takes
+//! from the hash: so a change costs the server some 45 bytes instead of a second copy of the record
+//! in memory, in its log and in each replica's answer, and a reader that was interrupted reads a
+//! tenant once, however often it changed. The record may then be newer than the entry, never older,
+//! because one script writes both; records are merged, so this makes no difference. The entry of a
+//! removal has the record that was forgotten, because the hash has it no longer.
 //!
 //! A reader knows its *position*: the last entry that it has read. While that entry is in the log,
 //! so are all that followed, because only the oldest are trimmed. If it is not, entries were
@@ -72,7 +72,7 @@ pub(super) struct LogEntry {
     pub(super) value: Vec<u8>,
 }
 
-/// What happened to a tenant.
+/// The kind of a change of a tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EntryKind {
     Merged,

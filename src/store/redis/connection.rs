@@ -159,8 +159,8 @@ impl Link {
         lock(&self.state).warnings.clone()
     }
 
-    /// Returns a number that changes when another primary was found: a subscription to the former one
-    /// may never end by itself.
+    /// Returns a number that changes when another primary was found: a subscription to the former
+    /// one may never end by itself.
     pub(super) fn primary(&self) -> watch::Receiver<u64> {
         lock(&self.state).primary.subscribe()
     }
@@ -242,7 +242,7 @@ impl State {
         }
     }
 
-    /// Notes that the server is the primary: it says so, or has stored something.
+    /// Notes that the server is the primary: it reports that role, or has stored something.
     fn accepted(&mut self) {
         self.attempts.reset();
         if std::mem::take(&mut self.demoted) {

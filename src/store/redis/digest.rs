@@ -1,4 +1,5 @@
-//! The digest of a stored value, by which a script tells whether it is still the one a writer has seen.
+//! The digest of a stored value, by which a script tells whether it is still the one a writer has
+//! seen.
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 

@@ -1,5 +1,5 @@
--- Grants a lease, unless another holder has it: then for how many ms more.
--- KEYS: the lease. ARGV: the holder; for how many ms.
+-- Grants a lease and returns nil, unless another holder has it: then returns the ms left of that.
+-- KEYS: the lease. ARGV: the holder; the duration in ms.
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] then
   return redis.call('PTTL', KEYS[1])

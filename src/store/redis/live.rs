@@ -50,14 +50,14 @@ impl Drop for Task {
     }
 }
 
-/// What its users have found out about a connection.
+/// The condition of a connection, as its users have found it.
 #[derive(Default)]
 pub(super) struct Condition {
     /// Set when the connection has failed, or is to be replaced.
     dead: AtomicBool,
     /// Set when a write has succeeded.
     written: AtomicBool,
-    /// Since when all writes have been refused.
+    /// The moment since which all writes have been refused.
     refused: Mutex<Option<Instant>>,
 }
 

@@ -98,10 +98,10 @@ const MIN_ENTRIES: usize = 10_000;
 /// # The server
 ///
 /// Redis 6.0 or later, or a compatible server. Commands: `PING`, `EVALSHA`, `SCRIPT LOAD`, `HGET`,
-/// `HMGET`, `HSET`, `HDEL`, `HLEN`, `HSCAN`, `XADD` with `MAXLEN`, `XRANGE`, `XREVRANGE`, `XREAD` with
-/// `BLOCK`, `GET`, `PTTL`, `SET` with `PX`; `AUTH` and `SELECT` if the URL needs them; `INFO` and
-/// `TIME` for [`warnings`](Store::warnings) and for noticing a replica before the first write, both
-/// of which are left out without these rights. For the environment `production` they use:
+/// `HMGET`, `HSET`, `HDEL`, `HLEN`, `HSCAN`, `XADD` with `MAXLEN`, `XRANGE`, `XREVRANGE`, `XREAD`
+/// with `BLOCK`, `GET`, `PTTL`, `SET` with `PX`; `AUTH` and `SELECT` if the URL needs them; `INFO`
+/// and `TIME` for [`warnings`](Store::warnings) and for noticing a replica before the first write,
+/// both of which are left out without these rights. For the environment `production` they use:
 ///
 /// | name | content |
 /// |---|---|
@@ -116,12 +116,12 @@ const MIN_ENTRIES: usize = 10_000;
 /// The names share a hash tag, so that a cluster keeps them on one node. The error of another node
 /// names that node.
 ///
-/// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash and the stream
-/// must not be evicted, and another policy is a [warning](Store::warnings). The server's
+/// Set `maxmemory-policy` to `noeviction` or one of the `volatile-` policies: the hash and the
+/// stream must not be evicted, and another policy is a [warning](Store::warnings). The server's
 /// `appendfsync` bounds the loss in a crash. Running replicas store lost records again. They notice
 /// a loss, also of a part, by the change log: when they reconnect, with the next change, and within
-/// 5 s without one. An operator who edits the hash by hand removes the stream afterwards: then every
-/// replica loads the hash again.
+/// 5 s without one. An operator who edits the hash by hand removes the stream afterwards: then
+/// every replica loads the hash again.
 ///
 /// ```no_run
 /// use tower_superoffice::{Environment, store::RedisStore};
@@ -162,8 +162,8 @@ impl RedisStore {
         Self::builder(url, environment).connect()
     }
 
-    /// Like [`connect`](RedisStore::connect), for a server with a certificate of your own
-    /// authority. Only the root certificates in `pem` are trusted.
+    /// Creates a store like [`connect`](RedisStore::connect), for a server with a certificate of
+    /// your own authority. Only the root certificates in `pem` are trusted.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! In the place of TLS when neither the feature `client` nor `client-ring` is enabled.
+//! The replacement of TLS when neither the feature `client` nor `client-ring` is enabled.
 
 use std::{convert::Infallible, io};
 

@@ -6,9 +6,10 @@
 -- ARGV[4]  the id of a later entry that the reader has written; empty for none
 -- ARGV[5]  the reader, as a writer      ARGV[6]  how many entries to read at most
 --
--- Returns the id and the fields of the last entry read, 1 if others follow, and triples of a kind of
--- entry, a key and a value; nil when something is missing. First come the removals, with the records
--- that were forgotten, and then each tenant that others changed, with the value that it has now.
+-- Returns the id and the fields of the last entry read, 1 if others follow, and triples of a kind
+-- of entry, a key and a value; nil when something is missing. First come the removals, with the
+-- records that were forgotten, and then each tenant that others changed, with the value that it has
+-- now.
 local entries = redis.call('XRANGE', KEYS[2], ARGV[2], '+', 'COUNT', ARGV[6] + 1)
 local first = entries[1]
 if not first or first[1] ~= ARGV[2] or table.concat(first[2], ' ') ~= ARGV[3] then

@@ -39,8 +39,8 @@ impl Shared {
         Ok(Record::default())
     }
 
-    /// Removes the stored value, provided that it has this `digest`, and announces that the record
-    /// of the value `forgotten` is.
+    /// Removes the stored value, provided that it has this `digest`, and announces the removal with
+    /// the record in the value `forgotten`.
     async fn take_out(&self, key: &str, digest: &str, forgotten: &[u8]) -> Result<Put, StoreError> {
         let mut call = self.remove_script.key(&self.names.tenants);
         call.key(&self.names.changes);

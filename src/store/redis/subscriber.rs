@@ -27,7 +27,7 @@ use crate::{
 /// each replica, however many changes there are.
 const READ_PAUSE: Duration = Duration::from_millis(5);
 
-/// How long a new connection waits for an entry: not at all, as far as the server allows.
+/// Wait of a new connection for an entry: none, as far as the server allows.
 const NO_WAIT: Duration = Duration::from_millis(1);
 
 /// A connection that lasted for this long counts as stable: the delays before attempts to connect
@@ -197,8 +197,8 @@ impl Subscriber {
         }
     }
 
-    /// Waits until the reader of the stream has room for `change`. The log keeps the next ones until then;
-    /// if it is trimmed, a resync follows.
+    /// Waits until the reader of the stream has room for `change`. The log keeps the next ones
+    /// until then; if it is trimmed, a resync follows.
     async fn send(&self, change: Change) {
         // A dropped receiver ends the task elsewhere.
         let _ = self.tx.send(change).await;

@@ -21,7 +21,7 @@ pub(super) struct StoreUrl {
 const SENTINEL_PORT: u16 = 26379;
 
 impl StoreUrl {
-    /// None of the errors quotes the URL: it may hold a password.
+    /// Parses a URL. No error quotes it: it may hold a password.
     pub(super) fn parse(url: &str) -> Result<Self, StoreError> {
         let (scheme, rest) = url.split_once("://").ok_or_else(invalid)?;
         match scheme {

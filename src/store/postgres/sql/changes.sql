@@ -1,4 +1,4 @@
--- What others than the given writer did after one position and up to another.
+-- Returns the changes of others than the given writer, after one position and up to another.
 SELECT position, tenant, value, false FROM "@tenants"
 WHERE position > $1 AND position <= $2 AND writer <> $3
 UNION ALL

@@ -1,5 +1,5 @@
--- Answers with null for a lease that is granted, else with the milliseconds that another holds it for. No
--- row: another was granted it at the same time.
+-- Answers with null for a lease that is granted, else with the milliseconds that another holds it
+-- for. No row: another was granted it at the same time.
 WITH taken AS (
     INSERT INTO "@leases" AS l (tenant, term, holder, until)
     VALUES ($1, $2, $3, clock_timestamp() + $4 * interval '1 millisecond')

@@ -1,11 +1,11 @@
--- Stores the values whose tenant still has the value with the given digest, or none. One row at a time
--- has the turn until its transaction ends, so positions become visible in their order.
+-- Stores the values whose tenant still has the value with the given digest, or none. One row at a
+-- time has the turn until its transaction ends, so positions become visible in their order.
 WITH turn AS (
     UPDATE "@meta" SET position = position + $1
     RETURNING position - $1 AS before, position AS after
 ), given AS MATERIALIZED (
-    -- Not joined with the turn: without statistics that is thousands of rows for the planner, and it
-    -- would read all tenants to find a few.
+    -- Not joined with the turn: without statistics that is thousands of rows for the planner, and
+    -- it would read all tenants to find a few.
     SELECT g.tenant, g.digest, g.value, g.kept, g.writer, (SELECT before FROM turn) + g.n AS position
     FROM unnest($2::text[], $3::bytea[], $4::bytea[], $5::boolean[], $6::bigint[])
         WITH ORDINALITY AS g (tenant, digest, value, kept, writer, n)

@@ -1,5 +1,5 @@
--- The last position with its stamp, the number of the table of tenants, and whether the writes at two
--- given positions, of which the second may be null, are those with the given stamps.
+-- The last position with its stamp, the number of the table of tenants, and whether the writes at
+-- two given positions, of which the second may be null, are those with the given stamps.
 SELECT m.version, m.position,
     (SELECT c.stamp FROM "@changes" c WHERE c.position = m.position),
     (SELECT t.position FROM "@tenants" t WHERE t.tenant = ''),

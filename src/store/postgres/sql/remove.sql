@@ -1,4 +1,5 @@
--- Removes the tenants that still have the value with the given digest, and tells what was forgotten.
+-- Removes the tenants that still have the value with the given digest, and tells what was
+-- forgotten.
 WITH turn AS (
     UPDATE "@meta" SET position = position + $1
     RETURNING position - $1 AS before, position AS after

@@ -8,8 +8,8 @@ CREATE TABLE IF NOT EXISTS "@meta" (
     position bigint NOT NULL
 );
 
--- A tenant's id in lower case to the id as spelled, a space and the record in JSON. The row without an
--- id tells one table from another after a loss.
+-- A tenant's id in lower case to the id as spelled, a space and the record in JSON. The row without
+-- an id tells one table from another after a loss.
 CREATE TABLE IF NOT EXISTS "@tenants" (
     tenant text COLLATE "C" PRIMARY KEY,
     value bytea NOT NULL,

@@ -111,7 +111,7 @@ impl Dirty {
         self.tenants.len()
     }
 
-    /// Returns the first of the dirty tenants, by no order, at most `max`.
+    /// Returns some of the dirty tenants, in no order, at most `max`.
     pub(super) fn some(&self, max: usize) -> impl Iterator<Item = &TenantId> {
         self.tenants.keys().take(max)
     }
@@ -200,7 +200,7 @@ impl Dirty {
         Some(receiver)
     }
 
-    /// Returns tenants whose write was interrupted to the queue. Their waiters are gone.
+    /// Puts tenants whose write was interrupted back into the queue. Their waiters are gone.
     pub(super) fn requeue_interrupted(&mut self) {
         let writing = self.tenants.iter().filter(|(_, entry)| entry.is_writing());
         let writing: Vec<_> = writing.map(|(tenant, _)| tenant.clone()).collect();
@@ -208,7 +208,7 @@ impl Dirty {
         self.refilling = 0;
     }
 
-    /// Returns a tenant to the queue after a write.
+    /// Puts a tenant back into the queue after a write.
     fn requeue(&mut self, tenant: &TenantId) {
         let Some(entry) = self.tenants.get_mut(tenant) else { return };
         let changed = matches!(entry.phase, Phase::Writing { again: true, .. });
@@ -296,7 +296,7 @@ impl Dirty {
         Failed::Out { began: true }
     }
 
-    /// Returns parked tenants that are due to the queue.
+    /// Puts the parked tenants that are due back into the queue.
     pub(super) fn unpark_due(&mut self, now: Instant) {
         while self.next_unpark().is_some_and(|due| due <= now) {
             if let Some((_, tenant)) = self.parked.pop_front() {
@@ -327,7 +327,7 @@ impl Dirty {
         self.ending
     }
 
-    /// Removes all that wait for a write.
+    /// Removes the waiters of all writes, and returns them.
     pub(super) fn take_waiters(&mut self) -> Vec<Waiter> {
         self.tenants.values_mut().flat_map(|entry| std::mem::take(&mut entry.waiting)).collect()
     }

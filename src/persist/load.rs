@@ -48,7 +48,7 @@ pub(super) async fn load(write_back: &WriteBack, tenants: &Tenants) -> Result<()
     Ok(())
 }
 
-/// What a load found of the tenants that the registry knows.
+/// The tenants of the registry that a load found to be complete in the store.
 enum Found {
     /// All of these are complete in the store.
     Complete(HashSet<TenantId>),

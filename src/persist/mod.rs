@@ -160,8 +160,8 @@ impl WriteBack {
         self.lock().len()
     }
 
-    /// Returns the ids of dirty tenants for a line of the log: 20 at most, by no order when there are
-    /// more.
+    /// Returns the ids of dirty tenants for a line of the log, sorted: any 20 of them when there
+    /// are more.
     pub(crate) fn dirty_names(&self) -> String {
         let mut some: Vec<_> = self.lock().some(NAMED).cloned().collect();
         some.sort();
@@ -274,8 +274,8 @@ impl WriteBack {
                 let applied = tenants.apply(&tenant, Update::Read { record, forgets });
                 let lost = loads != self.loads.load(Ordering::Acquire) && applied.changed();
                 if applied.forgotten || lost {
-                    // It was removed there since, or not; or lost, and a load began that did not
-                    // know of it.
+                    // The tenant was forgotten in between, so that the store may have it or not; or
+                    // the store may have lost it, and a load that has begun does not know of it.
                     self.read_again(&tenant);
                 }
                 let left = {
@@ -318,9 +318,9 @@ impl Observer for WriteBack {
 struct Written {
     tenant: TenantId,
     waiting: Vec<Waiter>,
-    /// How many tenants had been forgotten when it began.
+    /// Number of tenants that had been forgotten when it began.
     forgets: u64,
-    /// How many loads had begun by then.
+    /// Number of loads that had begun by then.
     loads: u64,
     result: Result<Record, StoreError>,
 }

@@ -25,8 +25,8 @@ impl Drop for Removing<'_> {
 }
 
 impl WriteBack {
-    /// Removes the record of `tenant` from the store and here, provided that `record` contains both.
-    /// Returns whether it did; if not, what the store has in addition is known here now.
+    /// Removes the record of `tenant` from the store and here, provided that `record` contains
+    /// both. Returns whether it did; if not, what the store has in addition is known here now.
     ///
     /// # Errors
     ///
@@ -61,8 +61,9 @@ impl WriteBack {
         Ok(returned != Some(true))
     }
 
-    /// Has the store read that may have a record of `tenant`, which was forgotten here, or lack a part
-    /// of its new one: a write joins both, and that of a tenant without a record changes nothing.
+    /// Has the store read again, where it may have a record of `tenant` that was forgotten here, or
+    /// lack a part of its new one: a write joins both, and that of a tenant without a record
+    /// changes nothing.
     pub(super) fn read_again(&self, tenant: &TenantId) {
         self.mark(tenant);
     }

@@ -17,7 +17,8 @@ use crate::{
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A store that makes a merge after half a second, and whose answer to a removal comes a second late.
+/// A store that makes a merge after half a second, and whose answer to a removal comes a second
+/// late.
 struct Slow(MemoryStore);
 
 impl Store for Slow {

@@ -51,7 +51,7 @@ pub(crate) struct Resync {
     load: Option<Load>,
     /// Whether changes may wait in the stream.
     catching_up: bool,
-    /// Before which no gap has the store loaded again.
+    /// The time before which no gap has the store loaded again.
     rested: Option<Instant>,
 }
 
@@ -60,8 +60,8 @@ pub(crate) struct Resync {
 struct Load {
     due: Instant,
     failures: u32,
-    /// Whether a change may have been lost. Otherwise changes are late, and the load is dropped when
-    /// they arrive.
+    /// Whether a change may have been lost. Otherwise changes are late, and the load is dropped
+    /// when they arrive.
     gap: bool,
 }
 
@@ -156,7 +156,8 @@ impl Resync {
         match change {
             Ok(Some(Change::Merged(tenant, record))) => {
                 let unreadable = record.is_unreadable();
-                // Only a dirty tenant can be covered. One that becomes dirty now is written once more.
+                // Only a dirty tenant can be covered. One that becomes dirty now is written once
+                // more.
                 let stored = (self.write_back.dirty() > 0).then(|| record.clone());
                 let forgotten = self.tenants.apply(&tenant, Update::Stored(record)).forgotten;
                 let registry = self.tenants.registry();
@@ -239,7 +240,8 @@ impl Resync {
                 self.write_back.loaded(self.subscribed);
             }
             Err(error) => {
-                // What an operator has to fix is retried until it is fixed, also with all changes.
+                // What an operator has to fix is retried until it is fixed, even if no change is
+                // lost.
                 let permanent = !error.is_unavailable();
                 let retry = |load: Load| Load::after(load.failures, load.gap || permanent);
                 self.load = self.load.map(retry);

@@ -1,4 +1,4 @@
-//! When a store is loaded again.
+//! Tests of the moments at which a store is loaded again.
 
 use std::{
     sync::{
@@ -176,7 +176,7 @@ async fn record_that_was_read_before_a_loss_is_stored_again() {
     tenants.observe(Vec::new());
     tokio::spawn(Arc::clone(&write_back).run(Arc::clone(&tenants)));
 
-    // It asks for the record, the data is lost, and the load finds nothing here that it lacks.
+    // It requests the record, the data is lost, and the load finds nothing here that it lacks.
     write_back.read_again(&tenant);
     sleep(Duration::from_millis(500)).await;
     store.clear();

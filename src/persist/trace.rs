@@ -10,7 +10,7 @@ use crate::{
     tenant_id::TenantId,
 };
 
-/// Makes the span of a merge of `tenant`. The `store` is only asked for when there is one.
+/// Makes the span of a merge of `tenant`. `store` is called only where there is a span.
 pub(super) fn merge_span(
     store: impl Fn() -> Result<Arc<dyn Store>, StoreError>,
     tenant: &TenantId,

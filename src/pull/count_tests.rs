@@ -22,7 +22,7 @@ use crate::{
 
 const TENANTS: u64 = 40;
 
-/// What the state API says: anything, and at times nothing.
+/// Answers as the state API: anything, and at times nothing.
 async fn answer(request: http::Request<EmptyBody>) -> Result<Response<Full<Bytes>>, Infallible> {
     tokio::time::sleep(Duration::from_millis(fastrand::u64(0..3_000))).await;
     let tenant = request.uri().path().rsplit('/').next().unwrap_or_default().to_owned();

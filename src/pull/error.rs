@@ -4,7 +4,8 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use super::state_api::Failure;
 
-/// The reason why [`TenantGate::refresh`](crate::TenantGate::refresh) has no status that was pulled.
+/// The reason why [`TenantGate::refresh`](crate::TenantGate::refresh) has no status that was
+/// pulled.
 ///
 /// The status from before stands.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub enum RefreshError {
     UnknownState,
     /// The state API asked for a pause.
     RateLimited {
-        /// How long it lasts.
+        /// Duration of the pause.
         retry_after: Duration,
     },
     /// Too many tenants wait for a requested pull.

@@ -21,8 +21,8 @@ use crate::status::{
 const STEP: u64 = 5;
 const QUIET: u64 = 3 * 3_600;
 const LAG: u64 = 60;
-/// When all must be well again: the longest step of a suspended tenant, the longest settle time,
-/// and the back-off of a state API that has just failed.
+/// Time after which all must be well again: the longest step of a suspended tenant, the longest
+/// settle time, and the back-off of a state API that has just failed.
 const HEALED: u64 = 3_600;
 
 fn settle() -> Settle {
@@ -38,7 +38,7 @@ struct Replica {
     due: Option<u64>,
     partitioned: bool,
     dies: u64,
-    /// How far its wall clock is off.
+    /// Offset of its wall clock.
     skew: u64,
 }
 
@@ -111,7 +111,7 @@ struct Run {
     pulls: u64,
 }
 
-/// What may go wrong in a run, in percent.
+/// The chance of each thing that may go wrong in a run, in percent.
 struct Trouble {
     lost: u64,
     failed: u64,
@@ -172,7 +172,7 @@ impl Run {
         }
     }
 
-    /// What the state API answers to a request that was sent at `sent`.
+    /// Returns the answer of the state API to a request that was sent at `sent`.
     fn answer(&mut self, sent: u64) -> State {
         let moment = self.rng.u64(sent.saturating_sub(LAG)..=self.now);
         let told = self.truth.iter().rfind(|(since, _)| *since <= moment);
@@ -288,7 +288,7 @@ fn heal(seed: u64, short_lives: bool) {
         }
         run.step(false, &trouble);
     }
-    // Every tenant ends closed or heard of: an open one that no one calls is not looked at.
+    // Every tenant ends closed or notified of: an open one that is not called is not pulled.
     let (before, mut wrong) = (run.pulls, 0);
     while run.now < chaos + QUIET {
         run.step(true, &trouble);

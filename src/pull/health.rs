@@ -30,8 +30,8 @@ impl PullHealth {
         self.oldest
     }
 
-    /// Returns the number of tenants whose answer is awaited, because they are tracked or a pull was
-    /// requested.
+    /// Returns the number of tenants whose answer is awaited, because they are tracked or a pull
+    /// was requested.
     #[must_use]
     pub fn awaiting(&self) -> usize {
         self.awaiting
@@ -55,7 +55,8 @@ impl PullHealth {
         self.counters.total(PullResult::Unknown)
     }
 
-    /// Returns the number of pulls without a valid answer: no connection, an error, an invalid answer.
+    /// Returns the number of pulls without a valid answer: no connection, an error, an invalid
+    /// answer.
     #[must_use]
     pub fn failed(&self) -> u64 {
         self.counters.total(PullResult::Failed)
@@ -75,8 +76,9 @@ impl PullHealth {
         self.counters.total(PullResult::Delegated)
     }
 
-    /// Returns the statuses that pulls had to correct, by the notification that was missed: one that
-    /// was lost, late or, where it had said otherwise, untrue. `None` where SuperOffice has none.
+    /// Returns the statuses that pulls had to correct, by the notification that was missed: one
+    /// that was lost, late or, where it had said otherwise, untrue. `None` where SuperOffice has
+    /// none.
     #[must_use]
     pub fn corrections(&self) -> &[(Option<ChangeType>, CorrectionSummary)] {
         &self.corrections

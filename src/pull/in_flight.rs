@@ -50,7 +50,7 @@ pub(crate) struct Released {
     refreshes: Vec<oneshot::Sender<Refreshed>>,
 }
 
-/// What a pull that is over found of the tenant's host.
+/// The host of a tenant after a pull, compared with the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum FoundHost {
     /// Another one than before, or the first.
@@ -67,8 +67,8 @@ pub(crate) enum Join {
     Joined(oneshot::Receiver<()>),
     /// A pull that is to be requested.
     Requested(oneshot::Receiver<()>),
-    /// Nothing: a pull has been made since the call was sent, or recently to no avail, too many wait
-    /// already, or no pull is made any more.
+    /// Nothing: a pull has been made since the call was sent, or recently to no avail, too many
+    /// wait already, or no pull is made any more.
     None,
 }
 
@@ -208,8 +208,8 @@ impl InFlight {
         if in_flight { Join::Joined(receiver) } else { Join::Requested(receiver) }
     }
 
-    /// Joins a pull that may find the host of a tenant that has none yet. `waiting` tenants wait for
-    /// a requested pull.
+    /// Joins a pull that may find the host of a tenant that has none yet. `waiting` tenants wait
+    /// for a requested pull.
     pub(crate) fn locate(&mut self, tenant: &TenantId, waiting: usize, now: Instant) -> Join {
         if self.ended {
             return Join::None;
@@ -230,8 +230,8 @@ impl InFlight {
         Join::Requested(receiver)
     }
 
-    /// Ends the pull of `tenant`. Returns whether another pull has to follow at once, and those that
-    /// waited.
+    /// Ends the pull of `tenant`. Returns whether another pull has to follow at once, and those
+    /// that waited.
     pub(crate) fn complete(
         &mut self,
         tenant: &TenantId,

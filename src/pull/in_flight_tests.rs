@@ -159,7 +159,7 @@ fn request_during_a_pull_has_another_follow_it() {
     assert!(!in_flight.complete(&tenant(), FoundHost::Same, now).0, "once");
 }
 
-/// In a pause that the state API asked for, a refresh is answered unless its pull is in flight.
+/// In a pause that the state API requested, a refresh is answered unless its pull is in flight.
 #[test]
 fn refreshes_that_wait_for_a_start_are_released_together() {
     let mut in_flight = InFlight::default();

@@ -1,9 +1,9 @@
 //! Leases: one replica of a fleet makes a pull, and its answer serves the others.
 //!
 //! Where pulls wait for the rate limit, a tenant's next pull is made long after it is due, which is
-//! when the lease ends. A second lease, its *turn*, lasts until about then, so that no replica pulls
-//! the tenant before its turn, at the cost of those that wait for longer. A pull that calls need
-//! ignores turns.
+//! when the lease ends. A second lease, its *turn*, lasts until about then, so that no replica
+//! pulls the tenant before its turn, at the cost of those that wait for longer. A pull that calls
+//! need ignores turns.
 
 use std::time::Duration;
 
@@ -21,14 +21,16 @@ pub(super) const IN_FLIGHT: Duration = Duration::from_secs(10);
 /// Time-out of a request for a lease, after which the pull is made without one.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest lease, so that those of tenants that are pulled once a month do not pile up in the store.
+/// Longest lease, so that those of tenants that are pulled once a month do not pile up in the
+/// store.
 const LONGEST: Duration = Duration::from_secs(24 * 3600);
 
-/// The longest lateness that a turn counts on. If its holder ends, the tenant is held up by as much.
+/// The longest lateness that a turn counts on. If its holder ends, the tenant is held up by its
+/// share of that.
 const LATEST: Duration = Duration::from_secs(3600);
 
-/// The share of the lateness that a turn lasts: a replica that got more tenants than others is later
-/// with each, and those help it out.
+/// The share of the lateness that a turn lasts: a replica that got more tenants than others is
+/// later with each, and those help it out.
 const SHARE: f64 = 0.8;
 
 /// A pull that a turn held up is due again so soon: a call may have made it wanted by then.
@@ -37,14 +39,14 @@ const HELD_UP: Duration = Duration::from_secs(60);
 /// A lease or a turn of another replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Held {
-    /// How long it lasts.
+    /// Time for which it lasts.
     pub(super) remaining: Duration,
-    /// For how long the pull is put off.
+    /// Time for which the pull is put off.
     pub(super) wait: Duration,
 }
 
-/// The leases of a pull that was answered, and for how long they are to last; `None` for one that is
-/// not worth a request.
+/// The leases of a pull that was answered, with the time for which each is to last; `None` for one
+/// that is not worth a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Extension {
     term: u64,
@@ -106,9 +108,10 @@ async fn try_lease(store: &dyn Store, tenant: &TenantId, term: u64) -> Lease {
 }
 
 impl Extension {
-    /// Returns for how long the leases of a pull are to last, whose answer is valid for `valid_for`
-    /// and after which its own replica's next is due in `next`. `late` is that of a pull that keeps
-    /// to turns: the next one will be about as late. `None` when no lease is worth a request.
+    /// Returns the leases of a pull, with the time for which each is to last. Its answer is valid
+    /// for `valid_for`, and the next pull of its own replica is due in `next`. `late` is the
+    /// lateness of a pull that keeps to turns: the next one will be about as late. `None` when no
+    /// lease is worth a request.
     pub(super) fn new(
         term: u64,
         valid_for: Option<Duration>,
@@ -145,8 +148,8 @@ async fn extend(store: &dyn Store, tenant: &TenantId, term: u64, ttl: Duration) 
     }
 }
 
-/// Returns how long an answer spares other replicas their pull: until its own replica pulls next, in
-/// `next`, or else for as long as it is valid. `None` when that is not worth a request.
+/// Returns how long an answer spares other replicas their pull: until its own replica pulls next,
+/// in `next`, or else for as long as it is valid. `None` when that is not worth a request.
 fn ttl(valid_for: Option<Duration>, next: Option<Duration>) -> Option<Duration> {
     let ttl = next.unwrap_or_else(|| fresh_for(valid_for)).min(LONGEST);
     (ttl > IN_FLIGHT).then_some(ttl)

@@ -20,7 +20,7 @@ struct Loaded {
     /// By the index in front of the registry.
     may_be_closed: Vec<bool>,
     numbers: Vec<usize>,
-    /// When each tenant is pulled next.
+    /// The time of each tenant's next pull.
     due: Vec<Option<std::time::Duration>>,
     waiting: usize,
 }

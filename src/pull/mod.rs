@@ -3,10 +3,11 @@
 //! [`Schedule`] sets how often they are made, and [`PullHealth`] has their numbers.
 
 // - `schedule`: when a tenant is pulled next, a pure function.
-// - `scheduler`: the calendar of pulls, on `queue`, with `lane` for requests and `ready` for the order
-//   of those that are due; `rate_limiter`: how fast they start.
+// - `scheduler`: the calendar of pulls, on `queue`, with `lane` for requests and `ready` for the
+//   order of those that are due; `rate_limiter`: how fast they start.
 // - `health`: their numbers.
-// - `in_flight`: one pull per tenant, and the calls that wait for it; `recent`: the last of each tenant.
+// - `in_flight`: one pull per tenant, and the calls that wait for it; `recent`: the last of each
+//   tenant.
 // - `lease`: one pull per fleet; `error`: the errors of a requested pull.
 // - `state_api`: the request, and `response`: its answer.
 // - `stats`: the results of pulls, and the corrections of a status.

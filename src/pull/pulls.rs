@@ -49,7 +49,7 @@ pub(crate) struct Pulls {
     pub(super) wake: Notify,
     /// The number of the pull started last, for calls to take along without a lock.
     pull_seq: AtomicU64,
-    /// Seconds since the gate was built, a few late: calls read no clock.
+    /// Seconds since the gate was built, up to ten late: calls read no clock.
     coarse: AtomicU64,
     /// Measures requests to the state API.
     pub(super) timer: Timer,
@@ -63,7 +63,7 @@ pub(super) struct State {
     pub(super) in_flight: InFlight,
     pub(super) counters: PullCounters,
     pub(super) corrections: CorrectionStats,
-    /// Those since the last answer: the log says when that changes.
+    /// The failures since the last answer: the log says when they begin and when they end.
     pub(super) failures: Failures,
 }
 
@@ -164,13 +164,13 @@ impl Pulls {
         }
     }
 
-    /// Requests a pull of `tenant` at once, ahead of what is due and whatever the schedule, a back-off
-    /// or another replica's lease says, or joins one that knows the same notifications. The receiver
-    /// gets its result.
+    /// Requests a pull of `tenant` at once, ahead of what is due and whatever the schedule, a
+    /// back-off or another replica's lease says, or joins one that knows the same notifications.
+    /// The receiver gets its result.
     ///
     /// # Errors
     ///
-    /// When the state API asked for a pause, or too many wait.
+    /// When the state API requested a pause, or too many wait.
     pub(crate) fn refresh(
         &self,
         tenant: &TenantId,
@@ -244,8 +244,8 @@ impl Pulls {
         Some(receiver)
     }
 
-    /// Returns the time since the gate was built, up to ten seconds late. It reads no clock, because
-    /// every call asks.
+    /// Returns the time since the gate was built, up to ten seconds late. It reads no clock,
+    /// because every call needs it.
     pub(crate) fn coarse_now(&self) -> Duration {
         // Relaxed: a time orders nothing.
         Duration::from_secs(self.coarse.load(Ordering::Relaxed))
@@ -256,8 +256,8 @@ impl Pulls {
         self.coarse.store(self.clock.elapsed().as_secs(), Ordering::Relaxed);
     }
 
-    /// Requests a pull of `tenant`, which is open and called, because its answer is no longer fresh:
-    /// its entry [says so](Registry::read_for_call).
+    /// Requests a pull of `tenant`, which is open and called, because its answer is no longer
+    /// fresh: its entry [says so](Registry::read_for_call).
     pub(crate) fn request_stale(&self, tenant: &TenantId) {
         self.request_open(tenant, Trigger::Stale);
     }
@@ -285,8 +285,8 @@ impl Pulls {
         }
     }
 
-    /// Requests a pull that a call waits for. Calls can name any tenant, so those that nothing is known
-    /// of come after the pulls that are due.
+    /// Requests a pull that a call waits for. Calls can name any tenant, so those that nothing is
+    /// known of come after the pulls that are due.
     fn request_for_call(&self, scheduler: &mut Scheduler, tenant: &TenantId, now: Duration) {
         if self.registry.read(tenant, |_| ()).is_some() {
             scheduler.request(tenant, now);
@@ -300,7 +300,8 @@ impl Pulls {
         let mut state = self.state();
         let State { scheduler, in_flight, counters, corrections, failures } = &mut *state;
         let (waiting, oldest) = scheduler.waiting(&self.registry, in_flight, now);
-        // Only another pull shows that the state API answers again, so without one nothing is known.
+        // Only another pull shows that the state API answers again, so without one nothing is
+        // known.
         let goes_on = in_flight.len() > 0 || scheduler.has_next(&self.registry, in_flight);
         PullHealth {
             waiting,
@@ -380,7 +381,8 @@ impl Observer for Pulls {
         let removal = removal();
         if let Removal::Removed { ready } = removal {
             let State { scheduler, in_flight, .. } = &mut *state;
-            // What is waited for is made: it tells of the tenant as it is from now on.
+            // A pull that is waited for is made all the same: its answer is newer than what was
+            // forgotten.
             let awaited = in_flight.cancel_rerun(tenant);
             scheduler.forget(tenant, ready, awaited);
         }

@@ -15,19 +15,19 @@ use crate::{
 
 /// The pulls to come. Times are those since the gate was built.
 ///
-/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. When its time comes
-/// it moves to the pulls that are [ready](ReadyPulls). Rescheduling a tenant leaves the old entry
-/// where it is; it is told from a current one by what is kept beside the tenant's record, and dropped
-/// when it surfaces or when such entries, which are counted, pile up.
+/// A million tenants may wait in it, so one costs 32 bytes: its place in a heap. When its time
+/// comes it moves to the pulls that are [ready](ReadyPulls). Rescheduling a tenant leaves the old
+/// entry where it is; it is distinguished from a current one by what is kept beside the tenant's
+/// record, and dropped when it surfaces or when such entries, which are counted, pile up.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     calendar: BinaryHeap<Reverse<Entry>>,
     ready: ReadyPulls,
-    /// Number of tenants whose pull is ready. Counted, because health is asked for more often than a
+    /// Number of tenants whose pull is ready. Counted, because health is read more often than a
     /// million can be walked through.
     waiting: usize,
     requested: Lane,
-    /// Requests that a stranger can cause, such as by a notification that could not be verified.
+    /// Requests that any client can cause, such as by a notification that could not be verified.
     unverified: Lane,
     /// Requests for calls to tenants that nothing is known of.
     unheard: Lane,
@@ -35,11 +35,11 @@ pub(crate) struct Queue {
     stale: Lane,
     /// Open tenants that calls fail at.
     symptoms: Lane,
-    /// How many requested pulls were made one after the other.
+    /// Number of requested pulls made one after the other.
     in_a_row: u8,
-    /// How many pulls of open tenants were made one after the other because their answer had aged.
+    /// Number of pulls of open tenants made one after the other because their answer had aged.
     aged_in_a_row: u8,
-    /// About how many entries of the calendar are outdated.
+    /// Approximate number of outdated entries of the calendar.
     outdated: usize,
 }
 
@@ -54,14 +54,14 @@ pub(super) struct Entry {
 /// A pull to start: its tenant, its trigger, and whether it is wanted.
 type Popped = (TenantId, Trigger, bool);
 
-/// What is kept beside the tenants' records: when each is pulled next, and whether that time has
+/// The times kept beside the tenants' records: when each is pulled next, and whether that time has
 /// come.
 pub(super) trait Dues {
     /// Returns whether the pull of `tenant` is scheduled for `due`, and not ready.
     fn is_scheduled(&self, tenant: &TenantId, due: Mono) -> bool;
 
-    /// Makes the pull of `tenant` ready that is scheduled for `due`; `None` when there is none, it is
-    /// ready, or a pull is in flight.
+    /// Makes the pull of `tenant` ready that is scheduled for `due`; `None` when there is none, it
+    /// is ready, or a pull is in flight.
     fn make_ready(&mut self, tenant: &TenantId, due: Mono) -> Option<Ready>;
 
     /// Returns whether the pull of `tenant` that was scheduled for `due` is ready.
@@ -74,14 +74,16 @@ pub(super) trait Dues {
     fn start(&mut self, tenant: &TenantId) -> PullStart;
 }
 
-/// How many tenants with unverified requests may wait. A flood of forged notifications fills this
-/// and nothing else.
+/// Maximum number of tenants that wait with an unverified request. A flood of forged notifications
+/// fills this and nothing else.
 const UNVERIFIED: usize = 256;
 
-/// How many tenants that nothing is known of may wait. More than calls wait for: see `in_flight`.
+/// Maximum number of tenants that wait of which nothing is known. More than calls wait for: see
+/// `in_flight`.
 const UNHEARD: usize = 2048;
 
-/// How many open tenants may wait for each reason that calls give: in an incident that may be all.
+/// Maximum number of open tenants that wait, for each reason that calls give: in an incident that
+/// may be all.
 const OPEN: usize = 65_536;
 
 /// After so many requested pulls one is made that is due: calls to a host that serves other tenants
@@ -118,7 +120,8 @@ impl Queue {
         is_scheduled: impl Fn(&TenantId, Mono) -> bool,
     ) {
         self.calendar.push(Reverse(Entry { due, trigger, tenant }));
-        // Sweeping costs a few look-ups for each entry that it drops, and none while none is outdated.
+        // Sweeping costs a few look-ups for each entry that it drops, and none while none is
+        // outdated.
         let length = self.calendar.len();
         if length > SLACK && self.outdated > length / 3 {
             self.calendar.retain(|Reverse(entry)| is_scheduled(&entry.tenant, entry.due));

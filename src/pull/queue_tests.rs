@@ -28,7 +28,7 @@ struct Calendar {
     dues: Due,
 }
 
-/// When tenants are due, and whether they are ready; and which are called.
+/// The times at which tenants are due, and whether they are ready; and the tenants that are called.
 #[derive(Default)]
 struct Due(HashMap<TenantId, (Mono, bool)>, HashSet<TenantId>);
 

@@ -19,7 +19,7 @@ pub(crate) struct RateLimiter {
 const WINDOW: Duration = Duration::from_secs(1);
 
 impl RateLimiter {
-    /// `rate` is at least 1.
+    /// Creates a limiter of `rate` starts in a second, at least 1.
     pub(crate) fn new(rate: u32) -> Self {
         let rate = usize::try_from(rate.max(1)).unwrap_or(usize::MAX);
         Self { rate, starts: VecDeque::new(), paused: None }
@@ -45,8 +45,8 @@ impl RateLimiter {
         true
     }
 
-    /// Takes a start at `now` in place of the one that is `held`; until when to wait, without any,
-    /// when that is too early.
+    /// Takes a start at `now` in place of the one that is `held`. Returns the moment until which to
+    /// wait, without a start, when that is too early.
     pub(crate) fn put_off(&mut self, held: Option<Instant>, now: Instant) -> Option<Instant> {
         if let Some(start) = held {
             self.give_back(start);

@@ -31,18 +31,18 @@ const WANTED: Duration = Duration::from_secs(3600);
 /// opening is more likely to have been lost.
 const LONG_CLOSED: Duration = Duration::from_secs(300);
 
-/// Since when those tenants are closed whose pulls became due last, for their median.
+/// The moments since which those tenants are closed whose pulls became due last, for their median.
 #[derive(Debug, Default)]
 struct RecentlyClosed {
     moments: VecDeque<Mono>,
     median: Option<Mono>,
-    /// How many have come since the median was calculated.
+    /// Number of moments that have come since the median was calculated.
     since: usize,
 }
 
 const SAMPLE: usize = 256;
 
-/// After so many the median is calculated again.
+/// Number of moments after which the median is calculated again.
 const EVERY: usize = 16;
 
 impl ReadyPulls {
@@ -137,8 +137,8 @@ impl ReadyPulls {
 }
 
 impl RecentlyClosed {
-    /// Notes that the pull of a tenant became due, and returns whether it has been closed for longer
-    /// than the median of those that came before.
+    /// Notes that the pull of a tenant became due, and returns whether it has been closed for
+    /// longer than the median of those that came before.
     fn is_long(&mut self, closed: Mono) -> bool {
         if self.moments.len() == SAMPLE {
             self.moments.pop_front();

@@ -10,7 +10,7 @@ use crate::{backoff::BackOff, tenant_id::TenantId};
 #[derive(Debug, Default)]
 pub(super) struct RecentPulls {
     pulls: HashMap<TenantId, RecentPull, foldhash::fast::RandomState>,
-    /// How many there may be before those that are of no more use are swept out.
+    /// Number of pulls beyond which those that are of no more use are swept out.
     sweep_at: usize,
 }
 
@@ -18,7 +18,7 @@ pub(super) struct RecentPulls {
 struct RecentPull {
     number: u64,
     at: Instant,
-    /// It was made for a misdirected call, and returned the host of that call.
+    /// It was made for a misdirected call, and found no other host than before.
     unhelpful: bool,
     /// Number of pulls in a row after which no host was known.
     without_host: u32,
@@ -30,7 +30,7 @@ pub(super) const MISDIRECT_COOLDOWN: Duration = Duration::from_secs(5);
 /// Time after a pull in which calls don't wait for another to locate the tenant.
 const LOCATE: BackOff = BackOff::new(Duration::from_secs(15), Duration::from_secs(300));
 
-/// How long a call may be in flight and still use a pull made since it was sent.
+/// Longest time in flight of a call that may still use a pull made since it was sent.
 const IN_USE: Duration = Duration::from_secs(60);
 
 /// Fewer pulls are not swept.
@@ -92,7 +92,8 @@ mod tests {
         for number in 0..SLACK {
             recent.record(&tenant(number), 1, false, false, now);
         }
-        // Three in a row without a host pause for a minute, the fourth for longer than it is in use.
+        // Three in a row without a host pause for a minute, the fourth for longer than it is in
+        // use.
         for _ in 0..4 {
             recent.record(&tenant(0), 1, false, true, now);
         }

@@ -23,7 +23,8 @@ pub(crate) struct StateResponse {
     /// The origin that serves the tenant; `None` when it is not named, or is no place to send calls
     /// to.
     pub(crate) endpoint: Option<Origin>,
-    /// For how long the answer holds by the clock that wrote it: its `ValidUntil` minus its `Date`.
+    /// Time for which the answer is valid, by the clock that wrote it: its `ValidUntil` minus its
+    /// `Date`.
     pub(crate) valid_for: Option<Duration>,
     pub(crate) version: Option<SmolStr>,
 }
@@ -108,7 +109,7 @@ fn sent_at(headers: &HeaderMap) -> Option<u64> {
     u64::try_from(clock::date(headers)?).ok()?.checked_mul(1000)
 }
 
-/// Maximum length of a version, which is kept in the record.
+/// Cuts a version to the length that a record keeps of it.
 fn cut_version(text: &str) -> SmolStr {
     const LONGEST: usize = 100;
     text.chars().take(LONGEST).collect()

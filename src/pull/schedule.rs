@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// How often tenants are pulled.
+/// The times at which tenants are pulled, and the limits on pulls.
 ///
 /// A notification may be lost, so a closed tenant is pulled repeatedly until it is open, and a
 /// status that rests on a single pull until three agree. Other open tenants are pulled on request,
@@ -126,14 +126,14 @@ pub(crate) struct Situation<'a> {
     pub(crate) requested: bool,
     /// It counts as called all the time.
     pub(crate) tracked: bool,
-    /// How long the last answer is valid.
+    /// Time for which the last answer is valid.
     pub(crate) valid_for: Option<Duration>,
 }
 
-/// Shorter steps than this would only use up the limit on pulls.
+/// The shortest step: a shorter one would only use up the limit on pulls.
 const SHORTEST: Duration = Duration::from_millis(100);
 
-/// No owed pull follows an own one sooner than this: should an answer ever not end what is owed,
+/// The shortest time from an own pull to an owed one: should an answer ever not end what is owed,
 /// the state API must not have to pay for it.
 const GAP: Duration = Duration::from_secs(1);
 
@@ -201,7 +201,8 @@ impl Schedule {
         self
     }
 
-    /// Sets the step for tenants that are not ready, such as one that waits for a migration: 1 h.
+    /// Sets the step for tenants that are not ready, such as one that waits for a migration, and
+    /// for those whose stored record is malformed: 1 h.
     #[must_use]
     pub fn not_ready(mut self, step: Duration) -> Self {
         self.not_ready = Steps::bounded(step, step);
@@ -240,8 +241,8 @@ impl Schedule {
         self.pulls_at_once
     }
 
-    /// Returns the next pull of a tenant; `None` for one that is open and settled, and that no one
-    /// asked about.
+    /// Returns the next pull of a tenant; `None` for one that is open and settled, and neither
+    /// requested nor tracked.
     ///
     /// `now` is the time since the gate was built, `random` lies in 0 to 1.
     pub(crate) fn next_pull(
@@ -268,7 +269,8 @@ impl Schedule {
         Some(NextPull { at: at.max(held.unwrap_or_default()), trigger })
     }
 
-    /// The deciding notification is owed a pull once it has settled, until a settled one knows it.
+    /// Returns the time of the pull that the deciding notification is owed: once it has settled,
+    /// until a settled pull knows it.
     fn owed(&self, tenant: &Situation<'_>, random: f64) -> Option<Duration> {
         let Situation { record, knowledge, history, settle, .. } = *tenant;
         let deciding = record.latest_open_close()?;
@@ -293,7 +295,8 @@ impl Schedule {
         Some(if made { settles } else { first.min(settles) })
     }
 
-    /// A closed tenant is pulled again and again, under any override.
+    /// Returns the time of the next pull of a closed tenant, which is pulled repeatedly, under any
+    /// override.
     fn closed(
         &self,
         tenant: &Situation<'_>,
@@ -318,7 +321,8 @@ impl Schedule {
         Some(settles.map_or(next, |at| at.min(next)))
     }
 
-    /// No pull is made before this: a pull has just been made, or brought nothing.
+    /// Returns the time before which no pull is made, because one has just been made, or brought
+    /// nothing.
     fn held(
         &self,
         tenant: &Situation<'_>,
@@ -354,8 +358,8 @@ impl Schedule {
         }
     }
 
-    /// For tenants of which the state API says nothing: soon at first, in case it has an incident,
-    /// then ever more seldom, in case they are not its tenants at all.
+    /// Returns the steps for tenants of which the state API says nothing: soon at first, in case it
+    /// has an incident, then ever more seldom, in case they are not its tenants at all.
     fn quiet(&self) -> Steps {
         let first = self.failed.first;
         Steps { first, longest: self.not_ready.longest.max(first) }
@@ -385,7 +389,8 @@ fn is_unsettled_running(record: &Record) -> bool {
     last.is_some_and(|pulled| !pulled.settled && pulled.outcome() == PullOutcome::Running)
 }
 
-/// A status that came to rest on a pull is watched until enough others agree.
+/// Returns the time of the next pull of a tenant whose status came to rest on a pull, until enough
+/// others agree.
 fn turned(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
     let history = tenant.history;
     let agreeing = usize::from(history.turned()?);
@@ -396,7 +401,8 @@ fn turned(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
     }
 }
 
-/// An answer about a tenant that counts as called is replaced when it is no longer fresh.
+/// Returns the time of the next pull of a tenant that counts as called: when its answer is no
+/// longer fresh.
 fn stale(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
     let Situation { record, history, .. } = *tenant;
     let news = history.news().filter(|_| record.pulls().next().is_some())?;
@@ -418,7 +424,8 @@ impl Steps {
         Self { first, longest: longest.max(first) }
     }
 
-    /// The step for a tenant that has been closed for `elapsed`: a quarter of that.
+    /// Returns the step for a tenant that has been closed for `elapsed`: a quarter of that, within
+    /// the bounds.
     fn after(self, elapsed: Duration) -> Duration {
         (elapsed / 4).clamp(self.first, self.longest)
     }

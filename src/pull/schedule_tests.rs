@@ -109,7 +109,7 @@ impl Tenant {
         Schedule::default().next_pull(&situation, s(self.now), random)
     }
 
-    /// In how many seconds the next pull comes with no jitter, and why.
+    /// Returns the seconds until the next pull without jitter, and its trigger.
     fn next(&self) -> Option<(u64, Trigger)> {
         let next = self.next_at(1.0)?;
         Some((next.at.saturating_sub(s(self.now)).as_millis().div_ceil(1_000) as u64, next.trigger))
@@ -235,8 +235,8 @@ fn an_unsettled_running_pull_is_followed_soon() {
     assert_eq!(tenant.next(), Some((15, Closed)));
 }
 
-/// Once an upgraded tenant was seen closed, Running counts a settle time later, and is looked for
-/// then, whatever the step.
+/// Once an upgraded tenant was seen closed, Running counts a settle time later, and the tenant is
+/// pulled then, whatever the step.
 #[test]
 fn running_after_an_upgrade_is_pulled_again_as_it_settles() {
     let mut tenant = Tenant::at(5_000);

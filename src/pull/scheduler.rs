@@ -228,7 +228,7 @@ impl Scheduler {
         self.tracked.insert(tenant.clone());
     }
 
-    /// Ends that, and what was requested only for it.
+    /// Ends the tracking of `tenant`, and what was requested only for it.
     pub(crate) fn untrack(&mut self, tenant: &TenantId) {
         self.tracked.remove(tenant);
         let Some(awaiting) = self.awaiting_answer.get_mut(tenant) else { return };
@@ -238,8 +238,8 @@ impl Scheduler {
         }
     }
 
-    /// Drops the pulls of `tenant` that are to come, and tracks it no more; one that was requested stays
-    /// if it is `awaited`. `ready` tells whether the scheduled one had become due.
+    /// Drops the pulls of `tenant` that are to come, and tracks it no more; one that was requested
+    /// stays if it is `awaited`. `ready` tells whether the scheduled one had become due.
     pub(crate) fn forget(&mut self, tenant: &TenantId, ready: bool, awaited: bool) {
         self.tracked.remove(tenant);
         self.awaiting_answer.remove(tenant);
@@ -261,8 +261,8 @@ impl Scheduler {
         self.queue.push_unheard(tenant, now);
     }
 
-    /// Has an open tenant pulled because of calls to it, after everything else. Returns whether there
-    /// was room.
+    /// Has an open tenant pulled because of calls to it, after everything else. Returns whether
+    /// there was room.
     pub(crate) fn request_open(
         &mut self,
         tenant: &TenantId,
@@ -320,12 +320,12 @@ impl Scheduler {
         self.limiter.give_back(start);
     }
 
-    /// Starts nothing before `until`: the state API asked for that.
+    /// Starts nothing before `until`, the end of a pause that the state API requested.
     pub(crate) fn pause(&mut self, until: Instant) {
         self.limiter.pause(until);
     }
 
-    /// Returns for how long nothing starts because the state API asked for a pause.
+    /// Returns how much is left of the pause that the state API requested.
     pub(crate) fn paused(&self, now: Instant) -> Option<Duration> {
         self.limiter.paused(now)
     }
@@ -354,8 +354,8 @@ impl Scheduler {
         self.queue.has_unverified() || self.queue.next(&dues).is_some()
     }
 
-    /// Counts, in a walk, the requests and the pulls due by `now` of tenants without an entry in the
-    /// registry.
+    /// Counts, in a walk, the requests and the pulls due by `now` of tenants without an entry in
+    /// the registry.
     #[cfg(test)]
     pub(super) fn walk_beside_the_registry(
         &self,
@@ -367,14 +367,15 @@ impl Scheduler {
         self.requests() + due.count()
     }
 
-    /// Returns for how many tenants an answer is awaited: they were tracked or requested.
+    /// Returns the number of tenants whose answer is awaited, because they are tracked or a pull
+    /// was requested.
     pub(crate) fn awaiting(&self) -> usize {
         self.awaiting_answer.len()
     }
 }
 
 impl AwaitingAnswer {
-    /// Whether the request still waits for its answer.
+    /// Returns whether the request still waits for its answer.
     fn waits_on(self, record: &Record, last: LastPull) -> bool {
         let answered = match last {
             LastPull::Answered { .. } => !self.in_flight,

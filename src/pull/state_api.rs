@@ -34,7 +34,7 @@ pub(crate) struct StateApi {
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) why: FailureKind,
-    /// For how long the state API asked for no requests.
+    /// Duration of the pause that the state API requested.
     pub(crate) retry_after: Option<Duration>,
 }
 
@@ -94,8 +94,8 @@ impl StateApi {
     }
 }
 
-/// Returns what `Retry-After` says, in either of its forms, on an answer that means *not now*. A
-/// date is held against the `Date` of the answer, or against `now` when it has none.
+/// Returns the pause that `Retry-After` requests, in either of its forms, on an answer that means
+/// *not now*. A date is held against the `Date` of the answer, or against `now` when it has none.
 fn retry_after(status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     if !matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         return None;
@@ -123,7 +123,7 @@ impl From<FetchError> for Failure {
 }
 
 impl Failure {
-    /// Returns a word for traces.
+    /// Returns the kind of the failure, for traces.
     fn kind(&self) -> &'static str {
         match &self.why {
             FailureKind::Fetch(FetchError::TimedOut) => "timeout",

@@ -20,13 +20,15 @@ impl CorrectionSummary {
         self.count
     }
 
-    /// Returns an upper bound of the time that the status was wrong, of the last one.
+    /// Returns an upper bound of the time for which the status was wrong, of the last correction
+    /// that was timed; `None` when none was.
     #[must_use]
     pub fn last(&self) -> Option<Duration> {
         self.last
     }
 
-    /// Returns the median of that over the last 64 that were timed.
+    /// Returns the median of that bound over the last 64 corrections that were timed; `None` when
+    /// none was.
     #[must_use]
     pub fn median(&self) -> Option<Duration> {
         self.median

@@ -25,7 +25,7 @@ use crate::{
     timer::Started,
 };
 
-/// How late the clock of calls may be. What it decides is measured in minutes.
+/// Largest lateness of the clock that calls read. What it decides is measured in minutes.
 const TICK: Duration = Duration::from_secs(10);
 
 /// A pull that starts.
@@ -37,7 +37,7 @@ struct Start {
     term: u64,
     /// A misdirected call or a refresh waits for it.
     awaited: bool,
-    /// How late it is, if it keeps to the turns of other replicas.
+    /// Its lateness, if it keeps to the turns of other replicas.
     late: Option<Duration>,
 }
 
@@ -66,7 +66,7 @@ impl Pulls {
         let mut in_flight = FuturesUnordered::new();
         let mut extensions = FuturesUnordered::new();
         let mut ticks = tokio::time::interval(TICK);
-        // A late tick is not made up for: what counts is the time it tells.
+        // A late tick is not made up for: what counts is the time that it sets.
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let wait = loop {
@@ -124,8 +124,8 @@ impl Pulls {
 
     async fn outcome(&self, Start { tenant, trigger, at, term, awaited, late }: &Start) -> Outcome {
         // A caller waits for this pull; the one of another replica may come too late for it, or may
-        // have been made before the tenant moved. An unverified sender, too, knows of something that
-        // an earlier answer may not show.
+        // have been made before the tenant moved. An unverified sender, too, knows of something
+        // that an earlier answer may not show.
         let leased = !awaited && *trigger != Trigger::Unverified;
         if leased && let Some(store) = self.leases() {
             let sent = self.registry.send_pull(tenant);
@@ -146,7 +146,7 @@ impl Pulls {
     }
 
     /// Waits for a pull's turn once more: the store may have taken its time, pulls that waited for
-    /// it together must not start together, and the state API may have asked for a pause.
+    /// it together must not start together, and the state API may have requested a pause.
     async fn wait_for_turn(&self, start: Instant) {
         let mut held = Some(start);
         loop {
@@ -283,9 +283,10 @@ impl Pulls {
         }
     }
 
-    /// Another replica pulls or has pulled: its answer comes through the store, unless it tells
-    /// nothing new. The tenant is not pulled here before the lease has ended. A turn puts the pull
-    /// off for a while only: it goes behind all that wait, but calls can still make it wanted.
+    /// Leaves the tenant to another replica, which pulls or has pulled it: its answer comes through
+    /// the store, unless it has nothing new. The tenant is not pulled here before the lease has
+    /// ended. A turn puts the pull off for a while only: it goes behind all that wait, but calls
+    /// can still make it wanted.
     fn delegate(
         &self,
         (tenant, trigger): (&TenantId, Trigger),
@@ -296,7 +297,7 @@ impl Pulls {
         let now = self.now().elapsed;
         let followed = self.registry.read(tenant, |record| sent.is_followed_in(record));
         let last = if followed == Some(true) {
-            // The answer came while the store was asked for the lease.
+            // The answer came while the lease was requested.
             LastPull::None
         } else {
             // A little later than its holder, which goes on with the tenant while it lives.
@@ -314,7 +315,7 @@ impl Pulls {
         }
     }
 
-    /// Returns where the last pull that named it has the tenant.
+    /// Returns the origin of the tenant, by the last pull that named one.
     fn endpoint(&self, tenant: &TenantId) -> Option<SmolStr> {
         let endpoint = |record: &Record| record.pulled_endpoints().next().cloned();
         self.registry.read(tenant, endpoint).flatten()

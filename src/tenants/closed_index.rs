@@ -1,15 +1,15 @@
 //! An index of the closed tenants, which calls read before anything else.
 //!
 //! It answers "may this tenant be closed?" from one cache line, without a lock and without writing
-//! anything. A no is certain; a yes may be wrong, and costs a look into the registry. `tests/model`
+//! anything. A no is certain; a yes may be wrong, and costs a read of the registry. `tests/model`
 //! compiles this very file with atomics whose every order it controls, taken from `super::sync`.
 
 use std::{fmt, sync::OnceLock};
 
 use super::sync::{AtomicU32, AtomicUsize, Mutex, MutexGuard, Ordering, PoisonError, fence};
 
-/// A multiset of hashes. Its buckets are doubled as it grows, and stay for later: 16 bytes a hash at
-/// most, of the most hashes that it ever held.
+/// A multiset of hashes. Its buckets are doubled as it grows, and stay for later: 16 bytes a hash
+/// at most, of the most hashes that it ever held.
 ///
 /// A hash is in the bucket that its low bits name. Writers are serialised by a lock that no reader
 /// takes. When the buckets double, half of the hashes move: they stay in both places until the new
@@ -30,7 +30,7 @@ const MEAN: usize = SLOTS / 2;
 
 /// A free slot.
 const FREE: u32 = 0;
-/// In the first slot of a bucket: more hashes belong there than it holds.
+/// The mark in the first slot of a bucket to which more hashes belong than it holds.
 const FULL: u32 = u32::MAX;
 
 /// Half a cache line.
@@ -64,8 +64,8 @@ impl<const FIRST: usize> ClosedIndex<FIRST> {
         if bucket.may_contain(tag) {
             return true;
         }
-        // A hash may have moved on while its bucket was read. Who clears a slot has published the new
-        // number before, so it is seen here.
+        // A hash may have moved on while its bucket was read. A slot is cleared only after the new
+        // number was published, so that is seen here.
         fence(Ordering::Acquire);
         self.mask.load(Ordering::Relaxed) != mask
     }
@@ -176,8 +176,8 @@ impl Bucket {
         found
     }
 
-    /// Puts `tag` into a free slot; where there is none it joins the surplus, and the bucket is marked
-    /// as full.
+    /// Puts `tag` into a free slot; where there is none it joins the surplus, and the bucket is
+    /// marked as full.
     fn insert(&self, tag: u32, surplus: &mut Vec<u32>) {
         if self.replace(FREE, tag) {
             return;

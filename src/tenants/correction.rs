@@ -17,8 +17,8 @@ pub struct Correction {
 }
 
 impl Correction {
-    /// Returns the missing notification; `None` where SuperOffice has none for the new state (a tenant
-    /// that is being provisioned or waits for a migration).
+    /// Returns the missing notification; `None` where SuperOffice has none for the new state (a
+    /// tenant that is being provisioned or waits for a migration).
     #[must_use]
     pub fn missed(&self) -> Option<ChangeType> {
         self.missed
@@ -27,10 +27,10 @@ impl Correction {
     /// Returns an upper bound of the time that the status was wrong: the time since the newest fact
     /// that agreed with it.
     ///
-    /// A notification counts from when the first replica received it, by the wall clock, and never for
-    /// less than this replica has known it. A pull counts from when it was gained here, and one that
-    /// was loaded at the start from when the answers began that say the same: so a restart makes the
-    /// bound larger, and not too small.
+    /// A notification counts from when the first replica received it, by the wall clock, and never
+    /// for less than this replica has known it. A pull counts from when it was gained here, and one
+    /// that was loaded at the start from when the answers began that say the same: so a restart
+    /// makes the bound larger, and not too small.
     ///
     /// `None` without such a fact, as for a tenant that was open for lack of a record.
     #[must_use]
@@ -59,8 +59,8 @@ impl Correction {
     }
 }
 
-/// Returns for how long at most the newest fact that agrees with the status has been true, at `now`
-/// since the gate was built and `unix_ms` of the wall clock.
+/// Returns an upper bound of the time for which the newest fact that agrees with the status has
+/// been true, at `now` since the gate was built and `unix_ms` of the wall clock.
 pub(super) fn agreed_within(
     record: &Record,
     knowledge: &Knowledge,

@@ -24,8 +24,8 @@ use crate::{
 };
 
 /// A tenant. It stays small, because there may be a million, and a hash table has twice the room
-/// that they take: so all of it is behind one pointer. Calls to open tenants end before, at the index
-/// of the closed ones.
+/// that they take: so all of it is behind one pointer. Calls to open tenants end before, at the
+/// index of the closed ones.
 #[derive(Debug, Default)]
 pub(super) struct Entry {
     pub(super) known: Box<Known>,
@@ -38,18 +38,19 @@ pub(super) struct Entry {
 pub(super) struct Known {
     summary: Summary,
     pub(super) record: Record,
-    /// Since when what the record says is known here. Changes with the record, and is never stored.
+    /// The times since which the facts of the record are known here. Changes with the record, and
+    /// is never stored.
     pub(super) knowledge: Knowledge,
-    /// What is remembered of its pulls, as the knowledge is.
+    /// The history of its pulls, kept like the knowledge.
     pub(super) history: PullHistory,
 }
 
-/// What calls and the schedule read of a tenant.
+/// The part of an entry that calls and the schedule read.
 #[derive(Debug, Default)]
 struct Summary {
-    /// Since when it is closed, ms since the epoch.
+    /// Wall time of the closing, ms since the epoch.
     since: u64,
-    /// When it is pulled next.
+    /// The time of its next pull.
     due: Due,
     pull: PullFlags,
     closed: Option<(UnavailableReason, Evidence)>,
@@ -94,7 +95,7 @@ const DUE_SOON: Duration = Duration::from_secs(60);
 pub(crate) struct Ready {
     /// Calls are refused at it, or it is waited for.
     pub(crate) wanted: bool,
-    /// Since when it is closed; `None` for an open one.
+    /// The moment since which it is closed; `None` for an open one.
     pub(crate) closed: Option<Mono>,
 }
 
@@ -171,7 +172,7 @@ impl Entry {
         let (past, is_load) = (Past::of(&self.known.record), update.is_load());
         let awaited = self.known.history.turned().is_some();
         let gains = update.merge_into(&mut self.known.record, settle, awaited)?;
-        // A pull that tells nothing new is news for the schedule all the same.
+        // A pull that adds nothing is news for the schedule all the same.
         if gains.any || gains.pulls {
             let gained = match gains.pulls {
                 _ if is_load => Gained::Loaded,
@@ -185,8 +186,8 @@ impl Entry {
         Ok(gains)
     }
 
-    /// Returns for how long at most its status has been as the newest fact says, at `now`: the time
-    /// since the gate was built, and ms since the epoch.
+    /// Returns an upper bound of the time for which the newest fact that agrees with the status has
+    /// been true, at `now`: the time since the gate was built, and ms since the epoch.
     pub(super) fn agreed_within(&self, now: (Duration, u64)) -> Option<Duration> {
         agreed_within(&self.known.record, &self.known.knowledge, &self.known.history, now)
     }
@@ -325,7 +326,7 @@ impl Entry {
         }
     }
 
-    /// Ends that the tenant is kept closed until something is known of it.
+    /// Stops keeping the tenant closed until something is known of it.
     pub(super) fn stop_awaiting(&mut self) {
         self.known.summary.pending = false;
     }

@@ -1,4 +1,4 @@
-//! The tenants that were forgotten of late: what was sent before must not bring them back.
+//! The tenants that were forgotten recently: what was sent before must not bring them back.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -11,8 +11,8 @@ use std::{
 
 use crate::{status::Record, tenant_id::TenantId, tenants::update::Update};
 
-/// How long a tenant is remembered, by the monotonic clock. A notification that is repeated has the
-/// same token, which is accepted for an hour at most.
+/// Time for which a tenant is remembered, by the monotonic clock. A notification that is repeated
+/// has the same token, which is accepted for an hour at most.
 pub(super) const REMEMBERED: Duration = Duration::from_secs(2 * 3600);
 
 /// Number of tenants that are remembered. Of more, those are dropped that were forgotten first.
@@ -24,8 +24,9 @@ pub(super) struct Forgotten {
     memory: Mutex<Memory>,
     /// Their number, for the many updates while there are none.
     number: AtomicUsize,
-    /// How many were forgotten so far. What is sent takes it along, and so is known to be from before
-    /// a tenant was forgotten, or from after that: no clock is exact enough.
+    /// Number of tenants that were forgotten so far. A request takes it along, so that its answer
+    /// is known to be from before a tenant was forgotten, or from after that: no clock is exact
+    /// enough.
     count: AtomicU64,
 }
 
@@ -47,8 +48,8 @@ struct Forgot {
 }
 
 impl Forgotten {
-    /// Remembers at `now` that `record` of `tenant` was forgotten. The tenant must be locked, so that
-    /// no update comes in between.
+    /// Remembers at `now` that `record` of `tenant` was forgotten. The tenant must be locked, so
+    /// that no update comes in between.
     pub(super) fn insert(&self, tenant: &TenantId, record: &Record, now: Duration) {
         let mut memory = self.lock();
         memory.expire(now);
@@ -69,7 +70,8 @@ impl Forgotten {
     }
 
     /// Returns whether `update`, which arrives at `now`, is from before `tenant` was forgotten. One
-    /// that is not a notification may be so only while there is no record. The tenant must be locked.
+    /// that is not a notification may be so only while there is no record. The tenant must be
+    /// locked.
     pub(super) fn is_followed(&self, tenant: &TenantId, update: &Update, now: Duration) -> bool {
         self.is_remembered(tenant, now, |forgot| match update {
             Update::Notification(notified) => forgot.covers(notified.token_time),
@@ -111,7 +113,8 @@ impl Forgotten {
         memory.tenants.get(tenant).is_some_and(which)
     }
 
-    /// Returns whether no tenant is remembered. The tenant that this is asked for must be locked.
+    /// Returns whether no tenant is remembered. The tenant for which the caller reads it must be
+    /// locked.
     pub(super) fn is_empty(&self) -> bool {
         // Relaxed: the tenant was locked too when it was counted.
         self.number.load(Ordering::Relaxed) == 0

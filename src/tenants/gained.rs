@@ -223,8 +223,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever records arrive, and in whatever order: each notification at most once, and those
-        /// that the record has in the end exactly once.
+        /// Each notification is gained at most once, and those that the record has in the end
+        /// exactly once, whatever records arrive in whatever order.
         #[test]
         fn notification_is_gained_exactly_when_it_is_new(arriving in vec(records(), 0..6)) {
             let mark = |own: &Notified| (own.change(), own.token_time);

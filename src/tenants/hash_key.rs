@@ -72,7 +72,8 @@ mod tests {
             let hash = key.hash(FoldedId(id.as_bytes()));
             counts[((hash ^ (hash >> 32)) as usize) & 1023] += 1;
         }
-        // Sixteen each on average; by chance, one key in a million has a bucket beyond these bounds.
+        // Sixteen each on average; by chance, one key in a million has a bucket beyond these
+        // bounds.
         assert!(counts.iter().all(|count| *count < 50), "{counts:?}");
     }
 }

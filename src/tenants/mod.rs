@@ -2,7 +2,8 @@
 //!
 //! - [`registry`]: the records, each with a summary for the hot path.
 //! - [`entry`]: one of these.
-//! - `closed`: the closed ones, as calls look them up, with their `closed_index` and its `hash_key`.
+//! - `closed`: the closed ones, as calls look them up, with their `closed_index` and its
+//!   `hash_key`.
 //! - [`update`]: the updates of a record, and their results.
 //! - `removal`: forgetting a tenant, and `forgotten`, which remembers that for a while.
 //! - [`awaited`]: the tracked tenants of which nothing is known yet.
@@ -16,8 +17,8 @@
 //! - `versions`: how often tenants have changed, for what calls remember of them.
 //! - [`overrides`]: the expiry of overrides.
 //!
-//! Every update of a tenant goes through [`Tenants::apply`], except for a load of records of tenants
-//! without an entry, which [`Tenants::insert`] moves in:
+//! Every update of a tenant goes through [`Tenants::apply`], except for a load of records of
+//! tenants without an entry, which [`Tenants::insert`] moves in:
 //!
 //! 1. the tenant is locked, and the update becomes facts, given its record;
 //! 2. the facts are merged into the record, and its summary and the count of closed tenants
@@ -49,7 +50,8 @@ pub(crate) mod waiters;
 mod wanted;
 mod watched;
 
-/// What the index is built from. `tests/model` puts that of a model checker in its place.
+/// The primitives that the index is built from. `tests/model` puts those of a model checker in
+/// their place.
 mod sync {
     pub(super) use std::sync::{
         Mutex, MutexGuard, PoisonError,
@@ -153,8 +155,8 @@ impl Tenants {
         applied
     }
 
-    /// Moves the records of a store in for tenants that nothing is known of, and leaves the others in
-    /// `page`. Returns the tenants whose records it moved in.
+    /// Moves the records of a store in for tenants that nothing is known of, and leaves the others
+    /// in `page`. Returns the tenants whose records it moved in.
     ///
     /// It does what [`apply`](Self::apply) does for each of them, once for the page.
     pub(crate) fn insert(&self, page: &mut Vec<(TenantId, Record)>) -> Vec<TenantId> {
@@ -165,8 +167,8 @@ impl Tenants {
         for (expires, tenant) in expires {
             self.expiry.note(expires, &tenant);
         }
-        // Nothing waits for a tenant without an entry to open. A watcher that comes after this look
-        // finds the entries.
+        // Nothing waits for a tenant without an entry to open. A watcher that comes after this
+        // check finds the entries.
         if !self.watchers.is_empty() {
             tenants.iter().for_each(|tenant| self.watchers.wake(tenant));
         }
@@ -185,7 +187,7 @@ impl Tenants {
         self.watchers.wake(tenant);
     }
 
-    /// Ends that `tenant` is kept closed until it has a record.
+    /// Stops keeping `tenant` closed until it has a record.
     pub(crate) fn stop_awaiting(&self, tenant: &TenantId) {
         let Some(status) = self.registry.stop_awaiting(tenant) else { return };
         if Self::ends_waiting(&status) {

@@ -23,8 +23,8 @@ pub(crate) trait Observer: Send + Sync {
         let _ = (tenants, tenant, applied);
     }
 
-    /// Calls `removal`, which removes the record of `tenant`, so that what is kept beside the records
-    /// changes with it. It must access no other part of the tenants.
+    /// Calls `removal`, which removes the record of `tenant`, so that what is kept beside the
+    /// records changes with it. It must access no other part of the tenants.
     fn remove(&self, tenant: &TenantId, removal: &mut dyn FnMut() -> Removal) -> Removal {
         let _ = tenant;
         removal()

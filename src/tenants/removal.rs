@@ -20,8 +20,8 @@ pub(crate) enum Removal {
 }
 
 impl Tenants {
-    /// Forgets `tenant`, provided that `record` contains its record, and returns whether it has none
-    /// any more. What is sent before this does not bring it back within the next two hours.
+    /// Forgets `tenant`, provided that `record` contains its record, and returns whether it has
+    /// none any more. What is sent before this does not bring it back within the next two hours.
     pub(crate) fn forget(&self, tenant: &TenantId, record: &Record) -> bool {
         let observers = self.observers.get().map_or(&[][..], Vec::as_slice);
         let removal = remove(observers, tenant, &mut || self.registry.remove(tenant, record));
@@ -34,7 +34,7 @@ impl Tenants {
     }
 }
 
-/// Calls `removal` with all `observers` in on it.
+/// Calls `removal` from within [`Observer::remove`] of all `observers`.
 fn remove(
     observers: &[Arc<dyn Observer>],
     tenant: &TenantId,

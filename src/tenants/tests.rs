@@ -104,7 +104,7 @@ fn insert_moves_in_what_is_new_and_leaves_the_rest() {
     assert_eq!(registry.record(&cust(2)), Some(suspended(5)));
 }
 
-/// What receives events gets those of a merge, and what watches a tenant is woken either way.
+/// Receivers of events get those of a merge, and watchers of a tenant are woken either way.
 #[tokio::test]
 async fn insert_leaves_everything_to_merges_while_events_are_received() {
     let tenants = tenants();
@@ -192,7 +192,7 @@ fn observers_follow_changes_and_no_more_than_those() {
     taken(&[]);
 }
 
-/// Sees, when told that a tenant is dirty, whether others can read that tenant already.
+/// Records, when a tenant is marked as dirty, whether others can read that tenant already.
 struct Peek {
     tenants: Arc<Registry>,
     seen: Mutex<Vec<bool>>,
@@ -301,7 +301,7 @@ async fn deletion_ends_the_wait_with_the_refusal() {
     assert_eq!(refused.reason, UnavailableReason::Deleted);
     let again = tenants.available(cust(1), Duration::ZERO).await;
     assert_eq!(again.map_err(|closed| closed.reason), Err(UnavailableReason::Deleted));
-    // A Resume still opens it for those who ask later.
+    // A Resume still opens it for those that wait later.
     tenants.apply(&cust(1), notified(ChangeType::Resume, 7));
     assert!(tenants.available(cust(1), Duration::ZERO).await.is_ok());
     assert!(tenants.waiters.is_empty());
@@ -332,7 +332,7 @@ async fn panicking_observer_stops_neither_waiters_nor_other_observers() {
 async fn override_whose_expiry_breaks_off_expires_with_the_next_run() {
     let (panics, now) = (Arc::new(Mutex::new(false)), 1_000_000);
     let panic_at_next = Arc::clone(&panics);
-    // The time comes as told, except that one call to it panics.
+    // The clock shows the given time, except that one call to it panics.
     let clock = Clock::new(move || {
         assert!(!std::mem::take(&mut *panic_at_next.lock().unwrap()), "no time");
         std::time::SystemTime::UNIX_EPOCH + Duration::from_millis(now)

@@ -30,8 +30,8 @@ pub(crate) enum Update {
     Stored(Record),
     /// A record of the store, loaded with all others.
     Loaded(Record),
-    /// A record that the store returned to a request of this gate, which was sent when so many tenants
-    /// had been forgotten; empty when the store has none.
+    /// A record that the store returned to a request of this gate, which was sent when so many
+    /// tenants had been forgotten; empty when the store has none.
     Read { record: Record, forgets: u64 },
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Update {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SentPull {
     pub(super) stamp: PullStamp,
-    /// How many tenants had been forgotten by then.
+    /// Number of tenants that had been forgotten by then.
     pub(super) forgets: u64,
 }
 
@@ -154,7 +154,7 @@ impl Update {
     }
 
     /// Merges it into `record`, and returns what was gained, or why it has no effect. Pure: nothing
-    /// else changes the record in between. A pull that tells nothing new is gained without a change,
+    /// else changes the record in between. A pull that adds nothing is gained without a change,
     /// unless agreeing ones are `awaited`.
     pub(super) fn merge_into(
         self,

@@ -1,8 +1,9 @@
-//! How often tenants have changed, for what is remembered of them elsewhere.
+//! Counts of the changes of tenants, for what is remembered of them elsewhere.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A number of tenants to each count: a change of one outdates what is remembered of all of them.
+/// The counts of changes. Tenants share a count: a change of one outdates what is remembered of all
+/// of them.
 ///
 /// A count is read before the tenant is looked up, and raised while a tenant that changed is still
 /// locked. So what was looked up is current as long as the count is the same.

@@ -1,4 +1,4 @@
-//! Waiting for whatever may happen to a tenant.
+//! Waiting for any change of a tenant.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::{
     tenants::{registry::Registry, waiters::Waiters},
 };
 
-/// The tenants, watched by what does not keep them: their end is the end of what is watched.
+/// The tenants, for watchers that do not keep them alive: a watch ends when they end.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched {
     registry: Arc<Registry>,

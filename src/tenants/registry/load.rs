@@ -30,7 +30,8 @@ impl Registry {
                 continue;
             }
             match self.tenants.entry(tenant.clone()) {
-                // What receives events gets those of the merge, and one that was forgotten may stay so.
+                // What receives events gets those of the merge, and one that was forgotten may stay
+                // so.
                 dashmap::Entry::Vacant(vacant)
                     if !self.events.has_receivers() && self.forgotten.is_empty() =>
                 {

@@ -86,8 +86,8 @@ impl Registry {
         self.closed.any()
     }
 
-    /// Returns whether the tenant with this id may be closed; `false` is certain, and reads one cache
-    /// line.
+    /// Returns whether the tenant with this id may be closed; `false` is certain, and reads one
+    /// cache line.
     #[inline]
     pub(crate) fn may_be_closed(&self, tenant: FoldedId<'_>) -> bool {
         self.closed.may_contain(tenant)
@@ -99,8 +99,8 @@ impl Registry {
         self.closed.hash(tenant)
     }
 
-    /// Returns a number that is another one once the tenant with this hash has changed, or been
-    /// forgotten. What is looked up after it is current until then.
+    /// Returns the version of the tenant with this hash, which is another number once the tenant
+    /// has changed, or been forgotten. What is looked up after it is current until then.
     #[inline]
     pub(crate) fn version(&self, hash: u64) -> u32 {
         self.versions.get(hash)
@@ -132,7 +132,7 @@ impl Registry {
         self.wanted.enable();
     }
 
-    /// Takes the closed tenants that were asked for since the last time.
+    /// Takes the closed tenants that have become wanted since the last time.
     pub(crate) fn take_wanted(&self) -> Vec<TenantId> {
         self.wanted.take()
     }
@@ -150,8 +150,8 @@ impl Registry {
         self.closed.number_of(reason)
     }
 
-    /// Returns since when the tenant that is closed longest for each reason is closed, in ms since
-    /// the epoch. Walks over all tenants while any is closed.
+    /// Returns, for each reason, the wall time since which the tenant that is closed longest is
+    /// closed, in ms since the epoch. Walks over all tenants while any is closed.
     #[cfg(feature = "metrics")]
     pub(crate) fn closed_longest(&self) -> [Option<u64>; UnavailableReason::ALL.len()] {
         let mut longest = [None; UnavailableReason::ALL.len()];
@@ -262,7 +262,8 @@ impl Registry {
         if may_correct && turn.is_by_pull(gains.pulls, &gained) {
             turn.correction = Correction::between(&before, &after, within);
         }
-        // What the store has at the start was gained before, even if the store was away then.
+        // What the store has at the start was gained before, even if the store was unavailable
+        // then.
         let quiet = is_load && !self.loaded.load(Ordering::Relaxed);
         self.publish(|| match quiet {
             true => turn.changed(tenant).into_iter().collect(),
@@ -354,7 +355,7 @@ impl Registry {
         self.publish_change(tenant, &mut entry, &before);
     }
 
-    /// Ends that, and returns the status.
+    /// Stops keeping `tenant` closed until it has a record, and returns the status.
     pub(in crate::tenants) fn stop_awaiting(&self, tenant: &TenantId) -> Option<TenantStatus> {
         let mut entry = self.tenants.get_mut(tenant)?;
         let before = entry.status();

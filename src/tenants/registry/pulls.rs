@@ -1,4 +1,5 @@
-//! The registry as the pulls see it: what is scheduled for each tenant, and what calls to it request.
+//! The registry as the pulls see it: what is scheduled for each tenant, and what calls to it
+//! request.
 
 use std::time::Duration;
 
@@ -12,12 +13,13 @@ use crate::{
     },
 };
 
-/// What a call to a tenant is told.
+/// The result of reading a tenant for a call.
 pub(crate) struct ForCall<T> {
     pub(crate) of_record: T,
     /// A pull has to be requested, because what is known of the tenant is no longer fresh.
     pub(crate) stale: bool,
-    /// Before this time since the gate was built, none has to, unless the tenant changes.
+    /// Time since the gate was built before which no pull has to be requested, unless the tenant
+    /// changes.
     pub(crate) fresh_until: Option<Duration>,
 }
 
@@ -55,7 +57,8 @@ impl Registry {
         self.tenants.get(tenant).is_some_and(|entry| entry.note_symptom(now))
     }
 
-    /// Returns whether a pull of `tenant` is requested because of calls, and none was started since.
+    /// Returns whether a pull of `tenant` is requested because of calls, and none was started
+    /// since.
     pub(crate) fn is_called(&self, tenant: &TenantId) -> bool {
         self.tenants.get(tenant).is_some_and(|entry| entry.is_called())
     }
@@ -67,8 +70,8 @@ impl Registry {
         }
     }
 
-    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns the
-    /// pull that this replaces; `None` without an entry.
+    /// Sets the time of the next pull of `tenant`, which `next` computes from its entry. Returns
+    /// the pull that this replaces; `None` without an entry.
     pub(crate) fn schedule(
         &self,
         tenant: &TenantId,

@@ -1,7 +1,7 @@
 //! The waiters of each tenant, and their wakers.
 //!
-//! All of it is under one lock, taken from `super::sync`: `tests/model` compiles this very file with
-//! a lock whose every interleaving it controls.
+//! All of it is under one lock, taken from `super::sync`: `tests/model` compiles this very file
+//! with a lock whose every interleaving it controls.
 
 use std::{
     collections::HashMap,

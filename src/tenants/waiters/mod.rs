@@ -19,9 +19,9 @@ mod sync {
 /// Waiters by tenant.
 pub(crate) type Waiters = WaitList<TenantId>;
 
-/// Waits until `tenant` is open, and then for a random part of `jitter`; when it has closed again by
-/// then, it waits on. Ends with the data of the refusal when the tenant is deleted, or nothing is left
-/// that could open it.
+/// Waits until `tenant` is open, and then for a random part of `jitter`; when it has closed again
+/// by then, it waits on. Ends with the data of the refusal when the tenant is deleted, or nothing
+/// is left that could open it.
 pub(super) async fn available(
     registry: Arc<Registry>,
     waiters: Arc<Waiters>,

@@ -66,7 +66,8 @@ impl SimulatorBuilder {
     }
 
     /// Sets the ports of 127.0.0.1; 0 is a free one. The first is the environment's own host's, for
-    /// keys and the state API. The others serve tenants, a host each; without any, two free ones do.
+    /// keys and the state API. The others serve tenants, a host each; without any, two free ones
+    /// do.
     pub fn ports(mut self, ports: impl IntoIterator<Item = u16>) -> Self {
         let mut ports = ports.into_iter();
         self.port = ports.next().unwrap_or_default();

@@ -3,7 +3,7 @@
 //! SuperOffice's own certificates are of version 1, carry no extension, and run to 2113. A version
 //! 1 certificate can't be made with the usual certificate generators, so its few fields are put
 //! together here. One thing differs: SuperOffice's are signed with SHA-1, this one with SHA-256,
-//! because AWS-LC verifies SHA-1 signatures but makes none. Nothing may look at that signature
+//! because AWS-LC verifies SHA-1 signatures but makes none. Nothing may verify that signature
 //! anyway: the key inside is pinned, not the chain.
 
 use aws_lc_rs::{

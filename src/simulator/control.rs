@@ -1,5 +1,5 @@
-//! The service that stands beside SuperOffice's own routes, for a program that lets people drive the
-//! simulator.
+//! The service that stands beside SuperOffice's own routes, for a program that lets people drive
+//! the simulator.
 
 use std::{
     convert::Infallible, fmt, future::poll_fn, pin::Pin, pin::pin, sync::Arc, time::Duration,
@@ -25,8 +25,8 @@ type Answer = Pin<Box<dyn Future<Output = Response<SimulatorBody>> + Send>>;
 #[derive(Clone)]
 pub(super) struct Control(Arc<dyn Fn(Request<SimulatorBody>) -> Answer + Send + Sync>);
 
-/// Whether the environment's own host hands requests for `path` to the service. SuperOffice has
-/// nothing there.
+/// Returns whether the environment's own host hands requests for `path` to the service. SuperOffice
+/// has nothing there.
 pub(super) fn is_path(path: &str) -> bool {
     path == "/" || path == "/simulator" || path.starts_with("/simulator/")
 }

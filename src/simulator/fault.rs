@@ -1,10 +1,10 @@
-//! What can be wrong with the state API and the key URL.
+//! The faults of the state API, the key URL and the tenants' hosts.
 
 use std::time::Duration;
 
 use http::StatusCode;
 
-/// How the simulator's state API, key URL or tenant host misbehaves.
+/// A fault of the simulator's state API, key URL or tenant hosts.
 ///
 /// ```
 /// # async fn doc() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,11 +37,12 @@ pub enum Fault {
     Html,
     /// It answers 200 with valid JSON of 5 MB.
     Oversized,
-    /// It answers 200 with nothing to use: a key set without keys, a state without members.
+    /// It answers 200 with nothing to use: a key set without keys, or an object without members.
     Empty,
     /// An incident of the environment: it answers the state `Unknown` for every tenant, though the
-    /// tenants are as they are. At the key URL the same as [`Empty`](Fault::Empty).
+    /// tenants are as they are. At the key URL and at tenant hosts the same as
+    /// [`Empty`](Fault::Empty).
     Unknown,
-    /// It answers 200 with this JSON text, whatever was asked for.
+    /// It answers 200 with this JSON text, whatever the request.
     Json(String),
 }

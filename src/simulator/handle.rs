@@ -61,8 +61,8 @@ impl Simulator {
     }
 
     /// Returns a builder of a gate that is set up for this simulator: its environment and
-    /// application id, its clock, and its [`network`](Self::network) for the gate's own requests, so
-    /// that no socket is needed.
+    /// application id, its clock, and its [`network`](Self::network) for the gate's own requests,
+    /// so that no socket is needed.
     ///
     /// With tokio's clock paused, start the simulator
     /// [on tokio's clock](SimulatorBuilder::on_tokio_clock).
@@ -115,9 +115,9 @@ impl Simulator {
         Network(self.clone())
     }
 
-    /// Registers a service in this process that answers for `/` and for all below `/simulator` at the
-    /// environment's own host, replacing the one before: for a program that lets people drive the
-    /// simulator. The bodies of its requests are at most 64 KiB.
+    /// Registers a service in this process that answers for `/` and for all below `/simulator` at
+    /// the environment's own host, replacing the one before: for a program that lets people drive
+    /// the simulator. The bodies of its requests are at most 64 KiB.
     ///
     /// Without it there is nothing at `/`, and `simulator` is a tenant as any other. A service that
     /// holds a handle of this simulator keeps it running.
@@ -201,8 +201,8 @@ impl Simulator {
     }
 }
 
-/// Changes of tenants. Every tenant exists, and runs on the first of the [`hosts`](Self::hosts) until it
-/// is changed.
+/// Changes of tenants. Every tenant exists, and runs on the first of the [`hosts`](Self::hosts)
+/// until it is changed.
 impl Simulator {
     /// Upgrades the tenant: `OfflineMaintenance`, until it is resumed.
     pub fn upgrade(&self, tenant: &TenantId) -> Change {
@@ -279,8 +279,8 @@ impl Simulator {
         self.state.lock().state_fault = fault;
     }
 
-    /// Sets the fault of all hosts that serve tenants: calls that reach their tenant get its answer.
-    /// They are counted as usual.
+    /// Sets the fault of all hosts that serve tenants: calls that reach their tenant get its
+    /// answer. They are counted as usual.
     pub fn tenant_hosts(&self, fault: Fault) {
         self.state.lock().tenant_fault = fault;
     }

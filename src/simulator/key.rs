@@ -62,7 +62,7 @@ impl SigningKey {
         URL_SAFE_NO_PAD.encode(&self.thumbprint)
     }
 
-    /// The certificate in PEM: 64 characters a line (RFC 7468).
+    /// Returns the certificate in PEM: 64 characters a line (RFC 7468).
     pub(super) fn certificate_pem(&self) -> String {
         let mut pem = String::from("-----BEGIN CERTIFICATE-----\n");
         // 48 bytes make 64 characters, and only the last line can be padded.

@@ -78,8 +78,8 @@
 //! # }
 //! ```
 //!
-//! As with SuperOffice, the environment's own host serves no tenant: a client learns the host of each
-//! from the state API, as [`client_layer`](crate::TenantGate::client_layer) does.
+//! As with SuperOffice, the environment's own host serves no tenant: a client learns the host of
+//! each from the state API, as [`client_layer`](crate::TenantGate::client_layer) does.
 //!
 //! | you want | call |
 //! |---|---|
@@ -97,7 +97,7 @@
 //!
 //! # Where it differs from SuperOffice
 //!
-//! - It speaks http on 127.0.0.1; its hosts differ in the port.
+//! - It serves http on 127.0.0.1; its hosts differ in the port.
 //! - Its certificate is signed with SHA-256 where SuperOffice's is signed with SHA-1, because
 //!   AWS-LC makes no SHA-1 signatures. Both are of version 1.
 //! - What SuperOffice does not document is an assumption here, and can be set: the answer of a

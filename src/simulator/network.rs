@@ -14,8 +14,8 @@ use super::{Simulator, SimulatorBody, routes};
 
 /// An HTTP client whose whole network is the simulator: see [`Simulator::network`].
 ///
-/// It takes `http::Request`, and with the feature `reqwest` also `reqwest::Request`, so that it stands
-/// in for a `reqwest::Client` that is used as a tower service.
+/// It takes `http::Request`, and with the feature `reqwest` also `reqwest::Request`, so that it
+/// stands in for a `reqwest::Client` that is used as a tower service.
 ///
 /// A request to any other host than the simulator's fails as a refused connection would.
 #[derive(Debug, Clone)]

@@ -102,8 +102,8 @@ impl Notification {
             .claim("exp", second.saturating_add(300))
     }
 
-    /// Lets the token expire this long after its `nbf`, instead of 360 s. A gate accepts at most an
-    /// hour.
+    /// Lets the token expire this many seconds after its `nbf`, instead of 360. A gate accepts at
+    /// most an hour.
     pub fn valid_for(self, seconds: i64) -> Self {
         let nbf = self.claims.get("nbf").and_then(Value::as_i64).unwrap_or_default();
         self.claim("exp", nbf.saturating_add(seconds))

@@ -11,7 +11,7 @@ use tower_service::Service;
 
 use super::{Notification, SimulatorBody, error::NotifyError};
 
-/// How long a receiver may take.
+/// Time-out of a receiver's answer.
 const DEADLINE: Duration = Duration::from_secs(30);
 
 type Answer = Pin<Box<dyn Future<Output = Result<StatusCode, NotifyError>> + Send>>;

@@ -12,10 +12,10 @@ use tokio::{
 
 use super::{routes, state::SimulatorState};
 
-/// How long a client may take to send the head of a request.
+/// Time-out of the head of a request.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long to wait when the system can't accept a connection, usually for want of descriptors.
+/// Pause after the system could not accept a connection, usually for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listener and the origin it serves.

@@ -10,7 +10,7 @@ use http::{StatusCode, Uri};
 use super::{control::Control, fault::Fault, key::SigningKey, sender::Receiver, tenants::Tenants};
 use crate::{TenantId, clock::Clock};
 
-/// How far the token of a notification may run ahead of the clock, in seconds.
+/// Largest lead of a notification's token over the clock, in seconds.
 ///
 /// A token is valid from 60 s before its issue, so a receiver accepts it that early without leeway.
 const AHEAD: i64 = 60;

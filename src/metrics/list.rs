@@ -2,7 +2,7 @@
 
 use ::metrics::Unit;
 
-/// A metric, as recorders are told of it.
+/// A metric, as it is described to recorders.
 #[derive(Debug)]
 pub(crate) struct Metric {
     pub(crate) name: &'static str,

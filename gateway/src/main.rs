@@ -16,6 +16,7 @@ mod forward;
 mod log;
 mod metrics;
 mod page;
+mod printable;
 mod routes;
 mod schemas;
 mod served;

@@ -1,7 +1,6 @@
 //! Log output. It is best effort: nothing that happens to it may stop a request or a task.
 
 mod limit;
-mod printable;
 mod writer;
 
 use std::io;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::printable::printable;
+use crate::printable::printable;
 
 /// Lines that may wait to be written; more are dropped, and counted.
 const QUEUE: usize = 4096;
@@ -79,7 +79,7 @@ fn write_lines(mut output: impl Write, rx: &Receiver<Entry>, dropped: &AtomicU64
 impl Write for Writer {
     /// Queues one event, which the subscriber writes in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.tx.try_send(Entry::Line(printable(line))) {
+        if let Err(TrySendError::Full(_)) = self.tx.try_send(Entry::Line(on_one_line(line))) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -88,6 +88,15 @@ impl Write for Writer {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Returns an event with all but the line feed at its end [printable].
+fn on_one_line(line: &[u8]) -> Vec<u8> {
+    let (text, end) = match line.strip_suffix(b"\n") {
+        Some(text) => (text, "\n"),
+        None => (line, ""),
+    };
+    format!("{}{end}", printable(&String::from_utf8_lossy(text))).into_bytes()
 }
 
 #[cfg(test)]
@@ -184,6 +193,18 @@ mod tests {
         // Until there is room, the flush itself is given up.
         while !output.text().contains("log lines dropped: ") {
             writer.flush_lines();
+        }
+    }
+
+    #[test]
+    fn event_is_one_line_of_text() {
+        for (event, expected) in [
+            (&b"plain\n"[..], "plain\n"),
+            (b"no end", "no end"),
+            (b"one\ntwo\r\n", "one\\u000atwo\\u000d\n"),
+            (b"\xff\n", "\u{fffd}\n"),
+        ] {
+            assert_eq!(String::from_utf8(on_one_line(event)).unwrap(), expected);
         }
     }
 }

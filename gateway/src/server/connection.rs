@@ -1,9 +1,10 @@
 //! One connection, from its first byte to its end.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
+    extract::ConnectInfo,
     http::{Request, Response, StatusCode},
 };
 use hyper::service::service_fn;
@@ -62,12 +63,14 @@ impl Server {
     pub(super) async fn serve(
         self,
         stream: TcpStream,
+        client: SocketAddr,
         slot: Slot,
         mut stopped: watch::Receiver<()>,
     ) {
         let activity = &slot.activity;
         let service = service_fn(|request| {
-            let request = request.map(|body| Content::new(body, Arc::clone(activity)));
+            let mut request = request.map(|body| Content::new(body, Arc::clone(activity)));
+            request.extensions_mut().insert(ConnectInfo(client));
             respond(self.app.clone(), self.max_head, activity.begin(), request)
         });
         let io = TokioIo::new(Linger::new(StallTimeout::new(stream), Arc::clone(activity)));

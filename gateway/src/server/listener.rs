@@ -33,11 +33,11 @@ impl Listener {
         self.address
     }
 
-    /// Returns the next connection. Safe to cancel.
-    pub(super) async fn accept(&self) -> TcpStream {
+    /// Returns the next connection and the address of its client. Safe to cancel.
+    pub(super) async fn accept(&self) -> (TcpStream, SocketAddr) {
         loop {
             match self.inner.accept().await {
-                Ok((stream, _)) => return stream,
+                Ok(accepted) => return accepted,
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     if let Some(suppressed) = FAILURES.pass() {

@@ -92,11 +92,11 @@ async fn serve(
             let slot = slots.acquire().await;
             (listener.accept().await, slot.take())
         };
-        let (stream, slot) = tokio::select! {
+        let ((stream, client), slot) = tokio::select! {
             accepted = accepted => accepted,
             _ = stopped.changed() => break,
         };
-        let served = server.clone().serve(stream, slot, stopped.clone());
+        let served = server.clone().serve(stream, client, slot, stopped.clone());
         tokio::spawn(connections.clone().count(served));
     }
     drop(listener);

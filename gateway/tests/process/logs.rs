@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    net::SocketAddr,
     path::Path,
 };
 
@@ -70,6 +71,8 @@ async fn json_has_an_object_an_event() {
     let order = with_message(&lines, "operator's order received");
     assert_eq!((&order["level"], &order["tenant"]), (&json!("INFO"), &json!("Cust1")));
     assert!(order["note"].as_str().unwrap().ends_with("forged\u{9b}31m"), "{order}");
+    let client: SocketAddr = order["client"].as_str().unwrap().parse().unwrap();
+    assert!(client.ip().is_loopback(), "{order}");
 }
 
 #[tokio::test]

@@ -30,7 +30,7 @@ pub(crate) enum Access {
 /// Refuses requests that no operator sent.
 pub(super) fn check(access: &Access, request: &Parts) -> Result<(), Refusal> {
     match access {
-        Access::Token(token) => check_token(token, &request.headers)?,
+        Access::Token(token) => check_token(token, request)?,
         Access::Address if is_addressed_directly(request) => {}
         Access::Address => {
             return Err(refused(
@@ -56,8 +56,8 @@ fn refused(status: StatusCode, detail: &str) -> Refusal {
     Box::new(problem(status, detail))
 }
 
-fn check_token(token: &OperatorToken, headers: &HeaderMap) -> Result<(), Refusal> {
-    let (challenge, detail) = match only(headers, AUTHORIZATION.as_str()).map(bearer) {
+fn check_token(token: &OperatorToken, request: &Parts) -> Result<(), Refusal> {
+    let (challenge, detail) = match only(&request.headers, AUTHORIZATION.as_str()).map(bearer) {
         Some(Some(presented)) if token.equals(presented) => return Ok(()),
         Some(_) => (
             r#"Bearer realm="superoffice-gateway", error="invalid_token""#,
@@ -66,7 +66,8 @@ fn check_token(token: &OperatorToken, headers: &HeaderMap) -> Result<(), Refusal
         None => (r#"Bearer realm="superoffice-gateway""#, "An order needs the operator's token."),
     };
     if let Some(suppressed) = REFUSALS.pass() {
-        tracing::warn!(suppressed, "order without the operator's token refused");
+        let client = super::client(request);
+        tracing::warn!(client, suppressed, "order without the operator's token refused");
     }
     let mut refusal = refused(StatusCode::UNAUTHORIZED, detail);
     refusal.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

@@ -3,13 +3,13 @@
 mod access;
 mod terms;
 
-use std::error::Error;
+use std::{error::Error, net::SocketAddr};
 
 use axum::{
     Json, Router,
     body::Body,
-    extract::{Request, State},
-    http::{HeaderValue, Response, StatusCode, header},
+    extract::{ConnectInfo, Request, State},
+    http::{HeaderValue, Response, StatusCode, header, request::Parts},
     response::IntoResponse,
     routing::post,
 };
@@ -89,9 +89,23 @@ async fn give(
     }
     let environment = gate.environment().name();
     let (order_name, note) = (order.name(), &terms.note);
-    tracing::info!(environment, %tenant, order = order_name, note, "operator's order received");
+    let client = client(&parts);
+    tracing::info!(
+        environment,
+        %tenant,
+        order = order_name,
+        note,
+        client,
+        "operator's order received"
+    );
     execute(order, gate, &tenant, &terms).await?;
     Ok(Json(Tenant::new(&tenant, &gate.status(&tenant)).with_next_pull(gate)).into_response())
+}
+
+/// Returns the address that sent a request, which may be a proxy's.
+fn client(request: &Parts) -> Option<String> {
+    let client: Option<&ConnectInfo<SocketAddr>> = request.extensions.get();
+    client.map(|ConnectInfo(address)| address.to_string())
 }
 
 async fn execute(

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use axum::http::Uri;
-use clap::Subcommand;
+use clap::{Subcommand, ValueEnum};
 use tower_superoffice::{Environment, TenantId};
 
 use super::NamedEnvironment;
@@ -27,7 +27,7 @@ pub(crate) enum Command {
     Refresh(Order),
     /// Removes what is known of a tenant whose deletion a pull has confirmed.
     Forget(Order),
-    /// Prints every tenant, then what happens, as a JSON object a line.
+    /// Prints every tenant, then what happens, a line each.
     Events(Connection),
 }
 
@@ -52,6 +52,19 @@ pub(crate) struct Connection {
     /// File with certificates, in PEM, of authorities that are trusted besides the public ones.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_CA_FILE", value_name = "FILE")]
     pub(crate) ca_file: Option<PathBuf>,
+
+    /// How the answer is printed [default: text on a terminal, else json].
+    #[arg(long, env = "SUPEROFFICE_GATEWAY_OUTPUT", value_enum, value_name = "FORMAT")]
+    pub(crate) output: Option<Output>,
+}
+
+/// How answers are printed.
+#[derive(Debug, Clone, Copy, PartialEq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// As the gateway sent them.
+    Json,
 }
 
 /// Which environment a command is about. It has no variable: where a gateway runs, that lists all

@@ -20,7 +20,7 @@ use tower_superoffice::Environment;
 
 use self::environments::EnvironmentArgs;
 pub(crate) use self::{
-    command::{Command, Order, Tenants},
+    command::{Command, Order, Output, Tenants},
     parse::Invocation,
     target::Target,
     token::OperatorToken,

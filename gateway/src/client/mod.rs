@@ -2,8 +2,13 @@
 
 mod ask;
 mod print;
+mod text;
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    io::{self, IsTerminal},
+    process::ExitCode,
+    time::Duration,
+};
 
 use axum::http::{Method, StatusCode};
 use serde_json::json;
@@ -11,7 +16,7 @@ use serde_json::json;
 use self::ask::{Gateway, Question};
 use crate::{
     BoxError,
-    cli::{Command, Order, Target, Tenants},
+    cli::{Command, Order, Output, Target, Tenants},
 };
 
 /// Time for the whole answer to a probe, which the prober bounds too.
@@ -24,46 +29,88 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) fn run(command: Command, target: Target) -> Result<ExitCode, BoxError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let gateway = Gateway::new(target)?;
+        let output = command.connection().output.unwrap_or_else(default_output);
+        let session = Session { gateway: Gateway::new(target)?, output };
         match command {
-            Command::Health(_) => probe(&gateway, "/status").await,
-            Command::Ready(_) => probe(&gateway, "/ready").await,
-            Command::Tenants(tenants) => list(&gateway, &tenants).await,
-            Command::Open(order) => give(&gateway, "open", order.order, order.until).await,
-            Command::Close(order) => give(&gateway, "close", order.order, order.until).await,
-            Command::Release(order) => give(&gateway, "release", order, None).await,
-            Command::Refresh(order) => give(&gateway, "refresh", order, None).await,
-            Command::Forget(order) => give(&gateway, "forget", order, None).await,
-            Command::Events(_) => watch(&gateway).await,
+            Command::Health(_) => session.probe("/status").await,
+            Command::Ready(_) => session.probe("/ready").await,
+            Command::Tenants(tenants) => session.list(&tenants).await,
+            Command::Open(order) => session.give("open", order.order, order.until).await,
+            Command::Close(order) => session.give("close", order.order, order.until).await,
+            Command::Release(order) => session.give("release", order, None).await,
+            Command::Refresh(order) => session.give("refresh", order, None).await,
+            Command::Forget(order) => session.give("forget", order, None).await,
+            Command::Events(_) => session.watch().await,
         }
     })
 }
 
-/// Prints the answer, good or bad.
-async fn probe(gateway: &Gateway, path: &str) -> Result<ExitCode, BoxError> {
-    let answered = async {
-        let response = gateway.ask(Question::get(path), PROBE_TIMEOUT).await?;
-        let status = response.status();
-        if status == StatusCode::NOT_FOUND {
-            return Err(ask::NotServed.into());
-        }
-        print::whole(response.into_body()).await?;
-        Ok::<_, BoxError>(status)
-    };
-    let status =
-        tokio::time::timeout(PROBE_TIMEOUT, answered).await.map_err(|_| ask::TimedOut)??;
-    Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+/// Chooses a table for a person, and for a program what the gateway sent.
+fn default_output() -> Output {
+    if io::stdout().is_terminal() { Output::Text } else { Output::Json }
 }
 
-async fn list(gateway: &Gateway, tenants: &Tenants) -> Result<ExitCode, BoxError> {
-    let prefix = tenants.scope.prefix();
-    let path = match &tenants.tenant {
-        Some(tenant) => format!("{prefix}/tenants/{tenant}"),
-        None => format!("{prefix}/tenants{}", query(tenants)),
-    };
-    let response = gateway.ask(Question::get(&path), TIMEOUT).await?;
-    print::whole(ask::expect_ok(response).await?.into_body()).await?;
-    Ok(ExitCode::SUCCESS)
+/// A gateway, and how its answers are printed.
+struct Session {
+    gateway: Gateway,
+    output: Output,
+}
+
+impl Session {
+    /// Prints the answer, good or bad.
+    async fn probe(&self, path: &str) -> Result<ExitCode, BoxError> {
+        let answered = async {
+            let response = self.gateway.ask(Question::get(path), PROBE_TIMEOUT).await?;
+            let status = response.status();
+            if status == StatusCode::NOT_FOUND {
+                return Err(ask::NotServed.into());
+            }
+            print::whole(response.into_body(), self.output).await?;
+            Ok::<_, BoxError>(status)
+        };
+        let status =
+            tokio::time::timeout(PROBE_TIMEOUT, answered).await.map_err(|_| ask::TimedOut)??;
+        Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    async fn list(&self, tenants: &Tenants) -> Result<ExitCode, BoxError> {
+        let prefix = tenants.scope.prefix();
+        let path = match &tenants.tenant {
+            Some(tenant) => format!("{prefix}/tenants/{tenant}"),
+            None => format!("{prefix}/tenants{}", query(tenants)),
+        };
+        self.print(Question::get(&path)).await
+    }
+
+    async fn give(
+        &self,
+        verb: &str,
+        order: Order,
+        until: Option<String>,
+    ) -> Result<ExitCode, BoxError> {
+        let path = format!("{}/tenants/{}/{verb}", order.scope.prefix(), order.tenant);
+        let mut body = serde_json::Map::new();
+        for (member, value) in [("note", order.note), ("until", until)] {
+            if let Some(value) = value {
+                body.insert(member.to_owned(), json!(value));
+            }
+        }
+        let body = serde_json::to_vec(&body)?;
+        self.print(Question { method: Method::POST, path: &path, body }).await
+    }
+
+    async fn watch(&self) -> Result<ExitCode, BoxError> {
+        let response = self.gateway.ask(Question::get("/events"), TIMEOUT).await?;
+        print::events(ask::expect_ok(response).await?.into_body(), self.output).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Prints the good answer to `question`.
+    async fn print(&self, question: Question<'_>) -> Result<ExitCode, BoxError> {
+        let response = self.gateway.ask(question, TIMEOUT).await?;
+        print::whole(ask::expect_ok(response).await?.into_body(), self.output).await?;
+        Ok(ExitCode::SUCCESS)
+    }
 }
 
 /// The query that chooses tenants.
@@ -91,30 +138,4 @@ fn query(tenants: &Tenants) -> String {
         }
     }
     query
-}
-
-async fn give(
-    gateway: &Gateway,
-    verb: &str,
-    order: Order,
-    until: Option<String>,
-) -> Result<ExitCode, BoxError> {
-    let path = format!("{}/tenants/{}/{verb}", order.scope.prefix(), order.tenant);
-    let mut body = serde_json::Map::new();
-    for (member, value) in [("note", order.note), ("until", until)] {
-        if let Some(value) = value {
-            body.insert(member.to_owned(), json!(value));
-        }
-    }
-    let body = serde_json::to_vec(&body)?;
-    let question = Question { method: Method::POST, path: &path, body };
-    let response = gateway.ask(question, TIMEOUT).await?;
-    print::whole(ask::expect_ok(response).await?.into_body()).await?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn watch(gateway: &Gateway) -> Result<ExitCode, BoxError> {
-    let response = gateway.ask(Question::get("/events"), TIMEOUT).await?;
-    print::events(ask::expect_ok(response).await?.into_body()).await?;
-    Ok(ExitCode::SUCCESS)
 }

@@ -4,14 +4,37 @@ use std::io::{self, ErrorKind, Write};
 
 use axum::body::{Bytes, HttpBody};
 use http_body_util::BodyExt;
+use serde_json::{Map, Value};
 
-use crate::BoxError;
+use super::text;
+use crate::{BoxError, cli::Output};
 
 /// The start of the line of a server-sent event that has its data.
 const DATA: &[u8] = b"data: ";
 
-/// Prints a body as it arrives, and a line feed.
-pub(super) async fn whole<B>(mut body: B) -> Result<(), BoxError>
+/// Prints a body.
+pub(super) async fn whole<B>(body: B, output: Output) -> Result<(), BoxError>
+where
+    B: HttpBody<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
+    match output {
+        Output::Json => as_it_arrives(body).await,
+        Output::Text => {
+            let body = body.collect().await.map_err(Into::into)?.to_bytes();
+            let text = match serde_json::from_slice(&body)? {
+                Value::Array(tenants) => text::table(&tenants),
+                Value::Object(object) => text::members(&object),
+                value => format!("{value}\n"),
+            };
+            print(text.as_bytes())?;
+            Ok(())
+        }
+    }
+}
+
+/// Prints a body, and a line feed.
+async fn as_it_arrives<B>(mut body: B) -> Result<(), BoxError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -31,7 +54,7 @@ where
 }
 
 /// Prints the data of server-sent events, a line each, until they end.
-pub(super) async fn events<B>(mut body: B) -> Result<(), BoxError>
+pub(super) async fn events<B>(mut body: B, output: Output) -> Result<(), BoxError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
@@ -39,11 +62,22 @@ where
     let mut lines = Lines::default();
     while let Some(frame) = body.frame().await {
         let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
-        if !print(&lines.data_of(&data))? {
+        let data = lines.data_of(&data);
+        let printed = match output {
+            Output::Json => print(&data)?,
+            Output::Text => print(events_text(&data)?.as_bytes())?,
+        };
+        if !printed {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// Formats the data of events, which is a line of JSON each.
+fn events_text(data: &[u8]) -> Result<String, serde_json::Error> {
+    let events = serde_json::Deserializer::from_slice(data).into_iter::<Map<String, Value>>();
+    events.map(|event| Ok(text::event(&event?))).collect()
 }
 
 /// A text that arrives in parts.
@@ -81,6 +115,14 @@ fn print(bytes: &[u8]) -> io::Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_a_line_each() {
+        let data = b"{\"event\":\"moved\",\"tenant\":\"Cust1\"}\n{\"event\":\"missed\",\"events\":3}\n";
+        assert_eq!(events_text(data).unwrap(), "moved Cust1\nmissed events=3\n");
+        assert_eq!(events_text(b"").unwrap(), "");
+        assert!(events_text(b"<html>\n").is_err());
+    }
 
     #[test]
     fn data_is_found_wherever_the_text_is_cut() {

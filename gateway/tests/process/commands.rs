@@ -66,6 +66,17 @@ async fn commands_give_orders_and_list_tenants() {
     );
     assert_eq!(run(&["tenants", "Cust1"]).await.json(), closed);
 
+    let table = run(&["tenants", "--output", "text"]).await.stdout;
+    let lines: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines.len(), 3, "{table}");
+    assert_eq!(lines[1][..2], ["Cust1", "operator"]);
+    assert_eq!(lines[1][3], "2099-01-01T00:00:00Z");
+    assert_eq!(lines[2][..2], ["Cust2", "open"]);
+    let one = run(&["tenants", "Cust1", "--output", "text"]).await.stdout;
+    assert!(one.starts_with("tenant: Cust1\navailable: false\nreason: operator\n"), "{one}");
+    let health = run(&["health", "--output", "text"]).await.stdout;
+    assert!(health.contains("  store:\n    state: fresh\n"), "{health}");
+
     let released = run(&["release", "Cust1"]).await.json();
     assert_eq!((&released["available"], &released["evidence"]), (&json!(true), &Value::Null));
     assert_eq!(env.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);

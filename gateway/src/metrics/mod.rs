@@ -21,6 +21,7 @@ use crate::forward::problem;
 const OWN: &[(&str, Kind, &str)] = &[
     (BUILD_INFO, Kind::Gauge, "1, with the version of the gateway."),
     (READY, Kind::Gauge, "1 while the environment is ready, else 0."),
+    (DEGRADED, Kind::Gauge, "1 while /ready names the reason as degraded, else 0."),
     (CALLS, Kind::Counter, "Calls to tenants, by the answer they got and its origin."),
     (CALL_DURATION, Kind::Histogram, "Time from a call's head to that of its answer."),
     (CALLS_IN_FLIGHT, Kind::Gauge, "Calls that wait for the head of their answer."),
@@ -30,6 +31,7 @@ const OWN: &[(&str, Kind, &str)] = &[
 
 const BUILD_INFO: &str = "superoffice_gateway_build_info";
 const READY: &str = "superoffice_gateway_ready";
+const DEGRADED: &str = "superoffice_gateway_degraded";
 const CALLS: &str = "superoffice_gateway_calls_total";
 const CALL_DURATION: &str = "superoffice_gateway_call_duration_seconds";
 const CALLS_IN_FLIGHT: &str = "superoffice_gateway_calls_in_flight";
@@ -83,6 +85,12 @@ impl Metrics {
     pub(crate) fn set_ready(&self, environment: &str, ready: bool) {
         let gauge = self.gauge(READY, [("environment", environment)]);
         gauge.set(f64::from(u8::from(ready)));
+    }
+
+    /// Sets whether `environment` is degraded for this reason.
+    pub(crate) fn set_degraded(&self, environment: &str, reason: &str, degraded: bool) {
+        let gauge = self.gauge(DEGRADED, [("environment", environment), ("reason", reason)]);
+        gauge.set(f64::from(u8::from(degraded)));
     }
 
     /// Answers a scrape, in Prometheus's text format.

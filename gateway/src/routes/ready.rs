@@ -88,7 +88,7 @@ impl Probe {
         Report {
             ready: reasons.is_empty(),
             reasons,
-            degraded: degraded(&gate.health(), &gate.keys()),
+            degraded: chosen(degradations(&gate.health(), &gate.keys())),
             tasks_down: readiness.tasks_down().to_vec(),
             tracked_awaited: readiness.tracked_awaited(),
             environments: BTreeMap::new(),
@@ -126,11 +126,12 @@ fn reasons(readiness: &Readiness, draining: bool, hold_tracked: bool) -> Vec<&'s
     ])
 }
 
-fn degraded(health: &Health, keys: &KeysReport) -> Vec<&'static str> {
+/// Returns all that can be wrong without concern for calls, with whether it is.
+pub(super) fn degradations(health: &Health, keys: &KeysReport) -> [(bool, &'static str); 8] {
     let store = health.store();
     let is_clock = |warning: &StoreWarning| matches!(warning, StoreWarning::Clock { .. });
     let keys_old = keys.age().is_some_and(|age| age >= OLD_KEYS);
-    chosen([
+    [
         (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
         (matches!(store, StoreHealth::Stale { .. }), "store_stale"),
         (store == StoreHealth::Failed, "store_failed"),
@@ -140,7 +141,7 @@ fn degraded(health: &Health, keys: &KeysReport) -> Vec<&'static str> {
         (keys_old, "keys_old"),
         // Without a key at all it is not ready.
         (!keys_old && !keys.keys().is_empty() && keys.last_error().is_some(), "keys_failing"),
-    ])
+    ]
 }
 
 /// Whether the store's clock differs from this machine's, and not because this one is wrong.

@@ -2,7 +2,7 @@
 
 use axum::{extract::State, response::Response};
 
-use super::Probe;
+use super::{Probe, ready::degradations};
 use crate::{metrics::Metrics, served::Served};
 
 /// What the answer is read from.
@@ -17,8 +17,11 @@ pub(super) struct Scraped {
 pub(super) async fn scrape(State(scraped): State<Scraped>) -> Response {
     let Scraped { served, probe, metrics } = scraped;
     for gate in served.gates() {
-        let ready = probe.report(gate).await.ready;
-        metrics.set_ready(&gate.environment().name(), ready);
+        let environment = gate.environment().name();
+        metrics.set_ready(&environment, probe.report(gate).await.ready);
+        for (is_so, reason) in degradations(&gate.health(), &gate.keys()) {
+            metrics.set_degraded(&environment, reason, is_so);
+        }
     }
     metrics.answer().await
 }

@@ -176,6 +176,7 @@ async fn numbers_follow_calls_and_notifications() {
         ("store_dirty_tenants{}", 0.0),
         ("keys{}", 1.0),
         ("gateway_ready{}", 1.0),
+        ("gateway_degraded{reason=\"pulls_failing\"}", 0.0),
         ("task_down{task=\"pulls\"}", 0.0),
     ] {
         assert_eq!(numbers.get(&format!("superoffice_{series}")), Some(&value), "{series}");

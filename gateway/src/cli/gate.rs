@@ -117,6 +117,11 @@ impl Args {
                 "--notification-path lies below a name of the gateway's own: choose another";
             return Err(advice.into());
         }
+        if self.notification_path == "/" && self.internal_listen.is_none() {
+            return Err("--notification-path / would hide the page, which is GET /: choose another, \
+                        or add --internal-listen"
+                .into());
+        }
         if self.track.is_some() && !self.state_api() {
             return Err("--track needs the state API: add --state-api on".into());
         }

@@ -77,10 +77,10 @@ async fn variables_that_make_no_sense_are_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn notification_path_below_an_own_name_is_refused() {
+async fn notification_path_that_hides_an_own_route_is_refused() {
     let base = ["--base-url", "http://127.0.0.1:1", "--any-audience", "--listen", "127.0.0.1:0"];
-    for path in ["/status", "/Tenants/x", "/events", "/api/hook", "/x/../%6cogin", "/openapi.json"]
-    {
+    let own = ["/status", "/Tenants/x", "/events", "/api/hook", "/x/../%6cogin", "/openapi.json"];
+    for path in own.into_iter().chain(["/"]) {
         let (code, stderr) =
             Gateway::fails(&[&base[..], &["--notification-path", path]].concat()).await;
         assert_eq!(code, Some(1), "{path}");

@@ -1,6 +1,12 @@
 //! The page, rendered in process.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use axum::{
     Router,
@@ -19,6 +25,7 @@ use tower_superoffice::{
 
 use super::{Page, html, query::Query, view::Orders};
 use crate::{
+    metrics::Metrics,
     page::{advice, history},
     routes::{Access, Probe, Snapshots},
     served::Served,
@@ -145,6 +152,36 @@ async fn pulls_that_all_fail_are_told_at_the_top_and_in_the_row() {
     assert!(html.contains("<h1>Calls are served, but something needs care.</h1>"), "{html}");
     assert!(html.contains("data-problem=\"pulls_failing\""), "{html}");
     assert!(html.contains("<small>the last ones failed</small>"), "{html}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn task_that_panics_is_on_the_page_and_in_the_metrics() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let clock_panics = Arc::clone(&panics);
+    let clock = move || {
+        assert!(!clock_panics.load(Ordering::Relaxed), "no time can be had");
+        SystemTime::now()
+    };
+    let gate = builder(Environment::Production).clock(clock).build().await.unwrap();
+    let hour = Duration::from_secs(3600);
+    gate.close_until(&tenant("Cust1"), "", SystemTime::now() + hour).await.unwrap();
+    panics.store(true, Ordering::Relaxed);
+    tokio::time::sleep(hour).await;
+    // The task waits to be restarted; what is read needs the time.
+    panics.store(false, Ordering::Relaxed);
+
+    let html = get_of(&gate, "/").await;
+    assert!(html.contains("<h1>Not ready: requests should go elsewhere.</h1>"), "{html}");
+    assert!(html.contains("A background task panicked"), "{html}");
+    let recorded = gate.clone();
+    let scrape = Metrics::new(move || recorded.record_metrics()).answer().await;
+    let scrape = scrape.into_body().collect().await.unwrap().to_bytes();
+    let down = "superoffice_task_down{environment=\"production\",task=\"override_expiry\"} 1\n";
+    let scrape = String::from_utf8_lossy(&scrape);
+    assert!(scrape.contains(down), "{scrape}");
+
+    tokio::time::sleep(Duration::from_secs(61)).await;
+    assert!(get_of(&gate, "/").await.contains("<h1>All is well, and every tenant is open.</h1>"));
 }
 
 #[tokio::test]

@@ -229,13 +229,24 @@ impl TenantGate {
         }
     }
 
-    /// Returns `Ok` if `tenant` can be called now.
+    /// Returns `Ok` if `tenant` can be called now. Counts as a call: the next pull of a tenant that is
+    /// closed comes before those of tenants that are not called.
     ///
     /// # Errors
     ///
     /// When it is closed, with the reason and the time.
     pub fn check(&self, tenant: &TenantId) -> Result<(), TenantUnavailable> {
         self.parts.guard_state.check(tenant)
+    }
+
+    /// Returns the time until the state of `tenant` is pulled next, which may open it: at least a
+    /// second, as in [`TenantUnavailable::retry_after`].
+    ///
+    /// `None` when it is open or deleted, and when no pull is scheduled. Unlike [`check`](Self::check)
+    /// it does not bring that pull forward, and so is right for lists.
+    #[must_use]
+    pub fn next_pull(&self, tenant: &TenantId) -> Option<Duration> {
+        self.parts.guard_state.next_pull(tenant)
     }
 
     /// Returns the status of `tenant`. A tenant without a record is available.

@@ -1,8 +1,11 @@
 //! The state that all guards of a gate share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
 
 use super::TenantUnavailable;
@@ -90,6 +93,13 @@ impl GuardState {
             None => Ok(()),
             Some(closed) => Err(self.unavailable(tenant.clone(), closed)),
         }
+    }
+
+    /// Returns the time until the next pull of `tenant`, if it is closed. Counts nothing, and does not
+    /// bring that pull forward.
+    pub(crate) fn next_pull(&self, tenant: &TenantId) -> Option<Duration> {
+        let closed = self.registry.summary(tenant)?;
+        TenantUnavailable::new(tenant.clone(), closed, self.clock).retry_after()
     }
 
     /// Returns the refusal of a call to `tenant`, if it is closed. Counts nothing.

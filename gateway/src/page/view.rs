@@ -132,7 +132,7 @@ impl List {
         let pages = selection.pages();
         let Selection { listed, page, tenants, .. } = selection;
         let row = |(tenant, status): (TenantId, TenantStatus)| {
-            let next_pull = gate.check(&tenant).err().and_then(|closed| closed.retry_after());
+            let next_pull = gate.next_pull(&tenant);
             Row::new(tenant, status, next_pull, now)
         };
         Self { listed, page, pages, rows: tenants.into_iter().map(row).collect() }

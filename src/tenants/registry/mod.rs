@@ -114,6 +114,12 @@ impl Registry {
         Some(summary)
     }
 
+    /// Returns the data of the refusal if `tenant` is closed. Notes nothing: to list
+    /// tenants is not to call them.
+    pub(crate) fn summary(&self, tenant: &TenantId) -> Option<ClosedSummary> {
+        self.tenants.get(tenant)?.summary()
+    }
+
     /// Notes that `tenant` is wanted, if it is closed.
     pub(crate) fn want(&self, tenant: &TenantId) {
         if let Some(entry) = self.tenants.get(tenant) {

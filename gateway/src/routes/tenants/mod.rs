@@ -88,8 +88,7 @@ impl<'a> Tenant<'a> {
     pub(super) fn with_next_pull(self, gate: &TenantGate) -> Self {
         // No pull opens what an order closed.
         let is_asked = !self.available && self.evidence != Some(Evidence::Operator.as_str());
-        let closed = is_asked.then(|| gate.check(self.tenant).err()).flatten();
-        let wait = closed.and_then(|closed| closed.retry_after());
+        let wait = is_asked.then(|| gate.next_pull(self.tenant)).flatten();
         let next_pull = wait.and_then(|wait| SystemTime::now().checked_add(wait));
         Self { next_pull: Some(next_pull.map(rfc3339)), ..self }
     }

@@ -48,7 +48,7 @@ metrics! {
     TENANTS_AWAITED: Gauge, Count, "superoffice_tenants_awaited",
         "Tracked tenants of which nothing is known yet.";
     NOTIFICATIONS: Counter, Count, "superoffice_notifications_total",
-        "Notifications that were verified and applied, by their effect on the tenant's record.";
+        "Verified notifications, by their effect on the tenant's record.";
     NOTIFICATIONS_REFUSED: Counter, Count, "superoffice_notifications_refused_total",
         "Requests to the notification route that were not answered with 204.";
     NOTIFICATION_LAST: Gauge, Seconds, "superoffice_notification_last_timestamp_seconds",

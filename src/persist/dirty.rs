@@ -36,7 +36,7 @@ pub(super) struct Dirty {
     /// Number of dirty tenants that the store refused at the last attempt.
     refused: usize,
     outage: Option<Outage>,
-    behind: Option<Behind>,
+    staleness: Option<Staleness>,
     /// Whether the gate shuts down.
     ending: bool,
 }
@@ -91,7 +91,7 @@ struct Outage {
 }
 
 /// The store can't be loaded, or its changes are not subscribed to.
-struct Behind {
+struct Staleness {
     /// ms since the epoch.
     since: u64,
     permanent: bool,
@@ -340,32 +340,32 @@ impl Dirty {
 
     /// Records that the subscription to changes is lost.
     pub(super) fn disconnected(&mut self, unix_ms: u64) {
-        self.behind.get_or_insert(Behind { since: unix_ms, permanent: false });
+        self.staleness.get_or_insert(Staleness { since: unix_ms, permanent: false });
     }
 
     /// Records that the store can't be loaded. Returns whether that is new.
     pub(super) fn load_failed(&mut self, permanent: bool, unix_ms: u64) -> bool {
-        let began = self.behind.is_none();
-        let behind = self.behind.get_or_insert(Behind { since: unix_ms, permanent });
-        behind.permanent = permanent;
+        let began = self.staleness.is_none();
+        let staleness = self.staleness.get_or_insert(Staleness { since: unix_ms, permanent });
+        staleness.permanent = permanent;
         began
     }
 
     /// Records that the whole store was loaded. `subscribed` tells whether later changes of others
     /// are subscribed to.
     pub(super) fn loaded(&mut self, subscribed: bool) {
-        match &mut self.behind {
-            Some(behind) if !subscribed => behind.permanent = false,
-            behind => *behind = None,
+        match &mut self.staleness {
+            Some(staleness) if !subscribed => staleness.permanent = false,
+            staleness => *staleness = None,
         }
     }
 
     pub(super) fn health(&self) -> StoreState {
-        let behind = self.behind.as_ref();
-        if self.refused > 0 || behind.is_some_and(|behind| behind.permanent) {
+        let staleness = self.staleness.as_ref();
+        if self.refused > 0 || staleness.is_some_and(|staleness| staleness.permanent) {
             return StoreState::Failed;
         }
-        let since = [self.outage.as_ref().map(|o| o.since), behind.map(|b| b.since)];
+        let since = [self.outage.as_ref().map(|o| o.since), staleness.map(|b| b.since)];
         match since.into_iter().flatten().min() {
             Some(since) => StoreState::Stale { since },
             None => StoreState::Fresh,

@@ -14,7 +14,7 @@ use crate::status::{
     past::Past,
     repetition::repeats,
     settle::Settle,
-    stamp::{PullStamp, Told},
+    stamp::{PullStamp, PullAnswer},
 };
 
 /// All times are in seconds.
@@ -175,8 +175,8 @@ impl Run {
     /// Returns the answer of the state API to a request that was sent at `sent`.
     fn answer(&mut self, sent: u64) -> State {
         let moment = self.rng.u64(sent.saturating_sub(LAG)..=self.now);
-        let told = self.truth.iter().rfind(|(since, _)| *since <= moment);
-        told.map_or(State::Running, |(_, state)| *state)
+        let answer = self.truth.iter().rfind(|(since, _)| *since <= moment);
+        answer.map_or(State::Running, |(_, state)| *state)
     }
 
     fn step(&mut self, quiet: bool, trouble: &Trouble) {
@@ -248,8 +248,8 @@ impl Run {
             own.history.attempted(own.history.attempts().failed(), elapsed);
         } else {
             let taken_at = now + own.skew;
-            let told = Told { state, details: Arc::default(), fresh: None, taken_at };
-            let pulled = stamp.into_pull(told, &own.record, &settle());
+            let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at };
+            let pulled = stamp.into_pull(answer, &own.record, &settle());
             if own.history.turned().is_none() && repeats(&pulled, &own.record, &settle()) {
                 let past = Past::of(&own.record);
                 let after = (&own.record, &status_without_override(&own.record));

@@ -185,7 +185,7 @@ impl InFlight {
     pub(crate) fn join(
         &mut self,
         tenant: &TenantId,
-        mark: u64,
+        pull_seq: u64,
         waiting: usize,
         now: Instant,
     ) -> Join {
@@ -194,13 +194,13 @@ impl InFlight {
         }
         let (waiter, receiver) = oneshot::channel();
         let in_flight = match self.pulls.get_mut(tenant) {
-            Some(pull) if pull.number > mark => {
+            Some(pull) if pull.number > pull_seq => {
                 pull.released.waiters.push(waiter);
                 return Join::Joined(receiver);
             }
             pull => pull.is_some(),
         };
-        if self.recent.answers(tenant, mark, now) || (!in_flight && waiting >= MOST_WAITING) {
+        if self.recent.answers(tenant, pull_seq, now) || (!in_flight && waiting >= MOST_WAITING) {
             return Join::None;
         }
         // While a pull is in flight they wait for what it finds: see `complete`.

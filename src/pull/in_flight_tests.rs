@@ -19,15 +19,15 @@ fn joined(join: Join) -> oneshot::Receiver<()> {
 #[test]
 fn calls_sent_before_a_pull_join_it_and_go_on_when_it_ends() {
     let (mut in_flight, now) = (InFlight::default(), Instant::now());
-    let mark = in_flight.pull_seq();
+    let pull_seq = in_flight.pull_seq();
     assert!(!in_flight.start(&tenant(), 0));
-    let mut receiver = joined(in_flight.join(&tenant(), mark, 0, now));
+    let mut receiver = joined(in_flight.join(&tenant(), pull_seq, 0, now));
     assert!(receiver.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty));
     let (rerun, waiters) = in_flight.complete(&tenant(), FoundHost::New, now);
     assert!(!rerun);
     waiters.release(&Ok(()));
     assert_eq!(receiver.try_recv(), Err(oneshot::error::TryRecvError::Closed));
-    assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None), "made since");
+    assert!(matches!(in_flight.join(&tenant(), pull_seq, 0, now), Join::None), "made since");
 }
 
 /// A pull that began after the call explains its 421, whatever it finds: no other is made for it.
@@ -48,8 +48,8 @@ fn calls_sent_during_a_pull_get_another_unless_it_found_a_new_place() {
     for found in [FoundHost::Same, FoundHost::New] {
         let (mut in_flight, now) = (InFlight::default(), Instant::now());
         in_flight.start(&tenant(), 0);
-        let mark = in_flight.pull_seq();
-        let join = in_flight.join(&tenant(), mark, 0, now);
+        let pull_seq = in_flight.pull_seq();
+        let join = in_flight.join(&tenant(), pull_seq, 0, now);
         assert!(matches!(join, Join::Joined(_)));
         let (rerun, _) = in_flight.complete(&tenant(), found, now);
         assert_eq!(rerun, found == FoundHost::Same);
@@ -68,10 +68,10 @@ fn an_unhelpful_pull_is_not_repeated_for_a_while() {
     assert!(matches!(join, Join::Requested(_)));
     assert!(in_flight.start(&tenant(), 0));
     in_flight.complete(&tenant(), FoundHost::Same, now).1.release(&Ok(()));
-    let mark = in_flight.pull_seq();
-    assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::None));
+    let pull_seq = in_flight.pull_seq();
+    assert!(matches!(in_flight.join(&tenant(), pull_seq, 0, now), Join::None));
     let later = now + MISDIRECT_COOLDOWN;
-    assert!(matches!(in_flight.join(&tenant(), mark, 0, later), Join::Requested(_)));
+    assert!(matches!(in_flight.join(&tenant(), pull_seq, 0, later), Join::Requested(_)));
 }
 
 /// A pull that no misdirected call waited for says nothing of one that comes later.
@@ -80,8 +80,8 @@ fn call_sent_after_a_due_pull_gets_another() {
     let (mut in_flight, now) = (InFlight::default(), Instant::now());
     in_flight.start(&tenant(), 0);
     in_flight.complete(&tenant(), FoundHost::Same, now).1.release(&Ok(()));
-    let mark = in_flight.pull_seq();
-    assert!(matches!(in_flight.join(&tenant(), mark, 0, now), Join::Requested(_)));
+    let pull_seq = in_flight.pull_seq();
+    assert!(matches!(in_flight.join(&tenant(), pull_seq, 0, now), Join::Requested(_)));
 }
 
 #[test]

@@ -38,7 +38,7 @@ const HELD_UP: Duration = Duration::from_secs(60);
 
 /// A lease or a turn of another replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Held {
+pub(super) struct HeldLease {
     /// Time for which it lasts.
     pub(super) remaining: Duration,
     /// Time for which the pull is put off.
@@ -88,13 +88,13 @@ pub(super) async fn request(
     tenant: &TenantId,
     term: u64,
     keeps_to_turns: bool,
-) -> Option<Held> {
+) -> Option<HeldLease> {
     if keeps_to_turns && let Lease::Held { remaining } = try_lease(store, tenant, turn(term)).await
     {
-        return Some(Held { remaining, wait: remaining.min(HELD_UP) });
+        return Some(HeldLease { remaining, wait: remaining.min(HELD_UP) });
     }
     match try_lease(store, tenant, term).await {
-        Lease::Held { remaining } => Some(Held { remaining, wait: remaining }),
+        Lease::Held { remaining } => Some(HeldLease { remaining, wait: remaining }),
         Lease::Granted => None,
     }
 }
@@ -213,7 +213,7 @@ mod tests {
         let (store, tenant) = (MemoryStore::new(), TenantId::new("Cust1").unwrap());
         let other = store.clone();
         let s = Duration::from_secs;
-        let held = |remaining, wait| Some(Held { remaining: s(remaining), wait: s(wait) });
+        let held = |remaining, wait| Some(HeldLease { remaining: s(remaining), wait: s(wait) });
         assert_eq!(request(&store, &tenant, 7, true).await, None);
         let extension = Extension::new(7, None, Some(s(45)), late(s(300))).unwrap();
         extension.request(&store, &tenant).await;

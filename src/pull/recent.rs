@@ -39,9 +39,9 @@ const SLACK: usize = 1024;
 impl RecentPulls {
     /// Returns whether there is no point in a pull because of a 421 to a call sent when pull `mark`
     /// was the last.
-    pub(super) fn answers(&self, tenant: &TenantId, mark: u64, now: Instant) -> bool {
+    pub(super) fn answers(&self, tenant: &TenantId, pull_seq: u64, now: Instant) -> bool {
         self.pulls.get(tenant).is_some_and(|pull| {
-            pull.number > mark || (pull.unhelpful && now - pull.at < MISDIRECT_COOLDOWN)
+            pull.number > pull_seq || (pull.unhelpful && now - pull.at < MISDIRECT_COOLDOWN)
         })
     }
 

@@ -11,7 +11,7 @@ use crate::{
     environment::{Environment, Origin},
     json::{self, Object, Value},
     rfc3339,
-    status::{State, pulled::PullDetails, stamp::Told},
+    status::{State, pulled::PullDetails, stamp::PullAnswer},
     tenant_id::TenantId,
 };
 
@@ -96,11 +96,11 @@ impl StateResponse {
 
     /// Returns what the answer says of its tenant, if anything. `taken_at` is the wall time, in ms
     /// since the epoch.
-    pub(crate) fn told(&self, taken_at: u64) -> Option<Told> {
+    pub(crate) fn answer(&self, taken_at: u64) -> Option<PullAnswer> {
         let endpoint = self.endpoint.as_ref().map(|origin| format_smolstr!("{origin}"));
         let details = PullDetails { endpoint, version: self.version.clone(), extra: Map::new() };
         let (state, details) = (self.state?, Arc::new(details));
-        Some(Told { state, details, fresh: self.valid_for, taken_at })
+        Some(PullAnswer { state, details, fresh: self.valid_for, taken_at })
     }
 }
 
@@ -185,16 +185,16 @@ mod tests {
 
     #[test]
     fn answer_tells_of_a_tenant_whose_state_it_names() {
-        let told = parse(DOCUMENTED).unwrap().told(NOW).unwrap();
-        assert_eq!((told.state, told.taken_at), (State::Running, NOW));
-        assert_eq!(told.fresh, Some(Duration::from_millis(120_934)));
-        assert_eq!(told.details.endpoint.as_deref(), Some("https://online2.superoffice.com"));
-        assert_eq!(told.details.version.as_deref(), Some("Release_11.10"));
+        let answer = parse(DOCUMENTED).unwrap().answer(NOW).unwrap();
+        assert_eq!((answer.state, answer.taken_at), (State::Running, NOW));
+        assert_eq!(answer.fresh, Some(Duration::from_millis(120_934)));
+        assert_eq!(answer.details.endpoint.as_deref(), Some("https://online2.superoffice.com"));
+        assert_eq!(answer.details.version.as_deref(), Some("Release_11.10"));
         let unknown =
             DOCUMENTED.replace(r#""Running", "IsRunning": true"#, r#"0, "IsRunning": false"#);
         let unknown = parse(&unknown).unwrap();
         assert_eq!(unknown.state, None);
-        assert!(unknown.told(NOW).is_none());
+        assert!(unknown.answer(NOW).is_none());
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
                 );
                 let answer = parse(&body).unwrap();
                 assert_eq!(answer.state, None, "{state}");
-                assert!(answer.told(1).is_none());
+                assert!(answer.answer(1).is_none());
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::status::{
     history::Gained,
     overrides::OverrideAction,
     past::Past,
-    stamp::{PullStamp, Told},
+    stamp::{PullStamp, PullAnswer},
     tests::strategies::{notified, overridden, record_of, records, settled, unsettled},
 };
 
@@ -77,8 +77,8 @@ impl Tenant {
         let settle = Settle::default();
         let stamp = PullStamp::new(&self.record, &self.knowledge, &settle, s(self.now));
         self.wait(seconds);
-        let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-        let pulled = stamp.into_pull(told, &self.record, &settle);
+        let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: 0 };
+        let pulled = stamp.into_pull(answer, &self.record, &settle);
         self.gain(&Fact::Pulled(pulled));
         self.history.attempted(Attempts::None, s(self.now));
         self.requested = false;

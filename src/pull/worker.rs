@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior, sleep};
 use super::{
     error::{PullError, RefreshError},
     in_flight::{FoundHost, Released},
-    lease::{self, Extension, Held},
+    lease::{self, Extension, HeldLease},
     pulls::{Pulls, State},
     response::StateResponse,
     schedule::{LONGEST_PAUSE, Trigger},
@@ -55,7 +55,7 @@ enum Outcome {
     Answered(SentPull, StateResponse),
     Failed(Failure),
     /// Another replica has the lease or the turn. The stamp is from before the request for it.
-    Delegated(SentPull, Held),
+    Delegated(SentPull, HeldLease),
 }
 
 impl Pulls {
@@ -254,12 +254,12 @@ impl Pulls {
         response: &StateResponse,
         corrected: &mut Option<Correction>,
     ) -> LastPull {
-        let Some(told) = response.told(self.clock.unix_ms()) else {
+        let Some(answer) = response.answer(self.clock.unix_ms()) else {
             log::debug!(%tenant, "state unknown to the state API");
             return LastPull::UnknownState;
         };
-        log::debug!(%tenant, state = %told.state, "pull answered");
-        let applied = tenants.apply(tenant, Update::Pull { sent, told });
+        log::debug!(%tenant, state = %answer.state, "pull answered");
+        let applied = tenants.apply(tenant, Update::Pull { sent, answer });
         if let Some(correction) = applied.correction {
             self.state().corrections.count(&correction);
             *corrected = Some(correction);
@@ -292,7 +292,7 @@ impl Pulls {
         (tenant, trigger): (&TenantId, Trigger),
         sent: SentPull,
         start: Instant,
-        Held { remaining, wait }: Held,
+        HeldLease { remaining, wait }: HeldLease,
     ) {
         let now = self.now().elapsed;
         let followed = self.registry.read(tenant, |record| sent.is_followed_in(record));

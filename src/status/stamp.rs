@@ -22,7 +22,7 @@ pub(crate) struct PullStamp {
 
 /// An answer of the state API with the state of the tenant.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct PullAnswer {
     pub(crate) state: State,
     pub(crate) details: Arc<PullDetails>,
     /// Time for which it is valid, if it has a `ValidUntil`.
@@ -56,8 +56,8 @@ impl PullStamp {
     }
 
     /// Creates the pull of an answer. `record` is the record when it arrives.
-    pub(crate) fn into_pull(self, told: Told, record: &Record, settle: &Settle) -> Pulled {
-        let outcome = told.state.outcome();
+    pub(crate) fn into_pull(self, answer: PullAnswer, record: &Record, settle: &Settle) -> Pulled {
+        let outcome = answer.state.outcome();
         let running = outcome == PullOutcome::Running;
         let settled = if running { self.settles.running } else { self.settles.closed };
         let passed = match self.knew {
@@ -65,14 +65,14 @@ impl PullStamp {
             Some(_) if settled => settle.usual,
             _ => Duration::ZERO,
         };
-        let taken_at = told.taken_at.min(wall::LATEST_MS);
+        let taken_at = answer.taken_at.min(wall::LATEST_MS);
         let last = record.last_pull().filter(|last| last.outcome() == outcome);
-        let mut pulled = Pulled::new(told.state, self.seq, self.knew);
+        let mut pulled = Pulled::new(answer.state, self.seq, self.knew);
         pulled.settled = settled;
         pulled.known = self.known.max(whole_seconds(passed));
         pulled.since = last.map_or(taken_at, |last| last.since);
-        pulled.fresh = told.fresh.map_or(0, fresh_seconds);
-        pulled.details = told.details;
+        pulled.fresh = answer.fresh.map_or(0, fresh_seconds);
+        pulled.details = answer.details;
         pulled
     }
 

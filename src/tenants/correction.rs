@@ -108,7 +108,7 @@ mod tests {
     use super::*;
     use crate::{
         clock::Clock,
-        status::{State, notified::Notified, settle::Settle, stamp::Told},
+        status::{State, notified::Notified, settle::Settle, stamp::PullAnswer},
         tenant_id::TenantId,
         tenants::{Tenants, Update},
     };
@@ -133,8 +133,8 @@ mod tests {
 
         fn pull(&self, state: State) -> Option<Correction> {
             let sent = self.0.registry().send_pull(&Self::id());
-            let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-            self.0.apply(&Self::id(), Update::Pull { sent, told }).correction
+            let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: 0 };
+            self.0.apply(&Self::id(), Update::Pull { sent, answer }).correction
         }
     }
 

@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     status::{
         ChangeType, Record, State, UnavailableReason, notified::Notified,
-        overrides::OverrideAction, settle::Settle, stamp::Told,
+        overrides::OverrideAction, settle::Settle, stamp::PullAnswer,
     },
     tenant_id::TenantId,
     tenants::SentPull,
@@ -31,8 +31,8 @@ fn notify(tenants: &Tenants, change: ChangeType, token_time: i64) -> Outcome {
 }
 
 fn complete(tenants: &Tenants, sent: SentPull, state: State) -> Outcome {
-    let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-    tenants.apply(&cust1(), Update::Pull { sent, told }).outcome
+    let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: 0 };
+    tenants.apply(&cust1(), Update::Pull { sent, answer }).outcome
 }
 
 /// A tenant whose deletion is confirmed, and its record.

@@ -10,7 +10,7 @@ use crate::{
         record::{Gains, Novelty},
         repetition::repeats,
         settle::Settle,
-        stamp::{PullStamp, Told},
+        stamp::{PullStamp, PullAnswer},
     },
     tenants::correction::Correction,
 };
@@ -21,7 +21,7 @@ pub(crate) enum Update {
     /// A verified notification.
     Notification(Notified),
     /// An answer of the state API, and what was known when its request was sent.
-    Pull { sent: SentPull, told: Told },
+    Pull { sent: SentPull, answer: PullAnswer },
     /// An operator's order, given at `now`; times in ms since the epoch.
     Override { action: OverrideAction, note: String, until: Option<u64>, now: u64 },
     /// The expiry of an override, if it is due by `now`.
@@ -145,7 +145,7 @@ impl Update {
             Self::Notification(notified) => {
                 notified.details = interner.intern_notified(&notified.details);
             }
-            Self::Pull { told, .. } => told.details = interner.intern_pulled(&told.details),
+            Self::Pull { answer, .. } => answer.details = interner.intern_pulled(&answer.details),
             Self::Stored(record) | Self::Loaded(record) | Self::Read { record, .. } => {
                 record.intern(interner);
             }
@@ -173,8 +173,8 @@ impl Update {
             Self::Stored(stored) | Self::Loaded(stored) | Self::Read { record: stored, .. } => {
                 return Ok(record.join(&stored));
             }
-            Self::Pull { sent, told } => {
-                let pulled = sent.stamp.into_pull(told, record, settle);
+            Self::Pull { sent, answer } => {
+                let pulled = sent.stamp.into_pull(answer, record, settle);
                 if !awaited && repeats(&pulled, record, settle) {
                     return Ok(Gains { any: false, pulls: true });
                 }

@@ -45,13 +45,13 @@ type Indexed = (usize, Result<Verified, VerifyError>);
 /// A token that waits for keys of one or more verifiers, at most 2 s.
 pub(crate) struct PendingChoice {
     verifiers: Verifiers,
-    tally: Tally,
+    refusals: Refusals,
     pending: FuturesUnordered<Pin<Box<dyn Future<Output = Indexed> + Send>>>,
 }
 
 /// The results so far, none of which accepts the token.
 #[derive(Debug, Default)]
-struct Tally {
+struct Refusals {
     login: Option<(usize, TenantId)>,
     without_keys: Vec<usize>,
     retry_after: Duration,
@@ -65,14 +65,14 @@ impl Verifiers {
 
     /// Verifies `token`, at once whenever the available keys are enough.
     pub(crate) fn verify(&self, token: &str) -> ChoosingVerification {
-        let mut tally = Tally::default();
+        let mut refusals = Refusals::default();
         let pending = FuturesUnordered::new();
         for (index, verifier) in self.candidates(token) {
             match verifier.verify(token) {
                 Verification::Done(Ok(verified)) => {
                     return ChoosingVerification::Done(self.accept(index, verified, token));
                 }
-                Verification::Done(Err(error)) => tally.add(index, error),
+                Verification::Done(Err(error)) => refusals.add(index, error),
                 Verification::NeedsKeys(keys) => {
                     pending
                         .push(Box::pin(async move { (index, keys.wait().await) }) as Pin<Box<_>>);
@@ -80,9 +80,9 @@ impl Verifiers {
             }
         }
         if pending.is_empty() {
-            return ChoosingVerification::Done(tally.into_choice());
+            return ChoosingVerification::Done(refusals.into_choice());
         }
-        ChoosingVerification::NeedsKeys(PendingChoice { verifiers: self.clone(), tally, pending })
+        ChoosingVerification::NeedsKeys(PendingChoice { verifiers: self.clone(), refusals, pending })
     }
 
     /// Returns the verifiers that have a key which `token` names, and all when none has.
@@ -120,14 +120,14 @@ impl PendingChoice {
         while let Some((index, result)) = self.pending.next().await {
             match result {
                 Ok(verified) => return self.verifiers.accept(index, verified, token),
-                Err(error) => self.tally.add(index, error),
+                Err(error) => self.refusals.add(index, error),
             }
         }
-        self.tally.into_choice()
+        self.refusals.into_choice()
     }
 }
 
-impl Tally {
+impl Refusals {
     fn add(&mut self, index: usize, error: VerifyError) {
         match error {
             VerifyError::LoginToken { tenant } => self.login = Some((index, tenant)),
@@ -340,10 +340,10 @@ mod tests {
     fn verifier_without_keys_hides_no_other() {
         let two = [verifier(AS, "APP", &[]), verifier(AS, "APP", &[TWO.jwk("B", "")])];
         assert_eq!(index(choice(&two, &TWO.good("B", "c"))), Ok(1));
-        let mut tally = Tally::default();
-        tally.add(0, TokenError::Signature.into());
-        tally.add(1, VerifyError::KeysUnavailable { retry_after: Duration::from_secs(30) });
+        let mut refusals = Refusals::default();
+        refusals.add(0, TokenError::Signature.into());
+        refusals.add(1, VerifyError::KeysUnavailable { retry_after: Duration::from_secs(30) });
         let (indices, retry_after) = (vec![1], Duration::from_secs(30));
-        assert_eq!(tally.into_choice(), Choice::KeysUnavailable { indices, retry_after });
+        assert_eq!(refusals.into_choice(), Choice::KeysUnavailable { indices, retry_after });
     }
 }

@@ -15,7 +15,7 @@ use crate::status::{
     notified::OpenClose,
     past::Past,
     settle::Settle,
-    stamp::{PullStamp, Told},
+    stamp::{PullStamp, PullAnswer},
 };
 
 #[test]
@@ -105,8 +105,8 @@ fn a_settle_time_is_handed_on_in_whole_seconds() {
         knowledge.update(&Past::of(&Record::default()), &record, Duration::ZERO);
         let stamp = PullStamp::new(&record, &knowledge, &settle, usual);
         for state in [State::Running, State::Suspended] {
-            let told = Told { state, details: Arc::default(), fresh: None, taken_at: 0 };
-            let pulled = stamp.into_pull(told, &record, &settle);
+            let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: 0 };
+            let pulled = stamp.into_pull(answer, &record, &settle);
             assert_eq!((pulled.settled, pulled.known), (true, known), "{usual:?} {state:?}");
         }
     }
@@ -183,8 +183,8 @@ fn without_a_notification_every_pull_is_settled() {
 #[test]
 fn since_follows_an_unbroken_run_of_one_outcome() {
     let at = |tenant: &mut Replica, state, taken_at| {
-        let told = Told { state, details: Arc::default(), fresh: None, taken_at };
-        let pulled = tenant.stamp().into_pull(told, &tenant.record, &SETTLE);
+        let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at };
+        let pulled = tenant.stamp().into_pull(answer, &tenant.record, &SETTLE);
         let since = pulled.since;
         tenant.change(|record| _ = record.insert(&Fact::Pulled(pulled)));
         since
@@ -205,8 +205,8 @@ fn freshness_is_cut_to_between_5_minutes_and_an_hour() {
         (Some(Duration::from_secs(1_000)), 1_000),
         (Some(Duration::MAX), 3_600),
     ] {
-        let told = Told { state: State::Running, details: Arc::default(), fresh, taken_at: 0 };
-        let pulled = replica.stamp().into_pull(told, &replica.record, &SETTLE);
+        let answer = PullAnswer { state: State::Running, details: Arc::default(), fresh, taken_at: 0 };
+        let pulled = replica.stamp().into_pull(answer, &replica.record, &SETTLE);
         assert_eq!(pulled.fresh, expected);
     }
 }
@@ -220,9 +220,9 @@ fn settle_times_at_their_extremes_neither_panic_nor_wrap() {
             let record = record_of(&[notified(Upgrade, i64::MAX)]);
             knowledge.update(&Past::of(&Record::default()), &record, now);
             let stamp = PullStamp::new(&record, &knowledge, &settle, Duration::MAX);
-            let told =
-                Told { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
-            let pulled = stamp.into_pull(told, &record, &settle);
+            let answer =
+                PullAnswer { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
+            let pulled = stamp.into_pull(answer, &record, &settle);
             let mut next = record.clone();
             next.insert(&Fact::Pulled(pulled));
             knowledge.update(&Past::of(&record), &next, Duration::MAX);

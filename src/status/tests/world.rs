@@ -19,7 +19,7 @@ use crate::status::{
     pulled::Knew,
     repetition::repeats,
     settle::Settle,
-    stamp::{PullStamp, Told},
+    stamp::{PullStamp, PullAnswer},
     state::PullOutcome,
 };
 
@@ -290,8 +290,8 @@ impl World {
         let own = &mut self.replicas[replica];
         own.in_flight = None;
         let before = own.record.clone();
-        let told = Told { state, details: Arc::default(), fresh: None, taken_at: wall };
-        let pulled = stamp.into_pull(told, &before, &scenario.settle());
+        let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: wall };
+        let pulled = stamp.into_pull(answer, &before, &scenario.settle());
         let said = (pulled.outcome(), pulled.knew());
         if !repeats(&pulled, &before, &scenario.settle()) {
             own.record.insert(&Fact::Pulled(pulled));

@@ -11,7 +11,7 @@ use tokio_postgres::types::Type;
 use super::{
     link::Parameter,
     rows::{CachedValue, Mark, cached, column},
-    shared::{Shared, Written},
+    client::{StoreClient, Written},
     writer::{Kind, Write},
 };
 use crate::{
@@ -41,7 +41,7 @@ struct Prepared {
     is_malformed: bool,
     /// Whether the gate knows all of the record but what it gives: otherwise the store's own reader
     /// has to read it as well.
-    is_told: bool,
+    is_published: bool,
 }
 
 /// The next step of a write, before anything is stored.
@@ -51,7 +51,7 @@ enum Step {
     Store(Box<Prepared>),
 }
 
-impl Shared {
+impl StoreClient {
     /// Writes a batch, in which each tenant is once, and returns the writes to be tried again.
     pub(super) async fn write(&self, batch: Vec<Write>) -> Vec<Write> {
         let stored = match self.read_for(&batch).await {
@@ -138,12 +138,12 @@ impl Shared {
             None => (write.tenant.clone(), Record::default(), None),
         };
         let is_malformed = record.is_unreadable();
-        let is_told = mark.is_none_or(|mark| mark.is_told) || write.given.contains(&record);
+        let is_published = mark.is_none_or(|mark| mark.is_published) || write.given.contains(&record);
         let changed = record.merge(&write.given) && !record.is_empty();
         if changed {
             let (value, digest) = (value::encode(&spelling, &record), digest_of(mark));
             let prepared =
-                Prepared { write, key, spelling, record, value, digest, is_malformed, is_told };
+                Prepared { write, key, spelling, record, value, digest, is_malformed, is_published };
             return Step::Store(Box::new(prepared));
         }
         // A cached value may be outdated. One that was just read is stored.
@@ -178,7 +178,7 @@ impl Shared {
             record: Record::default(),
             digest: digest_of(Some(seen.mark)),
             is_malformed: false,
-            is_told: true,
+            is_published: true,
             write,
         }))
     }
@@ -205,7 +205,7 @@ impl Shared {
             };
             match kind {
                 Kind::Merge => {
-                    let mark = Mark::new(&one.value, *position, one.is_told);
+                    let mark = Mark::new(&one.value, *position, one.is_published);
                     self.remember(one.spelling, CachedValue { record: one.record.clone(), mark });
                 }
                 Kind::Remove => self.cache().remove(&one.spelling),
@@ -240,7 +240,7 @@ impl Shared {
                 // The store's own reader skips what has its number.
                 let writers: Vec<i64> = prepared
                     .iter()
-                    .map(|one| if one.is_told { self.writer } else { -self.writer })
+                    .map(|one| if one.is_published { self.writer } else { -self.writer })
                     .collect();
                 let [count, keys, digests, values] = common;
                 let parameters = [

@@ -157,7 +157,7 @@ impl Link {
 
     /// Drops the connection and its back-off, after the subscription has reconnected: this
     /// connection has probably failed too, and the next attempt need not wait.
-    pub(super) fn renew(&self) {
+    pub(super) fn reconnect(&self) {
         let mut state = lock(&self.state);
         state.live = None;
         state.failure = None;

@@ -7,7 +7,7 @@ mod error;
 mod link;
 mod rows;
 mod server;
-mod shared;
+mod client;
 mod statements;
 mod subscriber;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
@@ -37,7 +37,7 @@ use self::{
     error::late,
     link::Parameter,
     rows::column,
-    shared::Shared,
+    client::StoreClient,
     statements::Statements,
     writer::{Job, Kind},
 };
@@ -118,7 +118,7 @@ const SWEEP_EVERY: u32 = 256;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct PostgresStore {
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
     /// To the task that writes; `None` before the first write.
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     leases: AtomicU32,
@@ -157,8 +157,8 @@ impl PostgresStore {
     }
 
     fn new(endpoint: Endpoint, environment: &Environment) -> Self {
-        let shared = Arc::new(Shared::new(endpoint, environment));
-        Self { shared, jobs: Mutex::default(), leases: AtomicU32::new(0) }
+        let client = Arc::new(StoreClient::new(endpoint, environment));
+        Self { client, jobs: Mutex::default(), leases: AtomicU32::new(0) }
     }
 
     /// Returns the sender to the task that writes, which it starts if there is none. A task ends
@@ -170,7 +170,7 @@ impl PostgresStore {
             Some(jobs) if !jobs.is_closed() => jobs.clone(),
             _ => {
                 let (tx, rx) = mpsc::channel(writer::QUEUE);
-                tokio::spawn(writer::run(self.shared.clone(), rx));
+                tokio::spawn(writer::run(self.client.clone(), rx));
                 jobs.insert(tx).clone()
             }
         }
@@ -182,7 +182,7 @@ impl PostgresStore {
         tenant: &TenantId,
         given: &Record,
     ) -> Result<Record, StoreError> {
-        let name = &self.shared.endpoint.name;
+        let name = &self.client.endpoint.name;
         let (answer, answered) = oneshot::channel();
         let job = Job { kind, tenant: tenant.clone(), given: given.clone(), answer };
         let work = async {
@@ -196,16 +196,16 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn name(&self) -> String {
-        self.shared.endpoint.name.clone()
+        self.client.endpoint.name.clone()
     }
 
     fn environment(&self) -> Option<&str> {
-        Some(&self.shared.environment)
+        Some(&self.client.environment)
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {
-        let mut warnings = self.shared.link.warnings();
-        if self.shared.is_deaf.load(Ordering::Relaxed) {
+        let mut warnings = self.client.link.warnings();
+        if self.client.is_disconnected.load(Ordering::Relaxed) {
             warnings.push(StoreWarning::Other(
                 "notifications of the store's server do not arrive, so changes are polled: connect to \
                  the server itself, or use a pooler in session mode"
@@ -216,17 +216,17 @@ impl Store for PostgresStore {
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        let shared = &*self.shared;
+        let client = &*self.client;
         stream::try_unfold(None, move |after: Option<String>| async move {
             let after = match after {
                 None => {
-                    let longest = link::ANSWER.max(shared.endpoint.connect_timeout);
-                    shared.subscriptions.begin_load(longest).await;
+                    let longest = link::ANSWER.max(client.endpoint.connect_timeout);
+                    client.subscriptions.begin_load(longest).await;
                     String::new()
                 }
                 Some(after) => after,
             };
-            let page = shared.page(&after).await?;
+            let page = client.page(&after).await?;
             Ok(page.map(|(last, page)| (page, Some(last))))
         })
         .boxed()
@@ -249,8 +249,8 @@ impl Store for PostgresStore {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let starting = FirstSubscription::new(&self.shared.subscriptions);
-        change_stream::spawn(|tx| subscriber::run(self.shared.clone(), starting, tx))
+        let starting = FirstSubscription::new(&self.client.subscriptions);
+        change_stream::spawn(|tx| subscriber::run(self.client.clone(), starting, tx))
     }
 
     fn try_lease<'a>(
@@ -259,22 +259,22 @@ impl Store for PostgresStore {
         term: u64,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        let (shared, name) = (&self.shared, &self.shared.endpoint.name);
+        let (client, name) = (&self.client, &self.client.endpoint.name);
         let (key, term) = (value::key(tenant), term.cast_signed());
         // The server refuses times beyond its own range.
         let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000) as f64;
         async move {
             if self.leases.fetch_add(1, Ordering::Relaxed) % SWEEP_EVERY == SWEEP_EVERY - 1 {
-                shared.link.query(&shared.statements.sweep, &[]).await?;
+                client.link.query(&client.statements.sweep, &[]).await?;
             }
             let parameters: [Parameter<'_>; 4] = [
                 (&key, Type::TEXT),
                 (&term, Type::INT8),
-                (&shared.writer, Type::INT8),
+                (&client.writer, Type::INT8),
                 (&ttl, Type::FLOAT8),
             ];
             loop {
-                let rows = shared.link.query(&shared.statements.lease, &parameters).await?;
+                let rows = client.link.query(&client.statements.lease, &parameters).await?;
                 let Some(row) = rows.first() else { continue };
                 let remaining: Option<i64> = column(name, row, 0)?;
                 return Ok(match remaining {
@@ -293,7 +293,7 @@ impl Store for PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("name", &self.shared.endpoint.name)
+            .field("name", &self.client.endpoint.name)
             .finish_non_exhaustive()
     }
 }

@@ -16,21 +16,21 @@ pub(super) struct Mark {
     pub(super) digest: [u8; 32],
     pub(super) position: i64,
     /// Whether the gate has got all of the record: from a load, from the changes, or as its own.
-    pub(super) is_told: bool,
+    pub(super) is_published: bool,
 }
 
 pub(super) type CachedValue = Cached<Mark>;
 
 impl Mark {
-    pub(super) fn new(value: &[u8], position: i64, is_told: bool) -> Self {
+    pub(super) fn new(value: &[u8], position: i64, is_published: bool) -> Self {
         let sum = digest(&SHA256, value);
-        Self { digest: sum.as_ref().try_into().unwrap_or_default(), position, is_told }
+        Self { digest: sum.as_ref().try_into().unwrap_or_default(), position, is_published }
     }
 }
 
 /// Creates the entry for the stored `value`, of which `record` is the decoded record.
-pub(super) fn cached(record: Record, value: &[u8], position: i64, is_told: bool) -> CachedValue {
-    Cached { record, mark: Mark::new(value, position, is_told) }
+pub(super) fn cached(record: Record, value: &[u8], position: i64, is_published: bool) -> CachedValue {
+    Cached { record, mark: Mark::new(value, position, is_published) }
 }
 
 /// Reads a column of `row`. `store` is the store's name, for the error.

@@ -21,7 +21,7 @@ use super::{
     error::{incomplete, late, store_error},
     link::{ANSWER, HEARTBEAT, Parameter},
     rows::{cached, column},
-    shared::Shared,
+    client::StoreClient,
 };
 use crate::{
     backoff::{Attempts, STORE},
@@ -69,15 +69,15 @@ struct End {
 
 /// Forwards changes to `tx`, without an end.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
     starting: FirstSubscription,
     tx: mpsc::Sender<Change>,
 ) {
-    Subscriber { shared, tx, position: None, disconnected: false }.run(starting).await;
+    Subscriber { client, tx, position: None, disconnected: false }.run(starting).await;
 }
 
 struct Subscriber {
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
     tx: mpsc::Sender<Change>,
     /// `None` before the first connection, and after a loss: a resync follows then.
     position: Option<Position>,
@@ -90,11 +90,11 @@ impl Subscriber {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
         loop {
-            let store = &self.shared.endpoint.name.clone();
-            match connect(&self.shared).await {
+            let store = &self.client.endpoint.name.clone();
+            match connect(&self.client).await {
                 Ok(connected) => {
                     if self.disconnected {
-                        self.shared.link.renew();
+                        self.client.link.reconnect();
                     }
                     let since = Instant::now();
                     let Err(error) = self.follow(&connected, &mut starting).await;
@@ -131,14 +131,14 @@ impl Subscriber {
                 self.open(connected, starting).await?;
                 continue;
             };
-            match self.shared.end(connected, position).await? {
+            match self.client.end(connected, position).await? {
                 Some(end) if end.is_known && end.table == Some(position.table) => {
                     self.read_to(connected, position, &end).await?;
                 }
                 _ => {
-                    let store = &self.shared.endpoint.name;
+                    let store = &self.client.endpoint.name;
                     crate::log::warn!(%store, "change log trimmed or data lost; loading everything");
-                    self.shared.clear_cache();
+                    self.client.clear_cache();
                     self.position = None;
                     continue;
                 }
@@ -163,7 +163,7 @@ impl Subscriber {
         connected: &Connected,
         starting: &mut Option<FirstSubscription>,
     ) -> Result<(), StoreError> {
-        self.position = Some(self.shared.open_log(connected).await?);
+        self.position = Some(self.client.open_log(connected).await?);
         // A load that started earlier lacks what others have stored since.
         let resync = starting.as_ref().is_none_or(FirstSubscription::has_loaded);
         // Lets waiting loads start.
@@ -180,13 +180,13 @@ impl Subscriber {
     /// A pooler that gives each transaction another connection takes the subscription and forgets
     /// it. So one notification is sent on the other connection, and has to arrive here.
     async fn listen(&self, connected: &Connected) -> Result<Duration, StoreError> {
-        let name = &self.shared.endpoint.name;
-        let listen = connected.client.batch_execute(&self.shared.statements.listen);
+        let name = &self.client.endpoint.name;
+        let listen = connected.client.batch_execute(&self.client.statements.listen);
         let listening = timeout(ANSWER, listen).await.map_err(|_| late(name))?;
         listening.map_err(|error| store_error(name, error))?;
-        self.shared.link.query(&self.shared.statements.notify, &[]).await?;
+        self.client.link.query(&self.client.statements.notify, &[]).await?;
         let listens = timeout(ARRIVAL, connected.woken.notified()).await.is_ok();
-        if self.shared.set_listens(listens) && !listens {
+        if self.client.set_listens(listens) && !listens {
             crate::log::warn!(store = %name, "store notifications do not arrive; polling");
         }
         Ok(if listens { HEARTBEAT } else { POLL })
@@ -199,12 +199,12 @@ impl Subscriber {
         mut position: Position,
         end: &End,
     ) -> Result<(), StoreError> {
-        let shared = self.shared.clone();
+        let client = self.client.clone();
         while position.read < end.position {
             let to = end.position.min(position.read.saturating_add(RANGE));
             let parameters: [Parameter<'_>; 3] =
-                [(&position.read, Type::INT8), (&to, Type::INT8), (&shared.writer, Type::INT8)];
-            let rows = query(&shared, connected, &shared.statements.changes, &parameters).await?;
+                [(&position.read, Type::INT8), (&to, Type::INT8), (&client.writer, Type::INT8)];
+            let rows = query(&client, connected, &client.statements.changes, &parameters).await?;
             self.forward(&rows).await?;
             position.read = to;
             self.position = Some(position);
@@ -216,20 +216,20 @@ impl Subscriber {
     }
 
     async fn forward(&mut self, rows: &[Row]) -> Result<(), StoreError> {
-        let (shared, mut interner) = (self.shared.clone(), Interner::default());
-        let store = &shared.endpoint.name;
+        let (client, mut interner) = (self.client.clone(), Interner::default());
+        let store = &client.endpoint.name;
         for row in rows {
             let (position, key): (i64, &str) = (column(store, row, 0)?, column(store, row, 1)?);
             let (bytes, is_removal): (&[u8], bool) =
                 (column(store, row, 2)?, column(store, row, 3)?);
             match value::decode_entry(store, key, bytes, &mut interner) {
                 Ok(Some((tenant, record))) if is_removal => {
-                    shared.cache().remove(&tenant);
+                    client.cache().remove(&tenant);
                     self.send(Change::Removed(tenant, record)).await;
                 }
                 Ok(Some((tenant, record))) => {
                     let seen = cached(record.clone(), bytes, position, true);
-                    shared.remember(tenant.clone(), seen);
+                    client.remember(tenant.clone(), seen);
                     self.send(Change::Merged(tenant, record)).await;
                 }
                 Ok(None) => {}
@@ -250,7 +250,7 @@ impl Subscriber {
     }
 }
 
-impl Shared {
+impl StoreClient {
     /// Returns the end of the log; `None` when the rows of the store are missing.
     async fn end(
         &self,
@@ -295,22 +295,22 @@ impl Shared {
     }
 }
 
-async fn connect(shared: &Shared) -> Result<Connected, StoreError> {
+async fn connect(client: &StoreClient) -> Result<Connected, StoreError> {
     // The other connection checks the server and creates the tables.
-    shared.link.query("SELECT 1", &[]).await?;
-    let endpoint = &shared.endpoint;
+    client.link.query("SELECT 1", &[]).await?;
+    let endpoint = &client.endpoint;
     let connected = timeout(endpoint.connect_timeout, endpoint.connect()).await;
     let connected = connected.map_err(|_| late(&endpoint.name))?;
     connected.map_err(|error| store_error(&endpoint.name, error))
 }
 
 async fn query(
-    shared: &Shared,
+    client: &StoreClient,
     connected: &Connected,
     statement: &str,
     parameters: &[Parameter<'_>],
 ) -> Result<Vec<Row>, StoreError> {
-    let name = &shared.endpoint.name;
+    let name = &client.endpoint.name;
     let answered = timeout(ANSWER, connected.client.query_typed(statement, parameters)).await;
     answered.map_err(|_| late(name))?.map_err(|error| store_error(name, error))
 }

@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::shared::Shared;
+use super::client::StoreClient;
 use crate::{
     status::Record,
     store::{StoreError, value},
@@ -78,7 +78,7 @@ impl Write {
 }
 
 /// Writes jobs until their senders are gone.
-pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
+pub(super) async fn run(client: Arc<StoreClient>, mut jobs: mpsc::Receiver<Job>) {
     let (mut waiting, mut again, mut batches) = (Vec::new(), Vec::new(), 0_u32);
     loop {
         let open = if again.is_empty() && waiting.is_empty() {
@@ -96,11 +96,11 @@ pub(super) async fn run(shared: Arc<Shared>, mut jobs: mpsc::Receiver<Job>) {
         }
         let (batch, rest) = gather(std::mem::take(&mut again), std::mem::take(&mut waiting));
         waiting = rest;
-        again = shared.write(batch).await;
+        again = client.write(batch).await;
         batches += 1;
         if batches >= TRIM_EVERY {
             batches = 0;
-            shared.trim().await;
+            client.trim().await;
         }
     }
 }

@@ -37,11 +37,11 @@ impl SyncFailed {
 
 /// A handle on the storage; redb owns another.
 #[derive(Debug, Clone)]
-pub(super) struct BufferedBackend(Arc<Shared>);
+pub(super) struct BufferedBackend(Arc<SharedStorage>);
 
 #[derive(Debug)]
-struct Shared {
-    inner: Box<dyn StorageBackend>,
+struct SharedStorage {
+    storage: Box<dyn StorageBackend>,
     /// `None` once writes go through.
     pending: RwLock<Option<Pending>>,
     sync_failed: SyncFailed,
@@ -68,11 +68,11 @@ enum Op {
 }
 
 impl BufferedBackend {
-    pub(super) fn new(inner: Box<dyn StorageBackend>, sync_failed: SyncFailed) -> io::Result<Self> {
-        let len = inner.len()?;
+    pub(super) fn new(storage: Box<dyn StorageBackend>, sync_failed: SyncFailed) -> io::Result<Self> {
+        let len = storage.len()?;
         let pending = Pending { ops: Vec::new(), blocks: HashMap::new(), len, own: len };
         let pending = RwLock::new(Some(pending));
-        Ok(Self(Arc::new(Shared { inner, pending, sync_failed, broken: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(SharedStorage { storage, pending, sync_failed, broken: AtomicBool::new(false) })))
     }
 
     /// Replays the pending writes, and passes everything through from now on. After an error
@@ -96,15 +96,15 @@ impl BufferedBackend {
             return None;
         }
         let mut pending = self.0.pending.write().unwrap_or_else(PoisonError::into_inner);
-        pending.as_mut().map(|pending| work(pending, &*self.0.inner))
+        pending.as_mut().map(|pending| work(pending, &*self.0.storage))
     }
 }
 
-impl Shared {
+impl SharedStorage {
     fn replay(&self, op: Op) -> io::Result<()> {
         match op {
-            Op::Write(offset, data) => self.inner.write(offset, &data),
-            Op::SetLen(len) => self.inner.set_len(len),
+            Op::Write(offset, data) => self.storage.write(offset, &data),
+            Op::SetLen(len) => self.storage.set_len(len),
             Op::Sync => self.sync(),
         }
     }
@@ -114,7 +114,7 @@ impl Shared {
         if self.broken.load(Ordering::Acquire) {
             return Err(io::Error::other("an earlier write failed"));
         }
-        Ok(&*self.inner)
+        Ok(&*self.storage)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -200,13 +200,13 @@ fn place(at: u64) -> (u64, usize) {
 
 impl StorageBackend for BufferedBackend {
     fn len(&self) -> io::Result<u64> {
-        self.buffer(|pending, _| Ok(pending.len)).unwrap_or_else(|| self.0.inner.len())
+        self.buffer(|pending, _| Ok(pending.len)).unwrap_or_else(|| self.0.storage.len())
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         match self.buffer(|pending, storage| pending.read(storage, offset, out)) {
             Some(read) => read,
-            None => self.0.inner.read(offset, out),
+            None => self.0.storage.read(offset, out),
         }
     }
 
@@ -232,11 +232,11 @@ impl StorageBackend for BufferedBackend {
     }
 
     fn close(&self) -> io::Result<()> {
-        self.0.inner.close()
+        self.0.storage.close()
     }
 
     fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.inner.try_lock_range(start, end)
+        self.0.storage.try_lock_range(start, end)
     }
 
     fn try_lock_shared_range(
@@ -244,23 +244,23 @@ impl StorageBackend for BufferedBackend {
         start: Bound<u64>,
         end: Bound<u64>,
     ) -> Result<bool, BackendError> {
-        self.0.inner.try_lock_shared_range(start, end)
+        self.0.storage.try_lock_shared_range(start, end)
     }
 
     fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.inner.lock_range(start, end)
+        self.0.storage.lock_range(start, end)
     }
 
     fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.inner.lock_shared_range(start, end)
+        self.0.storage.lock_shared_range(start, end)
     }
 
     fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.0.inner.unlock_range(start, end)
+        self.0.storage.unlock_range(start, end)
     }
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.0.inner.query_lock_range(start, end)
+        self.0.storage.query_lock_range(start, end)
     }
 }
 

@@ -24,7 +24,7 @@ use redis::{
 use tokio::time::timeout;
 
 use super::{
-    Shared,
+    StoreClient,
     connection::ANSWER,
     error::{late, store_error},
 };
@@ -103,10 +103,10 @@ impl ChangeLog {
     }
 
     /// Returns the newest own entry that a reader at `position` has not read; empty for none.
-    fn unread(&self, position: &Position) -> String {
+    fn unread_own(&self, position: &Position) -> String {
         let read = EntryId::parse(&position.id);
-        let unread = (*self.written()).filter(|newest| Some(*newest) > read);
-        unread.map(|EntryId(ms, number)| format!("{ms}-{number}")).unwrap_or_default()
+        let unread_own = (*self.written()).filter(|newest| Some(*newest) > read);
+        unread_own.map(|EntryId(ms, number)| format!("{ms}-{number}")).unwrap_or_default()
     }
 }
 
@@ -117,7 +117,7 @@ impl EntryId {
     }
 }
 
-impl Shared {
+impl StoreClient {
     /// Returns the end of the log. It creates what is missing, so that a later loss shows even if
     /// nothing was stored before it.
     pub(super) async fn open_log(
@@ -142,7 +142,7 @@ impl Shared {
         let Position { incarnation, id, fields } = position;
         let mut call = self.log.read.key(&self.names.tenants);
         call.key(&self.names.changes);
-        call.arg(incarnation).arg(id).arg(fields).arg(self.log.unread(position));
+        call.arg(incarnation).arg(id).arg(fields).arg(self.log.unread_own(position));
         call.arg(&self.writer).arg(BATCH);
         let answer: Option<Answer> = self.run(&call, connection).await?;
         Ok(answer.map(|(id, fields, more, changes)| Batch {
@@ -204,12 +204,12 @@ mod tests {
         let log = ChangeLog::new();
         let at =
             |id: &str| Position { incarnation: Vec::new(), id: id.to_owned(), fields: Vec::new() };
-        assert_eq!(log.unread(&at("1-0")), "");
+        assert_eq!(log.unread_own(&at("1-0")), "");
         for id in ["9-1", "10-0", "9-12", "invalid"] {
             log.note_written(id);
         }
-        assert_eq!(log.unread(&at("9-12")), "10-0");
-        assert_eq!(log.unread(&at("10-0")), "");
-        assert_eq!(log.unread(&at("10-1")), "");
+        assert_eq!(log.unread_own(&at("9-12")), "10-0");
+        assert_eq!(log.unread_own(&at("10-0")), "");
+        assert_eq!(log.unread_own(&at("10-1")), "");
     }
 }

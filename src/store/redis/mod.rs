@@ -130,10 +130,10 @@ const MIN_ENTRIES: usize = 10_000;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct RedisStore {
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
 }
 
-struct Shared {
+struct StoreClient {
     endpoint: Arc<Endpoint>,
     names: Names,
     environment: String,
@@ -184,7 +184,7 @@ impl RedisStore {
 
     fn new(endpoint: Endpoint, environment: &Environment) -> Self {
         let endpoint = Arc::new(endpoint);
-        let shared = Shared {
+        let client = StoreClient {
             link: Link::new(endpoint.clone()),
             names: Names::new(environment),
             environment: environment.name(),
@@ -198,11 +198,11 @@ impl RedisStore {
             turns: KeyedLock::default(),
             subscriptions: Subscriptions::new(),
         };
-        Self { shared: Arc::new(shared) }
+        Self { client: Arc::new(client) }
     }
 }
 
-impl Shared {
+impl StoreClient {
     /// Waits for first subscriptions in progress, and notes a load.
     async fn begin_load(&self) {
         let longest = connection::ANSWER.max(self.endpoint.connect_timeout);
@@ -328,29 +328,29 @@ enum Put {
 
 impl Store for RedisStore {
     fn name(&self) -> String {
-        self.shared.endpoint.name.clone()
+        self.client.endpoint.name.clone()
     }
 
     fn environment(&self) -> Option<&str> {
-        Some(&self.shared.environment)
+        Some(&self.client.environment)
     }
 
     fn warnings(&self) -> Vec<StoreWarning> {
-        self.shared.link.warnings()
+        self.client.link.warnings()
     }
 
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        let shared = &*self.shared;
+        let client = &*self.client;
         stream::try_unfold(None, move |cursor| async move {
             let cursor = match cursor {
                 None => {
-                    shared.begin_load().await;
+                    client.begin_load().await;
                     0
                 }
                 Some(0) => return Ok(None),
                 Some(cursor) => cursor,
             };
-            let (next, page) = shared.page(cursor).await?;
+            let (next, page) = client.page(cursor).await?;
             Ok(Some((page, Some(next))))
         })
         .boxed()
@@ -361,8 +361,8 @@ impl Store for RedisStore {
         tenant: &'a TenantId,
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        let merge = timeout(MERGE, self.shared.merge(tenant, record));
-        merge.map(|merged| merged.unwrap_or_else(|_| Err(late(&self.shared.endpoint.name)))).boxed()
+        let merge = timeout(MERGE, self.client.merge(tenant, record));
+        merge.map(|merged| merged.unwrap_or_else(|_| Err(late(&self.client.endpoint.name)))).boxed()
     }
 
     fn remove<'a>(
@@ -370,13 +370,13 @@ impl Store for RedisStore {
         tenant: &'a TenantId,
         record: &'a Record,
     ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        let removal = timeout(MERGE, self.shared.remove(tenant, record));
-        removal.map(|left| left.unwrap_or_else(|_| Err(late(&self.shared.endpoint.name)))).boxed()
+        let removal = timeout(MERGE, self.client.remove(tenant, record));
+        removal.map(|left| left.unwrap_or_else(|_| Err(late(&self.client.endpoint.name)))).boxed()
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let starting = FirstSubscription::new(&self.shared.subscriptions);
-        change_stream::spawn(|tx| subscriber::run(self.shared.clone(), starting, tx))
+        let starting = FirstSubscription::new(&self.client.subscriptions);
+        change_stream::spawn(|tx| subscriber::run(self.client.clone(), starting, tx))
     }
 
     fn try_lease<'a>(
@@ -385,14 +385,14 @@ impl Store for RedisStore {
         term: u64,
         ttl: Duration,
     ) -> BoxFuture<'a, Result<Lease, StoreError>> {
-        let key = self.shared.names.lease(&value::key(tenant), term);
+        let key = self.client.names.lease(&value::key(tenant), term);
         // Redis refuses 0, and times beyond its own range.
         let ttl = ttl.as_millis().clamp(1, 366 * 24 * 3600 * 1000);
         let ttl = u64::try_from(ttl).unwrap_or(1);
         async move {
-            let mut call = self.shared.lease_script.key(key);
-            call.arg(&self.shared.writer).arg(ttl);
-            let remaining: Option<i64> = self.shared.link.send(&call).await?;
+            let mut call = self.client.lease_script.key(key);
+            call.arg(&self.client.writer).arg(ttl);
+            let remaining: Option<i64> = self.client.link.send(&call).await?;
             Ok(match remaining {
                 None => Lease::Granted,
                 // Negative for a key without a time to live, which is none of ours.
@@ -408,7 +408,7 @@ impl Store for RedisStore {
 impl fmt::Debug for RedisStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisStore")
-            .field("name", &self.shared.endpoint.name)
+            .field("name", &self.client.endpoint.name)
             .finish_non_exhaustive()
     }
 }

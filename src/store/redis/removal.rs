@@ -1,13 +1,13 @@
 //! The removal of a record.
 
-use super::{MIN_ENTRIES, Put, Shared, connection::Request, digest::cached};
+use super::{MIN_ENTRIES, Put, StoreClient, connection::Request, digest::cached};
 use crate::{
     status::Record,
     store::{StoreError, value},
     tenant_id::TenantId,
 };
 
-impl Shared {
+impl StoreClient {
     /// Removes the record of `tenant` if `given` contains it, and returns the one that stays.
     pub(super) async fn remove(
         &self,

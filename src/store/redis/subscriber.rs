@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    Shared,
+    StoreClient,
     change_log::{EntryKind, LogEntry, Position},
     connection::HEARTBEAT,
     digest::cached,
@@ -36,15 +36,15 @@ const STABLE: Duration = Duration::from_secs(60);
 
 /// Forwards the changes in the log to `tx`, without an end.
 pub(super) async fn run(
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
     starting: FirstSubscription,
     tx: mpsc::Sender<Change>,
 ) {
-    Subscriber { shared, tx, position: None, disconnected: false }.run(starting).await;
+    Subscriber { client, tx, position: None, disconnected: false }.run(starting).await;
 }
 
 struct Subscriber {
-    shared: Arc<Shared>,
+    client: Arc<StoreClient>,
     tx: mpsc::Sender<Change>,
     /// `None` before the first connection, and after a loss: a resync follows then.
     position: Option<Position>,
@@ -69,12 +69,12 @@ impl Subscriber {
         let mut starting = Some(starting);
         let mut attempts = Attempts::new(STORE);
         loop {
-            let store = &self.shared.endpoint.name.clone();
-            let mut primary = self.shared.link.primary();
-            match connect(&self.shared).await {
+            let store = &self.client.endpoint.name.clone();
+            let mut primary = self.client.link.primary();
+            match connect(&self.client).await {
                 Ok(mut connection) => {
                     if self.disconnected {
-                        self.shared.link.renew();
+                        self.client.link.reconnect();
                     }
                     let connected = Instant::now();
                     let commands = &mut connection.commands;
@@ -116,18 +116,18 @@ impl Subscriber {
             };
             // The first wait tells that the user may wait at all.
             tokio::select! {
-                waited = self.shared.wait_for_entry(connection, &position, wait) => waited?,
+                waited = self.client.wait_for_entry(connection, &position, wait) => waited?,
                 // A cloned receiver leaves the change to be seen by the caller.
                 Ok(()) = async { primary.clone().changed().await } => {
-                    let name = &self.shared.endpoint.name;
+                    let name = &self.client.endpoint.name;
                     return Err(StoreError::unavailable(format!("{name} has another primary now")));
                 }
             }
             while let Some(position) = &self.position {
-                let Some(batch) = self.shared.read_log(connection, position).await? else {
-                    let store = &self.shared.endpoint.name;
+                let Some(batch) = self.client.read_log(connection, position).await? else {
+                    let store = &self.client.endpoint.name;
                     crate::log::warn!(%store, "change log trimmed or data lost; loading everything");
-                    self.shared.clear_cache();
+                    self.client.clear_cache();
                     self.position = None;
                     break;
                 };
@@ -151,7 +151,7 @@ impl Subscriber {
         connection: &mut MultiplexedConnection,
         starting: &mut Option<FirstSubscription>,
     ) -> Result<(), StoreError> {
-        self.position = Some(self.shared.open_log(connection).await?);
+        self.position = Some(self.client.open_log(connection).await?);
         // A load that started earlier lacks what others have stored since.
         let resync = starting.as_ref().is_none_or(FirstSubscription::has_loaded);
         // Lets waiting loads start.
@@ -174,15 +174,15 @@ impl Subscriber {
             if value.is_empty() {
                 continue;
             }
-            let store = &self.shared.endpoint.name;
+            let store = &self.client.endpoint.name;
             match value::decode_entry(store, &key, &value, &mut interner) {
                 Ok(Some((tenant, record))) if kind == EntryKind::Removed => {
-                    self.shared.cache().remove(&tenant);
+                    self.client.cache().remove(&tenant);
                     self.send(Change::Removed(tenant, record)).await;
                 }
                 Ok(Some((tenant, record))) => {
                     let seen = cached(record.clone(), &value);
-                    self.shared.cache().put(tenant.clone(), seen);
+                    self.client.cache().put(tenant.clone(), seen);
                     self.send(Change::Merged(tenant, record)).await;
                 }
                 Ok(None) => {}
@@ -205,8 +205,8 @@ impl Subscriber {
     }
 }
 
-async fn connect(shared: &Shared) -> Result<Connection, StoreError> {
-    let endpoint = &shared.endpoint;
+async fn connect(client: &StoreClient) -> Result<Connection, StoreError> {
+    let endpoint = &client.endpoint;
     let name = &endpoint.name;
     let work = async {
         let socket = endpoint.connect().await?;

@@ -38,7 +38,7 @@ pub(super) struct Tenant<'a> {
     available: bool,
     #[schema(value_type = Option<schemas::Reason>)]
     reason: Option<&'static str>,
-    /// Since when it is open or closed.
+    /// When the fact that closes it was first received; null while it is open.
     #[schema(format = DateTime)]
     since: Option<String>,
     /// The host that serves it.

@@ -23,7 +23,7 @@ use crate::{
 /// Number of tenants in a page of `load`.
 const PAGE: i64 = 2000;
 
-pub(super) struct Shared {
+pub(super) struct StoreClient {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) statements: Arc<Statements>,
     pub(super) environment: String,
@@ -35,7 +35,7 @@ pub(super) struct Shared {
     /// The last write of this store since the last loss of data.
     pub(super) written: Mutex<Option<Written>>,
     /// Whether notifications have failed to arrive.
-    pub(super) is_deaf: AtomicBool,
+    pub(super) is_disconnected: AtomicBool,
 }
 
 /// The position of a write, and its stamp in the log of changes.
@@ -45,7 +45,7 @@ pub(super) struct Written {
     pub(super) stamp: i64,
 }
 
-impl Shared {
+impl StoreClient {
     pub(super) fn new(endpoint: Endpoint, environment: &Environment) -> Self {
         let endpoint = Arc::new(endpoint);
         let statements = Arc::new(Statements::new(environment));
@@ -58,7 +58,7 @@ impl Shared {
             cache: Mutex::default(),
             subscriptions: Subscriptions::new(),
             written: Mutex::default(),
-            is_deaf: AtomicBool::new(false),
+            is_disconnected: AtomicBool::new(false),
         }
     }
 
@@ -75,7 +75,7 @@ impl Shared {
                 return;
             }
             let is_same = there.mark.position == seen.mark.position;
-            seen.mark.is_told |= is_same && there.mark.is_told;
+            seen.mark.is_published |= is_same && there.mark.is_published;
         }
         cache.put(spelling, seen);
     }
@@ -96,7 +96,7 @@ impl Shared {
 
     /// Notes whether notifications arrive, and returns whether that is news.
     pub(super) fn set_listens(&self, listens: bool) -> bool {
-        self.is_deaf.swap(!listens, Ordering::Relaxed) == listens
+        self.is_disconnected.swap(!listens, Ordering::Relaxed) == listens
     }
 
     /// Reads the page after the key `after`, and returns the last key; `None` after the last page.

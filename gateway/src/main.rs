@@ -23,7 +23,7 @@ mod served;
 mod server;
 mod supervisor;
 
-use std::{io::Write, process::ExitCode};
+use std::{error::Error, io::Write, process::ExitCode};
 
 use crate::{
     cli::{Args, Invocation},
@@ -39,7 +39,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 fn main() -> ExitCode {
     let args = match Args::parse() {
         Invocation::Serve(args) => *args,
-        Invocation::Ask(command, target) => {
+        Invocation::Command(command, target) => {
             return client::run(*command, target).unwrap_or_else(|error| fail(&error));
         }
     };
@@ -51,7 +51,7 @@ fn main() -> ExitCode {
     let result = match log::init(format) {
         Ok(_flush_at_the_end) => match start(args) {
             Err(error) if format == log::Format::Json => {
-                tracing::error!(%error, "gateway failed");
+                tracing::error!(error = with_sources(&*error), "gateway failed");
                 return ExitCode::FAILURE;
             }
             result => result,
@@ -64,9 +64,20 @@ fn main() -> ExitCode {
     }
 }
 
+/// Returns the text of an error with those of its causes.
+fn with_sources(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
+
 fn fail(error: &BoxError) -> ExitCode {
     // stderr may be closed, which `eprintln` answers with a panic.
-    let _best_effort = writeln!(std::io::stderr(), "gateway: {error}");
+    let _best_effort = writeln!(std::io::stderr(), "gateway: {}", with_sources(&**error));
     ExitCode::FAILURE
 }
 

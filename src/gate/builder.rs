@@ -276,8 +276,8 @@ impl TenantGateBuilder {
 
     /// Sets whether tenants are pulled from the state API, to confirm and correct notifications.
     /// The default is `true`.
-    pub fn state_api(mut self, ask: bool) -> Self {
-        self.state_api = ask;
+    pub fn state_api(mut self, enabled: bool) -> Self {
+        self.state_api = enabled;
         self
     }
 

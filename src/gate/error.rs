@@ -68,15 +68,15 @@ impl fmt::Display for BuildError {
                 "the notification path can't be matched: give an absolute path without query, such as /NotifyCustomerStateChange",
             ),
             Self::NoClient => f.write_str(
-                "no client for fetching keys and for pulls: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and switch off .state_api(false)",
+                "no client for fetching keys and for pulls: enable the feature `client` or call .client(..), or give keys with .signing_keys(..) and turn pulls off with .state_api(false)",
             ),
             Self::ClientSettings => f.write_str(
                 "both .client(..) and settings of the built-in client were given: trust certificates and use the proxy in your client",
             ),
             Self::Roots(advice) => write!(f, "no certificate authorities to trust: {advice}"),
             Self::Proxy(advice) => write!(f, "the proxy can't be used: {advice}"),
-            Self::Client(_) => f.write_str("the built-in client could not be created"),
-            Self::Keys(error) => write!(f, "a key file can't be used: {error}"),
+            Self::Client(error) => write!(f, "the built-in client could not be created: {error}"),
+            Self::Keys(error) => error.fmt(f),
             Self::NoRuntime => f.write_str("not in a tokio runtime: build the gate inside one"),
             Self::StoreEnvironment { store, gate } => write!(
                 f,
@@ -89,11 +89,41 @@ impl fmt::Display for BuildError {
 
 impl Error for BuildError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
+        // The text has that of the error inside: what follows is what that one names in turn.
         match self {
-            Self::Keys(error) => Some(error),
-            Self::Store(error) => Some(error),
-            Self::Client(error) => Some(&**error),
+            Self::Keys(error) => error.source(),
+            Self::Store(error) => error.source(),
+            Self::Client(error) => error.source(),
             _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chain_of_sources_names_each_cause_once() {
+        let store = StoreError::unavailable("redis://127.0.0.1:1 can't be reached");
+        let client = std::io::Error::other("no entropy");
+        for (error, causes) in [
+            (BuildError::Keys(KeyError::TooLong), &["larger than 1 MiB"][..]),
+            (
+                BuildError::Store(store.caused_by("connection refused")),
+                &["can't be reached", "connection refused"],
+            ),
+            (BuildError::Client(Box::new(client)), &["no entropy"]),
+        ] {
+            let mut chain = error.to_string();
+            let mut source = error.source();
+            while let Some(error) = source {
+                chain += &format!(": {error}");
+                source = error.source();
+            }
+            for cause in causes {
+                assert_eq!(chain.matches(cause).count(), 1, "{chain}");
+            }
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::status::{
     past::Past,
     repetition::repeats,
     settle::Settle,
-    stamp::{PullStamp, PullAnswer},
+    stamp::{PullAnswer, PullStamp},
 };
 
 /// All times are in seconds.

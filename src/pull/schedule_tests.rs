@@ -9,7 +9,7 @@ use crate::status::{
     history::Gained,
     overrides::OverrideAction,
     past::Past,
-    stamp::{PullStamp, PullAnswer},
+    stamp::{PullAnswer, PullStamp},
     tests::strategies::{notified, overridden, record_of, records, settled, unsettled},
 };
 

@@ -10,7 +10,7 @@ use crate::{
         record::{Gains, Novelty},
         repetition::repeats,
         settle::Settle,
-        stamp::{PullStamp, PullAnswer},
+        stamp::{PullAnswer, PullStamp},
     },
     tenants::correction::Correction,
 };

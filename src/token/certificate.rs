@@ -24,13 +24,20 @@ pub(super) fn from_pem(text: &[u8]) -> Result<Vec<Key>, KeyError> {
     let keys = parse_pem_blocks(text)?
         .into_iter()
         .map(|(label, der)| match label {
-            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => from_certificate(&der),
+            "CERTIFICATE" | "X509 CERTIFICATE" => from_certificate(&der),
+            "TRUSTED CERTIFICATE" => from_certificate(without_trust(&der)?),
             "PUBLIC KEY" => from_public_key(&der, KeyIds::default()),
             label if label.ends_with("PRIVATE KEY") => Err(KeyError::Private),
             _ => Err(KeyError::Block),
         })
         .collect::<Result<Vec<_>, _>>()?;
     if keys.is_empty() { Err(KeyError::NoKey) } else { Ok(keys) }
+}
+
+/// Returns the certificate of OpenSSL's own format, in which the uses that it is trusted for follow.
+fn without_trust(der: &[u8]) -> Result<&[u8], KeyError> {
+    let certificate = SliceReader::new(der).and_then(|mut reader| reader.tlv_bytes());
+    certificate.map_err(|_| KeyError::Certificate)
 }
 
 /// Parses the key of one certificate in DER.

@@ -82,7 +82,11 @@ impl Verifiers {
         if pending.is_empty() {
             return ChoosingVerification::Done(refusals.into_choice());
         }
-        ChoosingVerification::NeedsKeys(PendingChoice { verifiers: self.clone(), refusals, pending })
+        ChoosingVerification::NeedsKeys(PendingChoice {
+            verifiers: self.clone(),
+            refusals,
+            pending,
+        })
     }
 
     /// Returns the verifiers that have a key which `token` names, and all when none has.

@@ -73,6 +73,18 @@ fn pem_may_have_several_blocks_and_text_around_them() {
 }
 
 #[test]
+fn trusted_certificate_is_read_without_its_uses() {
+    let der = std::fs::read(fixture("v1-sha1.der")).unwrap();
+    let plain = SigningKeys::from_certificate_der(der.clone()).unwrap();
+    // `openssl x509 -trustout -addtrust serverAuth` adds such a sequence.
+    let uses = [0x30, 0x0c, 0x30, 0x0a, 0x06, 0x08, 0x2b, 6, 1, 5, 5, 7, 3, 1];
+    let trusted = pem("TRUSTED CERTIFICATE", &[&der[..], &uses].concat());
+    assert_eq!(SigningKeys::from_pem(trusted).unwrap().as_slice(), plain.as_slice());
+    let beyond = pem("CERTIFICATE", &[&der[..], &uses].concat());
+    assert!(SigningKeys::from_pem(beyond).is_err());
+}
+
+#[test]
 fn unusable_files_are_refused_by_name_and_reason() {
     for (name, reason) in [
         ("weak.crt", "its key has 1024 bits; give one of at least 2048"),

@@ -118,9 +118,11 @@ impl Args {
             return Err(advice.into());
         }
         if self.notification_path == "/" && self.internal_listen.is_none() {
-            return Err("--notification-path / would hide the page, which is GET /: choose another, \
+            return Err(
+                "--notification-path / would hide the page, which is GET /: choose another, \
                         or add --internal-listen"
-                .into());
+                    .into(),
+            );
         }
         if self.track.is_some() && !self.state_api() {
             return Err("--track needs the state API: add --state-api on".into());

@@ -34,7 +34,7 @@ pub(crate) enum Invocation {
     /// Be a gateway.
     Serve(Box<Args>),
     /// Speak to one.
-    Ask(Box<Command>, Target),
+    Command(Box<Command>, Target),
 }
 
 impl Invocation {
@@ -48,7 +48,7 @@ impl Invocation {
         let token = secrets.operator_token.as_deref();
         let target = Target::new(command.connection(), token, listen)
             .map_err(|message| error(ErrorKind::ValueValidation, message))?;
-        Ok(Self::Ask(Box::new(command), target))
+        Ok(Self::Command(Box::new(command), target))
     }
 }
 

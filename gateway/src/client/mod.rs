@@ -1,6 +1,6 @@
 //! The subcommands: requests to a running gateway.
 
-mod ask;
+mod gateway;
 mod print;
 mod text;
 
@@ -13,7 +13,7 @@ use std::{
 use axum::http::{Method, StatusCode};
 use serde_json::json;
 
-use self::ask::{Gateway, Question};
+use self::gateway::{Gateway, Message};
 use crate::{
     BoxError,
     cli::{Command, Order, Output, Target, Tenants},
@@ -60,16 +60,17 @@ impl Session {
     /// Prints the answer, good or bad.
     async fn probe(&self, path: &str) -> Result<ExitCode, BoxError> {
         let answered = async {
-            let response = self.gateway.ask(Question::get(path), PROBE_TIMEOUT).await?;
+            let response = self.gateway.send(Message::get(path), PROBE_TIMEOUT).await?;
             let status = response.status();
             if status == StatusCode::NOT_FOUND {
-                return Err(ask::NotServed.into());
+                return Err(gateway::NotServed.into());
             }
             print::whole(response.into_body(), self.output).await?;
             Ok::<_, BoxError>(status)
         };
-        let status =
-            tokio::time::timeout(PROBE_TIMEOUT, answered).await.map_err(|_| ask::TimedOut)??;
+        let status = tokio::time::timeout(PROBE_TIMEOUT, answered)
+            .await
+            .map_err(|_| gateway::TimedOut)??;
         Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -79,7 +80,7 @@ impl Session {
             Some(tenant) => format!("{prefix}/tenants/{tenant}"),
             None => format!("{prefix}/tenants{}", query(tenants)),
         };
-        self.print(Question::get(&path)).await
+        self.print(Message::get(&path)).await
     }
 
     async fn give(
@@ -96,19 +97,19 @@ impl Session {
             }
         }
         let body = serde_json::to_vec(&body)?;
-        self.print(Question { method: Method::POST, path: &path, body }).await
+        self.print(Message { method: Method::POST, path: &path, body }).await
     }
 
     async fn watch(&self) -> Result<ExitCode, BoxError> {
-        let response = self.gateway.ask(Question::get("/events"), TIMEOUT).await?;
-        print::events(ask::expect_ok(response).await?.into_body(), self.output).await?;
+        let response = self.gateway.send(Message::get("/events"), TIMEOUT).await?;
+        print::events(gateway::expect_ok(response).await?.into_body(), self.output).await?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Prints the good answer to `question`.
-    async fn print(&self, question: Question<'_>) -> Result<ExitCode, BoxError> {
-        let response = self.gateway.ask(question, TIMEOUT).await?;
-        print::whole(ask::expect_ok(response).await?.into_body(), self.output).await?;
+    /// Prints the good answer to `message`.
+    async fn print(&self, message: Message<'_>) -> Result<ExitCode, BoxError> {
+        let response = self.gateway.send(message, TIMEOUT).await?;
+        print::whole(gateway::expect_ok(response).await?.into_body(), self.output).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -118,7 +118,8 @@ mod tests {
 
     #[test]
     fn events_are_a_line_each() {
-        let data = b"{\"event\":\"moved\",\"tenant\":\"Cust1\"}\n{\"event\":\"missed\",\"events\":3}\n";
+        let data =
+            b"{\"event\":\"moved\",\"tenant\":\"Cust1\"}\n{\"event\":\"missed\",\"events\":3}\n";
         assert_eq!(events_text(data).unwrap(), "moved Cust1\nmissed events=3\n");
         assert_eq!(events_text(b"").unwrap(), "");
         assert!(events_text(b"<html>\n").is_err());

@@ -27,7 +27,7 @@ pub(super) fn table(tenants: &[Value]) -> String {
         return "no tenants\n".to_owned();
     }
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     table.set_header(["TENANT", "STATE", "SINCE", "UNTIL", "EVIDENCE", "NEXT PULL", "NOTE"]);
     for tenant in tenants {
         let text = |member: &str| match tenant.get(member) {

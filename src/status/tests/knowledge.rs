@@ -15,7 +15,7 @@ use crate::status::{
     notified::OpenClose,
     past::Past,
     settle::Settle,
-    stamp::{PullStamp, PullAnswer},
+    stamp::{PullAnswer, PullStamp},
 };
 
 #[test]
@@ -205,7 +205,8 @@ fn freshness_is_cut_to_between_5_minutes_and_an_hour() {
         (Some(Duration::from_secs(1_000)), 1_000),
         (Some(Duration::MAX), 3_600),
     ] {
-        let answer = PullAnswer { state: State::Running, details: Arc::default(), fresh, taken_at: 0 };
+        let answer =
+            PullAnswer { state: State::Running, details: Arc::default(), fresh, taken_at: 0 };
         let pulled = replica.stamp().into_pull(answer, &replica.record, &SETTLE);
         assert_eq!(pulled.fresh, expected);
     }
@@ -220,8 +221,12 @@ fn settle_times_at_their_extremes_neither_panic_nor_wrap() {
             let record = record_of(&[notified(Upgrade, i64::MAX)]);
             knowledge.update(&Past::of(&Record::default()), &record, now);
             let stamp = PullStamp::new(&record, &knowledge, &settle, Duration::MAX);
-            let answer =
-                PullAnswer { state: State::Running, details: Arc::default(), fresh: None, taken_at: 0 };
+            let answer = PullAnswer {
+                state: State::Running,
+                details: Arc::default(),
+                fresh: None,
+                taken_at: 0,
+            };
             let pulled = stamp.into_pull(answer, &record, &settle);
             let mut next = record.clone();
             next.insert(&Fact::Pulled(pulled));

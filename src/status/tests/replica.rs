@@ -12,7 +12,7 @@ use crate::status::{
     past::Past,
     pulled::Pulled,
     settle::Settle,
-    stamp::{PullStamp, PullAnswer},
+    stamp::{PullAnswer, PullStamp},
 };
 
 pub(super) const SETTLE: Settle =
@@ -60,7 +60,8 @@ impl Replica {
     }
 
     pub(super) fn complete(&mut self, stamp: PullStamp, state: State) -> &mut Self {
-        let answer = PullAnswer { state, details: Arc::default(), fresh: None, taken_at: self.wall };
+        let answer =
+            PullAnswer { state, details: Arc::default(), fresh: None, taken_at: self.wall };
         let pulled = stamp.into_pull(answer, &self.record, &SETTLE);
         self.change(|record| _ = record.insert(&Fact::Pulled(pulled)))
     }

@@ -19,7 +19,7 @@ use crate::status::{
     pulled::Knew,
     repetition::repeats,
     settle::Settle,
-    stamp::{PullStamp, PullAnswer},
+    stamp::{PullAnswer, PullStamp},
     state::PullOutcome,
 };
 

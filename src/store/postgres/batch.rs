@@ -9,9 +9,9 @@ use std::collections::HashMap;
 use tokio_postgres::types::Type;
 
 use super::{
+    client::{StoreClient, Written},
     link::Parameter,
     rows::{CachedValue, Mark, cached, column},
-    client::{StoreClient, Written},
     writer::{Kind, Write},
 };
 use crate::{
@@ -138,12 +138,21 @@ impl StoreClient {
             None => (write.tenant.clone(), Record::default(), None),
         };
         let is_malformed = record.is_unreadable();
-        let is_published = mark.is_none_or(|mark| mark.is_published) || write.given.contains(&record);
+        let is_published =
+            mark.is_none_or(|mark| mark.is_published) || write.given.contains(&record);
         let changed = record.merge(&write.given) && !record.is_empty();
         if changed {
             let (value, digest) = (value::encode(&spelling, &record), digest_of(mark));
-            let prepared =
-                Prepared { write, key, spelling, record, value, digest, is_malformed, is_published };
+            let prepared = Prepared {
+                write,
+                key,
+                spelling,
+                record,
+                value,
+                digest,
+                is_malformed,
+                is_published,
+            };
             return Step::Store(Box::new(prepared));
         }
         // A cached value may be outdated. One that was just read is stored.

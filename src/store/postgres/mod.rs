@@ -2,12 +2,12 @@
 
 mod batch;
 mod builder;
+mod client;
 mod endpoint;
 mod error;
 mod link;
 mod rows;
 mod server;
-mod client;
 mod statements;
 mod subscriber;
 #[cfg_attr(not(any(feature = "client", feature = "client-ring")), path = "no_tls.rs")]
@@ -33,11 +33,11 @@ use tokio_postgres::types::Type;
 
 pub use self::builder::PostgresStoreBuilder;
 use self::{
+    client::StoreClient,
     endpoint::Endpoint,
     error::late,
     link::Parameter,
     rows::column,
-    client::StoreClient,
     statements::Statements,
     writer::{Job, Kind},
 };

@@ -29,7 +29,12 @@ impl Mark {
 }
 
 /// Creates the entry for the stored `value`, of which `record` is the decoded record.
-pub(super) fn cached(record: Record, value: &[u8], position: i64, is_published: bool) -> CachedValue {
+pub(super) fn cached(
+    record: Record,
+    value: &[u8],
+    position: i64,
+    is_published: bool,
+) -> CachedValue {
     Cached { record, mark: Mark::new(value, position, is_published) }
 }
 

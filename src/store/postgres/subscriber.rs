@@ -17,11 +17,11 @@ use tokio::{
 use tokio_postgres::{Row, types::Type};
 
 use super::{
+    client::StoreClient,
     endpoint::Connected,
     error::{incomplete, late, store_error},
     link::{ANSWER, HEARTBEAT, Parameter},
     rows::{cached, column},
-    client::StoreClient,
 };
 use crate::{
     backoff::{Attempts, STORE},

@@ -68,11 +68,19 @@ enum Op {
 }
 
 impl BufferedBackend {
-    pub(super) fn new(storage: Box<dyn StorageBackend>, sync_failed: SyncFailed) -> io::Result<Self> {
+    pub(super) fn new(
+        storage: Box<dyn StorageBackend>,
+        sync_failed: SyncFailed,
+    ) -> io::Result<Self> {
         let len = storage.len()?;
         let pending = Pending { ops: Vec::new(), blocks: HashMap::new(), len, own: len };
         let pending = RwLock::new(Some(pending));
-        Ok(Self(Arc::new(SharedStorage { storage, pending, sync_failed, broken: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(SharedStorage {
+            storage,
+            pending,
+            sync_failed,
+            broken: AtomicBool::new(false),
+        })))
     }
 
     /// Replays the pending writes, and passes everything through from now on. After an error

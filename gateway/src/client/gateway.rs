@@ -19,6 +19,7 @@ use crate::{
     BoxError,
     cli::Target,
     forward::{Connector, connector},
+    with_sources,
 };
 
 /// The longest problem that is read, in bytes.
@@ -30,15 +31,15 @@ pub(super) struct Gateway {
     target: Target,
 }
 
-/// What to send it.
-pub(super) struct Question<'a> {
+/// A request to it.
+pub(super) struct Message<'a> {
     pub(super) method: Method,
     pub(super) path: &'a str,
     /// JSON, of a POST.
     pub(super) body: Vec<u8>,
 }
 
-impl<'a> Question<'a> {
+impl<'a> Message<'a> {
     pub(super) fn get(path: &'a str) -> Self {
         Self { method: Method::GET, path, body: Vec::new() }
     }
@@ -50,18 +51,18 @@ impl Gateway {
         Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), target })
     }
 
-    /// Sends `question` and waits for the start of the response.
-    pub(super) async fn ask(
+    /// Sends `message` and waits for the start of the response.
+    pub(super) async fn send(
         &self,
-        question: Question<'_>,
+        message: Message<'_>,
         limit: Duration,
     ) -> Result<Response<Incoming>, BoxError> {
         let url = &self.target.url;
-        let is_order = question.method == Method::POST;
-        let mut request = Request::builder().method(question.method).uri(format!(
+        let is_order = message.method == Method::POST;
+        let mut request = Request::builder().method(message.method).uri(format!(
             "{}{}",
             url.trim_end_matches('/'),
-            question.path
+            message.path
         ));
         if is_order {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -70,24 +71,13 @@ impl Gateway {
         if let Some(token) = self.target.token.as_ref().filter(|_| is_order) {
             request = request.header(AUTHORIZATION, token.authorization());
         }
-        let sent = self.client.request(request.body(Body::from(question.body))?);
+        let sent = self.client.request(request.body(Body::from(message.body))?);
         match timeout(limit, sent).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(error)) => Err(format!("no answer from {url}: {}", with_sources(&error)).into()),
             Err(_) => Err(TimedOut.into()),
         }
     }
-}
-
-/// An error with the causes that it does not name itself.
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 /// Returns a response that is good, or as an error what the gateway says.

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
+    history::fresh_for,
     knowledge::{Knowledge, Settles},
     pulled::{Knew, PullDetails, Pulled},
     record::Record,
@@ -30,9 +31,6 @@ pub(crate) struct PullAnswer {
     /// Wall time, ms since the epoch.
     pub(crate) taken_at: u64,
 }
-
-/// Limits of the time for which an answer counts as fresh, in seconds.
-const FRESH: (u64, u64) = (5 * 60, 60 * 60);
 
 impl PullStamp {
     /// Stamps a pull that is sent at `now`, the time since the gate was built.
@@ -89,6 +87,5 @@ fn whole_seconds(wait: Duration) -> u32 {
 }
 
 fn fresh_seconds(fresh: Duration) -> u16 {
-    let (shortest, longest) = FRESH;
-    u16::try_from(fresh.as_secs().clamp(shortest, longest)).unwrap_or(u16::MAX)
+    u16::try_from(fresh_for(Some(fresh)).as_secs()).unwrap_or(u16::MAX)
 }

@@ -140,8 +140,8 @@ async fn run(args: Args) -> Result<(), BoxError> {
     server::run(signals, draining, served, &metrics, servers).await
 }
 
-/// Prints the address of `public` for the parent process, which may have closed the pipe by now, and
-/// tells a supervisor that calls are taken.
+/// Prints the address of `public` for the parent process, which may have closed the pipe by now,
+/// and tells a supervisor that calls are taken.
 fn announce(public: &Listener) {
     let mut stdout = std::io::stdout();
     let printed = writeln!(stdout, "listening on http://{}", public.address());

@@ -1,4 +1,4 @@
-//! What the library's types look like in JSON, for the description of the gateway.
+//! The JSON of the library's types, for the description of the gateway.
 //!
 //! The library does not depend on OpenAPI, so its types are mirrored here. The tests compare real
 //! answers with them and fail at a member that is missing on either side.

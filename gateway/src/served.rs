@@ -6,8 +6,8 @@ use tower_superoffice::{NotificationLayer, TenantGate, TenantGates, notification
 
 /// The gate of one environment, or the gates of several, behind one State Change URL.
 ///
-/// What is about tenants has its routes below [`prefix`](Self::prefix); what is about the gateway
-/// covers all gates.
+/// Routes about tenants are below [`prefix`](Self::prefix); those about the gateway cover all
+/// gates.
 #[derive(Debug, Clone)]
 pub(crate) enum Served {
     One(TenantGate),

@@ -1,4 +1,4 @@
-//! The subcommands, which speak to a running gateway.
+//! The subcommands, each a request to a running gateway.
 
 use std::path::PathBuf;
 
@@ -8,7 +8,7 @@ use tower_superoffice::{Environment, TenantId};
 
 use super::NamedEnvironment;
 
-/// What to ask a running gateway, instead of starting one.
+/// A request to a running gateway, made instead of starting one.
 #[derive(Debug, Clone, Subcommand)]
 pub(crate) enum Command {
     /// Prints health, keys and version; fails when no gateway answers.
@@ -67,7 +67,7 @@ pub(crate) enum Output {
     Json,
 }
 
-/// Which environment a command is about. It has no variable: where a gateway runs, that lists all
+/// The environment that a command is about. It has no variable: a gateway's own lists all of its
 /// environments.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct Scope {
@@ -84,7 +84,7 @@ impl Scope {
     }
 }
 
-/// Which tenants are printed.
+/// The tenants to print.
 #[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Tenants {
     /// The one tenant to print.

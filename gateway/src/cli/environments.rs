@@ -1,7 +1,7 @@
-//! What is given to each environment by itself.
+//! The options that each environment has for itself.
 //!
-//! With several environments these values are written NAME=VALUE. With one, the name may be there:
-//! a gateway that serves an environment less needs no other values.
+//! With several environments these values are written NAME=VALUE. With one, the name is optional,
+//! so that a gateway which goes from several environments to one keeps its values.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -62,8 +62,8 @@ impl EnvironmentArgs {
         Ok(environments)
     }
 
-    /// Requires an audience or leave to do without. Left to clap, a variable that says `false` would
-    /// count as given.
+    /// Requires an audience, or `--any-audience`. Clap would count a variable that says `false` as
+    /// given.
     fn check_audience(&self, several: bool) -> Result<(), Error> {
         let name = match several {
             true => format!("{}=", self.environment.name()),
@@ -166,7 +166,7 @@ impl Named for String {
 
 impl Named for OsString {
     fn split_name(&self) -> Option<(&str, Self)> {
-        // Of a file whose path is no Unicode no name is known.
+        // No name is found in a path that is not Unicode.
         let (name, value) = OsStr::to_str(self)?.split_once('=')?;
         Some((name, value.into()))
     }

@@ -8,7 +8,7 @@ use super::Args;
 
 enum Knob {
     Flag(&'static str),
-    /// Why there is no flag.
+    /// No flag, for this reason.
     None(&'static str),
 }
 

@@ -36,11 +36,11 @@ use crate::log;
 /// With several environments, calls go to /{environment}/{ContextIdentifier}/..., and the options
 /// with [NAME=] are given once for each environment, as in --audience sod=my-application-id.
 ///
-/// Not done: TLS on the listeners, WebSockets and other upgrades, and rewriting of absolute links and
-/// redirects in responses, which keep the tenant's own host.
+/// Not done: TLS on the listeners, WebSockets and other upgrades, and rewriting of absolute links
+/// and redirects in responses, which keep the tenant's own host.
 ///
-/// Each option is also an environment variable, of which those that are repeatable take a list with
-/// commas. The commands speak to a gateway that runs.
+/// Each option is also an environment variable. That of a repeatable option takes a list with
+/// commas. The commands send requests to a gateway that runs.
 #[derive(Parser)]
 #[command(
     name = "superoffice-gateway",
@@ -89,8 +89,8 @@ pub(crate) struct Args {
     )]
     pub(crate) tenant_host: Vec<String>,
 
-    /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for byte.
-    /// It can't be the gateway itself. Not with several environments.
+    /// Sends calls here instead of to https://{tenant's host}; path and query are kept byte for
+    /// byte. It can't be the gateway itself. Not with several environments.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM", value_name = "URL")]
     pub(crate) upstream: Option<Uri>,
 
@@ -99,8 +99,8 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_CERTIFICATE", value_name = "[NAME=]FILE")]
     certificate: Vec<OsString>,
 
-    /// Verifies tokens with the JSON Web Key Set in this file, not with that of the environment's key
-    /// URL.
+    /// Verifies tokens with the JSON Web Key Set in this file, not with that of the environment's
+    /// key URL.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_JWKS", value_name = "[NAME=]FILE")]
     jwks: Vec<OsString>,
 
@@ -127,8 +127,8 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_ISSUER", value_name = "[NAME=]ISS")]
     issuer: Vec<String>,
 
-    /// Accepts tokens that speak for a person as if they were a notification's: any user of a tenant
-    /// holds one. For the case that SuperOffice's own notifications are refused for it.
+    /// Accepts tokens that speak for a person as if they were a notification's: any user of a
+    /// tenant holds one. For the case that SuperOffice's own notifications are refused for it.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_LOGIN_TOKENS", value_parser = BoolishValueParser::new())]
     login_tokens: bool,
 
@@ -152,9 +152,9 @@ pub(crate) struct Args {
     /// Store of the tenants' records: memory, redb:FILE, redis://HOST:PORT[/DB],
     /// redis+sentinel://HOST:PORT,HOST:PORT/SERVICE[/DB], redis+unix:///PATH or
     /// postgres://USER@HOST[:PORT]/DATABASE; rediss:// and rediss+sentinel:// with TLS. Of several
-    /// environments each has its own FILE.NAME, or its own keys or tables in one server. A password in
-    /// it is safer in the variable, or in a file that SUPEROFFICE_GATEWAY_STORE_FILE names. What a
-    /// postgres:// URL leaves out comes from PGUSER, PGPASSWORD, PGPASSWORD_FILE, PGHOST, PGPORT,
+    /// environments each has its own FILE.NAME, or its own keys or tables in one server. A password
+    /// in it is safer in the variable, or in a file that SUPEROFFICE_GATEWAY_STORE_FILE names. What
+    /// a postgres:// URL leaves out comes from PGUSER, PGPASSWORD, PGPASSWORD_FILE, PGHOST, PGPORT,
     /// PGDATABASE and PGSSLMODE.
     #[arg(
         long,
@@ -165,8 +165,8 @@ pub(crate) struct Args {
     )]
     store: String,
 
-    /// Time-out of connecting to the store's server, TLS and login included; longer for one far away
-    /// [default: 1 for Redis, 3 for PostgreSQL].
+    /// Time-out of connecting to the store's server, TLS and login included; longer for one far
+    /// away [default: 1 for Redis, 3 for PostgreSQL].
     #[arg(long, env = "SUPEROFFICE_GATEWAY_STORE_CONNECT_TIMEOUT", value_name = "SECONDS", value_parser = seconds)]
     store_connect_timeout: Option<Duration>,
 
@@ -200,7 +200,7 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_RESUME_JITTER", value_name = "SECONDS", default_value = "0", value_parser = seconds)]
     resume_jitter: Duration,
 
-    /// Events that a reader of /events may be behind before it misses some.
+    /// Events that a reader of /events may lag behind before some are dropped.
     #[arg(
         long,
         env = "SUPEROFFICE_GATEWAY_EVENT_CAPACITY",
@@ -209,8 +209,8 @@ pub(crate) struct Args {
     )]
     event_capacity: NonZeroUsize,
 
-    /// Prints the SQL that makes a PostgreSQL store's tables, for an owner of the schema to run, and
-    /// exits: for a store whose user may not make them.
+    /// Prints the SQL that makes a PostgreSQL store's tables, for an owner of the schema to run,
+    /// and exits: for a store whose user may not make them.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_PRINT_STORE_SCRIPT", value_parser = BoolishValueParser::new())]
     pub(crate) print_store_script: bool,
 
@@ -227,7 +227,8 @@ pub(crate) struct Args {
     #[arg(long, env = "SUPEROFFICE_GATEWAY_UPSTREAM_TIMEOUT", value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub(crate) upstream_timeout: Duration,
 
-    /// Has the metrics of refused calls name the tenant, for the first N closed tenants that are called.
+    /// Has the metrics of refused calls name the tenant, for the first N closed tenants that are
+    /// called.
     #[arg(long, env = "SUPEROFFICE_GATEWAY_TENANT_LABELS", value_name = "N")]
     tenant_labels: Option<usize>,
 
@@ -252,8 +253,8 @@ pub(crate) struct Args {
     pub(crate) log_format: log::Format,
 
     /// File with the token that an operator's orders have to show. Without one, orders are taken on
-    /// --internal-listen, or on --listen when that is a loopback address. The token can also be in the
-    /// variable SUPEROFFICE_GATEWAY_OPERATOR_TOKEN.
+    /// --internal-listen, or on --listen when that is a loopback address. The token can also be in
+    /// the variable SUPEROFFICE_GATEWAY_OPERATOR_TOKEN.
     #[arg(
         long,
         env = "SUPEROFFICE_GATEWAY_OPERATOR_TOKEN_FILE",

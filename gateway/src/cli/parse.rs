@@ -1,4 +1,4 @@
-//! From the arguments and the environment to [`Args`].
+//! Parses the arguments and the environment into [`Args`].
 
 use std::{env, ffi::OsString, fs};
 
@@ -29,11 +29,11 @@ impl Secrets {
     }
 }
 
-/// What the process is to do.
+/// The task of the process.
 pub(crate) enum Invocation {
-    /// Be a gateway.
+    /// Serve as a gateway.
     Serve(Box<Args>),
-    /// Speak to one.
+    /// Send a request to one.
     Command(Box<Command>, Target),
 }
 
@@ -53,7 +53,7 @@ impl Invocation {
 }
 
 impl Args {
-    /// Parses the command line and the environment; exits when they make no sense or ask for help.
+    /// Parses the command line and the environment; exits when they are invalid or ask for help.
     pub(crate) fn parse() -> Invocation {
         let matches = Self::command().get_matches();
         let secrets = Secrets::from_env();
@@ -115,7 +115,7 @@ fn split_list(values: &[String]) -> Vec<String> {
     items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
 }
 
-/// Splits a list of files likewise; one that is not Unicode is left as it is.
+/// Splits a list of files at its commas; one that is not Unicode is left as it is.
 fn split_paths(values: &[OsString]) -> Vec<OsString> {
     let split = |value: &OsString| match value.to_str() {
         Some(text) => split_list(&[text.to_owned()]).into_iter().map(OsString::from).collect(),

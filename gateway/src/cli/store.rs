@@ -17,12 +17,12 @@ const POSTGRES: [&str; 2] = ["postgres", "postgresql"];
 /// The schemes of a Redis server's URL.
 const REDIS: [&str; 5] = ["redis", "rediss", "redis+sentinel", "rediss+sentinel", "redis+unix"];
 
-/// What a store needs besides its name.
+/// The settings of a store, besides its name.
 pub(super) struct Settings<'a> {
     pub(super) environment: &'a Environment,
     /// Whether no other environment has the same `--store`.
     pub(super) is_alone: bool,
-    /// The store's own unless given.
+    /// The store's default when there is none.
     pub(super) connect_timeout: Option<Duration>,
     /// Certificates of authorities that are trusted besides the public ones.
     pub(super) authorities: Option<&'a [u8]>,

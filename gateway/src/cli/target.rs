@@ -1,10 +1,10 @@
-//! The gateway that a subcommand speaks to.
+//! The gateway that a subcommand sends its request to.
 
 use std::{ffi::OsStr, fs, net::SocketAddr};
 
 use super::{OperatorToken, command::Connection};
 
-/// A gateway, and what it takes to speak to it.
+/// A gateway's URL, with the token and the authorities for requests to it.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,

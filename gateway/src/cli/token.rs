@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 /// The variable that holds the token itself.
 pub(super) const TOKEN: &str = "SUPEROFFICE_GATEWAY_OPERATOR_TOKEN";
 
-/// What an operator shows to give orders. It is printed nowhere.
+/// The credential of an operator's orders. It is printed nowhere.
 #[derive(Clone)]
 pub(crate) struct OperatorToken {
     text: String,

@@ -97,7 +97,7 @@ pub(super) async fn expect_ok(
     })
 }
 
-/// What answered has no such route, and is no listener for services.
+/// The listener has no such route: it is none for services.
 #[derive(Debug)]
 pub(super) struct NotServed;
 

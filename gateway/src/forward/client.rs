@@ -32,8 +32,8 @@ use crate::BoxError;
 /// Bound on the bytes of a message that wait for the connection; a response's head must fit in it.
 const BUFFER: usize = 64 * 1024;
 
-/// Unused connections that are kept to each host, on which many tenants may be. Calls beyond it open a
-/// connection each, at several times the price.
+/// Unused connections that are kept to each host, on which many tenants may be. Calls beyond it
+/// open a connection each, at several times the price.
 const MAX_IDLE: usize = 512;
 
 /// Time that an unused connection is kept, at least; at most twice as long. IIS keeps its side for
@@ -170,7 +170,7 @@ fn is_closed(error: &hyper::Error) -> bool {
 pub(super) enum CallError {
     /// The connection, TLS or HTTP failed.
     Client(legacy::Error),
-    /// The end of the response can't be told for sure.
+    /// The end of the response is uncertain.
     Framing(InvalidFraming),
 }
 

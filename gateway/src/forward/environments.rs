@@ -1,8 +1,8 @@
 //! The environment of a call.
 //!
 //! With several, a path begins with the name of its environment, written exactly, and the rest is a
-//! path as a gateway of that environment alone would get it. The whole path and its rest are read by
-//! the same rules: where `..` leads out of the environment, one of both is refused.
+//! path as a gateway of that environment alone would get it. The whole path and its rest are read
+//! by the same rules: where `..` leads out of the environment, one of both is refused.
 
 use std::{
     convert::Infallible,

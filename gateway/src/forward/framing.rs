@@ -1,4 +1,4 @@
-//! Messages whose end can't be told for sure: RFC 9112, section 6.
+//! Messages whose end is uncertain: RFC 9112, section 6.
 //!
 //! hyper decodes `chunked` and nothing else, and with `Transfer-Encoding` it ignores
 //! `Content-Length`. Forwarded as they are, a wrong length would cut the content off at it, and
@@ -13,9 +13,9 @@ use axum::http::{HeaderMap, Method, Response, StatusCode, header};
 pub(super) enum InvalidFraming {
     /// `Content-Length` and `Transfer-Encoding`.
     LengthAndCoding,
-    /// A transfer coding that was not asked for: any but `chunked`.
+    /// A transfer coding other than `chunked`.
     UnknownCoding,
-    /// 101 in response to a request that asked for no other protocol.
+    /// 101 in response to a request, which never has `Upgrade`.
     UnaskedUpgrade,
 }
 

@@ -14,7 +14,7 @@ use super::problem::problem;
 const ALLOWED: HeaderValue =
     HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 
-/// Counts an OPTIONS that may be forwarded so many times only.
+/// Refuses methods that a proxy does not forward, and counts `Max-Forwards` of an OPTIONS down.
 ///
 /// # Errors
 ///

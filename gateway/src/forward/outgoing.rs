@@ -38,7 +38,7 @@ fn frame(request: &mut Request<Body>) {
             request.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(0));
         }
     } else if request.body().size_hint().exact().is_none() {
-        // hyper sends no content of unknown length with a GET unless told to.
+        // Without this header hyper sends no content of unknown length with a GET.
         let chunked = HeaderValue::from_static("chunked");
         request.headers_mut().insert(header::TRANSFER_ENCODING, chunked);
     }

@@ -9,8 +9,7 @@ use tower_superoffice::TenantId;
 
 use super::decode::{Character, decode};
 
-/// First segments that are the gateway's own or SuperOffice's, in any case; later versions serve
-/// those that lead nowhere yet.
+/// First segments that are the gateway's own or SuperOffice's, in any case.
 const RESERVED: [&str; 11] = [
     "live",
     "ready",
@@ -47,7 +46,8 @@ pub(super) fn tenant_of(path: &str) -> Result<TenantId, NoTenant> {
     str::from_utf8(&first).ok().and_then(|id| TenantId::new(id).ok()).ok_or(NoTenant::NoId)
 }
 
-/// Returns the first segment of `path`, decoded, as [`tenant_of`] reads it; `None` when there is none.
+/// Returns the first segment of `path`, decoded, as [`tenant_of`] reads it; `None` when there is
+/// none.
 pub(super) fn first_of(path: &str) -> Result<Option<Vec<u8>>, NoTenant> {
     let characters = decode(path);
     if has_suspicious_escape(&characters) {
@@ -77,7 +77,7 @@ fn has_suspicious_escape(characters: &[Character]) -> bool {
 #[derive(Debug)]
 struct Segment {
     text: Vec<u8>,
-    /// Whether it has no escapes, and a slash that is none on either side.
+    /// Whether it has no escapes, and slashes without an escape on both sides.
     plain: bool,
     /// Whether the separators on both sides are slashes without an escape.
     plainly_separated: bool,

@@ -14,8 +14,8 @@ use tokio::time::{Instant, sleep_until};
 
 /// The progress of a call, shared by its future and its two bodies.
 ///
-/// One rule covers both limits: a call expires when this long nothing has moved. The end of the
-/// request is its last move before the response, so from there the same time bounds the wait.
+/// One rule covers both limits: a call expires when nothing has moved for the time-out. The end of
+/// the request is its last move before the response, so from there the same time bounds the wait.
 #[derive(Debug, Clone)]
 pub(super) struct Progress(Arc<Inner>);
 

@@ -1,13 +1,14 @@
-//! What is wrong, in words, and what to do about it.
+//! The problems of a gateway in words, each with advice.
 
-/// What `/ready` names, for people. The section is one of the project's `docs/operations.md`.
+/// A problem that `/ready` names, described for people. The section is one of the project's
+/// `docs/operations.md`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Advice {
-    /// What is wrong.
+    /// The problem.
     pub(super) what: &'static str,
-    /// What follows from it.
+    /// Its consequence.
     pub(super) effect: &'static str,
-    /// What to do.
+    /// The action to take.
     pub(super) response: &'static str,
     pub(super) section: &'static str,
 }

@@ -37,7 +37,7 @@ impl Group {
             Some(UnavailableReason::Deleted) => Self::Deleted,
             Some(UnavailableReason::Operator) => Self::Operator,
             Some(UnavailableReason::Unreadable) => Self::Unreadable,
-            // A reason that this version does not know is not told apart from this one.
+            // A reason that this version does not know counts as this one.
             Some(_) => Self::NotReady,
         }
     }

@@ -1,4 +1,4 @@
-//! What happened lately: the last events, and the numbers of the last hours.
+//! The recent past: the last events, and the numbers of the last hours.
 
 use std::{
     collections::VecDeque,
@@ -46,7 +46,7 @@ struct Notified {
 }
 
 impl Notified {
-    /// Takes `now` for the time of those that `gate` has taken since it was asked before, at most ten
+    /// Takes `now` for the time of those that `gate` has taken since the last update, at most ten
     /// seconds ago.
     fn update(&mut self, gate: &TenantGate, now: SystemTime) {
         let counts = gate.health().notifications();
@@ -75,7 +75,7 @@ struct Sample {
     pulls: Pulls,
 }
 
-/// Numbers of pulls, by what came of them.
+/// Numbers of pulls, by their result.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Pulls {
     pub(super) answered: u64,
@@ -112,7 +112,8 @@ impl History {
         kept.events.iter().rev().cloned().collect()
     }
 
-    /// Returns when a gate took the last notification since the start; `None` when it has taken none.
+    /// Returns when a gate took the last notification since the start; `None` when it has taken
+    /// none.
     pub(super) fn notified(
         &self,
         number: usize,
@@ -125,7 +126,7 @@ impl History {
         notified.at
     }
 
-    /// Returns what came of the pulls of a gate in the last minute.
+    /// Returns the results of a gate's pulls in the last minute.
     pub(super) fn pulls(&self, number: usize, gate: &TenantGate) -> Pulls {
         let (now, total) = (Instant::now(), Pulls::of(gate));
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);

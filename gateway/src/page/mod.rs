@@ -1,7 +1,8 @@
-//! `/`: a page for people, of what the gateway knows and waits for.
+//! `/`: a page for people about the gateway, its tenants, and the pulls and notifications that they
+//! wait for.
 //!
-//! The server renders all of it, so that it works without a script. The script replaces parts of the
-//! page by those of a newer one, and sends the operator's orders.
+//! The server renders all of it, so that it works without a script. The script replaces parts of
+//! the page by those of a newer one, and sends the operator's orders.
 
 mod advice;
 mod group;
@@ -42,7 +43,7 @@ use crate::{
 /// Points of the line that shows how many tenants were closed.
 const POINTS: usize = 120;
 
-/// What the page is made from.
+/// The sources of the page.
 #[derive(Clone)]
 pub(crate) struct Page(Arc<Parts>);
 

@@ -1,4 +1,4 @@
-//! What a browser may do with the page.
+//! Headers that restrict what a browser does with the page.
 
 use std::sync::LazyLock;
 
@@ -12,8 +12,8 @@ pub(super) const CSS: &str = include_str!("page.css");
 /// The script, which stands in the page.
 pub(super) const SCRIPT: &str = include_str!("page.js");
 
-/// Style and script are named by their hashes. `'self'` would do for files of the gateway, and would
-/// let in whatever else its origin serves: the answers of every tenant.
+/// Style and script are named by their hashes. `'self'` would do for files of the gateway, and
+/// would let in whatever else its origin serves: the answers of every tenant.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     let policy = format!(
         "default-src 'none'; script-src '{}'; style-src '{}'; img-src data:; connect-src 'self'; \
@@ -36,7 +36,7 @@ pub(super) fn headers() -> HeaderMap {
         (header::CACHE_CONTROL, "no-store"),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        // For what frame-ancestors is unknown to.
+        // For browsers that do not know frame-ancestors.
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];

@@ -1,4 +1,4 @@
-//! What the page is asked to show.
+//! The parameters of the page.
 
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
@@ -19,7 +19,7 @@ pub(super) struct Parameters {
     page: Option<String>,
 }
 
-/// Which tenants are listed, in which order.
+/// The tenants that are listed, and their order.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Query {
     /// The one environment whose tenants are listed.
@@ -113,7 +113,7 @@ impl Query {
         Self { environment: environment.map(str::to_owned), page, ..self.clone() }
     }
 
-    /// Returns the URL of the page that this asks for.
+    /// Returns the URL of the page with this query.
     pub(super) fn url(&self) -> String {
         let page = (self.page > 0).then(|| (self.page + 1).to_string());
         let sort = (self.sort != Sort::default()).then(|| self.sort.name());

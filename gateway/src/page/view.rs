@@ -1,4 +1,4 @@
-//! What the page shows, as plain values.
+//! The content of the page, as plain values.
 
 use std::time::{Duration, SystemTime};
 
@@ -51,7 +51,7 @@ pub(super) struct Environment {
     pub(super) keys: KeysReport,
     /// When the last notification was taken since the start.
     pub(super) notified: Option<SystemTime>,
-    /// What came of the pulls of the last minute.
+    /// The results of the pulls of the last minute.
     pub(super) pulls: Pulls,
     /// How many tenants were closed over the last hours, and how long that is.
     pub(super) closed: (Vec<usize>, Duration),
@@ -78,7 +78,7 @@ pub(super) struct Row {
     pub(super) waits_for: WaitsFor,
 }
 
-/// What a tenant's status waits for.
+/// The event that a tenant's status waits for.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum WaitsFor {
     /// Nothing is expected to change it.
@@ -144,7 +144,7 @@ impl View {
         self.environments.iter().all(|environment| environment.report.ready)
     }
 
-    /// Returns whether anything is wrong without concern for calls.
+    /// Returns whether anything is wrong that does not affect calls.
     pub(super) fn is_degraded(&self) -> bool {
         self.environments.iter().any(|environment| !environment.report.degraded.is_empty())
     }

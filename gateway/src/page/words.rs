@@ -19,8 +19,8 @@ pub(super) fn printable(text: &str) -> String {
     }
 }
 
-/// Returns a duration in its largest unit: `12 s`, `5 min`, `3 h`, `12 days`. The script of the page
-/// writes the same.
+/// Returns a duration in its largest unit: `12 s`, `5 min`, `3 h`, `12 days`. The script of the
+/// page writes the same.
 pub(super) fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {

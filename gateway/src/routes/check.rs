@@ -50,7 +50,7 @@ struct Calls {
     observe_only: bool,
 }
 
-/// Answers 204, or what a call would be answered, or with the statuses asked for.
+/// Answers 204, or as a call would be answered, or with the requested statuses.
 async fn check(
     State(Calls { gate, observe_only }): State<Calls>,
     query::Tenant(tenant): query::Tenant,

@@ -33,7 +33,7 @@ use crate::{
     server::Draining,
 };
 
-/// What a listener for services serves besides the state of its gates.
+/// The settings of a listener for services, besides its gates.
 #[derive(Debug)]
 pub(crate) struct Options {
     /// Whether tracked tenants are closed until something is known of them.
@@ -44,7 +44,7 @@ pub(crate) struct Options {
     pub(crate) metrics: Metrics,
     /// Where notifications are posted, for the description.
     pub(crate) notification_path: String,
-    /// What an operator's order has to show; `None` when none is taken.
+    /// The access check of an operator's orders; `None` when none are taken.
     pub(crate) orders: Option<Access>,
 }
 

@@ -19,7 +19,7 @@ use utoipa::ToSchema;
 
 use crate::{served::Served, server::Draining};
 
-/// Fetched keys are read every ten minutes: at this age two fetches have failed.
+/// Keys are fetched every ten minutes: at this age two fetches have failed.
 const OLD_KEYS: Duration = Duration::from_secs(20 * 60);
 
 /// The difference in seconds from which the gate logs that the clock is wrong.
@@ -31,7 +31,7 @@ const FAILING: Duration = Duration::from_secs(30);
 /// The difference in seconds up to which the store's clock counts as right.
 const STORE_CLOCK: i64 = 60;
 
-/// What the answer is read from.
+/// The sources of the answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Probe {
     served: Served,
@@ -81,7 +81,7 @@ pub(super) async fn ready(State(probe): State<Probe>) -> Response {
 }
 
 impl Probe {
-    /// Returns what is true of one environment.
+    /// Returns the report of one environment.
     pub(crate) async fn report(&self, gate: &TenantGate) -> Report {
         let readiness = gate.ready(Duration::ZERO).await;
         let reasons = reasons(&readiness, self.draining.has_begun(), self.hold_tracked);
@@ -97,7 +97,7 @@ impl Probe {
 }
 
 impl Report {
-    /// Adds what is true of one environment to what is true of all.
+    /// Adds the report of one environment to that of all.
     fn add(&mut self, name: String, report: Report) {
         self.ready &= report.ready;
         for (all, own) in [

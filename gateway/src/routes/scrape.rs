@@ -5,7 +5,7 @@ use axum::{extract::State, response::Response};
 use super::{Probe, ready::degradations};
 use crate::{metrics::Metrics, served::Served};
 
-/// What the answer is read from.
+/// The sources of the answer.
 #[derive(Debug, Clone)]
 pub(super) struct Scraped {
     pub(super) served: Served,

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::{query, rfc3339};
 use crate::schemas;
 
-/// Time until a client should ask again: short, as the gateway learns of changes at once.
+/// Validity of an answer: short, as the gateway receives changes at once.
 const VALID: Duration = Duration::from_secs(10);
 
 /// The answer, with the members that SuperOffice's has.
@@ -30,7 +30,7 @@ pub(super) struct Answer<'a> {
     version: Option<&'a str>,
 }
 
-/// Answers as SuperOffice's state API does. Asks nothing of SuperOffice.
+/// Answers as SuperOffice's state API does, without a request to it.
 pub(super) async fn state(
     State(gate): State<TenantGate>,
     query::Tenant(tenant): query::Tenant,

@@ -25,7 +25,7 @@ const DEFAULT_WAIT: u64 = 30;
 /// Seconds that `wait` takes at most.
 const MAX_WAIT: u64 = 300;
 
-/// The response to a request that makes no sense.
+/// The response to a request that is refused.
 pub(super) type Refusal = Box<Response<Body>>;
 
 /// Answers with the tenant as it is in the list. A tenant without a record is an open one.
@@ -52,7 +52,7 @@ pub(super) async fn wait(
     Query(Wait { timeout }): Query<Wait>,
 ) -> Response<Body> {
     let limit = Duration::from_secs(timeout.unwrap_or(DEFAULT_WAIT).min(MAX_WAIT));
-    // Whether it waited in vain or not, the answer is about the tenant as it is then.
+    // After a time-out too, the answer is about the tenant as it is then.
     let _opened = tokio::time::timeout(limit, gate.available(&tenant)).await;
     match gate.check(&tenant) {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),

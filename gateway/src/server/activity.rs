@@ -1,4 +1,5 @@
-//! Whether a connection is busy, since when it is not, and whether its peer reads what it asked for.
+//! The activity of a connection: whether it is busy, since when it is idle, and whether its peer
+//! reads the responses.
 
 use std::{
     pin::Pin,
@@ -74,7 +75,7 @@ impl Activity {
         }
     }
 
-    /// Waits until the peer has read nothing of the responses that are ready for `limit`.
+    /// Waits until, for `limit`, the peer has read nothing of the responses that are ready.
     ///
     /// Over HTTP/1 such a peer blocks a write; over HTTP/2 it gives no leave for one, and nothing
     /// else would tell that from a connection at work.
@@ -103,7 +104,7 @@ impl Activity {
         u64::try_from(self.accepted.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Asks the connection to close, for another to take its place.
+    /// Has the connection closed, so that another can take its place.
     pub(super) fn evict(&self) {
         self.evicted.notify_one();
     }

@@ -32,10 +32,10 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 /// Time in which a peer has to read something of a response that is ready.
 const STALL_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Time for a connection to end once it was asked to and has no request in flight.
+/// Time that a connection which shuts down gracefully may stay without a request in flight.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// How connections of one listener are served.
+/// Serves the connections of one listener.
 #[derive(Clone)]
 pub(super) struct Server {
     builder: auto::Builder<TokioExecutor>,
@@ -99,7 +99,8 @@ impl Server {
     }
 }
 
-/// Waits for the end of a connection that was asked to end, as long as it has requests in flight.
+/// Waits for the end of a connection that shuts down gracefully, as long as it has requests in
+/// flight.
 async fn end<T>(
     connection: impl Future<Output = Result<(), T>>,
     activity: &Activity,

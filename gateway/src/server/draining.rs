@@ -20,7 +20,7 @@ const NOTIFICATIONS: Duration = Duration::from_secs(10);
 /// the process ends within 25 s.
 const END: Duration = Duration::from_secs(22);
 
-/// Whether the gateway has been asked to end.
+/// Whether the gateway has received the signal to end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Draining(watch::Sender<bool>);
 
@@ -29,13 +29,13 @@ impl Draining {
         *self.0.borrow()
     }
 
-    /// Waits until the gateway is asked to end.
+    /// Waits until the gateway drains.
     pub(crate) async fn begun(&self) {
         // The sender is here, so there is no error.
         let _ = self.0.subscribe().wait_for(|begun| *begun).await;
     }
 
-    /// Shows from now on that the gateway drains, and leaves others time to find out.
+    /// Marks the gateway as draining, and leaves probes time to notice.
     pub(super) async fn announce(&self) {
         self.0.send_replace(true);
         sleep(NOTICE).await;
@@ -43,7 +43,8 @@ impl Draining {
 }
 
 /// Waits for the requests in flight, which have ended when `drained` does, and has the gates write
-/// what their stores lack. All of it shares one deadline, which counts from when the signal was `received`.
+/// what their stores lack. All of it shares one deadline, which counts from when the signal was
+/// `received`.
 ///
 /// The gates end when the requests have, or when those that are left can't be notifications: calls
 /// are decided from memory, and the store may need the time.

@@ -28,13 +28,13 @@ use crate::{
     supervisor,
 };
 
-/// The largest head of a request, in bytes, on a listener that anyone may reach.
+/// The largest head of a request, in bytes, on the public listener.
 pub(crate) const PUBLIC_HEAD: usize = 32 * 1024;
 
-/// The largest head of a request, in bytes, on a listener that only services reach.
+/// The largest head of a request, in bytes, on the internal listener.
 pub(crate) const INTERNAL_HEAD: usize = 64 * 1024;
 
-/// What a listener allows its clients.
+/// Limits that a listener sets its clients.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ListenerSettings {
     /// Connections at a time.
@@ -46,7 +46,8 @@ pub(crate) struct ListenerSettings {
     pub(crate) half_close: bool,
 }
 
-/// Serves until a signal arrives, the first of `servers` as the public one, then waits for the requests in flight and ends the gates.
+/// Serves until a signal arrives, then waits for the requests in flight and ends the gates. The
+/// first of `servers` is the public one.
 pub(crate) async fn run(
     mut signals: Signals,
     draining: Draining,

@@ -1,4 +1,5 @@
-//! The URL of a PostgreSQL server, completed from the variables that PostgreSQL's own programs read.
+//! The URL of a PostgreSQL server, completed from the variables that PostgreSQL's own programs
+//! read.
 
 use std::fs;
 
@@ -9,9 +10,9 @@ use crate::BoxError;
 /// Names the file that the password is in, where `PGPASSWORD` is not set.
 const PASSWORD_FILE: &str = "PGPASSWORD_FILE";
 
-/// Completes `url` with what it leaves out: user, password, host, port, database and `sslmode`, from
-/// `PGUSER`, `PGPASSWORD` or the file that `PGPASSWORD_FILE` names, `PGHOST`, `PGPORT`, `PGDATABASE` and
-/// `PGSSLMODE`.
+/// Completes `url` with what it leaves out: user, password, host, port, database and `sslmode`,
+/// from `PGUSER`, `PGPASSWORD` or the file that `PGPASSWORD_FILE` names, `PGHOST`, `PGPORT`,
+/// `PGDATABASE` and `PGSSLMODE`.
 ///
 /// # Errors
 ///

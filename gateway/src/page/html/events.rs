@@ -18,7 +18,7 @@ pub(super) fn section(view: &View) -> Markup {
             p.nothing #no-events data-live="" {
                 @if view.events.is_empty() { "Nothing since the start." }
             }
-            // The script adds to it and takes away at its end.
+            // The script adds the newest and removes the oldest.
             ol #events data-most=(EVENTS) aria-live="polite" aria-relevant="additions" {
                 @for recorded in &view.events { (item(view, recorded)) }
             }

@@ -62,8 +62,8 @@ fn header(view: &View) -> Markup {
                 " · "
                 span #as-of data-live="" {
                     "as of "
-                    // Without the distance from now, which is none, and without seconds, which would
-                    // stand still until the next page.
+                    // Without the distance from now, which is none, and without seconds, which
+                    // would stand still until the next page.
                     time #now datetime=(words::timestamp(view.now)) data-fixed="" { (minute(view.now)) }
                 }
                 " "
@@ -74,7 +74,7 @@ fn header(view: &View) -> Markup {
     }
 }
 
-/// How things stand as a whole.
+/// The state of the gateway as a whole.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Mood {
     Well,

@@ -101,8 +101,9 @@ pub(super) fn write_end(text: &mut Vec<u8>, several: bool, tenants: usize) {
 
 const SNAPSHOT: &str = "snapshot";
 
-/// Appends `event`, with the library's names. Its status becomes the members of a tenant in the list,
-/// with the endpoint of now, which an event's status lacks; `tenant` is null in what is about none.
+/// Appends `event`, with the library's names. Its status becomes the members of a tenant in the
+/// list, with the endpoint of now, which an event's status lacks; `tenant` is null in what is about
+/// none.
 pub(super) fn write_event(
     text: &mut Vec<u8>,
     environment: Option<&str>,

@@ -41,7 +41,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// Keeps nginx from collecting events.
 const ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// What the events are read from.
+/// The sources of the events, and the limit of their readers.
 #[derive(Clone)]
 pub(super) struct Feed {
     sources: Arc<[Source]>,
@@ -49,7 +49,7 @@ pub(super) struct Feed {
     readers: Arc<Semaphore>,
 }
 
-/// What the events of an environment are read from.
+/// The source of an environment's events.
 #[derive(Clone)]
 struct Source {
     /// Names the environment where there are several.

@@ -1,8 +1,8 @@
 //! `/openapi.json`: the description of what this gateway serves, for programs.
 //!
 //! The types that make the answers describe themselves. The rest is held together by tests: one
-//! compares the document with its copy beside `Cargo.toml`, another the answers of a running gateway
-//! with the document.
+//! compares the document with its copy beside `Cargo.toml`, another the answers of a running
+//! gateway with the document.
 
 mod calls;
 mod operation;
@@ -31,7 +31,7 @@ const DESCRIPTION: &str = "Keeps calls away from SuperOffice CRM Online tenants 
     problem, but for notifications and some heads that are too large, which get no content. Later versions may add members to objects, and \
     values to enumerations.";
 
-/// What there is to describe.
+/// The settings that the description depends on.
 #[derive(Debug)]
 pub(crate) struct Settings<'a> {
     /// The names of the environments; empty where their one has no name in paths.

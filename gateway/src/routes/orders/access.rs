@@ -1,9 +1,9 @@
-//! Who may give orders.
+//! Access to the operator's orders.
 //!
 //! Pages in an operator's browser can send requests to any address that the browser reaches. They
-//! can't send JSON to another origin without asking first, they can't leave out `Sec-Fetch-Site`,
-//! and a page whose own name was made to resolve to the gateway's address (DNS rebinding) can't
-//! send another `Host` than that name.
+//! can't send JSON to another origin without a preflight request, they can't leave out
+//! `Sec-Fetch-Site`, and a page whose own name was made to resolve to the gateway's address (DNS
+//! rebinding) can't send another `Host` than that name.
 
 use std::net::IpAddr;
 
@@ -18,7 +18,7 @@ use crate::{cli::OperatorToken, forward::problem, log::Limit, routes::tenant::Re
 
 static REFUSALS: Limit = Limit::per_minute(30);
 
-/// What a request has to show.
+/// The proof that a request has to show.
 #[derive(Debug, Clone)]
 pub(crate) enum Access {
     /// The operator's token.

@@ -1,4 +1,4 @@
-//! `POST /tenants/{ctx}/open` and its kin: what an operator orders for a tenant.
+//! `POST /tenants/{ctx}/open` and its kin: an operator's orders for a tenant.
 
 mod access;
 mod terms;
@@ -26,7 +26,7 @@ use crate::forward::problem;
 /// Seconds after which an order that failed for want of the store may be given again.
 const RETRY_AFTER: u64 = 5;
 
-/// What an operator can order.
+/// An operator's order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Order {
     Open,
@@ -164,7 +164,7 @@ fn not_forgotten(error: &ForgetError) -> Refusal {
         ForgetError::Store(_) => {
             retry_later(StatusCode::SERVICE_UNAVAILABLE, &detail, Some(RETRY_AFTER))
         }
-        // What is known of the tenant is not that it is deleted for good.
+        // The tenant is not known to be deleted for good.
         _ => Box::new(problem(StatusCode::CONFLICT, &detail)),
     }
 }

@@ -1,4 +1,4 @@
-//! The part of the list that is asked for.
+//! The part of the list that is requested.
 
 use std::num::NonZeroUsize;
 
@@ -38,7 +38,7 @@ pub(crate) struct Parameters {
     after: Option<String>,
 }
 
-/// Which tenants are listed.
+/// The tenants that are listed.
 #[derive(Debug, Default)]
 pub(super) struct Filter {
     closed: bool,

@@ -48,7 +48,7 @@ struct Current {
 /// Why there is no reader.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unavailable {
-    /// As many read as may.
+    /// The limit of readers is reached.
     TooManyReaders,
     /// The snapshot could not be taken.
     Failed,

@@ -19,7 +19,8 @@ use tokio_rustls::{
 
 use crate::process::Gateway;
 
-/// Starts a TLS server with the certificate in `directory`, which forwards to `port`; returns its URL.
+/// Starts a TLS server with the certificate in `directory`, which forwards to `port`; returns its
+/// URL.
 async fn serve_tls(directory: &Directory, port: u16) -> String {
     let chain = CertificateDer::pem_file_iter(directory.join("host.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_file(directory.join("host.key")).unwrap();

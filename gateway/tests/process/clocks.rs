@@ -13,10 +13,10 @@ use tower_superoffice::{ChangeType, TenantId, simulator::Simulator, status::Stat
 
 use crate::process::{Gateway, PROGRAM};
 
-/// What the gateways take for settled.
+/// The settle time of the gateways.
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// How far the state API is behind.
+/// The lag of the state API.
 const LAG: Duration = Duration::from_secs(1);
 
 const PULLS: [&str; 6] = ["--state-api", "on", "--settle", "3", "--upgrade-settle", "3"];
@@ -114,7 +114,8 @@ async fn replicas_with_clocks_ahead_keep_tenants_closed() {
     let notify_at = |number: usize| {
         simulator.notify_to(gateways[number].url("/NotifyCustomerStateChange"));
     };
-    // Each tenant was seen running, by replicas that are ahead. A token is too old for the last one.
+    // Each tenant was seen running, by replicas that are ahead. A token is too old for the last
+    // one.
     for (number, tenant) in tenants.iter().enumerate() {
         notify_at(number % 3);
         assert_eq!(simulator.notify(ChangeType::Resume, tenant).await.unwrap(), 204);

@@ -1,4 +1,4 @@
-//! Subcommands, which speak to a running gateway.
+//! Subcommands, each a request to a running gateway.
 
 use std::{fs, process::Stdio};
 
@@ -14,7 +14,7 @@ use tower_superoffice::ChangeType;
 
 use crate::process::{Gateway, GatewayEnv, PROGRAM};
 
-/// What a command printed.
+/// The output of a command, and whether it succeeded.
 struct Run {
     succeeded: bool,
     stdout: String,

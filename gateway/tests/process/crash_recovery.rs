@@ -1,7 +1,9 @@
-//! `kill -9` under load: after the restart the newest notification that was answered 204 is in force.
+//! `kill -9` under load: after the restart the newest notification that was answered 204 is in
+//! force.
 //!
 //! `LIVES=200 cargo test -p superoffice-gateway --test process crash_recovery -- --nocapture` for a
-//! long run. Repeat it for more: the script of a tenant ends after some 1,800 steps, or half an hour.
+//! long run. Repeat it for more: the script of a tenant ends after some 1,800 steps, or half an
+//! hour.
 
 use std::{
     sync::{

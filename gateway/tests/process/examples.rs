@@ -7,8 +7,8 @@ use std::{
 
 /// Starts an example with cargo's build of it.
 fn begin(example: &str, arguments: &[&str]) -> Child {
-    // The whole workspace with all features, as `scripts/test` builds it: any other choice of packages
-    // would build the dependencies once more.
+    // The whole workspace with all features, as `scripts/test` builds it: any other choice of
+    // packages would build the dependencies once more.
     let mut build = Command::new(env!("CARGO"));
     build.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     build.args(["build", "--quiet", "--workspace", "--all-features", "--example", example]);

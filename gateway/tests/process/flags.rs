@@ -1,4 +1,4 @@
-//! Flags of the start: tracked tenants, observing, a store that is away.
+//! Flags of the start: tracked tenants, observing, an unavailable store.
 
 use std::fs;
 

@@ -162,7 +162,7 @@ async fn own_client_of_superoffice_works_in_each_state() {
     let opened = program.receive().await;
     assert_eq!(opened["result"]["raw"]["ContextIdentifier"], "Cust1", "{opened}");
 
-    // Suspended and resumed. The state is asked of the gateway.
+    // Suspended and resumed. The state comes from the gateway.
     simulator.suspend(id).await.unwrap();
     program.is_closed("suspended").await;
     let state = program.ask("state", "Cust1").await["result"].take();

@@ -1,5 +1,5 @@
-//! The gateway and its key URL: tokens with a known key are accepted at once, whatever unauthenticated
-//! senders post and the key server responds.
+//! The gateway and its key URL: tokens with a known key are accepted at once, whatever
+//! unauthenticated senders post and the key server responds.
 
 use std::{
     sync::{
@@ -147,8 +147,8 @@ async fn flood_of_unknown_key_ids_fetches_once_and_delays_nothing() {
     }
 }
 
-/// `cargo nextest run -p superoffice-gateway --test process --run-ignored all keys::`: takes up to a minute,
-/// most of it the 30 s in which no second fetch is allowed.
+/// `cargo nextest run -p superoffice-gateway --test process --run-ignored all keys::`: takes up to
+/// a minute, most of it the 30 s in which no second fetch is allowed.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "slow: waits out the 30 s between two fetches"]
 async fn rotation_is_seen_during_a_flood_of_unknown_key_ids() {
@@ -206,7 +206,7 @@ async fn failing_key_server_delays_no_known_key() {
     futures::future::join_all(checks).await;
 }
 
-/// As above, past the 30 s after which an unknown key causes a fetch from the broken server.
+/// Checks the same past the 30 s after which an unknown key causes a fetch from the broken server.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "slow: waits out the 30 s between two fetches"]
 async fn running_failing_fetch_delays_no_known_key() {

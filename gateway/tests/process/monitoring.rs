@@ -26,7 +26,7 @@ fn documented() -> BTreeSet<&'static str> {
         .collect()
 }
 
-/// What follows `key` on the lines of `text` that begin with it.
+/// Returns the rest of each line of `text` that begins with `key`.
 fn values<'a>(text: &'a str, key: &str) -> Vec<&'a str> {
     text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix(key)).collect()
 }

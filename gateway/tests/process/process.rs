@@ -214,7 +214,8 @@ impl Caller {
     }
 }
 
-/// Starts a server that responds 200 to everything; returns its address and the raw request targets.
+/// Starts a server that responds 200 to everything; returns its address and the raw request
+/// targets.
 pub(crate) async fn targets() -> (SocketAddr, mpsc::UnboundedReceiver<String>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -22,7 +22,8 @@ use self::{
 };
 use crate::{script, shared_server::Kind};
 
-/// Bound on a call. One that waited for the store would take its time-out, 2 s, or the server's own, more.
+/// Bound on a call. One that waited for the store would take its time-out, 2 s, or the server's
+/// own, more.
 const CALL_BOUND: Duration = Duration::from_millis(1500);
 
 /// A notification at one replica closes the tenant at all.
@@ -143,8 +144,8 @@ impl Fleet {
         fleet
     }
 
-    /// Waits until the replicas in `lost` answer notifications with 503, the others with 204, and all
-    /// respond to calls.
+    /// Waits until the replicas in `lost` answer notifications with 503, the others with 204, and
+    /// all respond to calls.
     async fn carries_on_without(&mut self, lost: &[usize]) {
         let others: Vec<_> = (0..REPLICAS).filter(|n| !lost.contains(n)).collect();
         self.each_adds(lost, |counts| counts.not_stored.load(SeqCst), 10).await;

@@ -1,4 +1,4 @@
-//! The gateway and nginx's `proxy_pass`, asked the same in front of the same server.
+//! The gateway and nginx's `proxy_pass`, with the same requests in front of the same server.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -134,8 +134,8 @@ const SAME: &[(&str, &str, &str)] = &[
     ("GET", "/Cust1/hops", ""),
 ];
 
-/// Requests that each of the two refuses by itself, with words of its own. Responses with two lengths
-/// are not among them: nginx refuses them since 1.23 only.
+/// Requests that each of the two refuses by itself, with words of its own. Responses with two
+/// lengths are not among them: nginx refuses them since 1.23 only.
 const REFUSED: &[(&str, &str, &str, u16)] = &[
     ("GET", "/Cust1/echo", "host: g\r\n", 400),
     ("GET", "/Cust1/echo", "content-length: 1\r\ncontent-length: 2\r\n\r\nab", 400),

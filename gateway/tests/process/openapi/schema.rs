@@ -1,7 +1,7 @@
 //! A document, and whether a response is one that it describes.
 //!
-//! It knows the keywords that the gateway's document has, and fails at any other. It is stricter than
-//! JSON Schema: a member that no schema names is a fault.
+//! It knows the keywords that the gateway's document has, and fails at any other. It is stricter
+//! than JSON Schema: a member that no schema names is a fault.
 
 use std::collections::BTreeSet;
 

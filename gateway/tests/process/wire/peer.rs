@@ -67,7 +67,7 @@ impl Peer {
         self.try_send(bytes).await.unwrap();
     }
 
-    /// As `send`, for a peer that may be gone.
+    /// Sends as `send` does, to a peer that may be gone.
     pub(crate) async fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
         timeout(STEP, self.stream.write_all(bytes.as_ref())).await.expect("it reads")
     }

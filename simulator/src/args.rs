@@ -23,12 +23,13 @@ use crate::{
 #[command(name = "superoffice-simulator", version)]
 pub(crate) struct Args {
     /// A port of 127.0.0.1, 0 for a free one (repeatable). The first serves the page, the keys and
-    /// the state API, the others tenants, which move between them. With one port, two free ones serve tenants.
+    /// the state API, the others tenants, which move between them. With one port, two free ones
+    /// serve tenants.
     #[arg(long = "port", value_name = "PORT", default_values_t = [0])]
     ports: Vec<u16>,
 
-    /// Serves tenants on the first port too, but none with the id `simulator`. SuperOffice does not:
-    /// there the state API has the host of each tenant.
+    /// Serves tenants on the first port too, but none with the id `simulator`. SuperOffice does
+    /// not: there the state API has the host of each tenant.
     #[arg(long)]
     tenants_at_own_host: bool,
 
@@ -75,7 +76,7 @@ impl Args {
         Ok(driver)
     }
 
-    /// Lists what a service under test has to be told, a line each.
+    /// Lists the addresses and ids to configure a service under test with, a line each.
     pub(crate) fn addresses(&self, simulator: &Simulator) -> String {
         // What `Uri` shows of an origin ends in a slash.
         let origins = simulator.hosts().iter().map(|host| host.to_string());

@@ -69,8 +69,8 @@ async fn take_commands(driver: &Driver) -> io::Result<()> {
     std::future::pending().await
 }
 
-/// Reads standard input on a thread of its own, which does not keep the program from ending as one of
-/// tokio's would.
+/// Reads standard input on a thread of its own, which does not keep the program from ending as one
+/// of tokio's would.
 fn lines_of_stdin() -> mpsc::Receiver<io::Result<String>> {
     let (tx, rx) = mpsc::channel(16);
     std::thread::spawn(move || {

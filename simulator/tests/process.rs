@@ -75,7 +75,8 @@ fn exchange(method: &str, url: &str, headers: &str, content: &str) -> String {
     answer
 }
 
-/// Takes one request on a free port, answers it with 204 and returns its head and what came with it.
+/// Takes one request on a free port, answers it with 204 and returns its head and what came with
+/// it.
 fn receiver() -> (String, std::thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/changed", listener.local_addr().unwrap());

@@ -1,8 +1,8 @@
-//! Which requests may see and drive the simulator.
+//! The requests that may read and drive the simulator.
 //!
-//! It listens on loopback, where pages in the user's browser can send requests too. They can't leave
-//! out `Sec-Fetch-Site`, or `Origin` in browsers without it, and a page whose own name was made to
-//! resolve to 127.0.0.1 (DNS rebinding) can't send another `Host` than that name.
+//! It listens on loopback, where pages in the user's browser can send requests too. They can't
+//! leave out `Sec-Fetch-Site`, or `Origin` in browsers without it, and a page whose own name was
+//! made to resolve to 127.0.0.1 (DNS rebinding) can't send another `Host` than that name.
 
 use std::net::IpAddr;
 
@@ -36,8 +36,8 @@ fn comes_from_another_site(headers: &HeaderMap) -> bool {
     origins.any(|origin| own.as_ref().is_none_or(|own| origin != own))
 }
 
-/// Whether the request names the simulator by an IP address or as `localhost`, in each place that can
-/// have a name.
+/// Whether the request names the simulator by an IP address or as `localhost`, in each place that
+/// can have a name.
 fn is_addressed_directly(request: &Parts) -> bool {
     let in_headers = request.headers.get_all(header::HOST).iter();
     let in_headers = in_headers.map(|host| Authority::try_from(host.as_bytes()).ok());

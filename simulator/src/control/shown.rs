@@ -1,4 +1,4 @@
-//! What the routes show, as JSON.
+//! The answers of the routes, as JSON.
 
 use serde_json::{Value, json};
 use tower_superoffice::simulator::{ClosedCall, TenantSummary};

@@ -14,7 +14,7 @@ impl Driver {
     /// Changes a tenant and notifies the receiver, unless it is done silently. Returns the
     /// notifications that it led to.
     ///
-    /// The change is made even when the caller goes away.
+    /// The change is made even when the future is dropped.
     pub(crate) async fn change(&self, verb: Verb, tenant: &TenantId, silently: bool) -> Vec<Sent> {
         let (driver, tenant) = (self.clone(), tenant.clone());
         let change = tokio::spawn(async move { driver.make(verb, &tenant, silently).await });

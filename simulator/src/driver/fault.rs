@@ -22,13 +22,13 @@ pub(crate) enum Place {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
     pub(crate) name: &'static str,
-    /// What its value is, and the one that holds when none is given.
+    /// The meaning of its value, and the default.
     pub(crate) value: Option<(&'static str, &'static str)>,
     /// Completes "with this fault, it ..".
     pub(crate) effect: &'static str,
 }
 
-/// What happens to notifications.
+/// The delivery of notifications.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Delivery {
     #[default]
@@ -40,7 +40,7 @@ pub(crate) enum Delivery {
     Reordered,
 }
 
-/// What a fault sets.
+/// The part of the simulator that a fault changes, and to what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Setting {
     Server(Fault),
@@ -138,7 +138,7 @@ impl Place {
     ///
     /// # Errors
     ///
-    /// What is wrong with the kind or its value, as a sentence.
+    /// With what is wrong in the kind or its value, as a sentence.
     pub(crate) fn choose(self, kind: &str, value: Option<&str>) -> Result<Chosen, String> {
         let kind = self.kinds().iter().find(|known| known.name == kind);
         let kind = kind.ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! The notifications of the changes so far, and what became of each.
+//! The notifications of the changes so far, each with its outcome.
 
 use std::{collections::VecDeque, fmt, time::SystemTime};
 
@@ -11,7 +11,7 @@ use super::Verb;
 /// The number of notifications that are kept.
 const KEPT: usize = 100;
 
-/// What became of a notification.
+/// The outcome of a notification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It is on its way.
@@ -31,7 +31,7 @@ pub(crate) enum Outcome {
 }
 
 impl Outcome {
-    /// A word for programs.
+    /// Returns its name for programs.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Sending => "sending",
@@ -123,7 +123,7 @@ impl History {
         number
     }
 
-    /// Notes what became of a notification, unless it is so old that it is not kept.
+    /// Notes the outcome of a notification, unless it is so old that it is not kept.
     pub(super) fn set(&mut self, number: u64, outcome: Outcome) {
         if let Some(sent) = self.sent.iter_mut().find(|sent| sent.number == number) {
             sent.outcome = outcome;

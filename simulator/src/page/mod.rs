@@ -1,5 +1,5 @@
-//! The page on which people do what SuperOffice does. It works without a script: every button is one
-//! of a form, and its answer is the page again.
+//! The page on which people do what SuperOffice does. It works without a script: every button is
+//! one of a form, and its answer is the page again.
 
 mod faults;
 mod notifications;

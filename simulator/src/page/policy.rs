@@ -1,4 +1,4 @@
-//! What a browser may do with the page.
+//! Headers that restrict what a browser does with the page.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use sha2::{Digest, Sha256};
 
-/// The style sheet, which stands in the page. Its look is that of the gateway's page; it is a file of
-/// its own because neither crate contains the other, and most rules there are for what is not here.
+/// The style sheet, which stands in the page. Its look is that of the gateway's page; it is a file
+/// of its own because neither crate contains the other, and most rules there are for what is not
+/// here.
 pub(super) const CSS: &str = include_str!("page.css");
 
 /// Nothing but the style sheet, by its hash, and forms. There is no script.
@@ -26,7 +27,7 @@ pub(crate) fn headers() -> HeaderMap {
     let fixed = [
         // With none at all, browsers would send `Origin: null` with the page's own forms.
         (header::REFERRER_POLICY, "same-origin"),
-        // For what frame-ancestors is unknown to.
+        // For browsers that do not know frame-ancestors.
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ];

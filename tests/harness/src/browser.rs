@@ -129,7 +129,8 @@ impl Browser {
         self.problems.push(problem.to_string());
     }
 
-    /// Returns the uncaught exceptions, violations of the page's policy and messages on its console.
+    /// Returns the uncaught exceptions, violations of the page's policy and messages on its
+    /// console.
     pub async fn problems(&mut self) -> &[String] {
         // What it has sent so far is read with an answer.
         self.evaluate("0").await;

@@ -78,7 +78,7 @@ impl TestEnv {
         Self::with(|builder| builder).await
     }
 
-    /// As [`new`](Self::new), with a gate that `configure` completes.
+    /// Starts both as [`new`](Self::new) does, with a gate that `configure` completes.
     pub async fn with(configure: impl FnOnce(TenantGateBuilder) -> TenantGateBuilder) -> Self {
         let simulator = Simulator::start().await.expect("loopback has free ports");
         let builder = configure(gate_builder(&simulator));
@@ -91,7 +91,8 @@ impl TestEnv {
         Self::on_tokio_clock_with(|builder| builder).await
     }
 
-    /// As [`on_tokio_clock`](Self::on_tokio_clock), with a gate that `configure` completes.
+    /// Starts both as [`on_tokio_clock`](Self::on_tokio_clock) does, with a gate that `configure`
+    /// completes.
     pub async fn on_tokio_clock_with(
         configure: impl FnOnce(TenantGateBuilder) -> TenantGateBuilder,
     ) -> Self {

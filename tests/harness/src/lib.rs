@@ -1,5 +1,5 @@
-//! Set-ups that the integration tests share: a gate with a simulated SuperOffice, a Redis server, a
-//! network that fails, and waiting for a condition.
+//! Set-ups that the integration tests share: a gate with a simulated SuperOffice, Redis and
+//! PostgreSQL servers, a network that fails, a browser, and waiting for a condition.
 //!
 //! Set-ups of one test binary stay with that binary. `tests/README.md` maps behaviours to modules.
 

@@ -1,4 +1,5 @@
-//! A PostgreSQL server that belongs to one test: on a free port of loopback, and gone when the test ends.
+//! A PostgreSQL server that belongs to one test: on a free port of loopback, and gone when the test
+//! ends.
 
 use std::{
     fs,
@@ -36,7 +37,8 @@ impl PostgresServer {
         Self::start_with(&[])
     }
 
-    /// As [`start`](Self::start), with more settings, such as `["max_connections=5"]`.
+    /// Starts a server as [`start`](Self::start) does, with more settings, such as
+    /// `["max_connections=5"]`.
     pub fn start_with(settings: &[&str]) -> Option<Self> {
         if !postgres_installed() {
             return None;
@@ -44,7 +46,7 @@ impl PostgresServer {
         Some(Self::start_in(Directory::new(), None, settings))
     }
 
-    /// As [`start`](Self::start), on a disk of its own that can be filled.
+    /// Starts a server as [`start`](Self::start) does, on a disk of its own that can be filled.
     ///
     /// `None`, after a line on stderr, when there is no PostgreSQL or mounting is not permitted.
     pub fn start_on_small_disk() -> Option<Self> {
@@ -87,7 +89,7 @@ impl PostgresServer {
         self.standby_through(self.port)
     }
 
-    /// As [`standby`](Self::standby), by way of another port.
+    /// Starts a server as [`standby`](Self::standby) does, by way of another port.
     pub fn standby_through(&self, primary: u16) -> Self {
         let (programs, directory) = (self.programs.clone(), Directory::new());
         let (port, settings) = (free_port(), self.settings.clone());
@@ -148,8 +150,8 @@ impl PostgresServer {
         self.settings = settings.iter().map(|&setting| setting.to_owned()).collect();
     }
 
-    /// Runs statements as the owner of the database, and returns what they print: columns with a `|`
-    /// between them.
+    /// Runs statements as the owner of the database, and returns what they print: columns with a
+    /// `|` between them.
     pub fn execute(&self, sql: &str) -> String {
         let output = self.psql(sql);
         assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
@@ -191,8 +193,8 @@ impl PostgresServer {
         let _ = fs::remove_file(self.data().join("postmaster.pid"));
     }
 
-    /// Removes the segment of shared memory that a killed server leaves behind. It would be there until
-    /// the machine restarts, and the kernel allows 4,096 of them.
+    /// Removes the segment of shared memory that a killed server leaves behind. It would be there
+    /// until the machine restarts, and the kernel allows 4,096 of them.
     fn remove_shared_memory(&self) {
         let Ok(lines) = fs::read_to_string(self.data().join("postmaster.pid")) else { return };
         // The key and the id of the segment.
@@ -273,8 +275,8 @@ impl PostgresServer {
         assert!(copied.expect("there is a cp").success(), "the data can be written");
     }
 
-    /// Returns a directory with the data of a server that never ran. The first test makes it: that takes
-    /// a second, and a copy a tenth of it.
+    /// Returns a directory with the data of a server that never ran. The first test makes it: that
+    /// takes a second, and a copy a tenth of it.
     fn template(&self) -> PathBuf {
         let version = self.programs.to_string_lossy().replace('/', "-");
         let template = std::env::temp_dir().join(format!("tower-superoffice-postgres{version}"));

@@ -34,8 +34,8 @@ pub enum Network {
     NewSlow,
     /// Existing connections work; new ones are silent.
     NewSilent,
-    /// The server of new connections is far away: each byte takes this long in each direction, and so
-    /// do the two of the handshake of TCP.
+    /// The server of new connections is far away: each byte takes this long in each direction, and
+    /// so do the two of the handshake of TCP.
     Far(Duration),
 }
 

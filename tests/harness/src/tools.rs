@@ -13,7 +13,7 @@ pub fn skip(program: &str) {
     skip_without(&format!("{program} is missing (Debian: apt install {program})"));
 }
 
-/// As [`skip`], for another `reason`.
+/// Says the same as [`skip`], for another `reason`.
 pub fn skip_without(reason: &str) {
     let current = std::thread::current();
     let test = current.name().unwrap_or("a test");
@@ -92,8 +92,8 @@ fn run(program: &str, package: &str, arguments: &[&str], input: &[u8]) -> Option
     Some(child.wait_with_output().expect("the program ends"))
 }
 
-/// Makes an authority, `root.pem`, and a certificate of it for a server, `host.pem` and `host.key`, in
-/// `directory`. `subject` is as in a certificate, such as `IP:127.0.0.1`.
+/// Makes an authority, `root.pem`, and a certificate of it for a server, `host.pem` and `host.key`,
+/// in `directory`. `subject` is as in a certificate, such as `IP:127.0.0.1`.
 ///
 /// `None`, after a line on stderr, when there is no openssl.
 pub fn certificates(directory: &Path, subject: &str) -> Option<()> {

@@ -9,7 +9,7 @@ use tower_superoffice::{
     store::{Change, Lease, Store, StoreError, StoreWarning},
 };
 
-/// What is asked of an inner store, and may be answered otherwise: by default nothing is.
+/// The methods of a store around an inner one, which answers all that a test does not override.
 pub trait Wrap: Send + Sync + 'static {
     /// The inner store.
     type Inner: Store;
@@ -17,12 +17,12 @@ pub trait Wrap: Send + Sync + 'static {
     /// Returns the inner store.
     fn inner(&self) -> &Self::Inner;
 
-    /// As [`Store::load`].
+    /// Implements [`Store::load`].
     fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
         self.inner().load()
     }
 
-    /// As [`Store::merge`].
+    /// Implements [`Store::merge`].
     fn merge<'a>(
         &'a self,
         tenant: &'a TenantId,
@@ -31,12 +31,12 @@ pub trait Wrap: Send + Sync + 'static {
         self.inner().merge(tenant, record)
     }
 
-    /// As [`Store::changes`].
+    /// Implements [`Store::changes`].
     fn changes(&self) -> BoxStream<'static, Change> {
         self.inner().changes()
     }
 
-    /// As [`Store::try_lease`].
+    /// Implements [`Store::try_lease`].
     fn try_lease<'a>(
         &'a self,
         tenant: &'a TenantId,

@@ -1,4 +1,4 @@
-//! What a simulated night cost, beside what was reckoned.
+//! The measured cost of a simulated night, beside the reckoned one.
 
 use std::{fmt, sync::atomic::Ordering, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::tenant_number;
 /// The figures of a night.
 #[derive(Debug)]
 pub struct Figures {
-    /// What was simulated.
+    /// The replicas, tenants and rate that were simulated.
     pub reckoning: Reckoning,
     /// How long the night lasted.
     pub duration: Duration,

@@ -1,9 +1,10 @@
-//! An upgrade night in virtual time: replicas that share a store pull the state API while every tenant
-//! is upgraded, and some of the Resumes are lost.
+//! An upgrade night in virtual time: replicas that share a store pull the state API while every
+//! tenant is upgraded, and some of the Resumes are lost.
 //!
-//! Gates, scheduler, leases, and the exchange of records are the real ones, and each notification is
-//! signed and verified. Tokio's paused clock has hours pass in the time that the processor needs.
-//! [`Reckoning`] is the formula of docs/capacity.md, which the [`Figures`] are compared with.
+//! Gates, scheduler, leases, and the exchange of records are the real ones, and each notification
+//! is signed and verified. Tokio's paused clock has hours pass in the time that the processor
+//! needs. [`Reckoning`] is the formula of docs/capacity.md, which the [`Figures`] are compared
+//! with.
 
 mod figures;
 mod reckoning;
@@ -86,9 +87,9 @@ impl Night {
         Figures::new(self, &tenants, &counts, &gates)
     }
 
-    /// Plans when each tenant is announced to be upgraded, and when it is running again: those whose
-    /// Resume is lost while all others are still closed, so that the queues of pulls are as full as
-    /// they get.
+    /// Plans when each tenant is announced to be upgraded, and when it is running again: those
+    /// whose Resume is lost while all others are still closed, so that the queues of pulls are as
+    /// full as they get.
     fn plan(&self) -> Vec<Upgrade> {
         let all = self.reckoning.tenants;
         let (round, longest) = (self.reckoning.round(), self.reckoning.longest_closed());

@@ -13,8 +13,8 @@ pub struct Reckoning {
     pub pulls_per_second: u32,
 }
 
-/// Mean step between two pulls of a tenant that is being upgraded: 60 s, of which up to a half is left
-/// out at random.
+/// Mean step between two pulls of a tenant that is being upgraded: 60 s, of which up to a half is
+/// left out at random.
 const STEP: Duration = Duration::from_secs(45);
 
 /// Time that a tenant which has been closed for longer than the median is pulled ahead of others.
@@ -36,8 +36,8 @@ impl Reckoning {
         self.round().max(STEP)
     }
 
-    /// Returns the time between two pulls of a tenant that has been closed for longer than the median
-    /// of those that become due. One pull of two is of such a tenant.
+    /// Returns the time between two pulls of a tenant that has been closed for longer than the
+    /// median of those that become due. One pull of two is of such a tenant.
     pub fn between_pulls_of_long_closed(&self) -> Duration {
         self.between_pulls().saturating_sub(HEAD_START / 2).max(STEP)
     }

@@ -62,7 +62,8 @@ pub(super) struct Pulls {
     pub(super) of_running: u64,
     /// While another replica's answer was valid, or on its way, and no notification has come since.
     pub(super) twice: u64,
-    /// Times between two pulls of a closed tenant, while all but those with a lost Resume are closed.
+    /// Times between two pulls of a closed tenant, while all but those with a lost Resume are
+    /// closed.
     pub(super) between: Vec<Duration>,
 }
 

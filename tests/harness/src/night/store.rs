@@ -22,7 +22,7 @@ use tower_superoffice::{
 
 use crate::Wrap;
 
-/// What all replicas together requested of the store.
+/// Requests of all replicas together to the store.
 #[derive(Debug, Default)]
 pub(super) struct StoreCounts {
     pub(super) merges: AtomicU64,

@@ -1,5 +1,5 @@
-//! Models of concurrent code: the files of the crate themselves, with locks and atomics that shuttle or
-//! loom schedules.
+//! Models of concurrent code: the files of the crate themselves, with locks and atomics that
+//! shuttle or loom schedules.
 //!
 //! A lost wake-up shows as a deadlock. `MODEL_SCHEDULES` sets how many schedules a test tries;
 //! shuttle prints the one that failed, and `shuttle::replay` runs it again.
@@ -18,8 +18,8 @@ mod waiters {
     }
 }
 
-/// The index of closed tenants, as `src/tenants/mod.rs` has it, under loom: unlike shuttle it also tries
-/// every order in which a processor may show the writes of one thread to another.
+/// The index of closed tenants, as `src/tenants/mod.rs` has it, under loom: unlike shuttle it also
+/// tries every order in which a processor may show the writes of one thread to another.
 mod closed_index {
     #[path = "../../../src/tenants/closed_index.rs"]
     #[allow(dead_code, reason = "the model reads less of it than the registry")]

@@ -178,8 +178,8 @@ async fn acknowledged_merge_survives_a_power_cut() {
     assert!(answered > total as i64 && replaced > 0);
 }
 
-/// Every tenant is written once, so that nothing is on the disk by a later write, and the power goes
-/// as soon as all merges are acknowledged.
+/// Every tenant is written once, so that nothing is on the disk by a later write, and the power
+/// goes as soon as all merges are acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn merges_answered_after_a_failed_sync_survive_a_power_cut() {
     const MANY: usize = 400;
@@ -216,7 +216,8 @@ async fn merges_answered_after_a_failed_sync_survive_a_power_cut() {
     assert!(replaced > 0, "no sync failed while merges ran");
 }
 
-/// What a failed open leaves behind is written by no later part of it, such as the database's own drop.
+/// No later part of a failed open, such as the database's own drop, writes what the failure left
+/// behind.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn file_survives_a_failed_sync_while_it_is_opened() {
     let mut failed = 0;

@@ -93,7 +93,8 @@ async fn the_gate_verifies_whatever_the_default_does() {
     });
 }
 
-/// Whole numbers are shown as such in every build; a fraction is shown as a map that holds its text.
+/// Whole numbers are shown as such in every build; a fraction is shown as a map that holds its
+/// text.
 #[tokio::test]
 async fn a_number_that_is_kept_as_text_is_a_number() {
     let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();

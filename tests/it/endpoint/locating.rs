@@ -57,7 +57,7 @@ async fn calls_to_one_tenant_join_one_pull() {
 #[tokio::test(start_paused = true)]
 async fn tenant_found_closed_is_refused_before_its_first_call() {
     let env = TestEnv::on_tokio_clock().await;
-    // Announced to no one: the gate started later.
+    // Without a notification, as if the gate had started later.
     env.simulator.suspend(&env.tenant).without_notification();
     let client = env.gate.client_layer().layer(env.simulator.network());
     match client.oneshot(call(&env, &env.tenant)).await {

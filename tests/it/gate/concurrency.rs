@@ -1,4 +1,5 @@
-//! Notifications and calls at the same time: no call passes after the 204 of a closing notification.
+//! Notifications and calls at the same time: no call passes after the 204 of a closing
+//! notification.
 
 use std::{
     convert::Infallible,
@@ -24,8 +25,8 @@ const TURNS: u64 = 120;
 /// Calls a tenant at the least; more when the notifications take longer.
 const CALLS: u64 = 520;
 
-/// The progress of a tenant's script: `3 * turn` while a notification is under way, then +1 when its
-/// 204 closed the tenant, +2 when it opened it.
+/// The progress of a tenant's script: `3 * turn` while a notification is under way, then +1 when
+/// its 204 closed the tenant, +2 when it opened it.
 type Phase = AtomicU64;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

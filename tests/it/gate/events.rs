@@ -78,8 +78,8 @@ async fn concurrent_changes_are_published_in_order() {
     });
     futures::future::try_join_all(operators).await.unwrap();
     gate.close(&tenant("Cust1"), "the last").await.unwrap();
-    // To the end of the stream: a poll that is not awaited stops at tokio's budget for one task, after
-    // some hundred events.
+    // To the end of the stream: a poll that is not awaited stops at tokio's budget for one task,
+    // after some hundred events.
     drop(gate);
     let (mut count, mut available) = (0, true);
     while let Some(event) = events.next().await {

@@ -203,7 +203,7 @@ async fn change_from_before_the_removal_counts_if_it_is_stored() {
     delete(&env).await;
     let record = stored(&shared, &env.tenant).await;
     env.gate.forget(&env.tenant).await.unwrap();
-    // It was on its way: the store is asked, and has none.
+    // It was on its way: the store is read, and has none.
     cut.send(Change::Merged(env.tenant.clone(), record.clone()));
     sleep(Duration::from_secs(1)).await;
     assert!(is_empty(&env.gate) && env.gate.health().dirty() == 0);

@@ -71,7 +71,7 @@ impl TwoEnv {
         self.gates.notification_service().oneshot(request).await.unwrap()
     }
 
-    /// Which of the gates keeps `Cust1` closed.
+    /// Returns for each gate whether it keeps `Cust1` closed.
     fn closed(&self) -> [bool; 2] {
         [0, 1].map(|index| self.gate(index).check(&tenant("Cust1")).is_err())
     }
@@ -231,7 +231,7 @@ async fn token_that_two_gates_accept_is_ambiguous_and_both_pull() {
         let builder = TenantGate::builder(own.environment()).any_audience().client(client);
         gates.push(builder.clock(move || now()).build().await.unwrap());
     }
-    // Before any key is fetched: the two can't be told to share one.
+    // Before any key is fetched: it is not known yet that the two share one.
     let gates = TenantGates::new(gates).unwrap();
     sleep(Duration::from_secs(1)).await;
     let suspend = || first.notification(ChangeType::Suspend, &tenant("Cust1"));

@@ -20,7 +20,7 @@ use tower_superoffice::{
     store::{Change, MemoryStore, Store, StoreError},
 };
 
-/// A memory store whose changes can be cut off, or that can be away.
+/// A memory store whose changes can be cut off, or that can be unavailable.
 #[derive(Clone, Default)]
 pub(super) struct Cut {
     inner: MemoryStore,
@@ -115,7 +115,7 @@ async fn announce(env: &TestEnv) {
     env.simulator.notify(ChangeType::Suspend, &env.tenant).await.unwrap();
 }
 
-/// What [`announce`] leads to, before the suspension.
+/// The events of [`announce`], before the suspension.
 const ANNOUNCED: [&str; 6] = [
     "notified BackupRestored",
     "restored",
@@ -175,7 +175,7 @@ async fn store_that_was_away_at_the_start_brings_no_old_facts() {
     assert_eq!(events.next().now_or_never(), None);
 }
 
-/// Notification and pull at one replica: the others learn of the deletion and then of its proof.
+/// Notification and pull at one replica: the others receive the deletion and then its proof.
 #[tokio::test(start_paused = true)]
 async fn confirmation_and_correction_are_published_at_each_replica() {
     let store = MemoryStore::new();

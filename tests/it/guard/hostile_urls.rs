@@ -63,7 +63,7 @@ fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// What a caller of the gate would decide, one step after the other.
+/// Whether a caller of the gate would refuse the request, one step after the other.
 fn is_due(gate: &TenantGate, request: &Request<()>, hosts: &Environment) -> bool {
     let uri = request.uri();
     let host = uri.host().unwrap_or_default();
@@ -79,7 +79,7 @@ async fn guard_decides_hostile_requests_as_the_exact_reading() {
     let guard =
         gate.guard_layer().layer(service_fn(async |_: Request<()>| Ok::<_, Infallible>(())));
     let (refused, passed) = (Cell::new(0), Cell::new(0));
-    // Each set of closed tenants in turn, so that the index is asked in every state.
+    // Each set of closed tenants in turn, so that the index is read in every state.
     for round in 0..8_usize {
         for (place, id) in TENANTS.iter().enumerate() {
             let tenant = TenantId::new(id).unwrap();

@@ -1,4 +1,4 @@
-//! Tenants as labels: only where that was asked for, and never more than that.
+//! Tenants as labels: only where `tenant_labels` is set, and never more than its number.
 
 use harness::{call_to, tenant_number};
 use tower::{Layer, ServiceExt, service_fn};

@@ -36,8 +36,8 @@ fn genuine(env: &TestEnv) -> Bytes {
     env.notification(ChangeType::Suspend).body()
 }
 
-/// Posts a body to the service, and through the layer, in front of an app that answers with a body of
-/// type `R`.
+/// Posts a body to the service, and through the layer, in front of an app that answers with a body
+/// of type `R`.
 async fn post<R: Default, B: Body>(env: &TestEnv, make: impl Fn(Bytes) -> B) -> [StatusCode; 2] {
     let request = || Request::post("/NotifyCustomerStateChange").body(make(genuine(env))).unwrap();
     let alone = env.gate.notification_service().oneshot(request()).await.unwrap();
@@ -115,7 +115,8 @@ async fn empty_or_failing_body_is_400() {
     assert_eq!(post::<Full<Bytes>, _>(&env, broken).await, refused, "a partial body is accepted");
 }
 
-/// Sends `body` through the layer to an app that returns it: both keep the types that the app names.
+/// Sends `body` through the layer to an app that returns it: both keep the types that the app
+/// names.
 async fn there_and_back<B: Body + Default>(gate: &TenantGate, body: B) -> B {
     let echo = service_fn(|request: Request<B>| {
         ready(Ok::<_, Infallible>(Response::new(request.into_body())))

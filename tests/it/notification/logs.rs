@@ -230,7 +230,7 @@ async fn flood_of_refusals_logs_some_dozens_a_minute() {
     assert_eq!(left_out, counts.unlogged(), "each line counts those before it");
 }
 
-/// A subscriber that panics whatever is asked of it.
+/// A subscriber all of whose methods panic.
 struct Panicking;
 
 impl tracing::Subscriber for Panicking {

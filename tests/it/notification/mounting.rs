@@ -1,5 +1,5 @@
-//! Every row of the table in docs/mounting.md, with axum's own routers: where the notification route
-//! is reached, and where it is silently lost.
+//! Every row of the table in docs/mounting.md, with axum's own routers: where the notification
+//! route is reached, and where it is silently lost.
 
 use axum::{
     Router,
@@ -32,8 +32,8 @@ where
     app.oneshot(request).await.unwrap()
 }
 
-/// Returns whether the gate answers a POST to `path`. An empty object is no notification, and only the gate
-/// gives its typed reason with the answer.
+/// Returns whether the gate answers a POST to `path`. An empty object is no notification, and only
+/// the gate gives its typed reason with the answer.
 async fn is_reached<S>(app: S, path: &str) -> bool
 where
     S: Service<Request, Response = Response>,

@@ -1,6 +1,7 @@
 //! The pull side: lost, untrue and late notifications heal, at a cost within the limits.
 //!
-//! Gate and simulator share tokio's paused clock and talk without sockets, so days pass in a moment.
+//! Gate and simulator share tokio's paused clock and talk without sockets, so days pass in a
+//! moment.
 
 mod healing;
 mod limits;

@@ -113,7 +113,7 @@ async fn storm_of_symptoms_stays_under_the_limit_and_delays_no_other_pull() {
         store.merge(&tenant_number(number), &record).await.unwrap();
     }
     let env = TestEnv::on_tokio_clock_with(|builder| builder.store(Arc::clone(&store))).await;
-    // What the load owes is over.
+    // The pulls that the load owes are over.
     sleep(Duration::from_secs(24 * 3600)).await;
     let before = env.simulator.all_state_requests();
     env.simulator.tenant_hosts(Fault::Status(StatusCode::SERVICE_UNAVAILABLE));

@@ -18,10 +18,11 @@ use super::MINUTE;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// At one pull a second, each is pulled about every two and a half minutes, and late by half of that.
+/// At one pull a second, each is pulled about every two and a half minutes, and late by half of
+/// that.
 const TENANTS: usize = 150;
 
-/// A store shared with another replica, which takes the turn of the last tenant when told to.
+/// A store shared with another replica, which takes the turn of the last tenant on demand.
 #[derive(Debug, Default)]
 struct Shared {
     inner: MemoryStore,

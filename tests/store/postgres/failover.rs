@@ -12,8 +12,8 @@ fn position(primary: &PostgresServer) -> String {
     primary.execute("SELECT pg_current_wal_lsn()")
 }
 
-/// Whether `standby` has all that was written before `position`. Asked for a row instead, it may not even
-/// have the table yet.
+/// Whether `standby` has all that was written before `position`. Asked for a row instead, it may
+/// not even have the table yet.
 fn has_replayed(standby: &PostgresServer, position: &str) -> bool {
     standby.execute(&format!("SELECT pg_last_wal_replay_lsn() >= '{position}'")) == "t"
 }
@@ -68,7 +68,7 @@ async fn write_that_the_new_server_lacks_is_noticed() {
     let count = "SELECT count(*) FROM tower_superoffice_production_tenants";
     let written = position(&primary);
     until!(has_replayed(&standby, &written));
-    // The standby hears nothing of the last write.
+    // The standby does not receive the last write.
     line.set(Network::Cut);
     store.merge(&tenant(2), &suspended(1)).await.unwrap();
     primary.kill();

@@ -95,7 +95,7 @@ async fn newer_record_stops_its_tenant_and_the_load_only() {
     // A value that may be meant for a tenant closes it.
     let other = Change::Merged(TenantId::new("y").unwrap(), Record::unreadable());
     assert_eq!(next(&mut changes).await, other);
-    // What an unknown entry did, only a load can tell.
+    // Only a load shows the effect of an unknown entry.
     append(&["x", "y"]);
     assert_eq!(next(&mut changes).await, Change::Resync);
     open(&server.url()).merge(&tenant(2), &suspended(1)).await.unwrap();
@@ -115,8 +115,8 @@ async fn environments_are_kept_apart() {
     }
 }
 
-/// Starts a server that takes TLS and the password `hush`, and returns it with the certificate of its
-/// authority; `None` without openssl.
+/// Starts a server that takes TLS and the password `hush`, and returns it with the certificate of
+/// its authority; `None` without openssl.
 pub(super) fn start_with_tls() -> Option<(RedisServer, Vec<u8>)> {
     let mut server = RedisServer::stopped(&[])?;
     certificates(&server.file(""), "IP:127.0.0.1")?;
@@ -173,7 +173,7 @@ async fn tls_trusts_the_authorities_of_the_operating_system() {
     let name = "redis::access::tls_trusts_the_authorities_of_the_operating_system";
     child.args(["--exact", name]).kill_on_drop(true);
     child.env(CHILD, format!("rediss://:hush@127.0.0.1:{}", server.port()));
-    // Where the operating system keeps them is told by this variable.
+    // This variable names the place where the operating system keeps them.
     let output = child.env("SSL_CERT_FILE", server.file("root.pem")).output().await.unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");

@@ -64,7 +64,8 @@ impl Drop for Sentinel {
     }
 }
 
-/// What `server` says of its replication; nothing while it closes its connections to change its role.
+/// Returns what `server` reports of its replication; nothing while it closes its connections to
+/// change its role.
 fn replication(server: &RedisServer) -> String {
     let client = redis::Client::open(server.url()).unwrap();
     let info = |mut connection| redis::cmd("INFO").arg("replication").query(&mut connection);

@@ -1,4 +1,5 @@
-//! Claims of a wrong type, at the edges of numbers, or of another origin; all signed by the true key.
+//! Claims of a wrong type, at the edges of numbers, or of another origin; all signed by the true
+//! key.
 
 use bytes::Bytes;
 use harness::gate_builder_of;
@@ -188,7 +189,8 @@ async fn tokens_that_live_for_more_than_an_hour() {
     env.still_works().await;
 }
 
-/// A system user's token is meant for the tenant's serial number, which differs from tenant to tenant.
+/// A system user's token is meant for the tenant's serial number, which differs from tenant to
+/// tenant.
 #[tokio::test]
 async fn token_of_a_system_user_is_meant_for_another_audience() {
     let env = AdversarialEnv::new().await;

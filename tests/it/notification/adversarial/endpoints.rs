@@ -1,4 +1,5 @@
-//! The host of a Move is not signed: whatever it says, calls and their bearer tokens go to SuperOffice.
+//! The host of a Move is not signed: whatever it says, calls and their bearer tokens go to
+//! SuperOffice.
 
 use bytes::Bytes;
 use harness::gate_builder_of;

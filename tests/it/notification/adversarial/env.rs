@@ -43,8 +43,8 @@ pub(crate) fn part(bytes: impl AsRef<[u8]>) -> String {
 }
 
 impl AdversarialEnv {
-    /// A gate with an open, a suspended and a deleted tenant: a case that opens one is noticed as well
-    /// as one that closes one.
+    /// A gate with an open, a suspended and a deleted tenant: a case that opens one is noticed as
+    /// well as one that closes one.
     pub(crate) async fn new() -> Self {
         // Without pulls nothing changes a tenant but what is posted.
         let env = TestEnv::with(|builder| builder.state_api(false)).await;

@@ -22,7 +22,8 @@ use tower_superoffice::{
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// The part of a service that reads contacts. Its type says nothing of the layers around the client.
+/// The part of a service that reads contacts. Its type says nothing of the layers around the
+/// client.
 #[derive(Clone)]
 struct Contacts {
     client: BoxClient<Empty<Bytes>, Incoming>,

@@ -1,5 +1,5 @@
-//! A proxy that is one service: it serves the notification route, and sends every other request to its
-//! tenant's host.
+//! A proxy that is one service: it serves the notification route, and sends every other request to
+//! its tenant's host.
 //!
 //! ```sh
 //! cargo run --example proxy --features simulator
@@ -7,8 +7,8 @@
 //!
 //! It shows the gate as a layer, whose requests can be cloned: a call that a tenant's former host
 //! misdirects is sent again. So it collects the bodies. For bodies that stream, put
-//! `gate.notification_layer()` around `gate.client_layer().no_retry()`. What else a proxy needs, such
-//! as care for the headers that belong to one connection, `superoffice-gateway` has.
+//! `gate.notification_layer()` around `gate.client_layer().no_retry()`. `superoffice-gateway` does
+//! what else a proxy has to, such as removing the headers of one connection.
 #![allow(clippy::print_stdout)]
 
 use std::{convert::Infallible, io};

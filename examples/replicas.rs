@@ -1,5 +1,5 @@
-//! Two replicas of a service that share their tenants' records through a Redis or PostgreSQL server, and
-//! go on without it.
+//! Two replicas of a service that share their tenants' records through a Redis or PostgreSQL
+//! server, and go on without it.
 //!
 //! ```sh
 //! cargo run --release --example replicas --features postgres,redis,reqwest,simulator
@@ -7,8 +7,8 @@
 //! cargo run --release --example replicas --features postgres,redis,reqwest,simulator -- --break sharing    # must fail, and does
 //! ```
 //!
-//! Starts a server of its own on a free port of loopback, and stops it. Exits with 0 when every check
-//! passed, and with 1 when one failed.
+//! Starts a server of its own on a free port of loopback, and stops it. Exits with 0 when every
+//! check passed, and with 1 when one failed.
 #![allow(clippy::print_stdout, unreachable_pub)]
 
 #[path = "demo/checks.rs"]

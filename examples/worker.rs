@@ -1,5 +1,5 @@
-//! A job worker: it waits for closed tenants, drops its cache when one is restored, erases data after
-//! a confirmed deletion, catches up after missed events, and ends without loss.
+//! A job worker: it waits for closed tenants, drops its cache when one is restored, erases data
+//! after a confirmed deletion, catches up after missed events, and ends without loss.
 //!
 //! ```sh
 //! cargo run --example worker --features reqwest,simulator
@@ -23,7 +23,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// A job: a call to a tenant.
 type Job = (TenantId, String);
 
-/// What the worker keeps of each tenant. In a real service this is in its database.
+/// The data that the worker keeps of each tenant. In a real service this is in its database.
 #[derive(Default)]
 struct Kept {
     /// Contacts, as of an [epoch](tower_superoffice::TenantStatus::epoch) of the tenant's data.
@@ -40,8 +40,8 @@ impl Kept {
         }
     }
 
-    /// Erases the data of a deleted tenant, which can't be undone. A notification proves who sent it,
-    /// not what happened, so the state API is asked first, by this process and now.
+    /// Erases the data of a deleted tenant, which can't be undone. A notification proves who sent
+    /// it, not what happened, so this process pulls the state API first.
     async fn erase_if_deleted(&mut self, gate: &TenantGate, tenant: &TenantId) {
         if !self.caches.contains_key(tenant) {
             return;
@@ -70,8 +70,8 @@ impl Kept {
         }
     }
 
-    /// Compares everything, at the start and after missed events. Subscribe to events first, and read
-    /// the snapshot then, so that nothing falls in between.
+    /// Compares everything, at the start and after missed events. Subscribe to events first, and
+    /// read the snapshot then, so that nothing falls in between.
     async fn catch_up(&mut self, gate: &TenantGate) {
         for (tenant, status) in gate.snapshot() {
             self.compare_epoch(&tenant, status.epoch());

@@ -1,4 +1,5 @@
-//! A Suspend of an open tenant whose notification is lost, on tokio's paused clock and without sockets.
+//! A Suspend of an open tenant whose notification is lost, on tokio's paused clock and without
+//! sockets.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::{Rule, scenario::BoxError};
 type Client =
     BoxCloneSyncService<Request<String>, http::Response<SimulatorBody>, GuardError<std::io::Error>>;
 
-/// What became of three calls to the tenant.
+/// Outcomes of three calls to the tenant.
 pub struct Calls {
     pub tenant: TenantId,
     /// Before it was suspended.

@@ -1,6 +1,6 @@
-//! The whole crate in a few seconds: a simulated SuperOffice on loopback, an app with the notification
-//! route, and workers that call four tenants through the guard while SuperOffice closes and opens them.
-//! An hour in which a Suspend is lost is a moment, on a clock of its own.
+//! The whole crate in a few seconds: a simulated SuperOffice on loopback, an app with the
+//! notification route, and workers that call four tenants through the guard while SuperOffice
+//! closes and opens them. An hour in which a Suspend is lost is a moment, on a clock of its own.
 //!
 //! ```sh
 //! cargo run --release --example demo --features simulator
@@ -50,8 +50,8 @@ enum Rule {
     Symptom,
 }
 
-/// Upper bound of a run, which takes about seven seconds. An unoptimised build generates its RSA keys
-/// slowly on a busy machine.
+/// Upper bound of a run, which takes about seven seconds. An unoptimised build generates its RSA
+/// keys slowly on a busy machine.
 const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 15 });
 
 #[tokio::main]

@@ -111,8 +111,8 @@ async fn work(
             Err(error) => match TenantUnavailable::find(error.as_ref()) {
                 Some(closed) => {
                     counts.count_refused(closed.reason().as_str());
-                    // Ready as soon as the tenant opens, an error when it is deleted. Either way the next
-                    // call tells; the time-out keeps the counts moving.
+                    // Ready as soon as the tenant opens, an error when it is deleted. Either way
+                    // the next call tells; the time-out keeps the counts moving.
                     _ = tokio::time::timeout(MAX_WAIT, gate.available(&tenant)).await;
                 }
                 None => _ = counts.failed.fetch_add(1, Relaxed),

@@ -1,4 +1,5 @@
-//! A replica: a gate with the shared store, and an app that receives notifications and calls tenants.
+//! A replica: a gate with the shared store, and an app that receives notifications and calls
+//! tenants.
 
 use std::time::{Duration, Instant};
 

@@ -1,8 +1,8 @@
 //! Measures calls through the guard and its peers, with the budget of each.
 //!
-//! `bench` reports all, `bench --json` as JSON. `bench sample` times the rows in this process, `bench
-//! count ROW CALLS` makes that many calls and nothing else, for an instruction counter, and `bench
-//! rows` lists the rows: for the first, and for a profiler.
+//! `bench` reports all, `bench --json` as JSON. `bench sample` times the rows in this process,
+//! `bench count ROW CALLS` makes that many calls and nothing else, for an instruction counter, and
+//! `bench rows` lists the rows: for the first, and for a profiler.
 
 mod by_hand;
 mod calls;

@@ -43,9 +43,9 @@ impl<S: Service<Call>> Calls<S> {
         Self { service, tenants, next: 0, batch: Vec::with_capacity(BATCH) }
     }
 
-    /// Makes a batch of calls, and returns how long they took. Their requests are made beforehand, as
-    /// an application makes them: just before the call, the text of each URL for itself. Clones would
-    /// share a text that lies in no cache, and charge it to a middleware that reads it.
+    /// Makes a batch of calls, and returns how long they took. Their requests are made beforehand,
+    /// as an application makes them: just before the call, the text of each URL for itself. Clones
+    /// would share a text that lies in no cache, and charge it to a middleware that reads it.
     pub fn run(&mut self) -> Duration {
         for _ in 0..BATCH {
             let InTurn { tenant, count, step, end } = self.tenants;

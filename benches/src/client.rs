@@ -37,8 +37,8 @@ impl Service<Call> for Client {
     }
 }
 
-/// Forwards everything, in a future of the same shape as the guard's: the lower bound for a middleware
-/// that *may* refuse.
+/// Forwards everything, in a future of the same shape as the guard's: the lower bound for a
+/// middleware that *may* refuse.
 #[derive(Clone)]
 pub struct Identity<S> {
     pub inner: S,

@@ -1,5 +1,5 @@
-//! Measures the inbound side beside its peers: a notification against `jsonwebtoken`'s decode of its
-//! token, a refusal that needs no RSA, and the route over HTTP against a hand-written handler.
+//! Measures the inbound side beside its peers: a notification against `jsonwebtoken`'s decode of
+//! its token, a refusal that needs no RSA, and the route over HTTP against a hand-written handler.
 //!
 //! Linux only: it reads the processor time of threads from /proc, over HTTP that of the server's
 //! thread. Times and ratios are medians of nine processes, instructions those that valgrind counts,

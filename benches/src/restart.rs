@@ -1,5 +1,6 @@
-//! A restart: a gate is built on a store with so many closed tenants, again and again, each time in a
-//! process of its own. `scripts/scale --restart` builds and runs it; docs/capacity.md has the results.
+//! A restart: a gate is built on a store with so many closed tenants, again and again, each time in
+//! a process of its own. `scripts/scale --restart` builds and runs it; docs/capacity.md has the
+//! results.
 //!
 //! Linux only: it reads /proc.
 

@@ -186,7 +186,7 @@ fn quick(setup: &Setup) -> Quick<Client> {
     Quick { inner: Client, closed: setup.by_hand() }
 }
 
-/// What the index of closed tenants is there to beat: a borrowed look-up with the registry's hasher.
+/// A borrowed look-up with the registry's hasher, which the index of closed tenants has to beat.
 fn look_up(setup: &Setup) -> impl Service<Call> + use<> {
     Quick { inner: Client, closed: setup.quickly_hashed() }
 }

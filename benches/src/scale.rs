@@ -1,8 +1,10 @@
-//! An upgrade night through the gateway: every tenant is closed, then opened again, over HTTP at full
-//! speed, with each store in turn. `scripts/scale` builds and runs it; docs/capacity.md has the results.
+//! An upgrade night through the gateway: every tenant is closed, then opened again, over HTTP at
+//! full speed, with each store in turn. `scripts/scale` builds and runs it; docs/capacity.md has
+//! the results.
 //!
-//! Linux only: it reads /proc. The load generator shares the machine with the gateway, so the gateway's
-//! processor time is more reliable than elapsed time, and ratios within a run more than absolute figures.
+//! Linux only: it reads /proc. The load generator shares the machine with the gateway, so the
+//! gateway's processor time is more reliable than elapsed time, and ratios within a run more than
+//! absolute figures.
 
 #[path = "scale/arguments.rs"]
 mod arguments;

@@ -23,8 +23,8 @@ const RUNS: usize = 200;
 pub const ROWS: [(&str, usize); 3] =
     [("guard, 1 thread", 1), ("guard, 2 threads", 2), ("guard, 4 threads", 4)];
 
-/// Measures each row. Calls in a second are those of the threads that the machine can run at once: a
-/// batch during which a thread was interrupted is not the median.
+/// Measures each row. Calls in a second are those of the threads that the machine can run at once:
+/// a batch during which a thread was interrupted is not the median.
 pub fn measure(setup: &Setup) -> Vec<Sample> {
     let mut times = ROWS.map(|_| (Vec::new(), Vec::new()));
     for _ in 0..ROUNDS {

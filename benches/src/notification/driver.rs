@@ -13,8 +13,8 @@ use crate::{
 
 const BY_HAND: &str = "handler by hand over HTTP, processor time";
 
-/// The ns of the rows, in their order, two ratios: a notification to the decode, and over HTTP to the
-/// handler by hand, and the ns of the crowded body.
+/// The ns of the rows, in their order, two ratios: a notification to the decode, and over HTTP to
+/// the handler by hand, and the ns of the crowded body.
 pub type Sample = [f64; 8];
 
 pub fn run() {

@@ -23,7 +23,7 @@ pub struct Setup {
     pub gate: GateParts,
 }
 
-/// What a gate for these notifications is built of.
+/// The parts of a gate for these notifications.
 #[derive(Clone)]
 pub struct GateParts {
     environment: Environment,

@@ -16,8 +16,8 @@ impl Thread {
         Self(PathBuf::from("/proc").join(task))
     }
 
-    /// Returns the ns that the thread has run, whatever else the machine does. Of a thread that runs
-    /// they may be some ms late.
+    /// Returns the ns that the thread has run, whatever else the machine does. Of a thread that
+    /// runs they may be some ms late.
     pub fn spent(&self) -> f64 {
         let text = fs::read_to_string(self.0.join("schedstat")).expect("the thread's times");
         text.split(' ').next().and_then(|ns| ns.parse().ok()).expect("ns")

@@ -14,7 +14,8 @@ pub struct Arguments {
     pub connections: usize,
     /// Number of gateways on one server: one receives the notifications, the others follow.
     pub replicas: usize,
-    /// Skips the Resumes, and with them half of the signing, which dominates with a million tenants.
+    /// Skips the Resumes, and with them half of the signing, which dominates with a million
+    /// tenants.
     pub close_only: bool,
 }
 

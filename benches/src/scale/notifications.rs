@@ -15,8 +15,8 @@ pub struct Notifications {
     pub opening: Requests,
 }
 
-/// SuperOffice's tokens live for six minutes. Signing a million of them takes longer, and those that live
-/// for more than an hour are refused. All rounds of a run have to end within it.
+/// SuperOffice's tokens live for six minutes. Signing a million of them takes longer, and those
+/// that live for more than an hour are refused. All rounds of a run have to end within it.
 const LIFE: Duration = Duration::from_secs(55 * 60);
 
 impl Notifications {

@@ -24,7 +24,7 @@ pub struct Postgres {
 pub struct Size {
     /// The store's tables and their indices.
     pub tables: u64,
-    /// What was written to the write-ahead log so far.
+    /// Bytes written to the write-ahead log so far.
     pub log: u64,
 }
 
@@ -115,9 +115,9 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        // An immediate shutdown ends its children too, and gives its shared memory back. A kill does
-        // neither, and the number of segments is limited. Best effort: the temporary directory is
-        // cleaned by the system.
+        // An immediate shutdown ends its children too, and gives its shared memory back. A kill
+        // does neither, and the number of segments is limited. Best effort: the temporary directory
+        // is cleaned by the system.
         let id = self.process.0.id().to_string();
         let _ = Command::new("kill").args(["-QUIT", &id]).status();
         let _ = self.process.0.wait();

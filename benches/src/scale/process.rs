@@ -44,7 +44,8 @@ impl Process {
         Ok(seconds)
     }
 
-    /// Returns the memory of all processes that it is made of, in bytes. What they share counts once.
+    /// Returns the memory of all processes that it is made of, in bytes. What they share counts
+    /// once.
     pub fn memory_of_all(&self) -> Result<u64, BoxError> {
         let mut kilobytes = 0;
         for process in self.children()?.into_iter().chain([self.0.id()]) {

@@ -96,7 +96,8 @@ impl UpgradeBurst<'_> {
         let figures = [Figure::Opened, Figure::ProcessorOpened, Figure::ServerOpened];
         self.burst(gateway, location, &notifications.opening, figures, measured).await?;
         if self.store.is_durable() {
-            // With the memory store this is the gateway that listed all tenants, which raised its peak.
+            // With the memory store this is the gateway that listed all tenants, which raised its
+            // peak.
             measured.megabytes(Figure::PeakOpened, gateway.process.memory()?.peak);
         }
         self.size(location, &[Figure::StoredOpen, Figure::LogOpen, Figure::DumpOpen], measured)?;
@@ -172,8 +173,8 @@ impl UpgradeBurst<'_> {
         Ok(())
     }
 
-    /// Kills the gateway and starts it again, then stops it with SIGTERM and starts it again. A gateway
-    /// without a store is kept running.
+    /// Kills the gateway and starts it again, then stops it with SIGTERM and starts it again. A
+    /// gateway without a store is kept running.
     async fn restarts(
         &self,
         gateway: Gateway,

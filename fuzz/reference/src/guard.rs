@@ -21,11 +21,11 @@ const CLOSED: &str = "Cust1";
 /// A gate remembers each tenant that it closed, so it is replaced after so many.
 const MOST: usize = 10_000;
 
-/// Calls `request` through the guard of a gate of production: once with the tenant closed that it is
-/// for, and once with it open.
+/// Calls `request` through the guard of a gate of production: once with the tenant closed that it
+/// is for, and once with it open.
 ///
-/// Panics unless the guard refuses the first and passes the second. A request for no tenant, which is
-/// `None`, must pass.
+/// Panics unless the guard refuses the first and passes the second. A request for no tenant, which
+/// is `None`, must pass.
 pub(crate) fn decides_as_expected(request: &Request<()>, tenant: Option<&str>) {
     thread_local! {
         static GATES: RefCell<Gates> = RefCell::new(Gates::new());

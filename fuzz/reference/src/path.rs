@@ -23,8 +23,8 @@ pub fn tenant_in(path: &str) -> Option<String> {
     }
 }
 
-/// Decodes every `%NN` and `%uNNNN` once, to the characters of these numbers. An invalid escape stays
-/// as it is.
+/// Decodes every `%NN` and `%uNNNN` once, to the characters of these numbers. An invalid escape
+/// stays as it is.
 fn decoded(path: &str) -> String {
     let mut decoded = String::new();
     let mut rest = path;

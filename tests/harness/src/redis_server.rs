@@ -242,7 +242,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("a listener has an address").port()
 }
 
-/// Returns whether a Redis server at `port` has loaded its data and takes commands, or asks for a
+/// Returns whether a Redis server at `port` has loaded its data and takes commands, or requires a
 /// password or TLS first.
 fn answers(port: u16) -> bool {
     let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
@@ -258,7 +258,7 @@ fn answers(port: u16) -> bool {
                 || answer.starts_with(b"-NOAUTH")
                 || answer.first() == Some(&0x15)
         }
-        // One that speaks TLS hangs up.
+        // A server with TLS closes the connection.
         Err(error) => error.kind() == ErrorKind::ConnectionReset,
     }
 }

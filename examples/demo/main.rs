@@ -50,7 +50,7 @@ enum Rule {
     Symptom,
 }
 
-/// Upper bound of a run, which takes about seven seconds. An unoptimised build generates its RSA
+/// Upper bound of a run, which takes some five seconds. An unoptimised build generates its RSA
 /// keys slowly on a busy machine.
 const LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 60 } else { 15 });
 

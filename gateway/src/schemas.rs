@@ -98,9 +98,12 @@ pub(crate) struct Notifications {
     stale: u64,
     rejected: u64,
     unlogged: u64,
+    /// When the last verified one was received since the start.
+    #[schema(format = DateTime)]
+    last: Option<String>,
 }
 
-/// Questions to the state API.
+/// Requests to the state API.
 #[derive(ToSchema)]
 struct Pulls {
     waiting: u64,

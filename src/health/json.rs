@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Serialize, Serializer};
 
-use super::StoreHealth;
+use super::{NotificationCounts, StoreHealth};
 use crate::{
     pull::{CorrectionSummary, PullHealth},
     status::{ChangeType, wall::Rfc3339},
@@ -25,6 +25,32 @@ impl Serialize for StoreHealth {
             Self::Failed => ("failed", None),
         };
         StoreJson { state, since }.serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct NotificationsJson {
+    applied: u64,
+    recorded: u64,
+    duplicate: u64,
+    stale: u64,
+    rejected: u64,
+    unlogged: u64,
+    last: Option<String>,
+}
+
+impl Serialize for NotificationCounts {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let json = NotificationsJson {
+            applied: self.applied(),
+            recorded: self.recorded(),
+            duplicate: self.duplicate(),
+            stale: self.stale(),
+            rejected: self.rejected(),
+            unlogged: self.unlogged(),
+            last: self.last().map(rfc3339),
+        };
+        json.serialize(serializer)
     }
 }
 
@@ -124,7 +150,7 @@ mod tests {
             "dirty": 4,
             "notifications": {
                 "applied": 0, "recorded": 0, "duplicate": 0, "stale": 0, "rejected": 0,
-                "unlogged": 0,
+                "unlogged": 0, "last": null,
             },
             "pulls": null, "clock_offset": -7, "refused_calls": 5, "observed_calls": 6,
             "tasks": [{ "name": "keys", "down": true, "restarts": 8 }],

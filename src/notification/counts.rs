@@ -1,14 +1,15 @@
 //! Counts of notifications, by their outcome.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use serde::Serialize;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::SystemTime,
+};
 
 use super::{answer::Refusal, refusal_kind};
-use crate::tenants::Outcome;
+use crate::{status::wall::system_time, tenants::Outcome};
 
 /// The counts of notifications since the gate was built, by their outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct NotificationCounts {
     applied: u64,
     recorded: u64,
@@ -16,6 +17,7 @@ pub struct NotificationCounts {
     stale: u64,
     rejected: u64,
     unlogged: u64,
+    last: Option<SystemTime>,
 }
 
 impl NotificationCounts {
@@ -53,6 +55,13 @@ impl NotificationCounts {
     #[must_use]
     pub fn unlogged(&self) -> u64 {
         self.unlogged
+    }
+
+    /// Returns when the last verified notification was received, by this machine's clock; `None`
+    /// when none was since the gate was built.
+    #[must_use]
+    pub fn last(&self) -> Option<SystemTime> {
+        self.last
     }
 }
 
@@ -97,7 +106,6 @@ impl Counters {
     }
 
     /// Returns when the last verified notification was received, in ms since the epoch.
-    #[cfg(feature = "metrics")]
     pub(crate) fn last(&self) -> Option<u64> {
         Some(self.last.load(Ordering::Relaxed)).filter(|last| *last > 0)
     }
@@ -117,6 +125,7 @@ impl Counters {
             stale: self.stale.load(Ordering::Relaxed),
             rejected: self.rejected.iter().map(|count| count.load(Ordering::Relaxed)).sum(),
             unlogged,
+            last: self.last().map(system_time),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn of(name: &str) -> Advice {
             what: "The store is not loaded yet",
             effect: "Until it is, every tenant without a newer notification counts as open.",
             response: "Bring the store back: it is tried again every few seconds. The log says why \
-                       it can't be reached.",
+                       it can’t be reached.",
             section: "Starting",
         },
         "no_key" => Advice {
@@ -57,14 +57,14 @@ pub(super) fn of(name: &str) -> Advice {
             section: "A stale or failed store",
         },
         "store_failed" => Advice {
-            what: "The store can't be read, or refuses a tenant",
+            what: "The store can’t be read, or refuses a tenant",
             effect: "It does not pass by itself. Other tenants are still stored.",
             response: "The log has the reason: a damaged store, one of another program, or one that \
                        a newer version wrote.",
             section: "A stale or failed store",
         },
         "store_misconfigured" => Advice {
-            what: "The store's server is misconfigured",
+            what: "The store’s server is misconfigured",
             effect: "Nothing is stopped, but records may be lost.",
             response: "See the warnings below, under Store: each says what to set.",
             section: "Health",
@@ -100,7 +100,7 @@ pub(super) fn of(name: &str) -> Advice {
             section: "Old keys",
         },
         "clock_wrong" => Advice {
-            what: "This machine's clock is wrong",
+            what: "This machine’s clock is wrong",
             effect: "Tokens are refused when it is off by more than a minute, and orders end early \
                      or late by as much. Nothing else depends on it.",
             response: "Set the clock by NTP: timedatectl shows whether it is synchronised.",

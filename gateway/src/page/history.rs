@@ -35,26 +35,6 @@ struct Kept {
     next: u64,
     /// Those of each environment.
     samples: Vec<VecDeque<Sample>>,
-    notified: Vec<Notified>,
-}
-
-/// The notifications that were taken, in number, and when the last of them was.
-#[derive(Debug, Clone, Copy, Default)]
-struct Notified {
-    count: u64,
-    at: Option<SystemTime>,
-}
-
-impl Notified {
-    /// Takes `now` for the time of those that `gate` has taken since the last update, at most ten
-    /// seconds ago.
-    fn update(&mut self, gate: &TenantGate, now: SystemTime) {
-        let counts = gate.health().notifications();
-        let count = counts.applied() + counts.recorded() + counts.duplicate() + counts.stale();
-        if count != self.count {
-            *self = Self { count, at: Some(now) };
-        }
-    }
 }
 
 /// An event, and when it happened.
@@ -99,8 +79,7 @@ impl History {
     pub(super) fn record(served: &Served) -> Self {
         let gates = served.gates().to_vec();
         let samples = gates.iter().map(|_| VecDeque::new()).collect();
-        let notified = vec![Notified::default(); gates.len()];
-        let kept = Kept { events: VecDeque::new(), next: 0, samples, notified };
+        let kept = Kept { events: VecDeque::new(), next: 0, samples };
         let this = Self(Arc::new(Mutex::new(kept)));
         tokio::spawn(run(Arc::downgrade(&this.0), gates));
         this
@@ -110,20 +89,6 @@ impl History {
     pub(super) fn events(&self) -> Vec<Recorded> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.events.iter().rev().cloned().collect()
-    }
-
-    /// Returns when a gate took the last notification since the start; `None` when it has taken
-    /// none.
-    pub(super) fn notified(
-        &self,
-        number: usize,
-        gate: &TenantGate,
-        now: SystemTime,
-    ) -> Option<SystemTime> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let notified = kept.notified.get_mut(number)?;
-        notified.update(gate, now);
-        notified.at
     }
 
     /// Returns the results of a gate's pulls in the last minute.
@@ -167,9 +132,6 @@ impl Kept {
     }
 
     fn add_samples(&mut self, gates: &[TenantGate]) {
-        for (notified, gate) in self.notified.iter_mut().zip(gates) {
-            notified.update(gate, SystemTime::now());
-        }
         for (samples, gate) in self.samples.iter_mut().zip(gates) {
             if samples.len() == SAMPLES {
                 samples.pop_front();

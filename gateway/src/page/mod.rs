@@ -122,7 +122,7 @@ impl Page {
                 report: probe.report(gate).await,
                 health: gate.health(),
                 keys: gate.keys(),
-                notified: history.notified(number, gate, now),
+                notified: gate.health().notifications().last(),
                 pulls: history.pulls(number, gate),
                 closed: history.closed(number, POINTS),
                 name,

@@ -1,5 +1,7 @@
 //! Genuine notifications and their outcomes, in every shape of SuperOffice's tokens.
 
+use std::time::Duration;
+
 use harness::{TestEnv, gate_builder_of, refusal};
 use http::{Request, StatusCode};
 use http_body_util::Full;
@@ -98,6 +100,8 @@ async fn each_documented_token_shape_is_204() {
     // They all stand on one axis of time: each was newer than the one before.
     assert_eq!(env.gate.health().notifications().applied(), 1);
     assert_eq!(env.gate.health().notifications().recorded(), 13);
+    let last = env.gate.health().notifications().last().unwrap();
+    assert!(last.elapsed().unwrap() < Duration::from_secs(60), "{last:?}");
 }
 
 #[tokio::test]

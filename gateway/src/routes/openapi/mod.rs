@@ -28,8 +28,8 @@ const DESCRIPTION: &str = "Keeps calls away from SuperOffice CRM Online tenants 
     Where the gateway has an internal listener, the notification path is on the public one and all \
     else on the internal one. GET routes take HEAD; a route answers 405 with `Allow` to any other \
     method, 431 to a head that is too large, and 500 when the gateway fails. What is refused is a \
-    problem, but for notifications and some heads that are too large, which get no content. Later versions may add members to objects, and \
-    values to enumerations.";
+    problem, but for notifications and some heads that are too large, which get no content. Later versions may add members to \
+    objects, and values to enumerations.";
 
 /// The settings that the description depends on.
 #[derive(Debug)]

@@ -44,7 +44,7 @@ pub(super) fn describe(document: &mut Document<'_>, orders: Option<&Access>) {
     document.add_for_tenants(HttpMethod::Get, "/check/{ctx}", check());
     let state =
         Operation::new("tenant_state", TAG, "SuperOffice's own answer about a tenant's state")
-            .description("From what the gateway knows: it asks nothing of SuperOffice for it.")
+            .description("From what the gateway knows: no request to SuperOffice is made for it.")
             .tenant()
             .json::<Answer<'_>>(200, "The state.");
     document.add_for_tenants(HttpMethod::Get, "/api/state/{ctx}", state);
@@ -86,7 +86,7 @@ fn describe_order(order: Order, access: &Access) -> Operation {
         Order::Open => ("Takes a tenant as open", "Until `until`, or `release`."),
         Order::Close => ("Closes a tenant", "Until `until`, or `release`."),
         Order::Release => ("Ends an open or a close", "The status is again what SuperOffice says."),
-        Order::Refresh => ("Asks SuperOffice for a tenant's state", "One pull, at once."),
+        Order::Refresh => ("Pulls a tenant's state from SuperOffice", "One pull, at once."),
         Order::Forget => ("Removes a tenant that is deleted for good", "From the store too."),
     };
     let operation = Operation::new(&format!("{}_tenant", order.name()), "orders", summary)
@@ -112,7 +112,7 @@ fn describe_order(order: Order, access: &Access) -> Operation {
         Order::Refresh => operation
             .problem(409, "The state API is off.")
             .problem(502, "The state API failed, or does not know the tenant.")
-            .problem_for_now(503, "As many questions are asked as may, or the gateway is to stop."),
+            .problem_for_now(503, "As many pulls are requested as may, or the gateway is to stop."),
         Order::Forget => operation
             .problem(409, "The tenant is not known to be deleted for good.")
             .problem_for_now(503, "The store is unavailable."),

@@ -87,8 +87,8 @@ impl<'a> Tenant<'a> {
     /// Adds the time of its next pull, of this moment, by `gate`.
     pub(super) fn with_next_pull(self, gate: &TenantGate) -> Self {
         // No pull opens what an order closed.
-        let is_asked = !self.available && self.evidence != Some(Evidence::Operator.as_str());
-        let wait = is_asked.then(|| gate.next_pull(self.tenant)).flatten();
+        let is_pulled = !self.available && self.evidence != Some(Evidence::Operator.as_str());
+        let wait = is_pulled.then(|| gate.next_pull(self.tenant)).flatten();
         let next_pull = wait.and_then(|wait| SystemTime::now().checked_add(wait));
         Self { next_pull: Some(next_pull.map(rfc3339)), ..self }
     }

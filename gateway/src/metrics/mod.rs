@@ -50,12 +50,15 @@ pub(crate) struct Metrics {
     recorder: Arc<Recorder>,
     /// Brings those of the gates up to date in the recorder in force.
     record: Arc<dyn Fn() + Send + Sync>,
+    /// Held while a scrape is answered.
+    turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Metrics {
     /// Creates them, with the gates' own that `record` brings up to date.
     pub(crate) fn new(record: impl Fn() + Send + Sync + 'static) -> Self {
-        let this = Self { recorder: Arc::default(), record: Arc::new(record) };
+        let (recorder, turn) = Default::default();
+        let this = Self { recorder, record: Arc::new(record), turn };
         for &(name, ref kind, help) in OWN {
             let (name, help) = (name.into(), help.into());
             match kind {
@@ -95,8 +98,15 @@ impl Metrics {
 
     /// Answers a scrape, in Prometheus's text format.
     pub(crate) async fn answer(self) -> Response {
-        // With many closed tenants it takes a while.
-        match tokio::task::spawn_blocking(move || self.text()).await {
+        // With many closed tenants it takes a while, also when the request ends before: the next
+        // waits for it.
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let write = move || {
+            let text = self.text();
+            drop(turn);
+            text
+        };
+        match tokio::task::spawn_blocking(write).await {
             Ok(text) => {
                 ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
                     .into_response()
@@ -146,5 +156,42 @@ fn key<const N: usize>(name: &'static str, labels: [(&'static str, &str); N]) ->
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::{
+            Mutex,
+            atomic::{AtomicUsize, Ordering::SeqCst},
+            mpsc,
+        },
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[tokio::test]
+    async fn scrapes_given_up_are_answered_one_at_a_time() {
+        let (end, ends) = mpsc::channel::<()>();
+        let (ends, begun) = (Mutex::new(ends), Arc::<AtomicUsize>::default());
+        let count = Arc::clone(&begun);
+        let metrics = Metrics::new(move || {
+            // The first is that of the start.
+            if count.fetch_add(1, SeqCst) > 0 {
+                ends.lock().unwrap().recv().unwrap();
+            }
+        });
+        for _ in 0..100 {
+            let mut scrape = std::pin::pin!(metrics.clone().answer());
+            assert!(futures::poll!(scrape.as_mut()).is_pending());
+        }
+        for _ in 0..100 {
+            end.send(()).unwrap();
+        }
+        let last = tokio::time::timeout(Duration::from_secs(20), metrics.answer()).await;
+        assert_eq!(last.unwrap().status(), StatusCode::OK);
+        assert_eq!(begun.load(SeqCst), 3, "those that waited are written too");
     }
 }

@@ -109,10 +109,8 @@ impl Page {
         let mut environments = Vec::new();
         for (number, Source { gate, snapshots, prefix }) in sources.iter().enumerate() {
             let name = gate.environment().name();
-            let reader = snapshots.all().await?;
-            let wanted = query.clone();
+            let (reader, wanted) = (snapshots.all().await?, query.clone());
             let selection = reader.read(move |tenants| select::select(tenants, &wanted)).await?;
-            drop(reader);
             let counts = selection.counts;
             let is_listed = query.environment.as_ref().is_none_or(|only| *only == name);
             environments.push(Environment {

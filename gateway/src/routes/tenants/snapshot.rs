@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tower_superoffice::{TenantGate, TenantId, TenantStatus};
 
 use super::filter::Filter;
@@ -23,9 +23,14 @@ const WAIT: Duration = Duration::from_secs(5);
 /// A million tenants take hundreds of megabytes, so there is one snapshot however many read, and
 /// however slowly: a newer one takes the place of the one before for all of them. Each goes on
 /// behind the tenant that it read last, and sees every tenant once.
+///
+/// The request of a reader may end at any time, and a snapshot that was begun can't be ended. So a
+/// task that outlives the request has the reader until it is ready: what a reader costs counts
+/// against the limits for as long as it lasts.
 #[derive(Clone)]
 pub(crate) struct Snapshots {
     gate: TenantGate,
+    take: Arc<dyn Fn() -> Tenants + Send + Sync>,
     readers: Arc<Semaphore>,
     /// Held while a snapshot is taken.
     taking: Arc<tokio::sync::Mutex<()>>,
@@ -56,8 +61,14 @@ pub(crate) enum Unavailable {
 
 impl Snapshots {
     pub(crate) fn new(gate: TenantGate) -> Self {
+        let source = gate.clone();
+        Self::taken_by(gate, move || source.snapshot())
+    }
+
+    fn taken_by(gate: TenantGate, take: impl Fn() -> Tenants + Send + Sync + 'static) -> Self {
         Self {
             gate,
+            take: Arc::new(take),
             readers: Arc::new(Semaphore::new(READERS)),
             taking: Arc::default(),
             lent: Arc::default(),
@@ -79,8 +90,14 @@ impl Snapshots {
         self.lent.lock().unwrap_or_else(PoisonError::into_inner).readers += 1;
         let after = filter.after.take();
         let reader = Reader { lent: Arc::clone(&self.lent), filter, after, _permit: permit };
-        self.refresh(Instant::now()).await?;
-        Ok(reader)
+        let (this, asked) = (self.clone(), Instant::now());
+        let (mut tx, rx) = oneshot::channel();
+        tokio::spawn(async move {
+            let refreshed = this.refresh(asked, &mut tx).await;
+            // A request that has ended takes no reader, which ends here.
+            let _ended = tx.send(refreshed.map(|()| reader));
+        });
+        rx.await.unwrap_or(Err(Unavailable::Failed))
     }
 
     /// Returns a reader of all tenants, as [`reader`](Self::reader) does.
@@ -89,15 +106,23 @@ impl Snapshots {
     }
 
     /// Takes a snapshot, unless one was begun since `asked`: those that wait while one is taken
-    /// share the next.
-    async fn refresh(&self, asked: Instant) -> Result<(), Unavailable> {
-        let _taking = self.taking.lock().await;
+    /// share the next. A request that ends before its turn takes none.
+    async fn refresh(
+        &self,
+        asked: Instant,
+        request: &mut oneshot::Sender<Result<Reader, Unavailable>>,
+    ) -> Result<(), Unavailable> {
+        let _taking = tokio::select! {
+            biased;
+            () = request.closed() => return Err(Unavailable::Failed),
+            taking = self.taking.lock() => taking,
+        };
         let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
         if current.is_some_and(|current| current.begun >= asked) {
             return Ok(());
         }
-        let (gate, begun) = (self.gate.clone(), Instant::now());
-        let tenants = tokio::task::spawn_blocking(move || gate.snapshot()).await;
+        let (take, begun) = (Arc::clone(&self.take), Instant::now());
+        let tenants = tokio::task::spawn_blocking(move || take()).await;
         let tenants = Arc::new(tenants.map_err(|_| Unavailable::Failed)?);
         let mut lent = self.lent.lock().unwrap_or_else(PoisonError::into_inner);
         let replaced = lent.current.replace(Current { begun, tenants });
@@ -124,12 +149,19 @@ impl Reader {
 
     /// Applies `f` to all tenants of the snapshot, ordered by id, where it holds up no other task.
     pub(crate) async fn read<T: Send + 'static>(
-        &self,
+        self,
         f: impl FnOnce(&[(TenantId, TenantStatus)]) -> T + Send + 'static,
     ) -> Result<T, Unavailable> {
         let current = self.lent.lock().unwrap_or_else(PoisonError::into_inner).current.clone();
         let tenants = current.map(|current| current.tenants).unwrap_or_default();
-        tokio::task::spawn_blocking(move || f(&tenants)).await.map_err(|_| Unavailable::Failed)
+        let read = move || {
+            let result = f(&tenants);
+            drop(tenants);
+            // It counts until now, also when the request has ended.
+            drop(self);
+            result
+        };
+        tokio::task::spawn_blocking(read).await.map_err(|_| Unavailable::Failed)
     }
 
     /// Copies the next tenants, at most `count` of them; fewer only at the end.
@@ -163,6 +195,8 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
     use tower_superoffice::Environment;
 
     use super::*;
@@ -216,5 +250,68 @@ mod tests {
         );
         readers.pop();
         assert!(snapshots.reader(Filter::default()).await.is_ok());
+    }
+
+    /// Snapshots that wait until they may end, and their counts.
+    struct Slow {
+        snapshots: Snapshots,
+        /// Ends one that was begun, or is begun later.
+        end: std::sync::mpsc::Sender<()>,
+        begun: Arc<AtomicUsize>,
+        /// The most that were taken at a time.
+        most: Arc<AtomicUsize>,
+    }
+
+    async fn slow() -> Slow {
+        let (end, ends) = std::sync::mpsc::channel();
+        let (ends, running) = (Mutex::new(ends), AtomicUsize::new(0));
+        let (begun, most) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let (count, peak) = (Arc::clone(&begun), Arc::clone(&most));
+        let take = move || {
+            count.fetch_add(1, SeqCst);
+            peak.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+            ends.lock().unwrap().recv().unwrap();
+            running.fetch_sub(1, SeqCst);
+            Vec::new()
+        };
+        Slow { snapshots: Snapshots::taken_by(gate().await, take), end, begun, most }
+    }
+
+    /// Begins what a request does, and drops it after a while, as one is that a client gave up.
+    async fn give_up<T>(request: impl Future<Output = T>) {
+        let mut request = std::pin::pin!(request);
+        for _ in 0..5 {
+            assert!(futures::poll!(request.as_mut()).is_pending());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn requests_given_up_take_one_snapshot_at_a_time() {
+        let Slow { snapshots, end, begun, most } = slow().await;
+        for _ in 0..10 * READERS {
+            give_up(snapshots.reader(Filter::default())).await;
+        }
+        for _ in 0..10 * READERS {
+            end.send(()).unwrap();
+        }
+        assert!(snapshots.reader(Filter::default()).await.is_ok());
+        assert_eq!((begun.load(SeqCst), most.load(SeqCst)), (2, 1), "begun, at a time");
+        let all = u32::try_from(READERS).unwrap();
+        let all = tokio::time::timeout(WAIT, snapshots.readers.acquire_many(all)).await;
+        assert!(all.is_ok(), "readers that are gone are counted");
+        assert!(snapshots.lent.lock().unwrap().current.is_none(), "held without a reader");
+    }
+
+    #[tokio::test]
+    async fn request_given_up_counts_while_its_snapshot_is_read() {
+        let snapshots = Snapshots::new(gate().await);
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let reader = snapshots.reader(Filter::default()).await.unwrap();
+        give_up(reader.read(move |_| ended.recv())).await;
+        assert_eq!(snapshots.readers.available_permits(), READERS - 1);
+        end.send(()).unwrap();
+        let all = u32::try_from(READERS).unwrap();
+        assert!(tokio::time::timeout(WAIT, snapshots.readers.acquire_many(all)).await.is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Calls on their way to a tenant.
 
 mod body;
+mod browser;
 mod client;
 mod connector;
 mod decode;
@@ -30,6 +31,7 @@ use tower_superoffice::{GuardError, TenantGate, TenantId};
 
 use self::{
     body::{RequestBody, ResponseBody},
+    browser::Destination,
     client::{CallError, TenantClient},
     path::NoTenant,
     progress::Progress,
@@ -143,6 +145,10 @@ impl Inner {
             Ok(tenant) => tenant,
             Err(no_tenant) => return problem::for_path(no_tenant),
         };
+        let destination = Destination::of(request.headers());
+        if destination == Destination::ServiceWorker {
+            return browser::for_service_worker();
+        }
         if !framing::is_request_coding_known(request.headers()) {
             return problem(
                 StatusCode::NOT_IMPLEMENTED,
@@ -163,10 +169,10 @@ impl Inner {
         // The guard takes the tenant from the extensions: an --upstream need not be a host of
         // SuperOffice.
         request.extensions_mut().insert(tenant);
-        self.send(request).await
+        self.send(request, destination).await
     }
 
-    async fn send(&self, mut request: Request<Body>) -> Response<Body> {
+    async fn send(&self, mut request: Request<Body>, destination: Destination) -> Response<Body> {
         let version = request.version();
         outgoing::prepare(&mut request);
         self.via.add(request.headers_mut(), version);
@@ -181,6 +187,7 @@ impl Inner {
             Ok(response) => {
                 let mut response = response.map(|body| ResponseBody::wrap(body, progress));
                 headers::remove_hop_by_hop(response.headers_mut());
+                destination.restrict(response.headers_mut());
                 let version = response.version();
                 self.via.add(response.headers_mut(), version);
                 *response.version_mut() = Version::HTTP_11;

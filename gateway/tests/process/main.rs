@@ -43,5 +43,6 @@ mod shared_server;
 mod shutdown;
 mod supervisor;
 mod tenant_list;
+mod tenant_page;
 mod unreadable;
 mod wire;

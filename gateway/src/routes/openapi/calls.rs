@@ -11,8 +11,9 @@ use super::{
 use crate::schemas::Notification;
 
 /// Statuses that a call may get from the gateway as well as from its tenant.
-const OWN: [(u16, &str); 11] = [
+const OWN: [(u16, &str); 12] = [
     (400, "The path can be read in more than one way or names no tenant, or the tenant's own."),
+    (403, "A browser requests a service worker, or the tenant's own."),
     (404, "The path begins with a name of the gateway's own, or the tenant's own."),
     (405, "The method is TRACE, or the tenant's own."),
     (408, "The request was not continued in time, or the tenant's own."),

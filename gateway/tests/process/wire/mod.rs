@@ -1,5 +1,6 @@
 //! The gateway on the wire: raw peers on both sides of it.
 
+mod browsers;
 mod early;
 mod framing;
 mod hosts;

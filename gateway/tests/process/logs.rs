@@ -25,12 +25,18 @@ async fn start(file: &Path, more: &[&str]) -> Gateway {
 
 /// Gives an order with a note that a log could take for lines of its own; returns the log with it.
 async fn log_with_an_order(gateway: &Gateway, file: &Path) -> String {
-    let note = json!({ "note": "\u{1b}[2J\nERROR forged\u{9b}31m" }).to_string();
-    let request = Request::post(gateway.url("/tenants/Cust1/close"))
+    let note = "\u{1b}[2J\nERROR forged\u{9b}31m";
+    let terms = json!({ "note": note, "until": "2099-01-01T00:00:00Z" }).to_string();
+    assert_eq!(give(gateway, "close", terms).await, 200);
+    log_with(file, "order carried out").await
+}
+
+/// Gives an order for `Cust1`; returns the status of its answer.
+async fn give(gateway: &Gateway, order: &str, terms: String) -> u16 {
+    let request = Request::post(gateway.url(&format!("/tenants/Cust1/{order}")))
         .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(note)));
-    assert_eq!(gateway.send(request.unwrap()).await.status, 200);
-    log_with(file, "order received").await
+        .body(Full::new(Bytes::from(terms)));
+    gateway.send(request.unwrap()).await.status.as_u16()
 }
 
 /// Waits until the log has `text`, and returns the log.
@@ -73,6 +79,28 @@ async fn json_has_an_object_an_event() {
     assert!(order["note"].as_str().unwrap().ends_with("forged\u{9b}31m"), "{order}");
     let client: SocketAddr = order["client"].as_str().unwrap().parse().unwrap();
     assert!(client.ip().is_loopback(), "{order}");
+    assert_eq!(order["until"], "2099-01-01T00:00:00Z", "{order}");
+    let done = with_message(&lines, "operator's order carried out");
+    assert_eq!((&done["order"], &done["client"]), (&json!("close"), &order["client"]), "{done}");
+
+    for (order, terms, status, reason) in [
+        ("close", r#"{"until":"2020-01-01T00:00:00Z"}"#, 400, "until has passed."),
+        ("refresh", "", 409, "--state-api on"),
+    ] {
+        assert_eq!(give(&gateway, order, terms.to_owned()).await, status);
+        let is_there =
+            |line: &&Value| line["message"] == "operator's order refused" && line["order"] == order;
+        let mut found = Value::Null;
+        until("the refusal is logged", async || {
+            let lines = lines_of(&log_with(&file, "order refused").await);
+            found = lines.iter().find(is_there).cloned().unwrap_or_default();
+            !found.is_null()
+        })
+        .await;
+        assert_eq!((&found["tenant"], &found["status"]), (&json!("Cust1"), &json!(status)));
+        assert_eq!(found["level"], "WARN", "{found}");
+        assert!(found["reason"].as_str().unwrap().contains(reason), "{found}");
+    }
 }
 
 #[tokio::test]
@@ -88,13 +116,13 @@ async fn failed_start_is_logged_as_json_too() {
 
 #[tokio::test]
 async fn start_line_names_what_the_gateway_serves() {
-    let Some(redis) = RedisServer::start_with(&["--requirepass", "hunter2"]) else { return };
+    let Some(mut redis) = RedisServer::start_with(&["--requirepass", "hunter2"]) else { return };
     let store = format!("redis://:hunter2@127.0.0.1:{}/3", redis.port());
     let directory = Directory::new();
     let file = directory.join("log");
     let more = ["--log-format", "json", "--audience", "one", "--audience", "two"];
     let more = [&more[..], &["--notification-path", "/hook", "--store", &store]].concat();
-    let _gateway = start(&file, &more).await;
+    let gateway = start(&file, &more).await;
     let log = log_with(&file, "gate started").await;
     assert!(!log.contains("hunter2"), "{log}");
     let lines = lines_of(&log);
@@ -108,4 +136,12 @@ async fn start_line_names_what_the_gateway_serves() {
     ] {
         assert_eq!(start[field], value, "{start}");
     }
+
+    // An order that the store lacks is in force all the same, and no refusal.
+    redis.kill();
+    assert_eq!(give(&gateway, "close", "{}".to_owned()).await, 503);
+    let lines = lines_of(&log_with(&file, "operator's order in force, but not stored").await);
+    let order = with_message(&lines, "operator's order in force, but not stored");
+    assert_eq!((&order["tenant"], &order["status"]), (&json!("Cust1"), &json!(503)), "{order}");
+    assert!(!lines.iter().any(|line| line["message"] == "operator's order refused"));
 }

@@ -1,6 +1,7 @@
 //! `POST /tenants/{ctx}/open` and its kin: an operator's orders for a tenant.
 
 mod access;
+mod failure;
 mod terms;
 
 use std::{error::Error, net::SocketAddr};
@@ -9,19 +10,16 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Response, StatusCode, header, request::Parts},
+    http::{Response, StatusCode, request::Parts},
     response::IntoResponse,
     routing::post,
 };
-use tower_superoffice::{
-    TenantGate, TenantId, events::ForgetError, pull::RefreshError, store::StoreError,
-};
+use tower_superoffice::{TenantGate, TenantId, events::ForgetError, pull::RefreshError};
 
 pub(crate) use self::access::Access;
 pub(super) use self::terms::Members;
-use self::terms::Terms;
-use super::{query, tenant::Refusal, tenants::Tenant};
-use crate::forward::problem;
+use self::{failure::Failure, terms::Terms};
+use super::{query, rfc3339, tenant::Refusal, tenants::Tenant};
 
 /// Seconds after which an order that failed for want of the store may be given again.
 const RETRY_AFTER: u64 = 5;
@@ -80,26 +78,68 @@ async fn give(
     let (parts, body) = request.into_parts();
     access::check(access, &parts)?;
     let query::Tenant(tenant) = tenant?;
+    let (environment, client) = (gate.environment().name(), client(&parts));
+    let order_name = order.name();
+    // An operator has sent it: so a line for each is no flood.
+    let Err(failure) = carry_out(order, gate, &tenant, body, client.as_deref()).await else {
+        tracing::info!(
+            environment,
+            %tenant,
+            order = order_name,
+            client,
+            "operator's order carried out"
+        );
+        let status = gate.status(&tenant);
+        return Ok(Json(Tenant::new(&tenant, &status).with_next_pull(gate)).into_response());
+    };
+    let (status, reason) = (failure.status.as_u16(), failure.detail.as_str());
+    if failure.in_force {
+        tracing::warn!(
+            environment,
+            %tenant,
+            order = order_name,
+            client,
+            status,
+            reason,
+            "operator's order in force, but not stored"
+        );
+    } else {
+        tracing::warn!(
+            environment,
+            %tenant,
+            order = order_name,
+            client,
+            status,
+            reason,
+            "operator's order refused"
+        );
+    }
+    Err(Box::new(failure.to_response()))
+}
+
+async fn carry_out(
+    order: Order,
+    gate: &TenantGate,
+    tenant: &TenantId,
+    body: Body,
+    client: Option<&str>,
+) -> Result<(), Failure> {
     let terms = Terms::read(body).await?;
     if terms.until.is_some() && !matches!(order, Order::Open | Order::Close) {
-        return Err(Box::new(problem(
-            StatusCode::BAD_REQUEST,
-            "until ends an open or close: leave it out here.",
-        )));
+        return Err(Failure::bad_request("until ends an open or close: leave it out here."));
     }
     let environment = gate.environment().name();
-    let (order_name, note) = (order.name(), &terms.note);
-    let client = client(&parts);
+    let (order_name, note, until) = (order.name(), &terms.note, terms.until.map(rfc3339));
     tracing::info!(
         environment,
         %tenant,
         order = order_name,
         note,
+        until,
         client,
         "operator's order received"
     );
-    execute(order, gate, &tenant, &terms).await?;
-    Ok(Json(Tenant::new(&tenant, &gate.status(&tenant)).with_next_pull(gate)).into_response())
+    execute(order, gate, tenant, &terms).await
 }
 
 /// Returns the address that sent a request, which may be a proxy's.
@@ -113,7 +153,7 @@ async fn execute(
     gate: &TenantGate,
     tenant: &TenantId,
     Terms { note, until }: &Terms,
-) -> Result<(), Refusal> {
+) -> Result<(), Failure> {
     let stored = match (order, *until) {
         (Order::Open, None) => gate.open(tenant, note).await,
         (Order::Open, Some(end)) => gate.open_until(tenant, note, end).await,
@@ -128,51 +168,34 @@ async fn execute(
             return gate.forget(tenant).await.map_err(|error| not_forgotten(&error));
         }
     };
-    stored.map_err(|error| not_stored(&error))
+    stored.map_err(|error| Failure::unavailable(error.to_string(), RETRY_AFTER).in_force())
 }
 
-fn not_stored(error: &StoreError) -> Refusal {
-    retry_later(StatusCode::SERVICE_UNAVAILABLE, &error.to_string(), Some(RETRY_AFTER))
-}
-
-fn not_refreshed(error: &RefreshError) -> Refusal {
-    let (status, retry_after) = match error {
-        RefreshError::StateApiOff => {
-            let advice = "The state API is off: start the gateway with --state-api on.";
-            return Box::new(problem(StatusCode::CONFLICT, advice));
-        }
-        RefreshError::RateLimited { retry_after } => {
-            (StatusCode::SERVICE_UNAVAILABLE, Some(retry_after.as_secs().max(1)))
-        }
-        RefreshError::Busy | RefreshError::ShutDown => {
-            (StatusCode::SERVICE_UNAVAILABLE, Some(RETRY_AFTER))
-        }
-        // The state API failed, or has no state of the tenant.
-        _ => (StatusCode::BAD_GATEWAY, None),
-    };
+fn not_refreshed(error: &RefreshError) -> Failure {
     let detail = match error.source() {
         Some(source) => format!("{error}: {source}"),
         None => error.to_string(),
     };
-    retry_later(status, &detail, retry_after)
+    match error {
+        RefreshError::StateApiOff => {
+            let advice = "The state API is off: start the gateway with --state-api on.";
+            Failure::new(StatusCode::CONFLICT, advice)
+        }
+        RefreshError::RateLimited { retry_after } => {
+            Failure::unavailable(detail, retry_after.as_secs().max(1))
+        }
+        RefreshError::Busy | RefreshError::ShutDown => Failure::unavailable(detail, RETRY_AFTER),
+        // The state API failed, or has no state of the tenant.
+        _ => Failure::new(StatusCode::BAD_GATEWAY, detail),
+    }
 }
 
-fn not_forgotten(error: &ForgetError) -> Refusal {
+fn not_forgotten(error: &ForgetError) -> Failure {
     // Names its source itself.
     let detail = error.to_string();
     match error {
-        ForgetError::Store(_) => {
-            retry_later(StatusCode::SERVICE_UNAVAILABLE, &detail, Some(RETRY_AFTER))
-        }
+        ForgetError::Store(_) => Failure::unavailable(detail, RETRY_AFTER),
         // The tenant is not known to be deleted for good.
-        _ => Box::new(problem(StatusCode::CONFLICT, &detail)),
+        _ => Failure::new(StatusCode::CONFLICT, detail),
     }
-}
-
-fn retry_later(status: StatusCode, detail: &str, seconds: Option<u64>) -> Refusal {
-    let mut response = problem(status, detail);
-    if let Some(seconds) = seconds {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
-    Box::new(response)
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
-use crate::{forward::problem, routes::tenant::Refusal};
+use super::failure::Failure;
 
 /// The largest body, in bytes. A note of the greatest length takes a tenth of it.
 const MAX_BODY: usize = 16 * 1024;
@@ -48,9 +48,9 @@ pub(crate) struct Members {
 
 impl Terms {
     /// Reads the body of an order, which may be empty.
-    pub(super) async fn read(body: Body) -> Result<Self, Refusal> {
+    pub(super) async fn read(body: Body) -> Result<Self, Failure> {
         let body = read_body(body).await?;
-        Self::parse(&body, SystemTime::now()).map_err(|detail| bad_request(&detail))
+        Self::parse(&body, SystemTime::now()).map_err(Failure::bad_request)
     }
 
     fn parse(body: &[u8], now: SystemTime) -> Result<Self, String> {
@@ -79,27 +79,23 @@ fn parse_end(until: &str, now: SystemTime) -> Result<SystemTime, &'static str> {
     if until <= now { Err("until has passed.") } else { Ok(until) }
 }
 
-async fn read_body(body: Body) -> Result<Bytes, Refusal> {
+async fn read_body(body: Body) -> Result<Bytes, Failure> {
     let body = Limited::new(body, MAX_BODY).collect();
     match tokio::time::timeout(BODY_TIMEOUT, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if is_too_long(&*error) => Err(Box::new(problem(
+        Ok(Err(error)) if is_too_long(&*error) => Err(Failure::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             "The body of an order has at most 16 KiB.",
-        ))),
-        Ok(Err(_)) => Err(bad_request("The body broke off.")),
+        )),
+        Ok(Err(_)) => Err(Failure::bad_request("The body broke off.")),
         Err(_) => {
-            Err(Box::new(problem(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.")))
+            Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time."))
         }
     }
 }
 
 fn is_too_long(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     error.is::<LengthLimitError>()
-}
-
-fn bad_request(detail: &str) -> Refusal {
-    Box::new(problem(StatusCode::BAD_REQUEST, detail))
 }
 
 #[cfg(test)]

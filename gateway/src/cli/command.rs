@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use axum::http::Uri;
-use clap::{Subcommand, ValueEnum};
-use tower_superoffice::{Environment, TenantId};
+use clap::{Subcommand, ValueEnum, builder::PossibleValuesParser};
+use tower_superoffice::{Environment, TenantId, UnavailableReason};
 
 use super::NamedEnvironment;
+use crate::routes::REASONS;
 
 /// A request to a running gateway, made instead of starting one.
 #[derive(Debug, Clone, Subcommand)]
@@ -96,7 +97,7 @@ pub(crate) struct Tenants {
     pub(crate) closed: bool,
 
     /// Only those that are closed for this reason.
-    #[arg(long, value_name = "REASON")]
+    #[arg(long, value_name = "REASON", value_parser = reason_parser())]
     pub(crate) reason: Option<String>,
 
     /// Only those whose id begins like this.
@@ -116,6 +117,10 @@ pub(crate) struct Tenants {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+fn reason_parser() -> PossibleValuesParser {
+    REASONS.map(UnavailableReason::as_str).into()
 }
 
 /// An order.

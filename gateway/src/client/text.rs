@@ -49,11 +49,34 @@ pub(super) fn table(tenants: &[Value]) -> String {
 }
 
 /// Formats an object with a line for each member that has a value, and those of nested objects below
-/// their name.
+/// their name. A tenant has a line for its evidence in any case.
 pub(super) fn members(object: &Map<String, Value>) -> String {
     let mut text = String::new();
-    write_members(&mut text, object, 0);
+    let is_tenant = object.contains_key("tenant") && object.contains_key("evidence");
+    match is_tenant {
+        true => write_members(&mut text, &readable(object), 0),
+        false => write_members(&mut text, object, 0),
+    }
     text
+}
+
+/// Returns a tenant with its times to the second, and with words for evidence that is null.
+fn readable(tenant: &Map<String, Value>) -> Map<String, Value> {
+    let mut readable = tenant.clone();
+    let is_unreadable = tenant.get("reason").is_some_and(|reason| reason == "unreadable");
+    for (name, value) in &mut readable {
+        match (name.as_str(), &*value) {
+            ("since" | "until" | "next_pull", Value::String(time)) => {
+                *value = to_the_second(time).into();
+            }
+            ("evidence", Value::Null) if is_unreadable => {
+                *value = "none, its stored record can't be read".into();
+            }
+            ("evidence", Value::Null) => *value = "none, nothing is known of it".into(),
+            _ => {}
+        }
+    }
+    readable
 }
 
 /// Formats the data of an event as one line.
@@ -173,6 +196,23 @@ mod tests {
         let expected = "ready: true\nreasons: none\nstore:\n  state: fresh\ntasks:\n  \
                         - down=false name=pulls\ntasks_down: pulls, resync\n";
         assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn tenant_has_its_evidence_and_times_to_the_second() {
+        let unknown = json!({ "tenant": "R5", "available": true, "evidence": null, "note": null });
+        let expected = "tenant: R5\navailable: true\nevidence: none, nothing is known of it\n";
+        assert_eq!(members(&object(unknown)), expected);
+        let unreadable = json!({
+            "tenant": "R5", "available": false, "reason": "unreadable", "evidence": null,
+            "since": "2026-11-26T10:00:00.123456Z", "next_pull": "2026-11-26T10:30:00.5Z",
+            "until": "2026-12-01T06:00:00Z",
+        });
+        let expected = "tenant: R5\navailable: false\nreason: unreadable\n\
+                        since: 2026-11-26T10:00:00Z\nuntil: 2026-12-01T06:00:00Z\n\
+                        evidence: none, its stored record can't be read\n\
+                        next_pull: 2026-11-26T10:30:00Z\n";
+        assert_eq!(members(&object(unreadable)), expected);
     }
 
     #[test]

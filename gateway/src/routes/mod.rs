@@ -22,7 +22,7 @@ pub(crate) use self::{
     orders::Access,
     query::Query,
     ready::{Probe, Report},
-    tenants::{Snapshots, Unavailable},
+    tenants::{REASONS, Snapshots, Unavailable},
     timestamp::rfc3339,
 };
 use crate::{

@@ -82,6 +82,8 @@ async fn commands_give_orders_and_list_tenants() {
     assert_eq!(env.notify(ChangeType::Resume).await, StatusCode::NO_CONTENT);
     let unknown = run(&["tenants", "Cust99999"]).await.json();
     assert_eq!((&unknown["available"], &unknown["evidence"]), (&json!(true), &Value::Null));
+    let text = run(&["tenants", "Cust99999", "--output", "text"]).await.stdout;
+    assert!(text.contains("\nevidence: none, nothing is known of it\n"), "{text}");
     let resumed = run(&["tenants", "Cust1"]).await.json();
     assert_eq!(
         (&resumed["available"], &resumed["evidence"]),
@@ -92,7 +94,10 @@ async fn commands_give_orders_and_list_tenants() {
         (&["forget", "Cust1"], "409"),
         (&["close", "Cust1", "--until", "tomorrow"], "until is a time"),
         (&["close", "a.b"], "a.b"),
-        (&["tenants", "--reason", "none"], "400"),
+        (
+            &["tenants", "--reason", "none"],
+            "upgrading, suspended, deleted, not_ready, operator, unreadable",
+        ),
     ] {
         let refused = run(args).await;
         assert!(!refused.succeeded && refused.stdout.is_empty(), "{args:?}");

@@ -8,7 +8,8 @@ use utoipa::IntoParams;
 
 use crate::schemas;
 
-const REASONS: [UnavailableReason; 6] = [
+/// Every reason that a tenant is closed for.
+pub(crate) const REASONS: [UnavailableReason; 6] = [
     UnavailableReason::Upgrading,
     UnavailableReason::Suspended,
     UnavailableReason::Deleted,
@@ -52,21 +53,22 @@ pub(super) struct Filter {
 
 impl Filter {
     /// Reads the parameters, or returns what is wrong with them.
-    pub(super) fn new(parameters: Parameters) -> Result<Self, &'static str> {
+    pub(super) fn new(parameters: Parameters) -> Result<Self, String> {
         let Parameters { closed, reason, prefix, limit, after } = parameters;
         let closed = match closed.as_deref() {
             None => false,
             Some("" | "true") => true,
-            Some(_) => return Err("closed takes no value."),
+            Some(_) => return Err("closed takes no value.".to_owned()),
         };
         let reason = match reason {
             None => None,
             Some(name) => {
                 let mut reasons = REASONS.into_iter();
-                Some(reasons.find(|reason| reason.as_str() == name).ok_or("reason is unknown.")?)
+                Some(reasons.find(|reason| reason.as_str() == name).ok_or_else(no_reason)?)
             }
         };
-        let after = after.map(TenantId::new).transpose().map_err(|_| "after is no tenant.")?;
+        let after =
+            after.map(TenantId::new).transpose().map_err(|_| "after is no tenant.".to_owned())?;
         Ok(Self { closed, reason, prefix: prefix.unwrap_or_default(), limit, after })
     }
 
@@ -77,4 +79,9 @@ impl Filter {
             && (self.reason.is_none() || self.reason == status.reason())
             && start.is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix))
     }
+}
+
+fn no_reason() -> String {
+    let names = REASONS.map(UnavailableReason::as_str);
+    format!("reason is one of {}.", names.join(", "))
 }

@@ -21,12 +21,15 @@ use tokio::{
     sync::mpsc,
     time::{error::Elapsed, timeout},
 };
-use tower_superoffice::{TenantGate, TenantId, TenantStatus, status::Evidence};
+use tower_superoffice::{TenantGate, TenantId, TenantStatus, UnavailableReason, status::Evidence};
 use utoipa::ToSchema;
 
 use self::filter::Filter;
-pub(crate) use self::snapshot::{Snapshots, Unavailable};
 pub(super) use self::{filter::Parameters, snapshot::Reader};
+pub(crate) use self::{
+    filter::REASONS,
+    snapshot::{Snapshots, Unavailable},
+};
 use super::{query::Query, rfc3339};
 use crate::{forward::problem, schemas};
 
@@ -45,7 +48,7 @@ pub(super) struct Tenant<'a> {
     endpoint: Option<&'a str>,
     /// The Unix time of the last restored backup, 0 when there was none.
     epoch: i64,
-    /// Null for one that is open because nothing is known of it.
+    /// Null where nothing is known of it, or its stored record can't be read.
     #[schema(value_type = Option<schemas::Evidence>)]
     evidence: Option<&'static str>,
     /// Whether the state API has said the same.
@@ -66,7 +69,8 @@ pub(super) struct Tenant<'a> {
 
 impl<'a> Tenant<'a> {
     pub(super) fn new(tenant: &'a TenantId, status: &'a TenantStatus) -> Self {
-        let is_known = status.is_known() || !status.is_available();
+        // The status of the others has evidence only for want of a value that says none.
+        let is_known = status.is_known() && status.reason() != Some(UnavailableReason::Unreadable);
         Self {
             tenant,
             available: status.is_available(),
@@ -112,7 +116,7 @@ pub(super) async fn list(
 ) -> Response {
     let filter = match Filter::new(parameters) {
         Ok(filter) => filter,
-        Err(detail) => return problem(StatusCode::BAD_REQUEST, detail),
+        Err(detail) => return problem(StatusCode::BAD_REQUEST, &detail),
     };
     let reader = match snapshots.reader(filter).await {
         Ok(reader) => reader,

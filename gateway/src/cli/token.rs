@@ -36,6 +36,10 @@ impl OperatorToken {
         };
         match Self::parse(text.trim()) {
             Some(token) => Ok(Some(token)),
+            // Not taken for none: where a token has failed to arrive, orders must not need none.
+            None if text.trim().is_empty() => {
+                Err(format!("{source}: the token is empty; leave this out where none is meant"))
+            }
             None => Err(format!("{source}: a token is a line of printable ASCII without blanks")),
         }
     }
@@ -81,6 +85,7 @@ mod tests {
         for value in ["", "  ", "two words", "two\nlines", "tøken"] {
             let refusal = OperatorToken::from_sources(None, Some(OsStr::new(value))).unwrap_err();
             assert!(refusal.contains(TOKEN) && !refusal.contains("words"), "{refusal}");
+            assert_eq!(refusal.contains("empty"), value.trim().is_empty(), "{refusal}");
         }
     }
 }

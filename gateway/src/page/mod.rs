@@ -112,6 +112,9 @@ impl Page {
             let (reader, wanted) = (snapshots.all().await?, query.clone());
             let selection = reader.read(move |tenants| select::select(tenants, &wanted)).await?;
             let counts = selection.counts;
+            let (mut closed, span) = history.closed(number, POINTS);
+            // The last sample may be seconds old.
+            closed.push(gate.health().closed());
             let is_listed = query.environment.as_ref().is_none_or(|only| *only == name);
             environments.push(Environment {
                 list: is_listed.then(|| List::new(selection, gate, now)),
@@ -122,7 +125,7 @@ impl Page {
                 keys: gate.keys(),
                 notified: gate.health().notifications().last(),
                 pulls: history.pulls(number, gate),
-                closed: history.closed(number, POINTS),
+                closed: (closed, span),
                 name,
             });
         }

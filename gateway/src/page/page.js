@@ -41,6 +41,11 @@
     root.classList.toggle("lost", text !== "live");
   };
 
+  // A ring without a colour.
+  const lostIcon = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E" +
+    "%3Ccircle cx='8' cy='8' r='5.5' fill='none' stroke='%23808890' stroke-width='2' " +
+    "stroke-dasharray='3 2'/%3E%3C/svg%3E";
+
   // What is shown may be untrue now: no sentence of it is left to stand at the top.
   const lose = (error) => {
     if (!root.classList.contains("lost")) {
@@ -48,6 +53,7 @@
       const what = error.status ? `No newer page (${error.status})` : "Not reachable";
       document.querySelector("h1").textContent = `${what} since ${since} UTC.`;
       document.title = `${what.toLowerCase()} · superoffice-gateway`;
+      document.querySelector("link[rel=icon]").href = lostIcon;
     }
     show(`${error.status ? "no newer page" : "not reachable"}: what you see may be old`);
   };
@@ -243,6 +249,28 @@
     if (tenant) form.querySelector("[name=order]").focus();
   };
 
+  // The words of the list, of an answer's tenant.
+  const stateOf = ({ available, reason, evidence }) => {
+    if (available) return evidence === "operator" ? "open by order" : "open";
+    return reason === "operator" ? "closed by order" : reason.replaceAll("_", " ");
+  };
+  const shownState = (tenant, prefix) => {
+    const is = ({ dataset }) =>
+      dataset.prefix === prefix && dataset.order.toLowerCase() === tenant.toLowerCase();
+    const button = [...document.querySelectorAll("button[data-order]")].find(is);
+    return button?.closest("tr")?.querySelector(".state")?.textContent;
+  };
+
+  // Waits longer than the gateway does for SuperOffice.
+  const post = async (path, headers, terms) => {
+    const signal = AbortSignal.timeout(60000);
+    try {
+      return await fetch(path, { method: "POST", headers, body: JSON.stringify(terms), signal });
+    } catch (error) {
+      throw new Error("The gateway did not answer: the order may or may not be in force.");
+    }
+  };
+
   const send = async () => {
     const value = (name) => {
       const field = form.elements[name];
@@ -258,8 +286,16 @@
       headers.authorization = `Bearer ${token}`;
     }
     const path = `${value("prefix")}/tenants/${encodeURIComponent(tenant)}/${order}`;
-    const response = await fetch(path, { method: "POST", headers, body: JSON.stringify(terms) });
-    if (response.ok) return `${tenant}: ${order} is in force.`;
+    const before = shownState(tenant, value("prefix"));
+    const response = await post(path, headers, terms);
+    if (response.ok) {
+      const answer = await response.json().catch(() => null);
+      // An answer that breaks off is one of an order that was carried out.
+      if (!answer) return `${tenant}: ${order} is carried out.`;
+      if (order === "forget") return `${answer.tenant}: forgotten.`;
+      const state = stateOf(answer);
+      return `${answer.tenant} is ${state === before ? "still " : ""}${state}.`;
+    }
     if (response.status === 401) token = "";
     const problem = await response.json().catch(() => ({}));
     throw new Error(problem.detail || `${response.status} ${response.statusText}`);

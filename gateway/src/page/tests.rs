@@ -211,6 +211,10 @@ async fn number_of_closed_tenants_is_kept_over_time() {
 
     let html = get(&page, "/").await;
     assert!(html.contains("closed over the last 5 h, at most 1"), "{html}");
+    // Before the next sample is taken.
+    gate.close(&tenant("Cust2"), "").await.unwrap();
+    let html = get(&page, "/").await;
+    assert!(html.contains("closed over the last 5 h, at most 2"), "{html}");
 }
 
 #[tokio::test]

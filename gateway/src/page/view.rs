@@ -53,7 +53,7 @@ pub(super) struct Environment {
     pub(super) notified: Option<SystemTime>,
     /// The results of the pulls of the last minute.
     pub(super) pulls: Pulls,
-    /// How many tenants were closed over the last hours, and how long that is.
+    /// How many tenants were closed over the last hours, up to now, and how long that is.
     pub(super) closed: (Vec<usize>, Duration),
     /// `None` while another environment's tenants are listed alone.
     pub(super) list: Option<List>,
@@ -144,7 +144,7 @@ impl View {
         self.environments.iter().all(|environment| environment.report.ready)
     }
 
-    /// Returns whether anything is wrong that does not affect calls.
+    /// Returns whether anything is wrong that leaves it ready.
     pub(super) fn is_degraded(&self) -> bool {
         self.environments.iter().any(|environment| !environment.report.degraded.is_empty())
     }

@@ -34,6 +34,7 @@ fn has_state(label: &str) -> String {
 }
 
 const LIVE: &str = "document.getElementById('connection').textContent === 'live'";
+const DONE: &str = "document.getElementById('done').textContent";
 const ERROR: &str = "document.getElementById('order-error').textContent";
 
 #[tokio::test]
@@ -62,6 +63,7 @@ async fn events_arrive_and_orders_are_given_in_a_browser() {
     browser.evaluate(&order("open", &[("note", hostile)])).await;
     browser.until(&has_state("open by order")).await;
     browser.until("!document.querySelector('dialog').open").await;
+    browser.until(&format!("{DONE} === 'Cust1 is open by order.'")).await;
     assert_eq!(browser.evaluate("document.querySelector('.note').textContent").await, hostile);
     let tenant: serde_json::Value =
         serde_json::from_slice(&env.gateway.get("/tenants/Cust1").await.body).unwrap();
@@ -104,6 +106,13 @@ async fn events_arrive_and_orders_are_given_in_a_browser() {
     browser.until("document.title.startsWith('not reachable')").await;
     let opacity = "getComputedStyle(document.querySelector('.lead')).opacity";
     assert_eq!(browser.evaluate(opacity).await, "0.5", "as if it were true");
+    let soft = "getComputedStyle(document.querySelector('h1')).color === \
+                getComputedStyle(document.querySelector('.bar')).color";
+    assert_eq!(browser.evaluate(soft).await, true, "the colour of a state");
+    let icon = "document.querySelector('link[rel=icon]').href.includes('dasharray')";
+    assert_eq!(browser.evaluate(icon).await, true);
+    browser.evaluate(&order("release", &[])).await;
+    browser.until(&format!("{ERROR}.includes('the order may or may not be in force')")).await;
 }
 
 #[tokio::test]
@@ -124,8 +133,12 @@ async fn token_is_asked_for_and_kept_out_of_the_page() {
     browser.until(&has_state("closed by order")).await;
     // It is asked for once.
     browser.until("!document.querySelector('dialog').open").await;
-    browser.evaluate(&order("release", &[])).await;
-    browser.until(&has_state("suspended")).await;
+    browser.until(&format!("{DONE} === 'Cust1 is closed by order.'")).await;
+    for said in ["Cust1 is suspended.", "Cust1 is still suspended."] {
+        browser.evaluate(&order("release", &[])).await;
+        browser.until(&format!("{DONE} === '{said}'")).await;
+        browser.until(&has_state("suspended")).await;
+    }
 
     let kept = "document.documentElement.outerHTML + location.href + document.cookie + \
                 JSON.stringify([localStorage, sessionStorage, history.state])";

@@ -33,6 +33,10 @@ pub(super) fn section(view: &View, environment: &Environment) -> Markup {
     }
 }
 
+fn number(counter: u64) -> usize {
+    usize::try_from(counter).unwrap_or(usize::MAX)
+}
+
 fn entry(term: &str, is_wrong: bool, description: Markup) -> Markup {
     html! { div.wrong[is_wrong] { dt { (term) } dd { (description) } } }
 }
@@ -71,7 +75,7 @@ fn tenants(environment: &Environment) -> Markup {
             (grouped(health.tenants() as u64)) " known, " (grouped(health.closed() as u64)) " closed"
             @if health.unreadable() > 0 { ", " (grouped(health.unreadable() as u64)) " unreadable" }
             @if health.observed_calls() > 0 {
-                br; (grouped(health.observed_calls())) " calls to closed ones forwarded"
+                br; (count(number(health.observed_calls()), "call")) " to closed ones forwarded"
             }
         },
     )
@@ -154,7 +158,7 @@ fn pulls(environment: &Environment) -> Markup {
                 "since the start: " (grouped(pulls.answered())) " answered, "
                 (grouped(pulls.failed())) " failed, "
                 (grouped(pulls.delegated())) " left to replicas, "
-                (grouped(corrections)) " statuses corrected"
+                (count(number(corrections), "correction"))
             }
         },
     )
@@ -191,7 +195,7 @@ fn tasks(environment: &Environment) -> Markup {
         html! {
             @if down.is_empty() { (count(tasks.len(), "task")) " running" }
             @else { "down: " (down.join(", ")) }
-            @if restarts > 0 { ", restarted " (count(usize::try_from(restarts).unwrap_or(usize::MAX), "time")) }
+            @if restarts > 0 { ", restarted " (count(number(restarts), "time")) }
         },
     )
 }

@@ -8,7 +8,7 @@ use crate::page::{
     history::{EVENTS, Recorded},
     query::{Choice, Query},
     view::View,
-    words::{grouped, moment, printable},
+    words::{count, moment, printable},
 };
 
 pub(super) fn section(view: &View) -> Markup {
@@ -64,7 +64,7 @@ fn what(event: &TenantEvent) -> Markup {
                     ": " (change_name(missed)) " was lost, late or untrue"
                 }
             },
-            TenantEvent::Missed(events) => { (grouped(*events)) " events came too fast to be kept" },
+            TenantEvent::Missed(events) => { (count(usize::try_from(*events).unwrap_or(usize::MAX), "event")) " came too fast to be kept" },
             _ => { "had an event of an unknown kind" },
         }
     }

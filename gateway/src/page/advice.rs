@@ -58,10 +58,21 @@ pub(super) fn of(name: &str) -> Advice {
         },
         "store_failed" => Advice {
             what: "The store can’t be read, or refuses a tenant",
-            effect: "It does not pass by itself. Other tenants are still stored.",
+            effect: "It does not pass by itself. If it refuses single tenants, all others are still \
+                     stored. If it can’t be used as a whole, nothing is, and notifications are \
+                     answered with 503.",
             response: "The log has the reason: a damaged store, one of another program, or one that \
                        a newer version wrote.",
             section: "A stale or failed store",
+        },
+        "records_unreadable" => Advice {
+            what: "Stored records can’t be read",
+            effect: "Their tenants are closed until a pull, a notification or an order starts a new \
+                     record. All others go on.",
+            response: "Nothing in most cases: a pull comes by itself. An order to refresh makes one \
+                       now, and without the state API an order opens the tenant. Then look for what \
+                       else writes to the store, or for a damaged disk.",
+            section: "Unreadable records",
         },
         "store_misconfigured" => Advice {
             what: "The store’s server is misconfigured",

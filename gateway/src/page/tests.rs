@@ -236,6 +236,40 @@ async fn gateway_without_keys_or_store_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn tenant_without_evidence_is_shown_with_none() {
+    let store = MemoryStore::new();
+    store.damage(&tenant("Cust1"));
+    let nowhere = Environment::custom("http://127.0.0.1:1".parse().unwrap());
+    let gate = builder(nowhere).state_api(true).store(store).close_tracked_until_known();
+    let gate = gate.build().await.unwrap();
+    gate.track([tenant("Cust2")]);
+    let html = get_of(&gate, "/").await;
+    assert!(html.contains("<h1>Calls are served, but something needs care.</h1>"), "{html}");
+    assert!(html.contains("<strong>Stored records can’t be read</strong>: 1 tenant."), "{html}");
+    assert!(html.contains("“Unreadable records”"), "{html}");
+    for evidence in ["None: its stored record can’t be read", "None: nothing is known yet"] {
+        assert_eq!(html.matches(&format!("{evidence}</td>")).count(), 1, "{evidence}: {html}");
+    }
+    assert!(
+        !html.contains("SuperOffice’s notification") && !html.contains("SuperOffice’s state API<")
+    );
+}
+
+#[tokio::test]
+async fn bar_shows_the_share_of_all_known_tenants() {
+    let resumed = SUSPENDED.replace("suspend", "resume");
+    let records = [("Cust1", SUSPENDED), ("Cust2", &*resumed), ("Cust3", &*resumed)];
+    let gate = gate_with(&records).await;
+    gate.open(&tenant("Cust4"), "").await.unwrap();
+    let html = get_of(&gate, "/").await;
+    let label = "Of 4 tenants: 1 suspended, 1 open by order";
+    assert!(html.contains(&format!("role=\"img\" aria-label=\"{label}\"><title>{label}</title>")));
+    assert!(html.contains("viewBox=\"0 0 1000 10\""), "{html}");
+    assert!(html.contains("class=\"g-suspended\" x=\"0\" y=\"0\" width=\"250\""), "{html}");
+    assert!(html.contains("class=\"g-held_open\" x=\"250\" y=\"0\" width=\"250\""), "{html}");
+}
+
+#[tokio::test]
 async fn each_documented_problem_has_its_advice() {
     // The tables of what `/ready` answers.
     let readme = include_str!("../../README.md");
@@ -246,7 +280,7 @@ async fn each_documented_problem_has_its_advice() {
         .flat_map(|table| table.lines().skip(2))
         .map(|line| line.split('`').nth(1).unwrap())
         .collect();
-    assert_eq!(names.len(), 13, "{names:?}");
+    assert_eq!(names.len(), 14, "{names:?}");
     let operations = include_str!("../../../docs/operations.md");
     let page = page_of(vec![gate().await]);
     for name in names {

@@ -53,7 +53,7 @@ pub(crate) struct Report {
     pub(crate) ready: bool,
     /// Why it is not ready.
     pub(crate) reasons: Vec<&'static str>,
-    /// What is wrong without concern for calls.
+    /// What is wrong and leaves it ready.
     pub(crate) degraded: Vec<&'static str>,
     pub(crate) tasks_down: Vec<&'static str>,
     /// Tracked tenants of which nothing is known yet.
@@ -126,8 +126,8 @@ fn reasons(readiness: &Readiness, draining: bool, hold_tracked: bool) -> Vec<&'s
     ])
 }
 
-/// Returns all that can be wrong without concern for calls, with whether it is.
-pub(super) fn degradations(health: &Health, keys: &KeysReport) -> [(bool, &'static str); 8] {
+/// Returns all that can be wrong and leaves it ready, with whether it is.
+pub(super) fn degradations(health: &Health, keys: &KeysReport) -> [(bool, &'static str); 9] {
     let store = health.store();
     let is_clock = |warning: &StoreWarning| matches!(warning, StoreWarning::Clock { .. });
     let keys_old = keys.age().is_some_and(|age| age >= OLD_KEYS);
@@ -135,6 +135,7 @@ pub(super) fn degradations(health: &Health, keys: &KeysReport) -> [(bool, &'stat
         (health.clock_offset().is_some_and(|offset| offset.abs() > WRONG_CLOCK), "clock_wrong"),
         (matches!(store, StoreHealth::Stale { .. }), "store_stale"),
         (store == StoreHealth::Failed, "store_failed"),
+        (health.unreadable() > 0, "records_unreadable"),
         (!health.store_warnings().iter().all(is_clock), "store_misconfigured"),
         (is_store_clock_wrong(health.store_warnings(), health.clock_offset()), "store_clock"),
         (health.pulls().is_some_and(|pulls| pulls.failing() >= FAILING), "pulls_failing"),
@@ -240,6 +241,18 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(1)).await;
         let (status, report) = answer(&gate).await;
         assert_eq!((status, &report["degraded"]), (200, &json!(["store_stale"])));
+    }
+
+    #[tokio::test]
+    async fn unreadable_record_degrades() {
+        let store = MemoryStore::new();
+        store.damage(&TenantId::new("Cust1").unwrap());
+        let gate = builder().store(store).build().await.unwrap();
+        let (status, report) = answer(&gate).await;
+        assert_eq!((status, &report["degraded"]), (200, &json!(["records_unreadable"])));
+        gate.open(&TenantId::new("Cust1").unwrap(), "").await.unwrap();
+        gate.release(&TenantId::new("Cust1").unwrap(), "").await.unwrap();
+        assert_eq!(answer(&gate).await.1["degraded"], json!([]));
     }
 
     #[tokio::test]

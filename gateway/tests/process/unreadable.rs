@@ -36,7 +36,9 @@ async fn malformed_record_stops_no_start_and_blanks_no_list() {
     assert_eq!(count("suspended"), 1, "{list}");
     assert_eq!(count("Cust"), 4, "{list}");
     assert!(list.contains("2023-11-14T22:13:20Z"), "{list}");
+    assert_eq!(count(r#""evidence":null"#), 3, "{list}");
     let report = gateway.get("/healthz").await.body;
     let report: serde_json::Value = serde_json::from_slice(&report).unwrap();
     assert_eq!(report["reasons"], serde_json::json!(["no_key"]), "the records are no reason");
+    assert_eq!(report["degraded"], serde_json::json!(["records_unreadable"]));
 }

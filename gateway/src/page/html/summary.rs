@@ -112,6 +112,7 @@ fn detail(view: &View, environment: &Environment, name: &str) -> Markup {
             "keys_old" => @if let Some(age) = keys.age() {
                 " for " (duration(age))
             },
+            "records_unreadable" => { ": " (count(health.unreadable(), "tenant")) },
             "pulls_failing" => @if let Some(pulls) = health.pulls() {
                 " for " (duration(pulls.failing()))
             },
@@ -123,13 +124,17 @@ fn detail(view: &View, environment: &Environment, name: &str) -> Markup {
     }
 }
 
-/// Draws how the closed tenants, and those open by order, divide into groups.
+/// Draws the share that the closed tenants, and those open by order, have in all, by group.
 fn bar(view: &View) -> Markup {
     let counts = view.counts();
     let shown: Vec<(Group, usize)> = (Group::ALL.into_iter().zip(counts))
         .filter(|(group, count)| *group != Group::Open && *count > 0)
         .collect();
-    let total: usize = shown.iter().map(|(_, count)| count).sum();
+    let total: usize = counts.iter().sum();
+    let numbers: Vec<_> = (shown.iter())
+        .map(|(group, count)| format!("{} {}", grouped(*count as u64), group.label()))
+        .collect();
+    let label = format!("Of {}: {}", count(total, "tenant"), numbers.join(", "));
     let mut parts = Vec::new();
     let mut start = 0;
     for (group, count) in shown {
@@ -140,7 +145,11 @@ fn bar(view: &View) -> Markup {
     }
     html! {
         @if !parts.is_empty() {
-            svg.bar-chart viewBox={ "0 0 " (start) " 10" } preserveAspectRatio="none" aria-hidden="true" {
+            svg.bar-chart viewBox={ "0 0 " (start.max(1000)) " 10" } preserveAspectRatio="none"
+                role="img" aria-label=(label)
+            {
+                // Shown where the pointer rests.
+                title { (label) }
                 @for (group, start, width) in parts {
                     rect.{ "g-" (group.name()) } x=(start) y="0" width=(width) height="10" {}
                 }

@@ -184,6 +184,8 @@ fn evidence(row: &Row) -> Markup {
     let status = &row.status;
     let (who, confirmed) = match status.evidence() {
         Evidence::Operator => ("An operator", None),
+        _ if row.group == Group::Unreadable => ("None: its stored record can’t be read", None),
+        _ if row.group != Group::Open && !status.is_known() => ("None: nothing is known yet", None),
         Evidence::StateApi => ("SuperOffice’s state API", Some(status.is_confirmed())),
         _ if row.group == Group::Open => ("Nothing closed it", None),
         _ => ("SuperOffice’s notification", Some(status.is_confirmed())),

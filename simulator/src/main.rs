@@ -5,7 +5,6 @@
 //! superoffice-simulator --port 4711 --notify http://127.0.0.1:8080/NotifyCustomerStateChange
 //! ```
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "the program's output")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
 
 mod args;
@@ -17,7 +16,7 @@ mod page;
 
 use std::{
     error::Error,
-    io::{self, Write},
+    io::{self, BufRead, Write},
     process::ExitCode,
 };
 
@@ -31,13 +30,13 @@ async fn main() -> ExitCode {
     match run(Args::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprint!("superoffice-simulator: {error}");
+            let mut text = error.to_string();
             let mut source = error.source();
             while let Some(cause) = source {
-                eprint!(": {cause}");
+                text = format!("{text}: {cause}");
                 source = cause.source();
             }
-            eprintln!();
+            report(&text);
             ExitCode::FAILURE
         }
     }
@@ -45,36 +44,41 @@ async fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<(), Box<dyn Error>> {
     let driver = args.start().await?;
-    print(&args.addresses(driver.simulator()))?;
+    print(&args.addresses(driver.simulator()));
     tokio::select! {
         // The signal first: from the first answer on, Ctrl-C is caught.
         biased;
         signal = ctrl_c() => signal?,
-        taken = take_commands(&driver) => taken?,
+        () = take_commands(&driver) => {}
     }
     Ok(())
 }
 
 /// Runs the commands on standard input until one says to quit; when the input ends, it waits.
-async fn take_commands(driver: &Driver) -> io::Result<()> {
+async fn take_commands(driver: &Driver) {
     let mut lines = lines_of_stdin();
     while let Some(line) = lines.recv().await {
-        match line?.parse() {
+        match line.parse() {
             Ok(Command::Nothing) => {}
-            Ok(Command::Quit) => return Ok(()),
-            Ok(Command::Do(action)) => print(&action.run(driver).await)?,
-            Err(error) => print(&format!("error: {error}"))?,
+            Ok(Command::Quit) => return,
+            Ok(Command::Do(action)) => print(&action.run(driver).await),
+            Err(error) => print(&format!("error: {error}")),
         }
     }
     std::future::pending().await
 }
 
 /// Reads standard input on a thread of its own, which does not keep the program from ending as one
-/// of tokio's would.
-fn lines_of_stdin() -> mpsc::Receiver<io::Result<String>> {
+/// of tokio's would. Bytes that are no text are replaced, so that their line is no command.
+fn lines_of_stdin() -> mpsc::Receiver<String> {
     let (tx, rx) = mpsc::channel(16);
     std::thread::spawn(move || {
-        for line in io::stdin().lines() {
+        for line in io::stdin().lock().split(b'\n') {
+            let line = match line {
+                Ok(line) => String::from_utf8_lossy(&line).into_owned(),
+                // Its routes and its page go on.
+                Err(error) => return report(&format!("standard input can't be read: {error}")),
+            };
             if tx.blocking_send(line).is_err() {
                 return;
             }
@@ -83,9 +87,14 @@ fn lines_of_stdin() -> mpsc::Receiver<io::Result<String>> {
     rx
 }
 
-/// Prints a text as whole lines, at once: the reader may be a program.
-fn print(text: &str) -> io::Result<()> {
+/// Prints a text as whole lines, at once: the reader may be a program. It may also have gone, which
+/// ends no server.
+fn print(text: &str) {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{text}")?;
-    stdout.flush()
+    let _best_effort = writeln!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+/// Reports a fault on stderr, which may be closed: `eprintln` would panic.
+fn report(text: &str) {
+    let _best_effort = writeln!(io::stderr(), "superoffice-simulator: {text}");
 }

@@ -4,15 +4,15 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
-    process::{Child, ChildStdout, Command, Stdio},
-    time::Duration,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_superoffice-simulator");
 
 struct Running {
     process: Child,
-    stdout: BufReader<ChildStdout>,
+    stdout: BufReader<Box<dyn Read>>,
 }
 
 impl Running {
@@ -20,7 +20,8 @@ impl Running {
         let mut command = Command::new(PROGRAM);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
-        let stdout = BufReader::new(process.stdout.take().unwrap());
+        let stdout: Box<dyn Read> = Box::new(process.stdout.take().unwrap());
+        let stdout = BufReader::new(stdout);
         Self { process, stdout }
     }
 
@@ -146,6 +147,25 @@ fn a_command_changes_the_tenant_and_posts_the_notification() {
     assert!(simulator.line().starts_with("error: no such command"));
     simulator.enter("quit");
     assert!(simulator.process.wait().unwrap().success());
+}
+
+#[test]
+fn it_serves_on_after_bytes_that_are_no_text_and_without_a_reader() {
+    let mut simulator = Running::start(&["--tenant", "Cust1"]);
+    let state = simulator.value("state API").replace("{ContextIdentifier}", "Cust1");
+    simulator.value("tenant  ");
+    simulator.process.stdin.as_mut().unwrap().write_all(b"suspend Cust1 \xff\n").unwrap();
+    assert!(simulator.line().starts_with("error: no such command"));
+    assert!(get(&state).contains(r#""State":"Running""#));
+
+    // Nothing reads what it prints.
+    simulator.stdout = BufReader::new(Box::new(std::io::empty()));
+    simulator.enter("calls");
+    simulator.enter("suspend Cust1 silently");
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !get(&state).contains(r#""State":"Suspended""#) {
+        assert!(Instant::now() < deadline, "the command was not taken");
+    }
 }
 
 #[test]

@@ -17,7 +17,9 @@ impl Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
             if character.is_control() || is_invisible(character) {
-                write!(f, "\\u{:04x}", u32::from(character))?;
+                for unit in character.encode_utf16(&mut [0; 2]) {
+                    write!(f, "\\u{unit:04x}")?;
+                }
             } else {
                 f.write_char(character)?;
             }
@@ -26,13 +28,18 @@ impl Display for Printable<'_> {
     }
 }
 
-/// Returns whether it has no shape of its own but moves others: marks and overrides of direction,
-/// zero-width spaces, line separators.
+/// Returns whether it has no shape of its own: marks and overrides of direction, zero-width spaces,
+/// line separators, fillers, soft hyphens, annotations, tags.
+///
+/// The zero-width joiner and non-joiner are none of them. Persian, the scripts of India and emoji
+/// are written with them, and between other letters they hide a difference and nothing more.
 fn is_invisible(character: char) -> bool {
     matches!(
         character,
-        '\u{61c}' | '\u{200b}' | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}' | '\u{feff}'
+        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'
+            | '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{2800}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}'
     )
 }
 
@@ -49,6 +56,13 @@ mod tests {
             ("one\ntwo\r", "one\\u000atwo\\u000d"),
             ("\u{9b}31m\u{7f}", "\\u009b31m\\u007f"),
             ("a\u{202e}b\u{feff}", "a\\u202eb\\ufeff"),
+            ("a\u{ad}b\u{34f}\u{180e}", "a\\u00adb\\u034f\\u180e"),
+            ("\u{115f}\u{1160}\u{3164}\u{ffa0}", "\\u115f\\u1160\\u3164\\uffa0"),
+            ("\u{2800}\u{206f}\u{fff9}", "\\u2800\\u206f\\ufff9"),
+            ("\u{e0041}\u{e0fff}", "\\udb40\\udc41\\udb43\\udfff"),
+            // Persian and emoji are written with these.
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("👩\u{200d}🔧", "👩\u{200d}🔧"),
         ] {
             assert_eq!(printable(text).to_string(), expected);
         }

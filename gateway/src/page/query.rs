@@ -9,14 +9,33 @@ use super::group::Group;
 const MAX_PREFIX: usize = 64;
 
 /// The parameters of the page. People type them and keep them as bookmarks, so what makes no sense
-/// counts as left out.
+/// counts as left out, and the last counts of those that come twice.
 #[derive(Debug, Default, Deserialize)]
+#[serde(from = "Vec<(String, String)>")]
 pub(super) struct Parameters {
     environment: Option<String>,
     prefix: Option<String>,
     reason: Option<String>,
     sort: Option<String>,
     page: Option<String>,
+}
+
+impl From<Vec<(String, String)>> for Parameters {
+    fn from(pairs: Vec<(String, String)>) -> Self {
+        let mut parameters = Self::default();
+        for (name, value) in pairs {
+            let parameter = match name.as_str() {
+                "environment" => &mut parameters.environment,
+                "prefix" => &mut parameters.prefix,
+                "reason" => &mut parameters.reason,
+                "sort" => &mut parameters.sort,
+                "page" => &mut parameters.page,
+                _ => continue,
+            };
+            *parameter = Some(value);
+        }
+        parameters
+    }
 }
 
 /// The tenants that are listed, and their order.
@@ -164,6 +183,7 @@ mod tests {
         let url = "/?environment=&reason=tired&sort=up&page=-1&prefix=%20&other=1";
         assert_eq!(query(url), Query::default());
         assert_eq!(query("/?page=0"), Query::default());
+        assert_eq!(query("/?page=2&page=3&prefix=a&prefix=b"), query("/?page=3&prefix=b"));
         assert_eq!(query(&format!("/?prefix={}", "é".repeat(99))).prefix.chars().count(), 64);
     }
 }

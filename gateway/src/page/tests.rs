@@ -304,7 +304,8 @@ async fn hostile_text_is_shown_and_never_markup() {
     let gate = gate_with(&[("Cust1", &record)]).await;
     let page = page_of(vec![gate.clone()]);
     gate.close(&tenant("Cust2"), "<script>\u{202e}\"'").await.unwrap();
-    let query = "/?prefix=%22%3E%3Cscript%3E&reason=%3Cscript%3E&environment=%22%3E%3Cscript%3E";
+    let query =
+        "/?prefix=%22%3E%3Cscript%3E%E2%80%AE&reason=%3Cscript%3E&environment=%22%3E%3Cscript%3E";
     let found = get(&page, "/").await;
     for html in [get(&page, query).await, found.clone()] {
         assert_eq!(html.matches("<script").count(), 1, "{html}");

@@ -39,7 +39,7 @@ fn search(view: &View) -> Markup {
     html! {
         form.search method="get" action="/" role="search" {
             label { "Id begins with "
-                input #prefix type="search" name="prefix" value=(prefix) maxlength="64"
+                input #prefix type="search" name="prefix" value=(printable(prefix)) maxlength="64"
                     autocomplete="off" autocapitalize="off" spellcheck="false";
             }
             label { "Sort by "

@@ -77,7 +77,8 @@ fn with_sources(error: &dyn Error) -> String {
 
 fn fail(error: &BoxError) -> ExitCode {
     // stderr may be closed, which `eprintln` answers with a panic.
-    let _best_effort = writeln!(std::io::stderr(), "gateway: {}", with_sources(&**error));
+    let text = with_sources(&**error);
+    let _best_effort = writeln!(std::io::stderr(), "gateway: {}", printable::printable(&text));
     ExitCode::FAILURE
 }
 

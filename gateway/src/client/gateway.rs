@@ -9,12 +9,12 @@ use axum::{
         header::{AUTHORIZATION, CONTENT_TYPE},
     },
 };
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::Value;
 use tokio::time::timeout;
 
+use super::body;
 use crate::{
     BoxError,
     cli::Target,
@@ -88,7 +88,9 @@ pub(super) async fn expect_ok(
     if status == StatusCode::OK {
         return Ok(response);
     }
-    let body = Limited::new(response.into_body(), MAX_PROBLEM).collect().await?.to_bytes();
+    // The status is the answer, with or without a problem that explains it.
+    let body = timeout(body::PAUSE, body::collect(response.into_body(), MAX_PROBLEM)).await;
+    let body = body.unwrap_or_else(|_| Err(TimedOut.into())).unwrap_or_default();
     let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
     Err(match problem.get("detail").and_then(Value::as_str) {
         Some(detail) => format!("{status}: {detail}").into(),

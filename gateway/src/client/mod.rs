@@ -1,5 +1,7 @@
 //! The subcommands: requests to a running gateway.
 
+mod body;
+mod events;
 mod gateway;
 mod print;
 mod text;
@@ -11,9 +13,12 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use self::gateway::{Gateway, Message};
+use self::{
+    gateway::{Gateway, Message},
+    print::Kind,
+};
 use crate::{
     BoxError,
     cli::{Command, Order, Output, Target, Tenants},
@@ -21,6 +26,9 @@ use crate::{
 
 /// Time for the whole answer to a probe, which the prober bounds too.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest answer to a probe, in bytes.
+const MAX_PROBE: usize = 1024 * 1024;
 
 /// Time for the start of any other answer: a refresh waits for SuperOffice.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -65,22 +73,28 @@ impl Session {
             if status == StatusCode::NOT_FOUND {
                 return Err(gateway::NotServed.into());
             }
-            print::whole(response.into_body(), self.output).await?;
-            Ok::<_, BoxError>(status)
+            Ok::<_, BoxError>((status, body::collect(response.into_body(), MAX_PROBE).await?))
         };
-        let status = tokio::time::timeout(PROBE_TIMEOUT, answered)
-            .await
-            .map_err(|_| gateway::TimedOut)??;
+        let answered = tokio::time::timeout(PROBE_TIMEOUT, answered).await;
+        let (status, body) = answered.map_err(|_| gateway::TimedOut)??;
+        let Ok(Value::Object(answer)) = serde_json::from_slice(&body) else {
+            return Err(format!("{status}, which is no answer of a gateway").into());
+        };
+        let is_ready = path != "/ready" || answer.get("ready") == Some(&Value::Bool(true));
+        if status == StatusCode::OK && !is_ready {
+            return Err("the answer does not say that the gateway is ready".into());
+        }
+        print::object(&body, &answer, self.output)?;
         Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
     async fn list(&self, tenants: &Tenants) -> Result<ExitCode, BoxError> {
         let prefix = tenants.scope.prefix();
-        let path = match &tenants.tenant {
-            Some(tenant) => format!("{prefix}/tenants/{tenant}"),
-            None => format!("{prefix}/tenants{}", query(tenants)),
+        let (path, kind) = match &tenants.tenant {
+            Some(tenant) => (format!("{prefix}/tenants/{tenant}"), Kind::Object),
+            None => (format!("{prefix}/tenants{}", query(tenants)), Kind::List),
         };
-        self.print(Message::get(&path)).await
+        self.print(Message::get(&path), kind).await
     }
 
     async fn give(
@@ -97,19 +111,20 @@ impl Session {
             }
         }
         let body = serde_json::to_vec(&body)?;
-        self.print(Message { method: Method::POST, path: &path, body }).await
+        self.print(Message { method: Method::POST, path: &path, body }, Kind::Object).await
     }
 
     async fn watch(&self) -> Result<ExitCode, BoxError> {
         let response = self.gateway.send(Message::get("/events"), TIMEOUT).await?;
-        print::events(gateway::expect_ok(response).await?.into_body(), self.output).await?;
+        events::print_events(gateway::expect_ok(response).await?, self.output).await?;
         Ok(ExitCode::SUCCESS)
     }
 
-    /// Prints the good answer to `message`.
-    async fn print(&self, message: Message<'_>) -> Result<ExitCode, BoxError> {
+    /// Prints the good answer to `message`, which is of this kind.
+    async fn print(&self, message: Message<'_>, kind: Kind) -> Result<ExitCode, BoxError> {
         let response = self.gateway.send(message, TIMEOUT).await?;
-        print::whole(gateway::expect_ok(response).await?.into_body(), self.output).await?;
+        let body = gateway::expect_ok(response).await?.into_body();
+        print::whole(body, kind, self.output).await?;
         Ok(ExitCode::SUCCESS)
     }
 }

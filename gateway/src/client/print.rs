@@ -1,109 +1,111 @@
-//! Responses on their way to stdout.
+//! Answers on their way to stdout.
 
 use std::io::{self, ErrorKind, Write};
 
 use axum::body::{Bytes, HttpBody};
-use http_body_util::BodyExt;
 use serde_json::{Map, Value};
 
-use super::text;
+use super::{body, text};
 use crate::{BoxError, cli::Output};
 
-/// The start of the line of a server-sent event that has its data.
-const DATA: &[u8] = b"data: ";
+/// The longest answer that is printed as text, in bytes: that of a million tenants.
+const MAX_TEXT: usize = 256 * 1024 * 1024;
 
-/// Prints a body.
-pub(super) async fn whole<B>(body: B, output: Output) -> Result<(), BoxError>
+/// Blanks in front of the JSON, at most.
+const MAX_BLANKS: usize = 1024;
+
+/// The kind of answer to a command.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    /// A JSON array of tenants.
+    List,
+    /// A JSON object.
+    Object,
+}
+
+impl Kind {
+    /// Returns the error about an answer of another kind.
+    fn expected(self) -> BoxError {
+        let kind = match self {
+            Self::List => "list",
+            Self::Object => "object",
+        };
+        format!("the answer is no JSON {kind}: does --url lead to a gateway?").into()
+    }
+
+    /// Returns whether the first byte of an answer is that of this kind.
+    fn begins_with(self, first: u8) -> bool {
+        first == if self == Self::List { b'[' } else { b'{' }
+    }
+}
+
+/// Prints a body of this kind.
+pub(super) async fn whole<B>(body: B, kind: Kind, output: Output) -> Result<(), BoxError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
     match output {
-        Output::Json => as_it_arrives(body).await,
+        Output::Json => as_it_arrives(body, kind).await,
         Output::Text => {
-            let body = body.collect().await.map_err(Into::into)?.to_bytes();
-            let text = match serde_json::from_slice(&body)? {
-                Value::Array(tenants) => text::table(&tenants),
-                Value::Object(object) => text::members(&object),
-                value => format!("{value}\n"),
-            };
-            print(text.as_bytes())?;
+            let body = body::collect(body, MAX_TEXT).await?;
+            print(whole_text(&body, kind)?.as_bytes())?;
             Ok(())
         }
     }
 }
 
+fn whole_text(body: &[u8], kind: Kind) -> Result<String, BoxError> {
+    match (kind, serde_json::from_slice(body)) {
+        (Kind::List, Ok(Value::Array(tenants))) => Ok(text::table(&tenants)),
+        (Kind::Object, Ok(Value::Object(object))) => Ok(text::members(&object)),
+        _ => Err(kind.expected()),
+    }
+}
+
+/// Prints an object, which is the JSON in `body`.
+pub(super) fn object(body: &[u8], object: &Map<String, Value>, output: Output) -> io::Result<()> {
+    let text = match output {
+        Output::Json => [body.trim_ascii_end(), b"\n"].concat(),
+        Output::Text => text::members(object).into_bytes(),
+    };
+    print(&text).map(|_whether_read| ())
+}
+
 /// Prints a body, and a line feed.
-async fn as_it_arrives<B>(mut body: B) -> Result<(), BoxError>
+async fn as_it_arrives<B>(mut body: B, kind: Kind) -> Result<(), BoxError>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<BoxError>,
 {
-    let mut last = None;
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
-        last = data.last().copied().or(last);
-        if !print(&data)? {
-            return Ok(());
-        }
-    }
-    if last.is_some_and(|last| last != b'\n') {
-        print(b"\n")?;
-    }
-    Ok(())
-}
-
-/// Prints the data of server-sent events, a line each, until they end.
-pub(super) async fn events<B>(mut body: B, output: Output) -> Result<(), BoxError>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-    B::Error: Into<BoxError>,
-{
-    let mut lines = Lines::default();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(Into::into)?.into_data() else { continue };
-        let data = lines.data_of(&data);
-        let printed = match output {
-            Output::Json => print(&data)?,
-            Output::Text => print(events_text(&data)?.as_bytes())?,
-        };
-        if !printed {
-            return Ok(());
-        }
-    }
-    Ok(())
-}
-
-/// Formats the data of events, which is a line of JSON each.
-fn events_text(data: &[u8]) -> Result<String, serde_json::Error> {
-    let events = serde_json::Deserializer::from_slice(data).into_iter::<Map<String, Value>>();
-    events.map(|event| Ok(text::event(&event?))).collect()
-}
-
-/// A text that arrives in parts.
-#[derive(Debug, Default)]
-struct Lines {
-    /// The start of a line whose end has not arrived.
-    rest: Vec<u8>,
-}
-
-impl Lines {
-    /// Returns the data in the lines that are whole with `part`.
-    fn data_of(&mut self, part: &[u8]) -> Vec<u8> {
-        let mut found = Vec::new();
-        for piece in part.split_inclusive(|&byte| byte == b'\n') {
-            self.rest.extend_from_slice(piece);
-            if self.rest.ends_with(b"\n") {
-                found.extend_from_slice(self.rest.strip_prefix(DATA).unwrap_or_default());
-                self.rest.clear();
+    let (mut blanks, mut last) = (0, None);
+    while let Some(part) = body::next_part(&mut body).await? {
+        let text = if last.is_none() { part.trim_ascii_start() } else { &part };
+        match text.first() {
+            Some(&first) if last.is_none() && !kind.begins_with(first) => {
+                return Err(kind.expected());
             }
+            None if blanks > MAX_BLANKS => return Err(kind.expected()),
+            Some(_) => {}
+            None => blanks += part.len(),
         }
-        found
+        last = text.last().copied().or(last);
+        if !print(text)? {
+            return Ok(());
+        }
     }
+    match last {
+        None => return Err(kind.expected()),
+        Some(b'\n') => {}
+        Some(_) => {
+            print(b"\n")?;
+        }
+    }
+    Ok(())
 }
 
 /// Prints `bytes`; `false` when nothing reads them any more.
-fn print(bytes: &[u8]) -> io::Result<bool> {
+pub(super) fn print(bytes: &[u8]) -> io::Result<bool> {
     let mut stdout = io::stdout();
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(true),
@@ -117,23 +119,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_a_line_each() {
-        let data =
-            b"{\"event\":\"moved\",\"tenant\":\"Cust1\"}\n{\"event\":\"missed\",\"events\":3}\n";
-        assert_eq!(events_text(data).unwrap(), "moved Cust1\nmissed events=3\n");
-        assert_eq!(events_text(b"").unwrap(), "");
-        assert!(events_text(b"<html>\n").is_err());
-    }
-
-    #[test]
-    fn data_is_found_wherever_the_text_is_cut() {
-        let text =
-            b"event: snapshot\ndata: {\"a\":1}\n\n: keep-alive\n\nevent: x\ndata: {\"b\":2}\n\n";
-        for cut in 0..=text.len() {
-            let (start, end) = text.split_at(cut);
-            let mut lines = Lines::default();
-            let found = [lines.data_of(start), lines.data_of(end)].concat();
-            assert_eq!(found, b"{\"a\":1}\n{\"b\":2}\n", "{cut}");
+    fn answer_of_another_kind_has_no_text() {
+        assert_eq!(whole_text(b"[]", Kind::List).unwrap(), "no tenants\n");
+        assert_eq!(whole_text(b"{\"a\":1}", Kind::Object).unwrap(), "a: 1\n");
+        for (body, kind) in [
+            (&b"{}"[..], Kind::List),
+            (b"[]", Kind::Object),
+            (b"\"\\u001b[2J\"", Kind::Object),
+            (b"null", Kind::List),
+            (b"<html>", Kind::List),
+            (b"", Kind::Object),
+        ] {
+            assert!(whole_text(body, kind).is_err(), "{body:?}");
         }
     }
 }

@@ -21,6 +21,9 @@ const FIRST: [&str; 12] = [
     "note",
 ];
 
+/// The longest text of a cell, in characters, before it is cut.
+const MAX_CELL: usize = 200;
+
 /// Formats tenants as a table, a line each.
 pub(super) fn table(tenants: &[Value]) -> String {
     if tenants.is_empty() {
@@ -32,7 +35,7 @@ pub(super) fn table(tenants: &[Value]) -> String {
     for tenant in tenants {
         let text = |member: &str| match tenant.get(member) {
             None | Some(Value::Null) => "-".to_owned(),
-            Some(value) => scalar(value),
+            Some(value) => cut(scalar(value)),
         };
         let is_open = tenant.get("available") == Some(&Value::Bool(true));
         table.add_row([
@@ -137,6 +140,14 @@ fn scalar(value: &Value) -> String {
     }
 }
 
+/// Shortens the text of a cell: every row is as wide as the widest.
+fn cut(text: String) -> String {
+    match text.char_indices().nth(MAX_CELL) {
+        Some((end, _)) => text.get(..end).map_or_else(String::new, |start| format!("{start}…")),
+        None => text,
+    }
+}
+
 /// Leaves out the fraction of a second of a time in RFC 3339.
 fn to_the_second(time: &str) -> String {
     match time.split_once('.') {
@@ -184,6 +195,15 @@ mod tests {
             "{text}"
         );
         assert_eq!(table(&[]), "no tenants\n");
+    }
+
+    #[test]
+    fn long_cell_is_cut() {
+        let text = table(&[json!({ "tenant": "ä".repeat(201) }), json!({ "tenant": "Cust1" })]);
+        let cells: Vec<_> =
+            text.lines().filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(cells, ["TENANT", &format!("{}…", "ä".repeat(200)), "Cust1"]);
+        assert_eq!(cut("ä".repeat(200)), "ä".repeat(200));
     }
 
     #[test]

@@ -15,10 +15,10 @@ use tower_superoffice::ChangeType;
 use crate::process::{Gateway, GatewayEnv, PROGRAM};
 
 /// The output of a command, and whether it succeeded.
-struct Run {
-    succeeded: bool,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Run {
+    pub(crate) succeeded: bool,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Run {
@@ -29,7 +29,7 @@ impl Run {
     }
 }
 
-async fn run(args: &[&str], variables: &[(&str, &str)]) -> Run {
+pub(crate) async fn run(args: &[&str], variables: &[(&str, &str)]) -> Run {
     let mut command = Command::new(PROGRAM);
     command.args(args).kill_on_drop(true);
     for (name, value) in variables {

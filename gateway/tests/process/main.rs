@@ -28,6 +28,7 @@ mod gateway;
 mod javascript;
 mod keys;
 mod logs;
+mod lying_server;
 mod metrics;
 mod monitoring;
 mod nginx;

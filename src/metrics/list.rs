@@ -80,7 +80,7 @@ metrics! {
     STORE_DIRTY: Gauge, Count, "superoffice_store_dirty_tenants",
         "Tenants whose present record may not be in the store yet.";
     STORE_RESYNCS: Counter, Count, "superoffice_store_resyncs_total",
-        "Loads of the whole store after the one at the start.";
+        "Loads of the whole store after the one at the start, failed ones included.";
     STORE_MERGE_DURATION: Histogram, Seconds, "superoffice_store_merge_duration_seconds",
         "Time in which the store merged one record, failures included.";
     CLOCK_OFFSET: Gauge, Seconds, "superoffice_clock_offset_seconds",

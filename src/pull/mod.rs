@@ -4,7 +4,7 @@
 
 // - `schedule`: when a tenant is pulled next, a pure function.
 // - `scheduler`: the calendar of pulls, on `queue`, with `lane` for requests and `ready` for the
-//   order of those that are due; `rate_limiter`: how fast they start.
+//   order of those that are due; `rate_limiter`: how fast they start; `repeats`: second pulls.
 // - `health`: their numbers.
 // - `in_flight`: one pull per tenant, and the calls that wait for it; `recent`: the last of each
 //   tenant.
@@ -29,6 +29,7 @@ mod queue;
 mod rate_limiter;
 mod ready;
 mod recent;
+mod repeats;
 mod response;
 mod schedule;
 mod scheduler;

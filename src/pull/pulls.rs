@@ -78,7 +78,7 @@ impl Pulls {
         let at_once = schedule.at_once();
         registry.note_wanted();
         let state = Mutex::new(State {
-            scheduler: Scheduler::new(schedule),
+            scheduler: Scheduler::new(schedule, registry.settle().usual),
             in_flight: InFlight::default(),
             counters: PullCounters::default(),
             corrections: CorrectionStats::default(),

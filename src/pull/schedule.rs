@@ -63,7 +63,8 @@ pub(crate) enum Trigger {
     Owed,
     /// The tenant is closed.
     Closed,
-    /// The status came to rest on a pull that few others agree with yet.
+    /// The status came to rest on a pull that few others agree with yet, or that overruled an own
+    /// one.
     Turned,
     /// An unverified sender gave a hint.
     Unverified,
@@ -140,6 +141,9 @@ const GAP: Duration = Duration::from_secs(1);
 const MINUTE: u64 = 60;
 const HOUR: u64 = 60 * MINUTE;
 const DAY: u64 = 24 * HOUR;
+
+/// The time within which a tenant is pulled again whose own pull was overruled by older ones.
+const OVERRULED: Duration = Duration::from_secs(2);
 
 /// The steps while a status rests on a pull, by the number of pulls that agree.
 const TURNED: [u64; 3] = [MINUTE, 5 * MINUTE, 15 * MINUTE];
@@ -393,6 +397,9 @@ fn is_unsettled_running(record: &Record) -> bool {
 /// others agree.
 fn turned(tenant: &Situation<'_>, random: f64) -> Option<Duration> {
     let history = tenant.history;
+    if history.is_overruled() {
+        return Some(history.news()?.plus(spread(OVERRULED, random)));
+    }
     let agreeing = usize::from(history.turned()?);
     let step = Duration::from_secs(*TURNED.get(agreeing)?);
     match history.loaded() {

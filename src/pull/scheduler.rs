@@ -11,6 +11,7 @@ use super::{
     in_flight::InFlight,
     queue::{Dues, Queue},
     rate_limiter::RateLimiter,
+    repeats::Repeats,
     schedule::{NextPull, Schedule, Situation, Trigger},
 };
 use crate::{
@@ -38,6 +39,7 @@ pub(crate) struct Scheduler {
     /// Unverified requests have a limit of their own, so that a flood of them leaves the rest its
     /// share.
     unverified_limiter: RateLimiter,
+    repeats: Repeats,
     /// Requests that no pull has answered yet: it is made again until one does.
     awaiting_answer: Map<AwaitingAnswer>,
     /// The tenants that count as called.
@@ -115,10 +117,12 @@ pub(crate) struct Now {
 }
 
 impl Scheduler {
-    pub(crate) fn new(schedule: Schedule) -> Self {
+    /// Creates an empty calendar. An unverified request is repeated after `settle`.
+    pub(crate) fn new(schedule: Schedule, settle: Duration) -> Self {
         Self {
             limiter: RateLimiter::new(schedule.rate()),
             unverified_limiter: RateLimiter::new(1),
+            repeats: Repeats::new(settle),
             queue: Queue::default(),
             awaiting_answer: Map::default(),
             tracked: HashSet::default(),
@@ -248,6 +252,7 @@ impl Scheduler {
         self.queue.replaced(if ready { Replaced::Ready } else { Replaced::Scheduled });
         if !awaited {
             self.queue.forget(tenant);
+            self.repeats.forget(tenant);
         }
     }
 
@@ -277,14 +282,30 @@ impl Scheduler {
         self.queue.push_unverified(tenant, now);
     }
 
+    /// Records that the pull of an unverified request for `tenant` is over at `now`. When it found
+    /// the tenant running, the request is repeated once.
+    pub(crate) fn unverified_pulled(&mut self, tenant: &TenantId, running: bool, now: Duration) {
+        if running {
+            self.repeats.note(tenant, now);
+        } else {
+            self.repeats.forget(tenant);
+        }
+    }
+
     /// Returns the pull to start now, or for how long to wait for one.
     pub(crate) fn next(&mut self, registry: &Registry, in_flight: &InFlight, now: Now) -> Next {
+        while let Some(tenant) = self.repeats.take(now.elapsed) {
+            self.queue.push_unverified(&tenant, now.elapsed);
+        }
+        let repeat = self.repeats.next().map(|due| due - now.elapsed);
         let may_start = self.limiter.next(now.instant);
         let Self { queue, due_unregistered, .. } = self;
         let mut dues = AllDues { registry, unregistered: due_unregistered, in_flight };
         if may_start > now.instant {
             let waits = queue.next(&dues).is_some() || queue.has_unverified();
-            return Next::Wait(waits.then(|| may_start - now.instant));
+            return Next::Wait(
+                waits.then(|| may_start - now.instant).into_iter().chain(repeat).min(),
+            );
         }
         for tenant in registry.take_wanted() {
             if let Some(due) = registry.due(&tenant) {
@@ -306,7 +327,7 @@ impl Scheduler {
         }
         let unverified = queue.has_unverified().then(|| unverified_may_start - now.instant);
         let due = queue.next(&dues).map(|due| due.saturating_sub(now.elapsed));
-        Next::Wait(unverified.into_iter().chain(due).min())
+        Next::Wait(unverified.into_iter().chain(due).chain(repeat).min())
     }
 
     /// Has a pull start at `now` in place of the start it holds; returns until when to wait, if

@@ -30,7 +30,10 @@ fn tenant(number: usize) -> TenantId {
 impl Calendar {
     fn new(pulls_per_second: u32) -> Self {
         Self {
-            scheduler: Scheduler::new(Schedule::new().pulls_per_second(pulls_per_second)),
+            scheduler: Scheduler::new(
+                Schedule::new().pulls_per_second(pulls_per_second),
+                Settle::default().usual,
+            ),
             in_flight: InFlight::default(),
             tenants: Tenants::new(Settle::default(), 1, Clock::system()),
             start: Instant::now(),

@@ -206,6 +206,11 @@ impl Pulls {
         if rerun {
             state.scheduler.request(&tenant, now.elapsed);
         }
+        // SuperOffice announces first: what it announced may be true only later.
+        if trigger == Trigger::Unverified {
+            let running = matches!(last, LastPull::Answered { .. }) && self.is_open(&tenant);
+            state.scheduler.unverified_pulled(&tenant, running, now.elapsed);
+        }
         let paused = match &refreshed {
             Err(RefreshError::RateLimited { .. }) => state.in_flight.take_refreshes(),
             _ => Released::default(),
@@ -313,6 +318,10 @@ impl Pulls {
         if rerun {
             state.scheduler.request(tenant, now);
         }
+    }
+
+    fn is_open(&self, tenant: &TenantId) -> bool {
+        self.registry.summary(tenant).is_none()
     }
 
     /// Returns the origin of the tenant, by the last pull that named one.

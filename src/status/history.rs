@@ -23,7 +23,8 @@ pub(crate) struct PullHistory {
     /// Time at which the last own pull ended.
     attempt: Mono,
     attempts: Attempts,
-    /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when none is awaited.
+    /// Agreeing pulls since the status came to rest on one; [`AGREEING`] when none is awaited, and
+    /// [`OVERRULED`] when a new one is.
     agreeing: u8,
     /// Number of minutes for which the last answer is fresh; 0 from a load until the next answer.
     fresh: u8,
@@ -65,6 +66,11 @@ pub(crate) const CALLED_PAUSE: Duration = Duration::from_secs(60);
 
 /// Number of pulls that must agree with a status that came to rest on one.
 const AGREEING: u8 = 3;
+
+/// An own pull was overruled by older ones, of another replica or of the process before: they know
+/// a notification that this replica did not know when it sent its request. Nothing tells which of
+/// them is right now but a new pull.
+const OVERRULED: u8 = AGREEING + 1;
 
 impl Default for PullHistory {
     fn default() -> Self {
@@ -108,12 +114,20 @@ impl PullHistory {
             let before = if past.is_empty { outcome_without_pulls(after) } else { past.outcome };
             before != next.outcome()
         };
+        let overruled = past.rests_on_pull
+            && self.attempt().is_some()
+            && past.deciding != after.deciding()
+            && past.outcome != next.outcome();
         if !next.rests_on_pull() {
             self.agreeing = AGREEING;
+        } else if overruled {
+            self.agreeing = OVERRULED;
         } else if turned() {
             self.agreeing = 0;
         } else if gained == Gained::Pull && self.agreeing < AGREEING && agrees(after, next) {
             self.agreeing += 1;
+        } else if gained == Gained::Pull && self.is_overruled() {
+            self.agreeing = AGREEING;
         }
     }
 
@@ -174,6 +188,11 @@ impl PullHistory {
     /// Returns how many pulls have agreed since the status came to rest on one that is watched.
     pub(crate) fn turned(&self) -> Option<u8> {
         Some(self.agreeing).filter(|agreeing| *agreeing < AGREEING)
+    }
+
+    /// Returns whether an own pull was overruled by older ones, and none was gained since.
+    pub(crate) fn is_overruled(&self) -> bool {
+        self.agreeing == OVERRULED
     }
 
     /// Returns the moment of the load, until the next answer.

@@ -8,6 +8,8 @@ pub(crate) struct Past {
     pub(super) is_empty: bool,
     pub(super) deciding: Option<Knew>,
     pub(super) outcome: PullOutcome,
+    /// Whether a settled pull decided it.
+    pub(super) rests_on_pull: bool,
     /// The deciding notification, if it is what closes the tenant and no pull ever agreed with it:
     /// another one of its type only repeats it.
     unconfirmed: Option<Knew>,
@@ -15,11 +17,17 @@ pub(crate) struct Past {
 
 impl Past {
     /// The past of a tenant that nothing was known of.
-    pub(crate) const NOTHING: Self =
-        Self { is_empty: true, deciding: None, outcome: PullOutcome::Running, unconfirmed: None };
+    pub(crate) const NOTHING: Self = Self {
+        is_empty: true,
+        deciding: None,
+        outcome: PullOutcome::Running,
+        rests_on_pull: false,
+        unconfirmed: None,
+    };
 
     pub(crate) fn of(record: &Record) -> Self {
-        let outcome = status_without_override(record).outcome();
+        let status = status_without_override(record);
+        let outcome = status.outcome();
         let deciding = record.deciding();
         let closing =
             deciding.filter(|last| last.change.reason().map(PullOutcome::Closed) == Some(outcome));
@@ -30,6 +38,7 @@ impl Past {
             is_empty: record.is_empty(),
             deciding,
             outcome,
+            rests_on_pull: status.rests_on_pull(),
             unconfirmed: closing.filter(|last| !confirmed(last)),
         }
     }

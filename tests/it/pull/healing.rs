@@ -190,3 +190,34 @@ async fn untrue_notification_is_corrected_when_settled() {
     assert_eq!(env.reason(&two), None);
     assert_eq!(env.pulls().corrections().len(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn closing_found_without_the_store_outlasts_older_records() {
+    let store = MemoryStore::new();
+    let shared = store.clone();
+    let env = TestEnv::on_tokio_clock_with(|builder| builder.store(shared)).await;
+    env.simulator.suspend(&env.tenant).await.unwrap();
+    sleep(5 * MINUTE).await;
+    env.simulator.resume(&env.tenant).await.unwrap();
+    sleep(2 * HOUR).await;
+    env.gate.clone().shutdown(MINUTE).await;
+
+    env.simulator.suspend(&env.tenant).without_notification();
+    store.set_available(false);
+    let away = store.clone();
+    let gate = env.another_gate(|builder| builder.store(away).start_without_store(true)).await;
+    gate.refresh(&env.tenant).await.unwrap();
+    assert!(gate.check(&env.tenant).is_err());
+    sleep(MINUTE).await;
+    store.set_available(true);
+    let mut open = Duration::ZERO;
+    let step = Duration::from_millis(100);
+    for _ in 0..3_000 {
+        sleep(step).await;
+        if gate.check(&env.tenant).is_ok() {
+            open += step;
+        }
+    }
+    assert!(gate.check(&env.tenant).is_err());
+    assert!(open <= Duration::from_secs(5), "{open:?}");
+}

@@ -15,7 +15,8 @@ use crate::store::StoreError;
 
 /// Copies the database in `medium` to a fresh one, which takes its name.
 ///
-/// The old one stays open, and so locked, until then. `sync_failed` is the fresh one's.
+/// The old one stays open, and so locked, until then, where the system replaces open files.
+/// `sync_failed` is the fresh one's.
 pub(super) fn rewrite(
     name: &str,
     medium: &dyn Medium,
@@ -24,7 +25,15 @@ pub(super) fn rewrite(
     let old = open::open_unchanged(name, medium.open()?)?;
     let fresh = open::open(name, medium.draft()?, sync_failed)?;
     copy(&old, &fresh).map_err(|error| failed(name, error))?;
-    medium.publish()?;
+    match medium.publish() {
+        // Not every Windows and file system replaces a file that is open. Elsewhere no second try
+        // may follow a failure, which could be that of a sync.
+        Err(_) if cfg!(windows) => {
+            drop(old);
+            medium.publish()?;
+        }
+        published => published?,
+    }
     Ok(fresh)
 }
 

@@ -213,7 +213,11 @@ mod tests {
             ("postgres://u@127.0.0.1/db", SslMode::Disable),
             ("postgres://u@127.0.0.1/db?sslmode=verify-full", SslMode::Require),
             ("postgres://u@localhost,[::1]/db", SslMode::Disable),
+            #[cfg(unix)]
             ("postgres://u@%2Frun/db", SslMode::Disable),
+            // No socket, but a host of that name.
+            #[cfg(not(unix))]
+            ("postgres://u@%2Frun/db", SslMode::Require),
             ("postgres://u@localhost,db.example/db", SslMode::Require),
             ("postgres://u@db.example/db?application_name=x&sslmode=prefer", SslMode::Prefer),
             ("postgres://u@db.example/db?sslmode=disable", SslMode::Disable),

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use harness::{Network, Proxy, RedisServer, suspended, tenant_number as tenant};
+#[cfg(unix)]
+use harness::RedisServer;
+use harness::{Network, Proxy, suspended, tenant_number as tenant};
 use tower_superoffice::{
     Environment,
     store::{Change, RedisStore, Store},

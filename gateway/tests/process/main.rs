@@ -42,6 +42,7 @@ mod routes;
 mod script;
 mod shared_server;
 mod shutdown;
+#[cfg(unix)]
 mod supervisor;
 mod tenant_list;
 mod tenant_page;

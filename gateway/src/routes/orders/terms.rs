@@ -75,8 +75,8 @@ impl Terms {
 fn parse_end(until: &str, now: SystemTime) -> Result<SystemTime, &'static str> {
     let until = OffsetDateTime::parse(until, &Rfc3339)
         .map_err(|_| "until is a time such as 2026-02-23T09:52:00Z.")?;
-    let until = SystemTime::from(until);
-    if until <= now { Err("until has passed.") } else { Ok(until) }
+    // Before it is converted: Windows has no `SystemTime` before 1601.
+    if until <= OffsetDateTime::from(now) { Err("until has passed.") } else { Ok(until.into()) }
 }
 
 async fn read_body(body: Body) -> Result<Bytes, Failure> {

@@ -99,6 +99,7 @@ async fn password_of_the_store_is_shown_nowhere() {
             "redis+sentinel://user:hunter2@127.0.0.1:1/service?sentinel_password=hunter2",
             "redis+sentinel://127.0.0.1:1/service/0",
         ),
+        #[cfg(unix)]
         ("redis+unix:///nowhere/redis.sock?pass=hunter2", "redis+unix:///nowhere/redis.sock?db=0"),
         ("redis+other://user:hunter2@127.0.0.1", "--store takes"),
     ] {

@@ -74,7 +74,7 @@ const MIN_ENTRIES: usize = 10_000;
 /// |---|---|
 /// | `redis://[USER:PASSWORD@]HOST[:PORT][/DATABASE]` | is at this address |
 /// | `redis+sentinel://[USER:PASSWORD@]HOST[:PORT][,HOST[:PORT]...]/SERVICE[/DATABASE]` | is the primary that most of these Sentinels name, at each connection |
-/// | `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` | listens on this Unix socket |
+/// | `redis+unix:///PATH[?db=DATABASE&user=USER&pass=PASSWORD]` | listens on this Unix socket; not on Windows |
 ///
 /// `rediss://` and `rediss+sentinel://` connect with TLS, the latter to the Sentinels too; the
 /// certificates are of the host names, or of the addresses that Sentinels give. User and password

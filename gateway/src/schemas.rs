@@ -114,6 +114,8 @@ struct Pulls {
     failed: u64,
     /// For how long each pull has failed.
     failing_seconds: u64,
+    /// Of the last pull that failed, until another is answered.
+    last_error: Option<String>,
     delegated: u64,
     corrections: Vec<CorrectionSummary>,
 }

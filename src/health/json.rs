@@ -63,6 +63,7 @@ struct PullsJson {
     unknown: u64,
     failed: u64,
     failing_seconds: u64,
+    last_error: Option<String>,
     delegated: u64,
     corrections: Vec<CorrectionJson>,
 }
@@ -78,6 +79,7 @@ impl Serialize for PullHealth {
             unknown: self.unknown(),
             failed: self.failed(),
             failing_seconds: self.failing().as_secs(),
+            last_error: self.last_error().map(str::to_owned),
             delegated: self.delegated(),
             corrections: corrections
                 .map(|(missed, own)| CorrectionJson::new(*missed, own))

@@ -14,6 +14,7 @@ pub struct PullHealth {
     pub(super) in_flight: usize,
     pub(super) counters: PullCounters,
     pub(super) failing: Duration,
+    pub(super) last_error: Option<String>,
     pub(super) corrections: Vec<(Option<ChangeType>, CorrectionSummary)>,
 }
 
@@ -68,6 +69,12 @@ impl PullHealth {
     #[must_use]
     pub fn failing(&self) -> Duration {
         self.failing
+    }
+
+    /// Returns the error of the last pull that failed, until another is answered.
+    #[must_use]
+    pub fn last_error(&self) -> Option<&str> {
+        self.last_error.as_deref()
     }
 
     /// Returns the number of pulls left to another replica.

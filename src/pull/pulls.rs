@@ -310,6 +310,7 @@ impl Pulls {
             in_flight: in_flight.len(),
             counters: *counters,
             failing: if goes_on { failures.span() } else { Duration::ZERO },
+            last_error: failures.last_error().map(str::to_owned),
             corrections: corrections.read(),
         }
     }

@@ -75,7 +75,7 @@ mod tests {
     use super::*;
 
     fn tenant(number: usize) -> TenantId {
-        TenantId::new(&format!("Cust{number}")).unwrap()
+        TenantId::new(format!("Cust{number}")).unwrap()
     }
 
     fn s(seconds: u64) -> Duration {

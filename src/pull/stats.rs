@@ -90,13 +90,20 @@ impl PullCounters {
 
 /// The pulls that failed one after the other, by the time since the gate was built.
 #[derive(Debug, Default)]
-pub(super) struct Failures(Option<(Duration, Duration)>);
+pub(super) struct Failures(Option<Failing>);
+
+#[derive(Debug)]
+struct Failing {
+    first: Duration,
+    last: Duration,
+    error: String,
+}
 
 impl Failures {
     /// Adds a pull that failed, and returns whether it is the first one.
-    pub(super) fn add(&mut self, now: Duration) -> bool {
-        let first = self.0.map(|(first, _)| first);
-        self.0 = Some((first.unwrap_or(now), now));
+    pub(super) fn add(&mut self, now: Duration, error: String) -> bool {
+        let first = self.0.as_ref().map(|failing| failing.first);
+        self.0 = Some(Failing { first: first.unwrap_or(now), last: now, error });
         first.is_none()
     }
 
@@ -107,7 +114,13 @@ impl Failures {
 
     /// Returns the time from the first to the last of them.
     pub(super) fn span(&self) -> Duration {
-        self.0.map_or(Duration::ZERO, |(first, last)| last.saturating_sub(first))
+        let failing = self.0.as_ref();
+        failing.map_or(Duration::ZERO, |failing| failing.last.saturating_sub(failing.first))
+    }
+
+    /// Returns the error of the last of them.
+    pub(super) fn last_error(&self) -> Option<&str> {
+        self.0.as_ref().map(|failing| &*failing.error)
     }
 }
 
@@ -222,12 +235,18 @@ mod tests {
 
     #[test]
     fn failures_last_from_the_first_to_the_last() {
-        let (mut failures, seconds) = (Failures::default(), Duration::from_secs);
+        let mut failures = Failures::default();
+        let add = |failures: &mut Failures, seconds, error: &str| {
+            failures.add(Duration::from_secs(seconds), error.to_owned())
+        };
         assert_eq!((failures.end(), failures.span()), (false, Duration::ZERO));
-        assert_eq!((failures.add(seconds(5)), failures.span()), (true, Duration::ZERO));
-        assert_eq!((failures.add(seconds(50)), failures.span()), (false, seconds(45)));
-        assert_eq!((failures.end(), failures.span()), (true, Duration::ZERO));
-        assert!(failures.add(seconds(60)));
+        assert!(add(&mut failures, 5, "reset"));
+        assert_eq!(failures.span(), Duration::ZERO);
+        assert!(!add(&mut failures, 50, "down"));
+        assert_eq!(failures.span(), Duration::from_secs(45));
+        assert_eq!(failures.last_error(), Some("down"));
+        assert_eq!((failures.end(), failures.last_error()), (true, None));
+        assert!(add(&mut failures, 60, "reset"));
     }
 
     #[test]

@@ -279,7 +279,7 @@ impl Pulls {
             state.scheduler.pause(Instant::now() + pause.min(LONGEST_PAUSE));
         }
         // Only the first failure of an outage is a warning.
-        let began = state.failures.add(now);
+        let began = state.failures.add(now, failure.to_string());
         drop(state);
         if began {
             log::warn!(%tenant, %failure, "pull failed");

@@ -90,7 +90,7 @@ pub(super) fn of(name: &str) -> Advice {
             what: "SuperOffice’s state API does not answer",
             effect: "Calls go on as what is known has it: a tenant whose notification was lost stays \
                      closed, or open, until a pull is answered.",
-            response: "The log has the reason, in “pull failed”. Is it SuperOffice that is down, or a \
+            response: "See the last error below, under Pulls. Is it SuperOffice that is down, or a \
                        proxy, a firewall or name resolution here? An order opens a tenant that is \
                        known to be back.",
             section: "Failing or late pulls",

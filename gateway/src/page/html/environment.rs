@@ -154,6 +154,7 @@ fn pulls(environment: &Environment) -> Markup {
             br; "last minute: " (grouped(lately.answered)) " answered"
             @if lately.unknown > 0 { ", " (grouped(lately.unknown)) " without a state" }
             @if lately.failed > 0 { ", " (grouped(lately.failed)) " failed" }
+            @if let Some(error) = pulls.last_error() { br; "last error: " (printable(error)) }
             br; small {
                 "since the start: " (grouped(pulls.answered())) " answered, "
                 (grouped(pulls.failed())) " failed, "

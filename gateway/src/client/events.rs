@@ -77,9 +77,10 @@ async fn unread() {
 }
 
 /// Formats the data of events, which is a line of JSON each.
-fn events_text(data: &[u8]) -> Result<String, serde_json::Error> {
+fn events_text(data: &[u8]) -> Result<String, BoxError> {
     let events = serde_json::Deserializer::from_slice(data).into_iter::<Map<String, Value>>();
-    events.map(|event| Ok(text::event(&event?))).collect()
+    let no_object = |error| format!("an event is no JSON object: {error}");
+    events.map(|event| Ok(text::event(&event.map_err(no_object)?))).collect()
 }
 
 /// A text that arrives in parts.
@@ -121,7 +122,8 @@ mod tests {
             b"{\"event\":\"moved\",\"tenant\":\"Cust1\"}\n{\"event\":\"missed\",\"events\":3}\n";
         assert_eq!(events_text(data).unwrap(), "moved Cust1\nmissed events=3\n");
         assert_eq!(events_text(b"").unwrap(), "");
-        assert!(events_text(b"<html>\n").is_err());
+        let error = events_text(b"<html>\n").unwrap_err().to_string();
+        assert!(error.starts_with("an event is no JSON object: "), "{error}");
     }
 
     #[test]

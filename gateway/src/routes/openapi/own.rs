@@ -55,7 +55,9 @@ fn page() -> Operation {
             .build()
     });
     Operation::new("page", TAG, "The page for people")
-        .description("A parameter that makes no sense counts as left out.")
+        .description(
+            "A parameter that makes no sense counts as left out, and the last of several counts.",
+        )
         .query(parameters.to_vec())
         .response("200", text_in("text/html", "The page."))
         .problem_for_now(503, "As many read the list of tenants as may.")

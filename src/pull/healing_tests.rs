@@ -219,7 +219,7 @@ impl Run {
         match self.replicas[index].in_flight {
             Some((stamp, sent, lands)) if lands <= now => {
                 self.replicas[index].in_flight = None;
-                self.land(index, stamp, sent, quiet, trouble);
+                self.complete(index, stamp, sent, quiet, trouble);
             }
             None if self.replicas[index].due.is_some_and(|due| due <= now) => {
                 let own = &mut self.replicas[index];
@@ -237,7 +237,14 @@ impl Run {
         }
     }
 
-    fn land(&mut self, index: usize, stamp: PullStamp, sent: u64, quiet: bool, trouble: &Trouble) {
+    fn complete(
+        &mut self,
+        index: usize,
+        stamp: PullStamp,
+        sent: u64,
+        quiet: bool,
+        trouble: &Trouble,
+    ) {
         let now = self.now;
         let failed = !quiet && self.percent(trouble.failed);
         let wrong = !quiet && self.percent(trouble.wrong);

@@ -8,7 +8,7 @@ use std::sync::{
     atomic::{AtomicI64, Ordering},
 };
 
-use harness::{Clock, gate_builder_on, simulator_on, tenant, tokio_clock};
+use harness::{Clock, amount, gate_builder_on, simulator_on, tenant, tokio_clock};
 use http::{HeaderValue, Request, StatusCode, header};
 use tokio::time::{Duration, Instant, sleep};
 use tower::{ServiceExt, service_fn};
@@ -72,6 +72,7 @@ fn reason(gate: &TenantGate) -> Option<UnavailableReason> {
 
 #[tokio::test(start_paused = true)]
 async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
+    let rounds = amount("ROUNDS", 20, 50);
     for (ahead, takes) in [(55, 0), (55, 1), (200, 0), (200, 1), (7_200, 0)] {
         let (env, store) = (TimeEnv::new().await, MemoryStore::new());
         env.simulator.state_api_lag(Duration::from_secs(10));
@@ -80,7 +81,7 @@ async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
         let build = |offset: &Offset| env.builder(offset).store(store.clone()).build();
         let gates = [build(&right).await.unwrap(), build(&wrong).await.unwrap()];
         env.simulator.notify_service(gates[takes].notification_service());
-        for number in 0..50 {
+        for number in 0..rounds {
             let answer = env.simulator.suspend(&tenant("Cust1")).await.unwrap();
             assert_eq!(answer, StatusCode::NO_CONTENT);
             for second in 0..130 {
@@ -95,7 +96,7 @@ async fn replica_that_runs_ahead_opens_no_suspended_tenant() {
                     "{ahead} s ahead, Suspend {number}, {second} s"
                 );
             }
-            if number < 49 {
+            if number + 1 < rounds {
                 env.simulator.resume(&tenant("Cust1")).await.unwrap();
                 sleep(100 * MINUTE / 60).await;
                 assert_eq!(gates.each_ref().map(reason), [None; 2]);

@@ -41,8 +41,8 @@ impl Cut {
     }
 
     /// Sends a change beside those of the store.
-    pub(super) fn send(&self, told: Change) {
-        self.connection.lock().unwrap().as_ref().unwrap().unbounded_send(told).unwrap();
+    pub(super) fn send(&self, change: Change) {
+        self.connection.lock().unwrap().as_ref().unwrap().unbounded_send(change).unwrap();
     }
 }
 
@@ -61,11 +61,11 @@ impl Wrap for Cut {
     }
 
     fn changes(&self) -> BoxStream<'static, Change> {
-        let (tell, told) = unbounded();
-        *self.connection.lock().unwrap() = Some(tell);
+        let (tx, rx) = unbounded();
+        *self.connection.lock().unwrap() = Some(tx);
         let cut = Arc::clone(&self.cut);
         let arrives = move |_: &Change| std::future::ready(!cut.load(Ordering::SeqCst));
-        stream::select(self.inner.changes().filter(arrives), told).boxed()
+        stream::select(self.inner.changes().filter(arrives), rx).boxed()
     }
 }
 

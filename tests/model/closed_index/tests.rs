@@ -49,11 +49,11 @@ fn call_after_the_answer_is_refused_while_the_index_grows() {
     model(|| {
         let index = filled(1..=3);
         let answered = Arc::new(AtomicUsize::new(0));
-        let (writer, told) = (Arc::clone(&index), Arc::clone(&answered));
+        let (writer, published) = (Arc::clone(&index), Arc::clone(&answered));
         let writer = thread::spawn(move || {
             // The notification of 7 is answered; another one then doubles the buckets.
             writer.insert(hash(7));
-            told.store(1, Ordering::Release);
+            published.store(1, Ordering::Release);
             writer.insert(hash(9));
         });
         if answered.load(Ordering::Acquire) == 1 {

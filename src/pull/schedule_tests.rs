@@ -330,6 +330,34 @@ fn a_turn_that_was_joined_or_loaded_is_watched_too() {
 }
 
 #[test]
+fn pull_that_older_ones_overrule_is_made_again_and_watched() {
+    let stored = [
+        notified(ChangeType::Suspend, 5),
+        notified(ChangeType::Resume, 10),
+        settled(State::Running, 3, Some((OpenClose::Resume, 10))),
+    ];
+    let overruled = || {
+        let mut tenant = Tenant::at(5_000);
+        tenant.pull(State::Suspended).wait(100);
+        tenant.follow(true, |record| _ = record.merge(&record_of(&stored)));
+        assert_eq!(tenant.next(), Some((0, Turned)));
+        tenant
+    };
+    // One that agrees is the first of three.
+    assert_eq!(overruled().pull(State::Running).next(), Some((300, Turned)));
+    // One that does not, and has not settled, ends nothing.
+    let mut tenant = overruled();
+    tenant.pull(State::Suspended);
+    assert_eq!(status_without_override(&tenant.record).closed, None);
+    assert_eq!(tenant.next(), Some((60, Turned)));
+    // Nor is one watched that this replica did not make.
+    let mut tenant = Tenant::loaded(&[settled(State::Suspended, 1, None)], 5_000);
+    tenant.wait(100).follow(true, |record| _ = record.merge(&record_of(&stored)));
+    assert_eq!(tenant.next().map(|(_, trigger)| trigger), Some(Turned));
+    assert!(!tenant.history.is_overruled());
+}
+
+#[test]
 fn after_a_load_pulls_are_spread_over_a_step() {
     let knew = Some((OpenClose::Suspend, 5));
     let facts = [notified(ChangeType::Suspend, 5), settled(State::Suspended, 3, knew)];

@@ -127,7 +127,7 @@ impl PullHistory {
         } else if gained == Gained::Pull && self.agreeing < AGREEING && agrees(after, next) {
             self.agreeing += 1;
         } else if gained == Gained::Pull && self.is_overruled() {
-            self.agreeing = AGREEING;
+            self.agreeing = u8::from(agrees(after, next));
         }
     }
 

@@ -7,19 +7,18 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::{StreamExt, future::BoxFuture, stream::BoxStream};
-use harness::{Directory, TestEnv, gate_builder, post, refusal, tenant, until};
+use futures::StreamExt;
+use harness::{Directory, TestEnv, Wrap, Wrapped, gate_builder, post, refusal, tenant, until};
 use http::{Request, Response, StatusCode, header};
 use http_body_util::Empty;
 use tokio::time::{Instant, sleep};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_superoffice::{
-    ChangeType, Environment, TenantGate, TenantId,
+    ChangeType, Environment, TenantGate,
     notification::Refusal,
     pull::RefreshError,
     simulator::{self, Simulator},
-    status::Record,
-    store::{MemoryStore, RedbStore, Store, StoreError},
+    store::{MemoryStore, RedbStore, Store},
 };
 
 use super::store_faults::{Fault, Faulty};
@@ -155,29 +154,11 @@ async fn shutdown_ends_a_refresh_that_waits() {
 /// A store that shows whether it is still held.
 struct Held(MemoryStore, #[allow(dead_code)] Arc<()>);
 
-impl Store for Held {
-    fn name(&self) -> String {
-        self.0.name()
-    }
+impl Wrap for Held {
+    type Inner = MemoryStore;
 
-    fn load(&self) -> BoxStream<'_, Result<Vec<(TenantId, Record)>, StoreError>> {
-        self.0.load()
-    }
-
-    fn merge<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.0.merge(tenant, record)
-    }
-
-    fn remove<'a>(
-        &'a self,
-        tenant: &'a TenantId,
-        record: &'a Record,
-    ) -> BoxFuture<'a, Result<Record, StoreError>> {
-        self.0.remove(tenant, record)
+    fn inner(&self) -> &MemoryStore {
+        &self.0
     }
 }
 
@@ -185,7 +166,7 @@ impl Store for Held {
 async fn shutdown_frees_the_store_while_handles_live() {
     let (simulator, alive) = (Simulator::start().await.unwrap(), Arc::new(()));
     let held = Arc::downgrade(&alive);
-    let gate = gate_builder(&simulator).store(Held(MemoryStore::new(), alive)).build();
+    let gate = gate_builder(&simulator).store(Wrapped(Held(MemoryStore::new(), alive))).build();
     let gate = gate.await.unwrap();
     let kept = (gate.clone(), gate.notification_service(), gate.client_layer());
     gate.track([tenant("Cust1")]);

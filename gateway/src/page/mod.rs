@@ -113,17 +113,18 @@ impl Page {
             let selection = reader.read(move |tenants| select::select(tenants, &wanted)).await?;
             let counts = selection.counts;
             let (mut closed, span) = history.closed(number, POINTS);
+            let health = gate.health();
             // The last sample may be seconds old.
-            closed.push(gate.health().closed());
+            closed.push(health.closed());
             let is_listed = query.environment.as_ref().is_none_or(|only| *only == name);
             environments.push(Environment {
                 list: is_listed.then(|| List::new(selection, gate, now)),
                 counts,
                 prefix: prefix.clone(),
                 report: probe.report(gate).await,
-                health: gate.health(),
+                notified: health.notifications().last(),
+                health,
                 keys: gate.keys(),
-                notified: gate.health().notifications().last(),
                 pulls: history.pulls(number, gate),
                 closed: (closed, span),
                 name,

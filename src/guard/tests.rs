@@ -49,9 +49,9 @@ fn tenant(id: &str) -> TenantId {
 impl Fixture {
     fn new() -> Self {
         let now = Arc::new(AtomicU64::new(CLOSED_AT));
-        let answer = Arc::clone(&now);
+        let shown = Arc::clone(&now);
         let clock = Clock::new(move || {
-            SystemTime::UNIX_EPOCH + Duration::from_millis(answer.load(Ordering::SeqCst))
+            SystemTime::UNIX_EPOCH + Duration::from_millis(shown.load(Ordering::SeqCst))
         });
         let tenants = Tenants::new(Settle::default(), 1, clock.clone());
         let guard_state = Arc::new(GuardState::new(

@@ -152,10 +152,10 @@ async fn write_that_is_to_come_is_made_before_a_removal() {
     assert!(own.forget(&own.record()).await.unwrap());
     own.write_back.flush().await;
     assert_eq!((own.store.len(), own.tenants.registry().len()), (0, 0));
-    let answer: Vec<_> = events.take_until(sleep(Duration::from_secs(60))).collect().await;
-    let answer: Vec<_> =
-        answer.iter().map(|event| matches!(event, TenantEvent::Changed { .. })).collect();
-    assert_eq!(answer, [false, true], "the notification, and the end of the deletion");
+    let published: Vec<_> = events.take_until(sleep(Duration::from_secs(60))).collect().await;
+    let published: Vec<_> =
+        published.iter().map(|event| matches!(event, TenantEvent::Changed { .. })).collect();
+    assert_eq!(published, [false, true], "the notification, and the end of the deletion");
 }
 
 /// The writer of a removal does not receive it, so nothing follows what was sent before.

@@ -175,8 +175,8 @@ impl Run {
     /// Returns the answer of the state API to a request that was sent at `sent`.
     fn answer(&mut self, sent: u64) -> State {
         let moment = self.rng.u64(sent.saturating_sub(LAG)..=self.now);
-        let answer = self.truth.iter().rfind(|(since, _)| *since <= moment);
-        answer.map_or(State::Running, |(_, state)| *state)
+        let known = self.truth.iter().rfind(|(since, _)| *since <= moment);
+        known.map_or(State::Running, |(_, state)| *state)
     }
 
     fn step(&mut self, quiet: bool, trouble: &Trouble) {

@@ -50,9 +50,9 @@ impl Turn<'_> {
     /// Where a record comes from another replica, it may bring notifications and orders as well,
     /// and these correct nothing.
     pub(super) fn is_by_pull(&self, pulls: bool, gained: &[&Notified]) -> bool {
-        let answer = gained.iter().any(|own| own.opens_or_closes());
+        let notified = gained.iter().any(|own| own.opens_or_closes());
         let ordered = [self.before, self.after].map(|status| status.evidence());
-        pulls && !answer && !ordered.contains(&Evidence::Operator)
+        pulls && !notified && !ordered.contains(&Evidence::Operator)
     }
 
     /// Returns the event that the status changed, if it did.
@@ -77,9 +77,9 @@ impl Turn<'_> {
 /// Returns the events of an update by which the record of `tenant` gained these notifications and
 /// its status turned: causes come before what follows from them.
 pub(super) fn events(tenant: &TenantId, gained: &[&Notified], turn: &Turn<'_>) -> Vec<TenantEvent> {
-    let answer = gained.iter().flat_map(|own| [Some(notified(tenant, own)), silent(tenant, own)]);
+    let causes = gained.iter().flat_map(|own| [Some(notified(tenant, own)), silent(tenant, own)]);
     let turned = [turn.changed(tenant), turn.corrected(tenant), turn.confirmed(tenant)];
-    answer.chain(turned).flatten().collect()
+    causes.chain(turned).flatten().collect()
 }
 
 fn notified(tenant: &TenantId, own: &Notified) -> TenantEvent {

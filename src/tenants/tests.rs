@@ -67,11 +67,12 @@ fn equal_details_are_kept_once_from_every_source() {
     let stored = r#"{"v":"1.0","upgrade":{"at":1,"seen":1,"version":"11.10","file":"11.10.24"}}"#;
     let stored = || Record::decode(stored.as_bytes()).unwrap();
     let notified = || stored().notified(ChangeType::Upgrade).cloned().unwrap();
-    let [loaded, again, answer] = ["Cust1", "Cust2", "Cust3"].map(|id| TenantId::new(id).unwrap());
+    let [loaded, again, received] =
+        ["Cust1", "Cust2", "Cust3"].map(|id| TenantId::new(id).unwrap());
     tenants.apply(&loaded, Update::Stored(stored()));
     tenants.apply(&again, Update::Stored(stored()));
-    tenants.apply(&answer, Update::Notification(notified()));
-    let details = [loaded, again, answer].map(|tenant| {
+    tenants.apply(&received, Update::Notification(notified()));
+    let details = [loaded, again, received].map(|tenant| {
         registry.record(&tenant).unwrap().notified(ChangeType::Upgrade).unwrap().details.clone()
     });
     assert!(Arc::ptr_eq(&details[0], &details[1]) && Arc::ptr_eq(&details[0], &details[2]));

@@ -37,8 +37,8 @@ const IN_USE: Duration = Duration::from_secs(60);
 const SLACK: usize = 1024;
 
 impl RecentPulls {
-    /// Returns whether there is no point in a pull because of a 421 to a call sent when pull `mark`
-    /// was the last.
+    /// Returns whether there is no point in a pull because of a 421 to a call that was sent when
+    /// pull `pull_seq` was the last.
     pub(super) fn answers(&self, tenant: &TenantId, pull_seq: u64, now: Instant) -> bool {
         self.pulls.get(tenant).is_some_and(|pull| {
             pull.number > pull_seq || (pull.unhelpful && now - pull.at < MISDIRECT_COOLDOWN)

@@ -49,7 +49,7 @@ impl Repeats {
 
     /// Returns when the next tenant is due.
     pub(super) fn next(&self) -> Option<Duration> {
-        self.pulled.get(self.taken).map(|(_, at)| *at + self.wait)
+        self.pulled.get(self.taken).map(|(_, at)| at.saturating_add(self.wait))
     }
 
     /// Takes a tenant that is due at `now`.
@@ -95,6 +95,13 @@ mod tests {
         assert_eq!(repeats.next(), None);
         repeats.note(&tenant(1), s(901));
         assert_eq!(repeats.next(), Some(s(961)), "a later request");
+    }
+
+    #[test]
+    fn longest_wait_is_never_over_and_does_not_panic() {
+        let mut repeats = Repeats::new(Duration::MAX);
+        repeats.note(&tenant(1), s(10));
+        assert_eq!((repeats.next(), repeats.take(s(9_999))), (Some(Duration::MAX), None));
     }
 
     #[test]
